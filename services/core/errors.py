@@ -1,0 +1,143 @@
+"""The exceptions of Ragline, the status each one travels with, and the one error body.
+
+    RaglineError                 500  internal_error
+      InvalidRequest             422  invalid_request        the caller must change the request
+        MalformedRequest         400  malformed_request      not even parseable (invalid JSON)
+        ContextLengthExceeded    400  context_length_exceeded
+        Unauthorized             401  unauthorized
+        NotFound                 404  not_found              an entry, document or collection
+        Conflict                 409  conflict
+        PayloadTooLarge          413  payload_too_large
+        UnsupportedMedia         415  unsupported_media
+        RateLimited              429  rate_limited           may carry `retry_after` seconds
+      ServiceError               502  bad_gateway            a service or engine answered wrongly
+        ServiceUnavailable       503  service_unavailable    down, or not ready yet
+        DeadlineExceeded         504  deadline_exceeded
+
+A handler raises; `services.core.app` renders. A client turns a reply's body back into the same
+exception, so an error keeps its name and the service it came from across every hop.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ErrorDetail(BaseModel):
+    """What every error body says: OpenAI's fields plus where it happened."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str
+    code: str
+    message: str
+    service: str = ""
+    request_id: str = ""
+
+
+class ErrorBody(BaseModel):
+    """The only error body on any hop: ``{"error": {...}}``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    error: ErrorDetail
+
+
+class RaglineError(Exception):
+    """Base of the tree; `message` tells the reader what to change or what is down."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+
+    def __init__(self, message: str, *, service: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.service = service
+        self.retry_after = retry_after
+
+    def body(self, *, service: str, request_id: str) -> ErrorBody:
+        """The wire form; `service` is used where the exception does not name another."""
+        return ErrorBody(
+            error=ErrorDetail(
+                type=self.type,
+                code=self.code,
+                message=self.message,
+                service=self.service or service,
+                request_id=request_id,
+            )
+        )
+
+
+class InvalidRequest(RaglineError):
+    status, code, type = 422, "invalid_request", "invalid_request_error"
+
+
+class MalformedRequest(InvalidRequest):
+    status, code = 400, "malformed_request"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    status, code = 400, "context_length_exceeded"
+
+
+class Unauthorized(InvalidRequest):
+    status, code = 401, "unauthorized"
+
+
+class NotFound(InvalidRequest):
+    status, code = 404, "not_found"
+
+
+class Conflict(InvalidRequest):
+    status, code = 409, "conflict"
+
+
+class PayloadTooLarge(InvalidRequest):
+    status, code = 413, "payload_too_large"
+
+
+class UnsupportedMedia(InvalidRequest):
+    status, code = 415, "unsupported_media"
+
+
+class RateLimited(InvalidRequest):
+    status, code, type = 429, "rate_limited", "rate_limit_error"
+
+
+class ServiceError(RaglineError):
+    status, code = 502, "bad_gateway"
+
+
+class ServiceUnavailable(ServiceError):
+    status, code = 503, "service_unavailable"
+
+
+class DeadlineExceeded(ServiceError):
+    status, code = 504, "deadline_exceeded"
+
+
+def _tree(root: type[RaglineError]) -> list[type[RaglineError]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
+
+
+_BY_CODE = {error.code: error for error in _tree(RaglineError)}
+_BY_STATUS = {error.status: error for error in reversed(_tree(RaglineError))}
+
+
+def from_detail(detail: ErrorDetail, *, service: str, retry_after: float | None = None) -> RaglineError:
+    """The exception that a peer's error body stands for; `service` names a peer that did not."""
+    kind = _BY_CODE.get(detail.code, ServiceError)
+    return kind(detail.message, service=detail.service or service, retry_after=retry_after)
+
+
+def from_status(status: int, message: str, *, service: str, retry_after: float | None = None) -> RaglineError:
+    """The exception for a peer's reply that carries no Ragline body (TEI, vLLM, a proxy's HTML).
+
+    400 is the peer refusing what we sent: the caller's fault as far as anyone can tell. Any other
+    status without a name of its own is a `ServiceError`, never hidden.
+    """
+    kind = MalformedRequest if status == 400 else _BY_STATUS.get(status, ServiceError)
+    return kind(message, service=service, retry_after=retry_after)

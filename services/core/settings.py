@@ -1,0 +1,100 @@
+"""Settings: frozen pydantic models, built once from the environment, one documented field each.
+
+Every field names its environment variable as `validation_alias` and says in `description` what it
+does; the README's table and the `--help` of each service come from these two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Base of every settings class: frozen, from the environment, by field name in tests."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        validate_by_alias=True,
+        env_ignore_empty=True,
+        protected_namespaces=(),
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment; on a bad value print which variable is wrong and why, exit 2."""
+        try:
+            return cls()
+        except ValidationError as error:
+            for issue in error.errors():
+                name = ".".join(str(part) for part in issue["loc"])
+                print(f"{name}: {issue['msg']} (got {issue.get('input')!r})", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+class ServiceSettings(Settings):
+    """What every service needs, whatever it does."""
+
+    host: str = Field("127.0.0.1", validation_alias="HOST", description="address every service listens on")
+    log_level: str = Field("info", validation_alias="LOG_LEVEL", description="debug, info, warning or error")
+    shutdown_seconds: float = Field(
+        30,
+        ge=0,
+        validation_alias="SHUTDOWN_SECONDS",
+        description="on SIGTERM, how long streams in flight may take to finish",
+    )
+    deadline_seconds: float = Field(
+        120,
+        gt=0,
+        validation_alias="DEADLINE_SECONDS",
+        description="longest a request may take where its caller sets no shorter deadline",
+    )
+    max_body_bytes: int = Field(
+        8 * 1024 * 1024,
+        gt=0,
+        validation_alias="MAX_BODY_BYTES",
+        description="largest JSON request body; larger is a 413 (uploads have their own limit)",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="OTLP/HTTP collector for traces; empty switches tracing off",
+    )
+
+
+class HomeSettings(Settings):
+    """Where Ragline keeps files on this machine."""
+
+    home: Path = Field(
+        Path("~/.ragline"),
+        validation_alias="RAGLINE_HOME",
+        description="models, the embedded store, logs and process ids live below this folder",
+    )
+
+    @property
+    def root(self) -> Path:
+        return self.home.expanduser().resolve()
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+
+def parse_environment() -> dict[str, str]:
+    """A copy of this process's environment, for starting child services; the one reader of `os.environ`."""
+    return dict(os.environ)

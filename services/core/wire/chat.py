@@ -1,0 +1,134 @@
+"""OpenAI's chat completions, as generation speaks them and the gateway extends them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.core.wire.base import Wire
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
+
+
+class ContentPart(Wire):
+    """OpenAI's list form of a message's content; only text parts are understood."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(Wire):
+    role: Role
+    content: str | list[ContentPart] = ""
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class StreamOptions(Wire):
+    include_usage: bool = False
+
+
+class ChatRequest(Wire):
+    """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    model: str = ""
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(None, ge=1, le=131072)
+    max_completion_tokens: int | None = Field(None, ge=1, le=131072)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    n: Literal[1] = 1
+
+    @property
+    def token_limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or [])
+
+
+class CompletionTokensDetails(Wire):
+    reasoning_tokens: int = 0
+
+
+class Usage(Wire):
+    """Token counts by the engine's own tokenizer; never a count of stream chunks."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    completion_tokens_details: CompletionTokensDetails = Field(default_factory=CompletionTokensDetails)
+
+
+class ChunkDelta(Wire):
+    role: Role | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class ChunkChoice(Wire):
+    index: int = 0
+    delta: ChunkDelta
+    finish_reason: FinishReason | None = None
+
+
+class ChatChunk(Wire):
+    """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice] = Field(default_factory=list)
+    usage: Usage | None = None
+
+
+class AssistantMessage(Wire):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    reasoning_content: str | None = None
+
+
+class ChatChoice(Wire):
+    index: int = 0
+    message: AssistantMessage
+    finish_reason: FinishReason
+
+
+class ChatReply(Wire):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: Usage
+
+
+class ModelInfo(Wire):
+    """One model entry: OpenAI's fields, then Ragline's."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "ragline"
+    engine: str = ""
+    model_id: str = ""
+    default: bool = False
+    ready: bool = False
+    detail: str = ""
+
+
+class ModelList(Wire):
+    object: Literal["list"] = "list"
+    data: list[ModelInfo]

@@ -1,0 +1,79 @@
+"""TEI's embedding routes, OpenAI's, and the one of ours that also returns token vectors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.core.wire.base import StrictWire, Wire
+from services.core.wire.passages import TokenVectors
+
+
+class EmbedRequest(Wire):
+    """TEI `POST /embed`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`."""
+
+    inputs: str | list[str]
+    normalize: bool = True
+    truncate: bool = False
+
+
+class OpenAIEmbeddingRequest(Wire):
+    """OpenAI `POST /v1/embeddings`."""
+
+    input: str | list[str]
+    model: str = ""
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+
+
+class OpenAIEmbedding(Wire):
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class OpenAIEmbeddingUsage(Wire):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class OpenAIEmbeddingReply(Wire):
+    object: Literal["list"] = "list"
+    data: list[OpenAIEmbedding]
+    model: str
+    usage: OpenAIEmbeddingUsage
+
+
+class EncodeRequest(StrictWire):
+    """`POST /v1/encode`: vectors and, where the model gives them, token vectors, in one pass."""
+
+    inputs: list[str] = Field(min_length=1)
+    token_vectors: bool = False
+    truncate: bool = True
+
+
+class EncodeReply(Wire):
+    """`embeddings` has shape (n, dim), L2-normalised; `token_vectors` is None where not to be had."""
+
+    model: str
+    dim: int
+    embeddings: list[list[float]]
+    token_vectors: list[TokenVectors] | None = None
+
+
+class EmbeddingInfo(Wire):
+    """TEI `GET /info`, the fields that clients read."""
+
+    model_id: str
+    model_sha: str | None = None
+    model_dtype: str = "float32"
+    model_type: dict[str, dict[str, str]] = Field(default_factory=lambda: {"embedding": {"pooling": "mean"}})
+    max_input_length: int
+    max_client_batch_size: int = 32
+    max_batch_tokens: int = 16384
+    max_concurrent_requests: int = 512
+    tokenization_workers: int = 1
+    version: str = ""
+    dim: int
+    token_vectors: bool = False

@@ -1,0 +1,68 @@
+"""Documents, passages, and the token vectors that are kept beside them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from pydantic import Field
+
+from services.core.wire.base import Metadata, Wire
+
+CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+DEFAULT_COLLECTION = "default"
+
+
+class TokenVectors(Wire):
+    """One text's L2-normalised token vectors as int8 (value = round(127 * x)), row-major base64.
+
+    Shape (`tokens`, `dim`); the special tokens [CLS] and [SEP] are not among them.
+    """
+
+    tokens: int
+    dim: int
+    data: str
+
+    @classmethod
+    def pack(cls, raw: bytes, *, tokens: int, dim: int) -> TokenVectors:
+        return cls(tokens=tokens, dim=dim, data=base64.b64encode(raw).decode("ascii"))
+
+    def unpack(self) -> bytes:
+        return base64.b64decode(self.data)
+
+
+class Passage(Wire):
+    """A chunk of a document. `text` is exactly `document_text[start:end]`, in characters."""
+
+    id: str
+    document_id: str
+    text: str
+    title: str = ""
+    section: str = ""
+    page: int | None = None
+    start: int = 0
+    end: int = 0
+    index: int = 0
+    revision: str = ""
+    metadata: Metadata = Field(default_factory=dict)
+    score: float | None = None
+
+    @property
+    def header(self) -> str:
+        """The heading path that tells a model where the passage stands."""
+        return " > ".join(part for part in (self.title, self.section) if part)
+
+    @property
+    def embedded_text(self) -> str:
+        """What is embedded for this passage: its header, then its text."""
+        return f"{self.header}\n{self.text}" if self.header else self.text
+
+
+class DocumentInfo(Wire):
+    """A document as the store knows it. `revision` is the SHA-256 of its bytes."""
+
+    id: str
+    name: str
+    revision: str
+    passages: int
+    metadata: Metadata = Field(default_factory=dict)

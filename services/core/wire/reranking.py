@@ -1,0 +1,47 @@
+"""TEI's `/rerank` and OPEA's `/v1/reranking`, extended."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.core.wire.base import StrictWire, Wire
+from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
+
+
+class RerankRequest(Wire):
+    """TEI `POST /rerank`."""
+
+    query: str
+    texts: list[str] = Field(min_length=1)
+    raw_scores: bool = False
+    return_text: bool = False
+    truncate: bool = False
+
+
+class Rank(Wire):
+    """TEI's reply is a list of these, best first."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class RerankingRequest(StrictWire):
+    """`POST /v1/reranking`: passages as retrieval gave them, with their scores, best first."""
+
+    initial_query: str
+    retrieved_docs: list[Passage] = Field(min_length=1)
+    top_n: int = Field(4, ge=1, le=1000)
+    collection: CollectionName = DEFAULT_COLLECTION
+
+
+class RerankedPassage(Wire):
+    index: int
+    score: float
+
+
+class RerankingReply(Wire):
+    """The `top_n` best as positions in the request's `retrieved_docs`, best first."""
+
+    results: list[RerankedPassage]
+    model: str = ""
