@@ -28,7 +28,9 @@ class UnknownBackend(RaglineError):
 def names(package: str) -> list[str]:
     """The backends of a service: the module names in `<package>`, sorted; private ones left out."""
     module = importlib.import_module(package)
-    return sorted(info.name for info in pkgutil.iter_modules(module.__path__) if not info.name.startswith("_"))
+    return sorted(
+        info.name for info in pkgutil.iter_modules(module.__path__) if not info.name.startswith("_")
+    )
 
 
 def load(package: str, name: str) -> object:
@@ -41,5 +43,5 @@ def load(package: str, name: str) -> object:
     except ModuleNotFoundError as error:
         extra = package.split(".")[1]
         raise UnknownBackend(
-            f"backend {name!r} needs the package {error.name!r}: install the extra with pip install '.[{extra}]'"
+            f"backend {name!r} needs the package {error.name!r}: run pip install '.[{extra}]'"
         ) from error

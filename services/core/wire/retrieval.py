@@ -5,7 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.core.wire.base import Filter, StrictWire, Wire
-from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, DocumentInfo, Passage, TokenVectors
+from services.core.wire.passages import (
+    DEFAULT_COLLECTION,
+    CollectionName,
+    DocumentInfo,
+    Passage,
+    TokenVectors,
+)
 
 
 class RetrievalRequest(StrictWire):

@@ -1,0 +1,91 @@
+"""The app factory: what a service is before it does anything of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from services.core import health, tracing
+from services.core.context import request_id
+from services.core.errors import InvalidRequest, MalformedRequest, NotFound, RaglineError, from_status
+from services.core.metrics import Metrics
+from services.core.middleware import RequestMiddleware
+from services.core.replies import JsonReply
+from services.core.settings import ServiceSettings
+
+Resources = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, health.Check]]]
+"""Opens what the service holds, puts it on `app.state`, yields the checks of its dependencies."""
+
+
+def create_app(
+    *, service: str, settings: ServiceSettings, router: APIRouter, resources: Resources
+) -> FastAPI:
+    """A FastAPI app with the service's routes and what all services have: see the package's docs.
+
+    `app.state.settings` and `app.state.metrics` are there before `resources` opens.
+    """
+    traces = tracing.provider(service, settings.otlp_endpoint)
+    spans = tracing.ServerSpans(traces) if traces else None
+    metrics = Metrics(service, spans.tracer if spans else None)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with resources(app) as checks:
+            app.state.checks = checks
+            yield
+        if traces:
+            traces.shutdown()
+
+    app = FastAPI(title=f"Ragline {service}", version=version("ragline"), lifespan=lifespan)
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.checks = {}
+    app.include_router(router)
+    app.include_router(health.router(service, metrics, lambda: app.state.checks))
+    app.add_middleware(RequestMiddleware, service=service, settings=settings, metrics=metrics, spans=spans)
+    _render_errors(app, service)
+    return app
+
+
+def _render_errors(app: FastAPI, service: str) -> None:
+    """Every failure leaves as the one error body."""
+
+    def reply(error: RaglineError) -> Response:
+        headers = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:.0f}"}
+        body = error.body(service=service, request_id=request_id.get())
+        return JsonReply(body.model_dump(), status_code=error.status, headers=headers)
+
+    @app.exception_handler(RaglineError)
+    async def ragline(_: Request, error: RaglineError) -> Response:
+        return reply(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> Response:
+        return reply(explain(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, RaglineError):
+            return reply(error.__cause__)
+        if error.status_code == 404:
+            return reply(NotFound(f"no route {request.method} {request.url.path}: see /docs"))
+        return reply(from_status(error.status_code, str(error.detail), service=service))
+
+
+def explain(error: RequestValidationError) -> InvalidRequest:
+    """The validation error as one sentence per field."""
+    issues = error.errors()
+    if any(issue["type"] == "json_invalid" for issue in issues):
+        reason = issues[0].get("ctx", {}).get("error", "invalid JSON")
+        return MalformedRequest(f"the body is not valid JSON: {reason}")
+    parts = []
+    for issue in issues[:5]:
+        where = ".".join(str(part) for part in issue["loc"] if part not in {"body", "query", "path"})
+        parts.append(f"{where or 'body'}: {issue['msg']}")
+    return InvalidRequest("; ".join(parts))

@@ -1,0 +1,210 @@
+"""The HTTP client of every hop: pooled, bound by the caller's deadline, errors as the tree's exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Self
+
+import aiohttp
+import orjson
+from pydantic import ValidationError
+
+from services.core import tracing
+from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, remaining, request_id
+from services.core.errors import (
+    DeadlineExceeded,
+    ErrorBody,
+    RaglineError,
+    ServiceError,
+    ServiceUnavailable,
+    from_detail,
+    from_status,
+)
+from services.core.sse import Event, SseParser
+
+CONNECT_SECONDS = 1.0
+DEFAULT_SECONDS = 120.0
+MESSAGE_LENGTH = 500
+
+
+class HttpClient:
+    """Calls one peer. Use as an async context manager, or call `aclose`.
+
+    `service` is the peer's name in errors. Cancelling a call closes its connection, which tells the
+    peer; closing a stream's generator does the same.
+    """
+
+    def __init__(
+        self, service: str, base_url: str, *, headers: Mapping[str, str] | None = None, connections: int = 256
+    ) -> None:
+        self.service = service
+        self.base_url = base_url.rstrip("/")
+        self._headers = dict(headers or {})
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, path: str) -> bytes:
+        """The body of a 2xx reply; anything else raises."""
+        async with self._request("GET", path, None, idempotent=True) as reply:
+            return await reply.read()
+
+    async def delete(self, path: str) -> bytes:
+        async with self._request("DELETE", path, None, idempotent=True) as reply:
+            return await reply.read()
+
+    async def post(
+        self, path: str, payload: bytes | Mapping[str, object], *, idempotent: bool = False
+    ) -> bytes:
+        """POST JSON. `idempotent` allows one retry where a pooled connection turned out to be closed."""
+        body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+        async with self._request("POST", path, body, idempotent=idempotent) as reply:
+            return await reply.read()
+
+    async def stream(self, path: str, payload: bytes | Mapping[str, object]) -> AsyncGenerator[Event]:
+        """POST JSON and yield the events of the reply. An `error` event is raised as its exception.
+
+        Raises `ServiceError` where the connection ends inside an event.
+        """
+        body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+        async with self._request("POST", path, body, idempotent=False) as reply:
+            async for event in self._events(reply):
+                if event.event == "error":
+                    raise self._from_body(502, event.data, None)
+                yield event
+
+    @asynccontextmanager
+    async def forward(
+        self, method: str, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Pass a body on as it comes; the reply is handed over as it is, error statuses too."""
+        async with self._open(method, path, body, headers) as reply:
+            yield reply
+
+    async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        parser = SseParser()
+        async for chunk in reply.content.iter_any():
+            for event in parser.feed(chunk):
+                yield event
+        if parser.pending:
+            raise ServiceError(
+                f"{self.service} closed its stream in the middle of an event", service=self.service
+            )
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, body: bytes | None, *, idempotent: bool
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        retried = not idempotent
+        while True:
+            opened = False
+            try:
+                async with self._open(method, path, body, {}) as reply:
+                    opened = True
+                    if reply.status >= 400:
+                        raise self._from_body(
+                            reply.status, await reply.read(), reply.headers.get("retry-after")
+                        )
+                    yield reply
+                    return
+            except _StaleConnection as error:
+                if retried or opened:
+                    raise ServiceUnavailable(error.message, service=self.service) from error
+                retried = True
+
+    @asynccontextmanager
+    async def _open(
+        self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        seconds = remaining(DEFAULT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
+        try:
+            async with self._pool().request(
+                method,
+                self.base_url + path,
+                data=body,
+                headers=self._outgoing(seconds, headers),
+                timeout=timeout,
+            ) as reply:
+                yield reply
+        except aiohttp.ServerDisconnectedError as error:
+            raise _StaleConnection(f"{self.service} closed the connection: it may have died") from error
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            raise ServiceUnavailable(
+                f"{self.service} is down: no answer at {self.base_url}", service=self.service
+            ) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"{self.service} did not answer before the deadline", service=self.service
+            ) from error
+        except aiohttp.ClientPayloadError as error:
+            raise ServiceError(
+                f"{self.service} broke off its reply: it may have died", service=self.service
+            ) from error
+        except (aiohttp.ClientOSError, ConnectionError) as error:
+            raise _StaleConnection(f"{self.service} reset the connection: it may have died") from error
+        except aiohttp.ClientError as error:
+            raise ServiceError(
+                f"{self.service} answered with something that is not HTTP: {error}", service=self.service
+            ) from error
+
+    def _pool(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                skip_auto_headers={"User-Agent"},
+            )
+        return self._session
+
+    def _outgoing(self, seconds: float | None, extra: Mapping[str, str]) -> dict[str, str]:
+        headers = {"content-type": "application/json", **self._headers, **extra}
+        if seconds is not None:
+            headers[DEADLINE_HEADER] = f"{seconds * 1e3:.0f}"
+        identifier = request_id.get()
+        if identifier:
+            headers[REQUEST_ID_HEADER] = identifier
+        tracing.inject(headers)
+        return headers
+
+    def _from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
+        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+        try:
+            detail = ErrorBody.model_validate_json(body).error
+        except ValidationError:
+            message = f"{self.service} answered {status}: {_readable(body)}"
+            return from_status(status, message, service=self.service, retry_after=seconds)
+        error = from_detail(detail, service=self.service, retry_after=seconds)
+        if type(error) is ServiceError and status != ServiceError.status:
+            return from_status(status, detail.message, service=self.service, retry_after=seconds)
+        return error
+
+
+class _StaleConnection(ServiceUnavailable):
+    """A pooled connection that the peer had closed: the request was not answered."""
+
+
+def _readable(body: bytes) -> str:
+    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), or its first characters."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if isinstance(parsed, dict):
+        error = parsed.get("error") or parsed.get("message") or parsed.get("detail")
+        if isinstance(error, dict):
+            error = error.get("message")
+        if isinstance(error, str):
+            return error[:MESSAGE_LENGTH]
+    return body.decode("utf-8", "replace")[:MESSAGE_LENGTH] or "an empty body"

@@ -1,0 +1,98 @@
+"""The client of the generation service, or of any OpenAI-compatible server in its place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from services.core.client import HttpClient
+from services.core.errors import ServiceError
+from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What a caller may set; None leaves it to the model entry."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDelta:
+    """One step of a stream. `finish_reason` and `usage` come in the last ones."""
+
+    model: str = ""
+    content: str = ""
+    reasoning: str = ""
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+class GenerationClient:
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+    ) -> AsyncGenerator[ChatDelta]:
+        """Stream a completion. Raises `ServiceError` where the stream ends before `[DONE]`."""
+        payload = _payload(messages, model, sampling or Sampling())
+        events = self._http.stream("/v1/chat/completions", payload)
+        try:
+            async for event in events:
+                if event.data == b"[DONE]":
+                    return
+                yield self._delta(event.data)
+        finally:
+            await events.aclose()
+        raise ServiceError(
+            "generation ended its stream before it was done: it may have died", service="generation"
+        )
+
+    async def models(self) -> ModelList:
+        return ModelList.model_validate_json(await self._http.get("/v1/models"))
+
+    async def ready(self) -> None:
+        await self._http.get("/health")
+
+    def _delta(self, data: bytes) -> ChatDelta:
+        try:
+            chunk = orjson.loads(data)
+            choices = chunk.get("choices")
+            usage = chunk.get("usage")
+            choice = choices[0] if choices else {}
+            delta = choice.get("delta") or {}
+            return ChatDelta(
+                model=chunk.get("model") or "",
+                content=delta.get("content") or "",
+                reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
+                finish_reason=choice.get("finish_reason"),
+                usage=Usage.model_validate(usage) if usage else None,
+            )
+        except (orjson.JSONDecodeError, AttributeError, LookupError, ValueError) as error:
+            raise ServiceError(
+                "generation sent a chunk that is not OpenAI's", service="generation"
+            ) from error
+
+
+def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) -> bytes:
+    request: dict[str, object] = {
+        "messages": [{"role": message.role, "content": message.text} for message in messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    options = {
+        "model": model or None,
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+    }
+    return orjson.dumps(request | {key: value for key, value in options.items() if value is not None})

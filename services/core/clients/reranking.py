@@ -1,0 +1,47 @@
+"""The client of the reranking service, which a TEI container can stand in for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from services.core.client import HttpClient
+from services.core.errors import NotFound
+from services.core.wire.passages import Passage
+from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply
+
+
+class RerankingClient:
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def rerank(
+        self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str
+    ) -> list[RerankedPassage]:
+        """The `top_n` best as positions in `passages`, best first.
+
+        Against a server that speaks only TEI, falls back to `/rerank`.
+        """
+        request = {
+            "initial_query": query,
+            "retrieved_docs": [passage.model_dump() for passage in passages],
+            "top_n": top_n,
+            "collection": collection,
+        }
+        try:
+            body = await self._http.post("/v1/reranking", orjson.dumps(request), idempotent=True)
+        except NotFound:
+            return await self._rerank_by_tei(query, passages, top_n=top_n)
+        return RerankingReply.model_validate_json(body).results
+
+    async def ready(self) -> None:
+        await self._http.get("/health")
+
+    async def _rerank_by_tei(
+        self, query: str, passages: Sequence[Passage], *, top_n: int
+    ) -> list[RerankedPassage]:
+        request = {"query": query, "texts": [passage.embedded_text for passage in passages], "truncate": True}
+        ranks = orjson.loads(await self._http.post("/rerank", orjson.dumps(request), idempotent=True))
+        best = [Rank.model_validate(rank) for rank in ranks[:top_n]]
+        return [RerankedPassage(index=rank.index, score=rank.score) for rank in best]

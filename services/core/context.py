@@ -1,0 +1,55 @@
+"""What belongs to the request in hand: its id and its deadline, carried by context variables."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+from services.core.errors import DeadlineExceeded
+
+REQUEST_ID_HEADER = "x-request-id"
+DEADLINE_HEADER = "x-ragline-deadline-ms"
+"""Milliseconds that the caller still waits; a service never works longer than this."""
+
+_SANE_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+def new_request_id(offered: str | None = None) -> str:
+    """The caller's id where it is printable ASCII of at most 128 characters, else a fresh one."""
+    return offered if offered and _SANE_ID.match(offered) else uuid.uuid4().hex
+
+
+def set_deadline(seconds: float) -> None:
+    """Bound the request in hand to `seconds` from now, or to its present deadline if that is sooner."""
+    at = asyncio.get_running_loop().time() + seconds
+    present = _deadline.get()
+    _deadline.set(at if present is None else min(at, present))
+
+
+def start_request(identifier: str, seconds: float) -> None:
+    """Begin a request: its id, and a deadline that owes nothing to an earlier one."""
+    request_id.set(identifier)
+    _deadline.set(asyncio.get_running_loop().time() + seconds)
+
+
+def remaining(default: float | None = None) -> float | None:
+    """Seconds left, at least zero; `default` outside of a request."""
+    at = _deadline.get()
+    return default if at is None else max(0.0, at - asyncio.get_running_loop().time())
+
+
+@asynccontextmanager
+async def within_deadline(what: str, *, service: str) -> AsyncIterator[None]:
+    """Cut the body at the deadline; raises `DeadlineExceeded` that names `what`."""
+    try:
+        async with asyncio.timeout(remaining()):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(f"{what} did not finish before the deadline", service=service) from None

@@ -1,0 +1,80 @@
+"""`/health` (alive), `/health/ready` (each dependency named, with its latency) and `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import Field
+
+from services.core.context import set_deadline
+from services.core.errors import RaglineError
+from services.core.metrics import Metrics
+from services.core.replies import JsonReply
+from services.core.wire.base import Wire
+
+Check = Callable[[], Awaitable[None]]
+"""Returns where the dependency can serve, raises a `RaglineError` that says why not."""
+
+CHECK_SECONDS = 2.0
+
+
+class DependencyHealth(Wire):
+    ready: bool
+    latency_ms: float
+    detail: str = ""
+
+
+class Readiness(Wire):
+    """The body of `/health/ready`, with 200 where `ready` and 503 elsewhere."""
+
+    service: str
+    ready: bool
+    dependencies: dict[str, DependencyHealth] = Field(default_factory=dict)
+
+
+async def _run(check: Check) -> DependencyHealth:
+    start = time.perf_counter()
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+        detail, ready = "", True
+    except TimeoutError:
+        detail, ready = f"no answer within {CHECK_SECONDS:g} s", False
+    except RaglineError as error:
+        detail, ready = error.message, False
+    return DependencyHealth(
+        ready=ready, latency_ms=round((time.perf_counter() - start) * 1e3, 2), detail=detail
+    )
+
+
+async def readiness(service: str, checks: Mapping[str, Check]) -> Readiness:
+    """Run every check at once; ready only where all are."""
+    set_deadline(CHECK_SECONDS)
+    results = await asyncio.gather(*(_run(check) for check in checks.values()))
+    dependencies = dict(zip(checks, results, strict=True))
+    return Readiness(service=service, ready=all(r.ready for r in results), dependencies=dependencies)
+
+
+def router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
+    """The routes that every service has; `checks` is asked at each call."""
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get("/health", summary="Alive: answers whatever the load")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "service": service}
+
+    @routes.get("/health/ready", response_model=Readiness, summary="Ready: every dependency, named and timed")
+    async def ready() -> Response:
+        state = await readiness(service, checks())
+        return JsonReply(state.model_dump(), status_code=200 if state.ready else 503)
+
+    @routes.get("/metrics", summary="Prometheus metrics")
+    async def prometheus() -> Response:
+        body, content_type = metrics.render()
+        return Response(body, media_type=content_type)
+
+    return routes
