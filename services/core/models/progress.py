@@ -1,0 +1,57 @@
+"""How far a fetch is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` bytes of the whole model; `note` says what is happening now."""
+
+    model: str
+    file: str
+    done: int
+    total: int
+    note: str
+
+
+ProgressCallback = Callable[[Progress], None]
+BytesCallback = Callable[[int, str], None]
+"""Told how many bytes of the current file are here, and what is happening."""
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of the files below; a file that vanishes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
+
+@contextmanager
+def watch(folder: Path, report: Callable[[int], None]) -> Iterator[None]:
+    """Report the folder's growth while a download fills it: neither pip nor the hub's client calls back."""
+    start = folder_size(folder)
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.wait(POLL_SECONDS):
+            report(max(0, folder_size(folder) - start))
+
+    thread = threading.Thread(target=poll, name="fetch-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
