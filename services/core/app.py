@@ -13,7 +13,14 @@ from starlette.exceptions import HTTPException
 
 from services.core import health, tracing
 from services.core.context import request_id
-from services.core.errors import InvalidRequest, MalformedRequest, NotFound, RaglineError, from_status
+from services.core.errors import (
+    InvalidRequest,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    RaglineError,
+    from_status,
+)
 from services.core.metrics import Metrics
 from services.core.middleware import RequestMiddleware
 from services.core.replies import JsonReply
@@ -75,6 +82,8 @@ def _render_errors(app: FastAPI, service: str) -> None:
             return reply(error.__cause__)
         if error.status_code == 404:
             return reply(NotFound(f"no route {request.method} {request.url.path}: see /docs"))
+        if error.status_code == 405:
+            return reply(MethodNotAllowed(f"{request.url.path} does not take {request.method}: see /docs"))
         return reply(from_status(error.status_code, str(error.detail), service=service))
 
 

@@ -6,6 +6,7 @@
         ContextLengthExceeded    400  context_length_exceeded
         Unauthorized             401  unauthorized
         NotFound                 404  not_found              an entry, document or collection
+        MethodNotAllowed         405  method_not_allowed
         Conflict                 409  conflict
         PayloadTooLarge          413  payload_too_large
         UnsupportedMedia         415  unsupported_media
@@ -89,6 +90,10 @@ class Unauthorized(InvalidRequest):
 
 class NotFound(InvalidRequest):
     status, code = 404, "not_found"
+
+
+class MethodNotAllowed(InvalidRequest):
+    status, code = 405, "method_not_allowed"
 
 
 class Conflict(InvalidRequest):

@@ -32,7 +32,10 @@ class TokenVectors(Wire):
 
 
 class Passage(Wire):
-    """A chunk of a document. `text` is exactly `document_text[start:end]`, in characters."""
+    """A chunk of a document. `text` is exactly `document_text[start:end]`, in characters.
+
+    `score` is the retrieval's cosine similarity, `rerank_score` the reranker's; None where not scored.
+    """
 
     id: str
     document_id: str
@@ -46,6 +49,7 @@ class Passage(Wire):
     revision: str = ""
     metadata: Metadata = Field(default_factory=dict)
     score: float | None = None
+    rerank_score: float | None = None
 
     @property
     def header(self) -> str:

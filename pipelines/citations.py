@@ -1,0 +1,111 @@
+"""Citations: which passage, and which words of it, each sentence of an answer rests on. Pure.
+
+A model that writes [n] draws the connection itself. Small models mostly do not, so a sentence without
+a marker is attributed to the passage that shares most of its content words, and to none where fewer
+than `THRESHOLD` are shared or where a number of the sentence stands in no part of the passage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from pipelines.sentences import Span, content_words, numbers, sentences
+from services.core.wire.answer import FileCitation
+from services.core.wire.passages import Passage
+
+THRESHOLD = 0.5
+"""Share of a sentence's content words that a passage must hold for an attribution."""
+
+_MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How well a passage supports a sentence: the share of its content words, and the best place."""
+
+    support: float
+    quote: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of a passage: of the whole, and of each of its sentences."""
+
+    all: frozenset[str]
+    numbers: frozenset[str]
+    spans: tuple[tuple[Span, frozenset[str]], ...]
+
+
+def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
+    """One citation per sentence and passage, in order; markers that name no passage are left out."""
+    found: list[FileCitation] = []
+    for sentence in sentences(answer):
+        bare = _MARKER.sub(" ", sentence.text)
+        if not content_words(bare):
+            continue
+        named = markers(sentence.text, len(passages))
+        for position in named:
+            matched = match(bare, passages[position - 1].text)
+            found.append(_citation(sentence, position, passages[position - 1], matched, "model"))
+        if not named and (best := attribute(bare, passages)) is not None:
+            position, matched = best
+            found.append(_citation(sentence, position, passages[position - 1], matched, "attributed"))
+    return found
+
+
+def markers(sentence: str, count: int) -> list[int]:
+    """The passage numbers, 1 to `count`, that a sentence's [n] or [n, m] markers name, once each."""
+    named = (int(part) for group in _MARKER.findall(sentence) for part in group.split(","))
+    return list(dict.fromkeys(position for position in named if 1 <= position <= count))
+
+
+def attribute(sentence: str, passages: Sequence[Passage]) -> tuple[int, Match] | None:
+    """The passage (from 1) that supports the sentence best, the earlier one of equals; None if none does."""
+    best: tuple[int, Match] | None = None
+    figures = numbers(sentence)
+    for position, passage in enumerate(passages, start=1):
+        if not figures <= _words(passage.text).numbers:
+            continue
+        matched = match(sentence, passage.text)
+        if matched.support >= THRESHOLD and (best is None or matched.support > best[1].support):
+            best = position, matched
+    return best
+
+
+def match(sentence: str, text: str) -> Match:
+    """Compare a sentence with a passage; the quote is the passage's sentence that shares most with it."""
+    wanted = content_words(sentence)
+    words = _words(text)
+    support = len(wanted & words.all) / len(wanted) if wanted else 0.0
+    quote = max(words.spans, key=lambda pair: len(wanted & pair[1]))[0]
+    return Match(support=round(support, 3), quote=quote)
+
+
+@lru_cache(maxsize=2048)
+def _words(text: str) -> _Words:
+    spans = tuple((span, content_words(span.text)) for span in sentences(text) or [Span(0, len(text), text)])
+    return _Words(all=frozenset().union(*(words for _, words in spans)), numbers=numbers(text), spans=spans)
+
+
+def _citation(
+    sentence: Span, position: int, passage: Passage, matched: Match, method: Literal["model", "attributed"]
+) -> FileCitation:
+    return FileCitation(
+        index=sentence.end,
+        marker=position,
+        file_id=passage.document_id,
+        filename=passage.title,
+        passage_id=passage.id,
+        page=passage.page,
+        section=passage.section,
+        start=passage.start + matched.quote.start,
+        end=passage.start + matched.quote.end,
+        quote=matched.quote.text,
+        score=passage.score,
+        support=matched.support,
+        method=method,
+    )

@@ -1,0 +1,84 @@
+"""The clock of one answer: when each thing happened, and the timings that follow from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from services.core.metrics import Metrics
+from services.core.wire.answer import Timings
+
+
+class AnswerClock:
+    """Starts when made. `now` gives seconds on a monotonic clock."""
+
+    def __init__(self, metrics: Metrics | None = None, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self._metrics = metrics
+        self._start = now()
+        self._stages: dict[str, float] = {}
+        self._asked: float | None = None
+        self._first_token: float | None = None
+        self._first_reasoning: float | None = None
+        self._first_answer: float | None = None
+        self._last_token: float | None = None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage before generation; it is counted also where it fails."""
+        start = self._now()
+        try:
+            if self._metrics is None:
+                yield
+            else:
+                with self._metrics.stage(name):
+                    yield
+        finally:
+            self._stages[name] = self._now() - start
+
+    def asked(self) -> None:
+        """The request goes to the engine now."""
+        self._asked = self._now()
+
+    def token(self, *, reasoning: bool) -> None:
+        """A piece of output of this kind arrived now."""
+        at = self._now()
+        if self._first_token is None:
+            self._first_token = at
+        if reasoning:
+            if self._first_reasoning is None:
+                self._first_reasoning = at
+        elif self._first_answer is None:
+            self._first_answer = at
+        self._last_token = at
+
+    def timings(self, output_tokens: int = 0) -> Timings:
+        """Everything so far, in ms; `e2el` runs to now."""
+        e2el = self._now() - self._start
+        ttft = _since(self._start, self._first_token)
+        return Timings(
+            embedding=_ms(self._stages.get("embedding")),
+            retrieval=_ms(self._stages.get("retrieval")),
+            reranking=_ms(self._stages.get("reranking")),
+            ttft=_ms(ttft),
+            ttfo=_ms(_since(self._start, self._first_answer)),
+            think=_ms(_since(self._first_reasoning, self._first_answer)),
+            generation=_ms(_since(self._asked, self._last_token)),
+            tpot=_ms((e2el - ttft) / (output_tokens - 1)) if ttft is not None and output_tokens > 1 else None,
+            e2el=round(e2el * 1e3, 3),
+        )
+
+
+def _since(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)
+
+
+def server_timing(timings: Timings) -> str:
+    """The standard `Server-Timing` header: `name;dur=ms` of every stage that happened."""
+    known = timings.model_dump(exclude_none=True)
+    return ", ".join(f"{name};dur={value:.1f}" for name, value in known.items())

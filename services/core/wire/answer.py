@@ -1,0 +1,127 @@
+"""What the gateway adds to OpenAI's chat completions: `rag` in the request, evidence in the reply."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.core.wire.base import Filter, StrictWire, Wire
+from services.core.wire.chat import (
+    AssistantMessage,
+    ChatChoice,
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    ChunkChoice,
+    ChunkDelta,
+)
+from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
+
+
+class RagOptions(StrictWire):
+    """How to find the passages. None leaves a number to the gateway's settings.
+
+    `top_k` passages are retrieved, the reranker keeps `top_n` of them for the prompt. Where the best
+    retrieval score is under `floor` (cosine, 0 to 1) the answer is an abstention; 0 switches that off.
+    """
+
+    collection: CollectionName = DEFAULT_COLLECTION
+    top_k: int | None = Field(None, ge=1, le=200)
+    top_n: int | None = Field(None, ge=1, le=50)
+    filter: Filter | None = None
+    floor: float | None = Field(None, ge=0, le=1)
+
+
+class AnswerRequest(ChatRequest):
+    """`POST /v1/chat/completions` at the gateway."""
+
+    rag: RagOptions = Field(default_factory=RagOptions)
+
+
+class FileCitation(Wire):
+    """One sentence of the answer and the place that supports it.
+
+    `index` is where the sentence ends in `content`. `quote` is `document_text[start:end]`, part of the
+    passage. `method` says who drew the connection: the model by a [n] marker, or Ragline by the words
+    that sentence and quote share; `support` is the share of the sentence's content words in the quote's
+    passage, 0 to 1.
+    """
+
+    type: Literal["file_citation"] = "file_citation"
+    index: int
+    marker: int
+    file_id: str
+    filename: str
+    passage_id: str
+    page: int | None = None
+    section: str = ""
+    start: int
+    end: int
+    quote: str
+    score: float | None = None
+    support: float
+    method: Literal["model", "attributed"]
+
+
+class FrozenContext(Wire):
+    """The ordered passages an answer comes from; `context_id` is a SHA-256 over them."""
+
+    context_id: str
+    passages: list[Passage]
+
+
+class Timings(Wire):
+    """Milliseconds, from the gateway's clock; None where the stage did not happen.
+
+    `ttft` and `ttfo` run from request in to the first token of any kind and to the first answer token,
+    `think` from the first reasoning token to the first answer token, `generation` from the request to
+    the engine to its last token, `e2el` from request in to the reply's end. `tpot` is
+    (e2el - ttft) / (output tokens - 1), vLLM's convention.
+    """
+
+    embedding: float | None = None
+    retrieval: float | None = None
+    reranking: float | None = None
+    ttft: float | None = None
+    ttfo: float | None = None
+    think: float | None = None
+    generation: float | None = None
+    tpot: float | None = None
+    e2el: float
+
+
+class AnswerMessage(AssistantMessage):
+    annotations: list[FileCitation] = Field(default_factory=list)
+
+
+class AnswerChoice(ChatChoice):
+    message: AnswerMessage
+
+
+class AnswerReply(ChatReply):
+    """`degraded` names the stages that were left out because their service failed."""
+
+    choices: list[AnswerChoice]  # type: ignore[assignment]  # a narrower choice, never assigned
+    context: FrozenContext
+    timings: Timings
+    degraded: list[str] = Field(default_factory=list)
+    abstained: bool = False
+
+
+class AnswerDelta(ChunkDelta):
+    annotations: list[FileCitation] | None = None
+
+
+class AnswerChunkChoice(ChunkChoice):
+    delta: AnswerDelta
+
+
+class AnswerChunk(ChatChunk):
+    """The first chunk of a stream carries `context`; the one with `finish_reason` the rest."""
+
+    choices: list[AnswerChunkChoice] = Field(default_factory=list)  # type: ignore[assignment]  # as above
+    context: FrozenContext | None = None
+    timings: Timings | None = None
+    degraded: list[str] | None = None
+    abstained: bool | None = None
