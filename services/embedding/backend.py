@@ -20,12 +20,17 @@ PACKAGE = "services.embedding.backends"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`vectors`: float32, shape (n, dim). `tokens`: per text, L2-normalised float32 (tokens, dim), without
-    [CLS] and [SEP]; None unless asked for. `token_counts`: input tokens per text, special ones included."""
+    """What a backend makes of some texts.
+
+    `vectors`: float32, shape (n, dim), L2-normalised where that was asked for. `prompt_tokens`: input
+    tokens of all texts together, special ones included, by the model's own tokenizer. `states`: per text
+    the last hidden states, float32 (tokens, dim), not normalised, of which the first and the last row
+    are the special tokens'; None unless asked for.
+    """
 
     vectors: NDArray[np.float32]
-    token_counts: list[int]
-    tokens: list[NDArray[np.float32]] | None = None
+    prompt_tokens: int
+    states: list[NDArray[np.float32]] | None = None
 
 
 class EmbeddingBackend(Backend, Protocol):
@@ -37,8 +42,15 @@ class EmbeddingBackend(Backend, Protocol):
     async def encode(
         self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
     ) -> Encoded:
-        """One vector per text, in order.
+        """One vector per text, in order; with the hidden states, from the same pass, for `token_vectors`.
 
         Raises `PayloadTooLarge` where a text is longer than the model's limit and `truncate` is off, and
         `InvalidRequest` where token vectors are asked of a model that has none.
         """
+
+
+def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of unit length; a row of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit

@@ -16,6 +16,9 @@ class EmbedRequest(Wire):
     inputs: str | list[str]
     normalize: bool = True
     truncate: bool = False
+    truncation_direction: Literal["Right", "right"] = "Right"
+    prompt_name: None = None
+    dimensions: int | None = None
 
 
 class OpenAIEmbeddingRequest(Wire):
@@ -63,7 +66,7 @@ class EncodeReply(Wire):
 
 
 class EmbeddingInfo(Wire):
-    """TEI `GET /info`, the fields that clients read."""
+    """TEI `GET /info`, with `dim` and `token_vectors` of ours: 0 and false are what a TEI does not say."""
 
     model_id: str
     model_sha: str | None = None
@@ -73,7 +76,10 @@ class EmbeddingInfo(Wire):
     max_client_batch_size: int = 32
     max_batch_tokens: int = 16384
     max_concurrent_requests: int = 512
+    max_batch_requests: int | None = None
     tokenization_workers: int = 1
     version: str = ""
-    dim: int
+    sha: str | None = None
+    docker_label: str | None = None
+    dim: int = 0
     token_vectors: bool = False

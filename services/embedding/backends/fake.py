@@ -1,0 +1,76 @@
+"""Deterministic vectors at no cost: texts that share words are similar. For load tests and unit tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from services.core.errors import PayloadTooLarge
+from services.core.settings import Settings as BaseSettings
+from services.core.wire.embedding import EmbeddingInfo
+from services.embedding.backend import Encoded, normalized
+
+MAX_WORDS = 512
+SPECIAL = 2
+COMPONENTS = 8
+"""How many components of the vector a word sets; enough that two words hardly ever look alike."""
+
+_WORD = re.compile(r"\w+")
+
+
+class Settings(BaseSettings):
+    dim: int = Field(
+        384, ge=8, validation_alias="FAKE_EMBEDDING_DIM", description="fake: dimension of the vectors"
+    )
+
+
+class FakeEmbedding:
+    """A word is a sparse vector of ones and minus ones drawn from its hash; a text is their sum."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._dim = settings.dim
+
+    async def info(self) -> EmbeddingInfo:
+        return EmbeddingInfo(model_id="fake", max_input_length=MAX_WORDS, dim=self._dim, token_vectors=True)
+
+    async def encode(
+        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+    ) -> Encoded:
+        states = [self._states(text, truncate=truncate) for text in texts]
+        vectors = np.stack([rows.sum(axis=0) for rows in states])
+        return Encoded(
+            vectors=normalized(vectors) if normalize else vectors,
+            prompt_tokens=sum(map(len, states)),
+            states=states if token_vectors else None,
+        )
+
+    async def ready(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    def _states(self, text: str, *, truncate: bool) -> NDArray[np.float32]:
+        words = _WORD.findall(text.lower())
+        if len(words) > MAX_WORDS - SPECIAL and not truncate:
+            raise PayloadTooLarge(
+                f"`inputs` must have at most {MAX_WORDS} tokens, this one has {len(words) + SPECIAL}: "
+                "shorten it or set `truncate`"
+            )
+        words = words[: MAX_WORDS - SPECIAL]
+        rows = np.zeros((len(words) + SPECIAL, self._dim), np.float32)
+        for row, word in enumerate(words, start=1):
+            drawn = np.frombuffer(blake2b(word.encode(), digest_size=2 * COMPONENTS).digest(), "<u2")
+            rows[row, drawn % self._dim] = np.where(drawn & 0x8000, np.float32(1), np.float32(-1))
+        # the special tokens: a text without words must have a direction too
+        rows[0, 0] = rows[-1, 0] = np.float32(0.01)
+        return rows
+
+
+async def create() -> FakeEmbedding:
+    return FakeEmbedding(Settings.load())

@@ -1,0 +1,100 @@
+"""Any server with OpenAI's `/v1/embeddings`: vLLM, OVMS, Ollama, TEI, a hosted API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+from pydantic import Field, ValidationError
+
+from services.core.client import HttpClient
+from services.core.errors import InvalidRequest, ServiceError
+from services.core.wire.embedding import EmbeddingInfo, OpenAIEmbeddingReply
+from services.embedding.backend import Encoded, normalized
+from services.embedding.backends._server import ServerSettings, expect, rows
+from services.embedding.batching import chunks
+
+PARALLEL = 4
+
+
+class Settings(ServerSettings):
+    endpoint: str = Field(
+        "http://127.0.0.1:8000",
+        validation_alias="EMBEDDING_ENDPOINT",
+        description="openai: base URL of the server, without /v1",
+    )
+    model_id: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        validation_alias="EMBEDDING_MODEL_ID",
+        description="embedding model: a catalogue name or hub id (openvino), the server's id (openai)",
+    )
+    max_tokens: int = Field(
+        256,
+        ge=8,
+        validation_alias="EMBEDDING_MAX_TOKENS",
+        description="longest text in tokens; all-MiniLM-L6-v2 was trained on at most 256",
+    )
+    batch: int = Field(
+        32,
+        ge=1,
+        validation_alias="EMBEDDING_ENDPOINT_BATCH",
+        description="openai: most texts in one request to the server",
+    )
+
+
+class OpenAIEmbeddingServer:
+    """Passes texts on. OpenAI's protocol cannot ask for truncation: what the server refuses is refused."""
+
+    def __init__(self, http: HttpClient, settings: Settings) -> None:
+        self._http = http
+        self._settings = settings
+        self._dim = 0
+        self._slots = asyncio.Semaphore(PARALLEL)
+
+    async def info(self) -> EmbeddingInfo:
+        """`dim` by a probe, once; the protocol tells neither it nor the longest input."""
+        if not self._dim:
+            probe = await self._embed(["dimension"])
+            self._dim = probe.vectors.shape[1]
+        return EmbeddingInfo(
+            model_id=self._settings.model_id, max_input_length=self._settings.max_tokens, dim=self._dim
+        )
+
+    async def encode(
+        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+    ) -> Encoded:
+        if token_vectors:
+            raise InvalidRequest("an OpenAI-compatible server gives no token vectors: leave them out")
+        parts = await asyncio.gather(*(self._embed(part) for part in chunks(texts, self._settings.batch)))
+        vectors = np.concatenate([part.vectors for part in parts])
+        return Encoded(
+            vectors=normalized(vectors) if normalize else vectors,
+            prompt_tokens=sum(part.prompt_tokens for part in parts),
+        )
+
+    async def ready(self) -> None:
+        await self._http.get("/v1/models")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _embed(self, texts: Sequence[str]) -> Encoded:
+        # floats, not base64: Ollama and OVMS know nothing else
+        request = {"input": list(texts), "model": self._settings.model_id, "encoding_format": "float"}
+        async with self._slots:
+            body = await self._http.post("/v1/embeddings", orjson.dumps(request), idempotent=True)
+        service = self._http.service
+        try:
+            reply = OpenAIEmbeddingReply.model_validate_json(body)
+        except ValidationError as error:
+            raise ServiceError(f"{service} sent a reply that is not OpenAI's", service=service) from error
+        ordered = sorted(reply.data, key=lambda item: item.index)
+        vectors = rows([item.embedding for item in ordered], service)
+        return Encoded(vectors=expect(vectors, len(texts), service), prompt_tokens=reply.usage.prompt_tokens)
+
+
+async def create() -> OpenAIEmbeddingServer:
+    settings = Settings.load()
+    return OpenAIEmbeddingServer(settings.client("openai embeddings", settings.endpoint), settings)

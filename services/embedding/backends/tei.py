@@ -1,0 +1,119 @@
+"""A text-embeddings-inference server (any that speaks its routes)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from services.core.client import HttpClient
+from services.core.errors import InvalidRequest, ServiceError
+from services.core.wire.embedding import EmbeddingInfo
+from services.embedding.backend import Encoded
+from services.embedding.backends._server import ServerSettings, expect, parse, rows
+from services.embedding.batching import chunks
+
+PARALLEL = 4
+"""Requests in flight: TEI batches across requests, so a few keep it busy."""
+
+
+class Settings(ServerSettings):
+    endpoint: str = Field(
+        "http://127.0.0.1:8090",
+        validation_alias="TEI_EMBEDDING_ENDPOINT",
+        description="tei: base URL of the text-embeddings-inference server that embeds",
+    )
+
+
+class TeiEmbedding:
+    """Passes texts on, in as many requests as the server's own batch limit asks for."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+        self._info: EmbeddingInfo | None = None
+        self._slots = asyncio.Semaphore(PARALLEL)
+
+    async def info(self) -> EmbeddingInfo:
+        """The server's, with the dimension that a probe shows; asked once."""
+        if self._info is None:
+            try:
+                info = EmbeddingInfo.model_validate_json(await self._http.get("/info"))
+            except ValidationError as error:
+                raise ServiceError(
+                    "the server at TEI_EMBEDDING_ENDPOINT is not a TEI that embeds: its /info lacks fields",
+                    service=self._http.service,
+                ) from error
+            probe = await self._embed(["dimension"], normalize=True, truncate=True)
+            self._info = info.model_copy(update={"dim": probe.shape[1], "token_vectors": _has_states(info)})
+        return self._info
+
+    async def encode(
+        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+    ) -> Encoded:
+        info = await self.info()
+        if token_vectors and not info.token_vectors:
+            raise InvalidRequest(f"{info.model_id} gives no token vectors: leave `token_vectors` out")
+        limit = info.max_input_length
+
+        async def part(texts: Sequence[str]) -> Encoded:
+            async with self._slots:
+                vectors, counted, states = await asyncio.gather(
+                    self._embed(texts, normalize=normalize, truncate=truncate),
+                    self._count(texts, limit),
+                    self._states(texts, truncate=truncate) if token_vectors else _no_states(),
+                )
+            return Encoded(vectors=vectors, prompt_tokens=counted, states=states)
+
+        parts = await asyncio.gather(*(part(some) for some in chunks(texts, info.max_client_batch_size)))
+        return Encoded(
+            vectors=np.concatenate([part.vectors for part in parts]),
+            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            states=[state for part in parts for state in part.states or []] if token_vectors else None,
+        )
+
+    async def ready(self) -> None:
+        await self._http.get("/health")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _post(self, path: str, fields: Mapping[str, object]) -> object:
+        body = await self._http.post(path, orjson.dumps(fields), idempotent=True)
+        return parse(body, self._http.service)
+
+    async def _embed(self, texts: Sequence[str], *, normalize: bool, truncate: bool) -> NDArray[np.float32]:
+        reply = await self._post(
+            "/embed", {"inputs": list(texts), "normalize": normalize, "truncate": truncate}
+        )
+        return expect(rows(reply, self._http.service), len(texts), self._http.service)
+
+    async def _count(self, texts: Sequence[str], limit: int) -> int:
+        """By `/tokenize`, the one route whose body tells; it runs beside `/embed`."""
+        reply = await self._post("/tokenize", {"inputs": list(texts), "add_special_tokens": True})
+        if not isinstance(reply, list):
+            raise ServiceError(f"{self._http.service} sent no list of tokens", service=self._http.service)
+        return sum(min(len(tokens), limit) for tokens in reply)
+
+    async def _states(self, texts: Sequence[str], *, truncate: bool) -> list[NDArray[np.float32]]:
+        reply = await self._post("/embed_all", {"inputs": list(texts), "truncate": truncate})
+        if not isinstance(reply, list) or len(reply) != len(texts):
+            raise ServiceError(f"{self._http.service} sent no token vectors", service=self._http.service)
+        return [rows(states, self._http.service) for states in reply]
+
+
+def _has_states(info: EmbeddingInfo) -> bool:
+    """Encoders that pool so put a special token at either end, which is what `Encoded.states` promises."""
+    return info.model_type.get("embedding", {}).get("pooling") in {"mean", "cls"}
+
+
+async def _no_states() -> None:
+    return
+
+
+async def create() -> TeiEmbedding:
+    settings = Settings.load()
+    return TeiEmbedding(settings.client("tei", settings.endpoint))
