@@ -23,6 +23,8 @@ from services.core.errors import (
 )
 from services.core.sse import Event, SseParser
 
+Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
+
 CONNECT_SECONDS = 1.0
 DEFAULT_SECONDS = 120.0
 MESSAGE_LENGTH = 500
@@ -56,40 +58,35 @@ class HttpClient:
 
     async def get(self, path: str) -> bytes:
         """The body of a 2xx reply; anything else raises."""
-        async with self._request("GET", path, None, idempotent=True) as reply:
+        async with self._request("GET", path, idempotent=True) as reply:
             return await reply.read()
 
     async def delete(self, path: str) -> bytes:
-        async with self._request("DELETE", path, None, idempotent=True) as reply:
+        async with self._request("DELETE", path, idempotent=True) as reply:
             return await reply.read()
 
     async def post(
-        self, path: str, payload: bytes | Mapping[str, object], *, idempotent: bool = False
+        self, path: str, payload: Body, *, headers: Mapping[str, str] | None = None, idempotent: bool = False
     ) -> bytes:
-        """POST JSON. `idempotent` allows one retry where a pooled connection turned out to be closed."""
-        body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
-        async with self._request("POST", path, body, idempotent=idempotent) as reply:
+        """POST JSON, or a body of another content type as it comes.
+
+        `idempotent` allows one retry where a pooled connection turned out to be closed.
+        """
+        async with self._request("POST", path, _encoded(payload), headers, idempotent=idempotent) as reply:
             return await reply.read()
 
-    async def stream(self, path: str, payload: bytes | Mapping[str, object]) -> AsyncGenerator[Event]:
-        """POST JSON and yield the events of the reply. An `error` event is raised as its exception.
+    async def stream(
+        self, path: str, payload: Body, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Event]:
+        """POST and yield the events of the reply. An `error` event is raised as its exception.
 
         Raises `ServiceError` where the connection ends inside an event.
         """
-        body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
-        async with self._request("POST", path, body, idempotent=False) as reply:
+        async with self._request("POST", path, _encoded(payload), headers) as reply:
             async for event in self._events(reply):
                 if event.event == "error":
                     raise self._from_body(502, event.data, None)
                 yield event
-
-    @asynccontextmanager
-    async def forward(
-        self, method: str, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Pass a body on as it comes; the reply is handed over as it is, error statuses too."""
-        async with self._open(method, path, body, headers) as reply:
-            yield reply
 
     async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[Event]:
         parser = SseParser()
@@ -103,13 +100,19 @@ class HttpClient:
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, body: bytes | None, *, idempotent: bool
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        idempotent: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         retried = not idempotent
         while True:
             opened = False
             try:
-                async with self._open(method, path, body, {}) as reply:
+                async with self._open(method, path, body, headers or {}) as reply:
                     opened = True
                     if reply.status >= 400:
                         raise self._from_body(
@@ -189,6 +192,10 @@ class HttpClient:
         if type(error) is ServiceError and status != ServiceError.status:
             return from_status(status, detail.message, service=self.service, retry_after=seconds)
         return error
+
+
+def _encoded(payload: Body) -> bytes | AsyncIterator[bytes]:
+    return orjson.dumps(payload) if isinstance(payload, Mapping) else payload
 
 
 class _StaleConnection(ServiceUnavailable):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.core.context import request_id
+from services.core.context import request_id, within_deadline
 from services.core.errors import RaglineError
 from services.core.sse import format_event
 
@@ -56,7 +56,8 @@ class EventStream(Response):
     """`text/event-stream` from an async generator of encoded events.
 
     The generator is closed as soon as the client hangs up, also while it waits for its next event.
-    An exception inside the stream becomes an `error` event, and the stream ends there.
+    An exception inside the stream becomes an `error` event, and the stream ends there; so does a stream
+    that is still going at the request's deadline.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class EventStream(Response):
     ) -> EventStream:
         """Wait for the first event, so that a failure before it keeps its own status."""
         try:
-            first = await until_disconnected(request, _pull(events))
+            first = await until_disconnected(request, _pull(events, service))
         except BaseException:
             await events.aclose()
             raise
@@ -105,8 +106,9 @@ class EventStream(Response):
         try:
             if self._first_event:
                 await send({"type": "http.response.body", "body": self._first_event, "more_body": True})
-            async for event in self._events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
+            async with within_deadline("the reply", service=self._service):
+                async for event in self._events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
         except OSError:
             raise ClientGone from None
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must see that the stream failed
@@ -121,5 +123,6 @@ class EventStream(Response):
         return format_event(orjson.dumps(body.model_dump()), "error")
 
 
-async def _pull(events: AsyncGenerator[bytes]) -> bytes:
-    return await anext(events, b"")
+async def _pull(events: AsyncGenerator[bytes], service: str) -> bytes:
+    async with within_deadline("the reply", service=service):
+        return await anext(events, b"")

@@ -1,0 +1,62 @@
+"""The public API: OpenAI's chat completions and models, and the documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from pipelines.rag import RagPipeline
+from services.core.app import create_app
+from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import GenerationClient
+from services.core.clients.reranking import RerankingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.health import Check
+from services.gateway import chat, documents
+from services.gateway.settings import Settings
+
+
+def create(settings: Settings) -> FastAPI:
+    """The app; `app.state` holds `pipeline`, `generation` and `dataprep` while it runs."""
+
+    @asynccontextmanager
+    async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
+        async with AsyncExitStack() as stack:
+
+            async def peer(name: str, url: str) -> HttpClient:
+                return await stack.enter_async_context(HttpClient(name, url))
+
+            embedding = EmbeddingClient(await peer("embedding", settings.embedding_url))
+            retrieval = RetrievalClient(await peer("retrieval", settings.retrieval_url))
+            reranking = RerankingClient(await peer("reranking", settings.reranking_url))
+            generation = GenerationClient(await peer("generation", settings.generation_url))
+            dataprep = await peer("dataprep", settings.dataprep_url)
+            app.state.generation = generation
+            app.state.dataprep = dataprep
+            app.state.pipeline = RagPipeline(
+                embedding=embedding,
+                retrieval=retrieval,
+                reranking=reranking,
+                generation=generation,
+                metrics=app.state.metrics,
+                rerank_seconds=settings.rerank_seconds,
+            )
+
+            async def dataprep_ready() -> None:
+                await dataprep.get("/health")
+
+            yield {
+                "embedding": embedding.ready,
+                "retrieval": retrieval.ready,
+                "reranking": reranking.ready,
+                "generation": generation.ready,
+                "dataprep": dataprep_ready,
+            }
+
+    router = APIRouter()
+    router.include_router(chat.router)
+    router.include_router(documents.router)
+    return create_app(service="gateway", settings=settings, router=router, resources=resources)

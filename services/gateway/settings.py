@@ -1,0 +1,56 @@
+"""The gateway's settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.core.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    port: int = Field(8888, validation_alias="GATEWAY_PORT", description="port of the public API")
+    embedding_url: str = Field(
+        "http://127.0.0.1:6000",
+        validation_alias="EMBEDDING_URL",
+        description="the embedding service, or a text-embeddings-inference server",
+    )
+    retrieval_url: str = Field(
+        "http://127.0.0.1:7000", validation_alias="RETRIEVAL_URL", description="the retrieval service"
+    )
+    reranking_url: str = Field(
+        "http://127.0.0.1:8000",
+        validation_alias="RERANKING_URL",
+        description="the reranking service, or a text-embeddings-inference server with a reranker",
+    )
+    generation_url: str = Field(
+        "http://127.0.0.1:9000", validation_alias="GENERATION_URL", description="the generation service"
+    )
+    dataprep_url: str = Field(
+        "http://127.0.0.1:5000", validation_alias="DATAPREP_URL", description="the dataprep service"
+    )
+    top_k: int = Field(
+        20, ge=1, le=200, validation_alias="RETRIEVAL_TOP_K", description="passages to retrieve for reranking"
+    )
+    top_n: int = Field(
+        4, ge=1, le=50, validation_alias="RERANKING_TOP_N", description="passages that reach the prompt"
+    )
+    floor: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        validation_alias="RELEVANCE_FLOOR",
+        description="cosine under which nothing counts as relevant and the answer is an abstention; 0: never",
+    )
+    prompt: Literal["plain", "cite"] = Field(
+        "plain",
+        validation_alias="PROMPT",
+        description="plain (small models answer more) or cite (asks for [n] markers and for I don't know)",
+    )
+    rerank_seconds: float = Field(
+        5.0,
+        gt=0,
+        validation_alias="RERANKING_SECONDS",
+        description="longest wait for reranking; then the answer comes in retrieval order, marked degraded",
+    )

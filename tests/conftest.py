@@ -1,0 +1,29 @@
+"""Fixtures that every kind of test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.core.models.fetch import fetch
+from services.core.settings import HomeSettings
+
+
+@pytest.fixture(scope="session")
+def models_home() -> Path:
+    """The shared RAGLINE_HOME with the small models in its cache; they are fetched on first use."""
+    home = HomeSettings().root
+    for name in ("all-minilm-l6-v2", "smollm2-135m-instruct"):
+        fetch(name, home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def evaluation_data() -> Path:
+    """The evaluation data beside the checkout; its tests skip where it is absent."""
+    folder = Path(os.environ.get("RAGLINE_EVALUATION_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no evaluation data at {folder}: set RAGLINE_EVALUATION_DATA")
+    return folder
