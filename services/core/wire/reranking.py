@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from services.core.wire.base import StrictWire, Wire
@@ -16,6 +18,7 @@ class RerankRequest(Wire):
     raw_scores: bool = False
     return_text: bool = False
     truncate: bool = False
+    truncation_direction: Literal["Right", "right"] = "Right"
 
 
 class Rank(Wire):
@@ -45,3 +48,23 @@ class RerankingReply(Wire):
 
     results: list[RerankedPassage]
     model: str = ""
+
+
+class RerankerInfo(Wire):
+    """TEI `GET /info` of a reranker, the fields that clients read."""
+
+    model_id: str
+    model_sha: str | None = None
+    model_dtype: str = "float32"
+    model_type: dict[str, dict[str, dict[str, str | int]]] = Field(
+        default_factory=lambda: {"reranker": {"id2label": {"0": "relevance"}, "label2id": {"relevance": 0}}}
+    )
+    max_input_length: int | None = None
+    max_client_batch_size: int
+    max_batch_tokens: int | None = None
+    max_batch_requests: int | None = None
+    max_concurrent_requests: int = 512
+    tokenization_workers: int = 1
+    version: str = ""
+    sha: str | None = None
+    docker_label: str | None = None

@@ -1,0 +1,105 @@
+"""The reranking service: TEI's `/rerank` and `/info`, and `/v1/reranking`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Protocol, cast
+
+from fastapi import APIRouter, FastAPI, Request
+
+from services.core.app import create_app
+from services.core.backends import load
+from services.core.context import within_deadline
+from services.core.errors import InvalidRequest, PayloadTooLarge
+from services.core.health import Check
+from services.core.metrics import Metrics
+from services.core.replies import JsonReply
+from services.core.streaming import until_disconnected
+from services.core.wire.passages import Passage
+from services.core.wire.reranking import Rank, RerankerInfo, RerankingReply, RerankingRequest, RerankRequest
+from services.reranking.backend import PACKAGE, Reranker
+from services.reranking.scoring import sigmoid
+from services.reranking.settings import Settings
+
+SERVICE = "reranking"
+
+router = APIRouter(tags=["reranking"])
+
+
+class _Module(Protocol):
+    async def create(self) -> Reranker: ...
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service's app; its backend opens and closes with it, at `app.state.reranker`."""
+
+    @asynccontextmanager
+    async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
+        backend = await cast(_Module, load(PACKAGE, settings.backend)).create()
+        app.state.reranker = backend
+        try:
+            yield backend.dependencies()
+        finally:
+            await backend.close()
+
+    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)
+
+
+async def _ranked(
+    request: Request, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool
+) -> list[tuple[int, float]]:
+    """Positions and scores, best first; of equals the earlier one first."""
+    settings: Settings = request.app.state.settings
+    backend: Reranker = request.app.state.reranker
+    metrics: Metrics = request.app.state.metrics
+    if not query.strip():
+        raise InvalidRequest("the query cannot be empty: there is nothing to rank by")
+    if len(passages) > settings.max_batch:
+        raise PayloadTooLarge(
+            f"batch size {len(passages)} > maximum allowed batch size {settings.max_batch}: send fewer texts"
+        )
+    work = backend.score(query, passages, collection=collection, truncate=truncate)
+    async with within_deadline("reranking", service=SERVICE):
+        with metrics.stage("rerank", backend.model):
+            scores = await until_disconnected(request, work)
+    return sorted(enumerate(scores), key=lambda ranked: -ranked[1])
+
+
+@router.get("/info", summary="TEI: the model and its limits")
+async def info(request: Request) -> RerankerInfo:
+    backend: Reranker = request.app.state.reranker
+    settings: Settings = request.app.state.settings
+    return RerankerInfo(
+        model_id=backend.model, max_client_batch_size=settings.max_batch, version=version("ragline")
+    )
+
+
+@router.post("/rerank", response_model=list[Rank], summary="TEI: texts by relevance, best first")
+async def rerank(request: Request, body: RerankRequest) -> JsonReply:
+    """Scores are in (0, 1), by the sigmoid of the raw ones as in TEI, unless `raw_scores` asks for these."""
+    passages = [
+        Passage(id=str(position), document_id="", text=text) for position, text in enumerate(body.texts)
+    ]
+    ranked = await _ranked(request, body.query, passages, collection=None, truncate=body.truncate)
+    ranks: list[dict[str, int | float | str]] = []
+    for index, score in ranked:
+        rank: dict[str, int | float | str] = {
+            "index": index,
+            "score": score if body.raw_scores else sigmoid(score),
+        }
+        if body.return_text:
+            rank["text"] = body.texts[index]
+        ranks.append(rank)
+    return JsonReply(ranks)
+
+
+@router.post("/v1/reranking", response_model=RerankingReply, summary="The best passages of a retrieval")
+async def reranking(request: Request, body: RerankingRequest) -> JsonReply:
+    """Too long texts are truncated. Scores are the backend's own: see its file for their meaning."""
+    ranked = await _ranked(
+        request, body.initial_query, body.retrieved_docs, collection=body.collection, truncate=True
+    )
+    results = [{"index": index, "score": score} for index, score in ranked[: body.top_n]]
+    return JsonReply({"results": results, "model": request.app.state.reranker.model})
