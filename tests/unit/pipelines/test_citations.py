@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pipelines.citations import attribute, cite, markers, match
+from services.core.wire.passages import Passage
+
+POUND = "The pound is 453.59237 grams. It has 16 ounces."
+ICE = "Ice floats on water because it is less dense. Its density is 917 kilograms per cubic metre."
+
+
+def passage(text: str, identifier: str, start: int = 0) -> Passage:
+    return Passage(
+        id=identifier,
+        document_id=f"doc-{identifier}",
+        title=f"{identifier}.md",
+        text=text,
+        start=start,
+        end=start + len(text),
+    )
+
+
+PASSAGES = [passage(POUND, "a", 100), passage(ICE, "b", 500)]
+
+
+def test_a_marker_is_the_models_citation() -> None:
+    [citation] = cite("A pound is 453.59237 grams [1].", PASSAGES)
+    assert (citation.method, citation.marker, citation.passage_id) == ("model", 1, "a")
+    assert citation.quote == "The pound is 453.59237 grams."
+    assert (citation.start, citation.end) == (100, 129)
+
+
+def test_the_quote_is_the_passage_at_the_span() -> None:
+    for citation in cite("Ice has a density of 917 kilograms per cubic metre. It floats on water.", PASSAGES):
+        source = PASSAGES[citation.marker - 1]
+        assert source.text[citation.start - source.start : citation.end - source.start] == citation.quote
+
+
+def test_a_sentence_without_marker_is_attributed_by_its_words() -> None:
+    [citation] = cite("The density of ice is 917 kilograms per cubic metre.", PASSAGES)
+    assert (citation.method, citation.passage_id, citation.support) == ("attributed", "b", 1.0)
+
+
+def test_a_wrong_number_is_attributed_to_nothing() -> None:
+    assert cite("The density of ice is 999 kilograms per cubic metre.", PASSAGES) == []
+
+
+def test_an_unrelated_sentence_is_attributed_to_nothing() -> None:
+    assert attribute("France won the world cup.", PASSAGES) is None
+
+
+def test_markers_that_name_no_passage_are_left_out() -> None:
+    assert markers("Yes [3][0][2, 1][2].", 2) == [2, 1]
+    assert cite("Ice floats on water [7].", PASSAGES)[0].method == "attributed"
+
+
+def test_the_index_is_where_the_sentence_ends() -> None:
+    answer = "A pound is 453.59237 grams. Ice floats on water."
+    assert [answer[: citation.index] for citation in cite(answer, PASSAGES)] == [answer[:27], answer]
+
+
+def test_support_is_the_share_of_content_words() -> None:
+    assert match("ice floats everywhere always", ICE).support == 0.5
+
+
+def test_nothing_to_cite() -> None:
+    assert cite("", PASSAGES) == []
+    assert cite("Ice floats.", []) == []
+    assert cite("...", PASSAGES) == []

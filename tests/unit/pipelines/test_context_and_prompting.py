@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pipelines.context import context_id, freeze
+from pipelines.prompting import messages
+from services.core.wire.chat import ChatMessage
+from services.core.wire.passages import Passage
+
+ONE = Passage(id="1", document_id="d", title="a.md", section="Top", text="alpha", start=0, end=5)
+TWO = Passage(id="2", document_id="d", title="a.md", text="beta", start=6, end=10)
+
+
+def test_the_id_is_of_content_and_order_and_nothing_else() -> None:
+    same = ONE.model_copy(update={"score": 0.3, "rerank_score": 1.0, "id": "other"})
+    assert context_id([ONE, TWO]) == context_id([same, TWO])
+    assert context_id([ONE, TWO]) != context_id([TWO, ONE])
+    assert context_id([ONE]) != context_id([ONE.model_copy(update={"text": "alphb"})])
+    assert len(freeze([]).context_id) == 64
+
+
+def test_fields_cannot_run_into_each_other() -> None:
+    assert context_id([ONE.model_copy(update={"title": "a", "document_id": "bd"})]) != context_id(
+        [ONE.model_copy(update={"title": "ab", "document_id": "d"})]
+    )
+
+
+def test_a_prompt_has_instruction_history_passages_question() -> None:
+    history = [
+        ChatMessage(role="system", content="Be terse."),
+        ChatMessage(role="user", content="hello"),
+        ChatMessage(role="assistant", content="hi"),
+        ChatMessage(role="tool", content="ignored"),
+    ]
+    made = messages("cite", "what is alpha?", [ONE, TWO], history)
+    assert [message.role for message in made] == ["system", "user", "assistant", "user"]
+    assert made[0].text.endswith("Be terse.")
+    assert "[1] a.md > Top\nalpha" in made[-1].text
+    assert "[2] a.md\nbeta" in made[-1].text
+    assert "Question: what is alpha?" in made[-1].text
+    assert "[1]" in made[0].text
+
+
+def test_the_plain_prompt_does_not_ask_for_markers() -> None:
+    assert "[1]" not in messages("plain", "q", [])[0].text

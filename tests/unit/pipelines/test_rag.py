@@ -1,0 +1,203 @@
+"""The chain with stand-ins for the four services: order, degradation, abstention, failures, closing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import pytest
+
+from pipelines.prompting import ABSTENTION
+from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.reranking import RerankingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.errors import NotFound, RaglineError, ServiceError, ServiceUnavailable
+from services.core.wire.base import Filter
+from services.core.wire.chat import ChatMessage, Usage
+from services.core.wire.passages import Passage
+from services.core.wire.reranking import RerankedPassage
+
+PASSAGES = [
+    Passage(id=str(n), document_id="d", title="d.md", text=f"fact number {n}.", score=0.9 - n / 10)
+    for n in range(5)
+]
+USAGE = Usage(prompt_tokens=5, completion_tokens=3, total_tokens=8)
+ANSWER = [
+    ChatDelta(model="m", reasoning="hmm"),
+    ChatDelta(model="m", content="fact "),
+    ChatDelta(model="m", content="number 2."),
+    ChatDelta(model="m", finish_reason="length"),
+    ChatDelta(model="m", usage=USAGE),
+]
+
+
+class Embedding(EmbeddingClient):
+    def __init__(self, error: RaglineError | None = None) -> None:
+        self.error = error
+
+    async def embed_query(self, text: str) -> list[float]:
+        if self.error:
+            raise self.error
+        return [1.0]
+
+
+class Retrieval(RetrievalClient):
+    def __init__(self, passages: Sequence[Passage] = PASSAGES) -> None:
+        self.passages = passages
+        self.asked: list[tuple[int, str, Filter | None]] = []
+
+    async def search(
+        self,
+        text: str,
+        vector: Sequence[float],
+        *,
+        k: int,
+        collection: str,
+        where: Filter | None = None,
+        threshold: float | None = None,
+    ) -> list[Passage]:
+        self.asked.append((k, collection, where))
+        return list(self.passages[:k])
+
+
+class Reranking(RerankingClient):
+    def __init__(
+        self, order: Sequence[int] = (2, 0), error: RaglineError | None = None, wait: float = 0
+    ) -> None:
+        self.order = order
+        self.error = error
+        self.wait = wait
+
+    async def rerank(
+        self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str
+    ) -> list[RerankedPassage]:
+        await asyncio.sleep(self.wait)
+        if self.error:
+            raise self.error
+        return [RerankedPassage(index=index, score=1.0) for index in self.order[:top_n]]
+
+
+class Generation(GenerationClient):
+    def __init__(self, deltas: Sequence[ChatDelta] = ANSWER, error: RaglineError | None = None) -> None:
+        self.deltas = deltas
+        self.error = error
+        self.messages: Sequence[ChatMessage] = ()
+        self.closed = False
+
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+    ) -> AsyncGenerator[ChatDelta]:
+        self.messages = messages
+        try:
+            if self.error:
+                raise self.error
+            for delta in self.deltas:
+                yield delta
+        finally:
+            self.closed = True
+
+
+def chain(
+    embedding: EmbeddingClient | None = None,
+    retrieval: RetrievalClient | None = None,
+    reranking: RerankingClient | None = None,
+    generation: GenerationClient | None = None,
+) -> RagPipeline:
+    return RagPipeline(
+        embedding or Embedding(),
+        retrieval or Retrieval(),
+        reranking or Reranking(),
+        generation or Generation(),
+        rerank_seconds=0.1,
+    )
+
+
+async def run(pipeline: RagPipeline, **search: object) -> tuple[Found, list[Piece], Finished]:
+    options = Search(top_n=2, **search)  # type: ignore[arg-type]
+    events = [event async for event in pipeline.answer(Question("q", search=options))]
+    found, *pieces, finished = events
+    assert isinstance(found, Found)
+    assert isinstance(finished, Finished)
+    return found, [piece for piece in pieces if isinstance(piece, Piece)], finished
+
+
+async def test_the_reranker_orders_the_context() -> None:
+    generation = Generation()
+    found, pieces, finished = await run(chain(generation=generation))
+    assert [passage.id for passage in found.context.passages] == ["2", "0"]
+    assert found.context.passages[0].score == PASSAGES[2].score
+    assert found.context.passages[0].rerank_score == 1.0
+    assert "".join(piece.content for piece in pieces) == "fact number 2."
+    assert [piece.reasoning for piece in pieces] == ["hmm", "", ""]
+    assert (finished.finish_reason, finished.usage, finished.degraded) == ("length", USAGE, ())
+    assert [citation.passage_id for citation in finished.citations] == ["2"]
+    assert "[1] d.md\nfact number 2." in generation.messages[-1].text
+
+
+async def test_search_options_reach_the_store() -> None:
+    retrieval = Retrieval()
+    await run(chain(retrieval=retrieval), top_k=3, collection="c", where={"title": "d.md"})
+    assert retrieval.asked == [(3, "c", {"title": "d.md"})]
+
+
+@pytest.mark.parametrize(
+    "reranking",
+    [
+        Reranking(error=ServiceUnavailable("reranking is down")),
+        Reranking(wait=5),
+        Reranking(order=[99]),
+    ],
+    ids=["down", "too slow", "nonsense"],
+)
+async def test_without_reranking_the_retrieval_order_stands(reranking: Reranking) -> None:
+    found, _, finished = await run(chain(reranking=reranking))
+    assert [passage.id for passage in found.context.passages] == ["0", "1"]
+    assert found.degraded == finished.degraded == ("reranking",)
+
+
+@pytest.mark.parametrize("passages", [[], PASSAGES])
+async def test_nothing_relevant_is_an_abstention_without_a_model(passages: list[Passage]) -> None:
+    generation = Generation(error=ServiceError("must not be asked"))
+    found, pieces, finished = await run(
+        chain(retrieval=Retrieval(passages), generation=generation), floor=0.95
+    )
+    assert found.context.passages == []
+    assert "".join(piece.content for piece in pieces) == ABSTENTION
+    assert (finished.abstained, finished.usage.total_tokens, finished.citations) == (True, 0, [])
+
+
+async def test_a_floor_that_is_reached_does_not_abstain() -> None:
+    _, _, finished = await run(chain(), floor=0.9)
+    assert not finished.abstained
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "kind"),
+    [
+        (chain(embedding=Embedding(ServiceUnavailable("embedding is down"))), ServiceUnavailable),
+        (chain(generation=Generation(error=NotFound("no such model"))), NotFound),
+        (chain(generation=Generation(ANSWER[:3])), ServiceError),
+        (chain(generation=Generation(ANSWER[:4])), ServiceError),
+    ],
+    ids=["embedding down", "unknown model", "no finish_reason", "no usage"],
+)
+async def test_failures_are_raised(pipeline: RagPipeline, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        await run(pipeline)
+
+
+async def test_nothing_comes_before_a_generation_that_fails_at_once() -> None:
+    answer = chain(generation=Generation(error=NotFound("no such model"))).answer(Question("q"))
+    with pytest.raises(NotFound):
+        await anext(answer)
+
+
+async def test_closing_the_answer_closes_the_generation() -> None:
+    generation = Generation()
+    answer = chain(generation=generation).answer(Question("q"))
+    await anext(answer)
+    assert not generation.closed
+    await answer.aclose()
+    assert generation.closed
