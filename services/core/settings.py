@@ -12,7 +12,20 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class _Variables(EnvSettingsSource):
+    """The environment by each field's variable alone: by its name, `home` would be the shell's `HOME`."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.config = SettingsConfigDict(**{**self.config, "validate_by_name": False})
 
 
 class Settings(BaseSettings):
@@ -26,6 +39,18 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         protected_namespaces=(),
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment; no files."""
+        return init_settings, _Variables(settings_cls)
 
     @classmethod
     def load(cls) -> Self:

@@ -33,3 +33,12 @@ def test_folders_stand_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
     home = HomeSettings.load()
     assert home.root.is_absolute()
     assert {home.models.parent, home.data.parent, home.run.parent} == {home.root}
+
+
+def test_a_field_is_read_from_its_variable_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAGLINE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/somebody")
+    monkeypatch.setenv("MAX_BODY_BYTES", "11")
+    assert str(HomeSettings.load().home) == "~/.ragline"
+    assert ServiceSettings.load().max_body_bytes == 11
+    assert ServiceSettings(max_body_bytes=13).max_body_bytes == 13
