@@ -1,0 +1,182 @@
+"""`ragline ask`: stream an answer, then its sources and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from pydantic import ValidationError
+
+from services.cli.console import Output
+from services.core.client import HttpClient
+from services.core.context import set_deadline
+from services.core.errors import ServiceError
+from services.core.wire.answer import AnswerChunk, FileCitation, FrozenContext, Timings
+from services.core.wire.passages import Passage
+
+ANSWER_SECONDS = 900.0
+BAR_WIDTH = 40
+QUOTE_LENGTH = 100
+
+
+class Question:
+    """A question with its options; None leaves a number to the gateway."""
+
+    def __init__(
+        self, text: str, *, model: str, collection: str, top_k: int | None, top_n: int | None
+    ) -> None:
+        rag = {"collection": collection, "top_k": top_k, "top_n": top_n}
+        self._body = {
+            "messages": [{"role": "user", "content": text}],
+            "model": model,
+            "rag": {name: value for name, value in rag.items() if value is not None},
+        }
+
+    def payload(self, *, stream: bool) -> bytes:
+        return orjson.dumps({**self._body, "stream": stream})
+
+
+async def ask_json(question: Question, client: HttpClient, output: Output) -> None:
+    """Print the gateway's whole reply as JSON."""
+    set_deadline(ANSWER_SECONDS)
+    reply = await client.post("/v1/chat/completions", question.payload(stream=False))
+    output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
+
+
+async def ask(question: Question, client: HttpClient, output: Output) -> None:
+    """Print the answer as it comes, its sources and its timings.
+
+    Raises what the gateway reports, and `ServiceError` where the stream ends before the answer does.
+    """
+    set_deadline(ANSWER_SECONDS)
+    answer = _Answer(output)
+    finished = False
+    async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
+        if event.data == b"[DONE]":
+            finished = True
+            break
+        try:
+            answer.take(AnswerChunk.model_validate_json(event.data))
+        except ValidationError as error:
+            raise ServiceError(
+                f"the answer's stream has a chunk that is not one: {error}", service=client.service
+            ) from error
+    answer.end()
+    if not finished:
+        raise ServiceError("the answer broke off before its end", service=client.service)
+    answer.evidence()
+
+
+class _Answer:
+    """What has been streamed so far."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._channel = ""
+        self._context: FrozenContext | None = None
+        self._citations: list[FileCitation] = []
+        self._last = AnswerChunk(id="", created=0, model="")
+
+    def take(self, chunk: AnswerChunk) -> None:
+        self._context = chunk.context or self._context
+        for choice in chunk.choices:
+            if choice.delta.reasoning_content:
+                self._write("reasoning", choice.delta.reasoning_content)
+            if choice.delta.content:
+                self._write("answer", choice.delta.content)
+            if choice.delta.annotations:
+                self._citations = choice.delta.annotations
+        if chunk.timings is not None:
+            self._last = chunk
+
+    def end(self) -> None:
+        """Close the line that is being written."""
+        if self._channel:
+            self._output.line()
+
+    def evidence(self) -> None:
+        for line in notes(self._last):
+            self._output.line(line, style="yellow")
+        if self._context is not None and self._context.passages:
+            self._output.line("\nSources", style="bold")
+            for line in sources(self._context.passages, self._citations):
+                self._output.line(line)
+        if self._last.timings is not None:
+            self._output.line("\nLatency", style="bold")
+            for line in waterfall(self._last.timings):
+                self._output.line(line)
+
+    def _write(self, channel: str, text: str) -> None:
+        if channel != self._channel:
+            if self._channel:
+                self._output.line("\n")
+            if channel == "reasoning":
+                self._output.line("Reasoning", style="dim bold")
+            elif self._channel == "reasoning":
+                self._output.line("Answer", style="bold")
+            self._channel = channel
+        self._output.piece(text, style="dim" if channel == "reasoning" else "")
+
+
+def notes(chunk: AnswerChunk) -> list[str]:
+    """What the reader must know about an answer besides its text."""
+    lines = []
+    if chunk.abstained:
+        lines.append("Nothing relevant enough was found, so this is not an answer.")
+    if chunk.degraded:
+        lines.append(f"Degraded: answered without {', '.join(chunk.degraded)}.")
+    reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
+    if "length" in reasons:
+        lines.append("The answer was cut at its token limit.")
+    return lines
+
+
+def sources(passages: Sequence[Passage], citations: Sequence[FileCitation]) -> list[str]:
+    """Numbered as the prompt numbers them: title, section, page, span, score; then the cited words."""
+    lines = []
+    for number, passage in enumerate(passages, 1):
+        page = f"page {passage.page}" if passage.page is not None else ""
+        score = f"score {passage.score:.3f}" if passage.score is not None else ""
+        place = " > ".join(part for part in (passage.title or passage.document_id, passage.section) if part)
+        cited = [citation for citation in citations if citation.passage_id == passage.id]
+        parts = [
+            place,
+            page,
+            f"characters {passage.start}-{passage.end}",
+            score,
+            "" if cited else "not cited",
+        ]
+        lines.append(f"[{number}] " + ", ".join(part for part in parts if part))
+        quotes = dict.fromkeys((cite.start, cite.end, " ".join(cite.quote.split())) for cite in cited)
+        for start, end, quote in quotes:
+            short = quote if len(quote) <= QUOTE_LENGTH else quote[: QUOTE_LENGTH - 3] + "..."
+            lines.append(f'      {start}-{end}: "{short}"')
+    return lines
+
+
+def waterfall(timings: Timings) -> list[str]:
+    """One bar per stage, each beginning where the one before it ended; milliseconds from request in."""
+    found = (timings.embedding or 0) + (timings.retrieval or 0) + (timings.reranking or 0)
+    first = max(0.0, timings.ttft - found) if timings.ttft is not None else None
+    begun = timings.ttfo if timings.ttfo is not None else timings.ttft
+    stages = [
+        ("embedding", timings.embedding),
+        ("retrieval", timings.retrieval),
+        ("reranking", timings.reranking),
+        ("first token", first),
+        ("thinking", timings.think),
+        ("answer", max(0.0, timings.e2el - begun) if begun is not None else None),
+    ]
+    scale = BAR_WIDTH / timings.e2el if timings.e2el > 0 else 0.0
+    lines, at = [], 0.0
+    for name, took in stages:
+        if took is None:
+            continue
+        begin = min(BAR_WIDTH - 1, int(at * scale))
+        length = max(1, min(BAR_WIDTH - begin, round(took * scale)))
+        lines.append(f"  {name:<12}{took:>9,.1f} ms  |{(' ' * begin + '=' * length).ljust(BAR_WIDTH)}|")
+        at += took
+    ttft = f", first token after {timings.ttft:,.0f} ms" if timings.ttft is not None else ""
+    tpot = f", {timings.tpot:,.1f} ms per token after it" if timings.tpot is not None else ""
+    lines.append(f"  {'total':<12}{timings.e2el:>9,.1f} ms{ttft}{tpot}")
+    return lines

@@ -1,0 +1,184 @@
+"""The `ragline` command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from services.cli import ask as asking
+from services.cli import ingest as ingesting
+from services.cli import models as catalogue
+from services.cli import status as statuses
+from services.cli import up as running
+from services.cli.console import Output
+from services.cli.errors import ServiceDied
+from services.cli.settings import Settings
+from services.cli.stack import Stack
+from services.core.client import HttpClient
+from services.core.errors import RaglineError
+from services.core.models.catalogue import entry
+from services.core.settings import parse_environment
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="ragline",
+    help="Ask your documents: six small services, and a model that one variable swaps.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="List the model catalogue, or fetch models.", rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
+Timeout = Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)]
+Collection = Annotated[str, typer.Option(help="The collection of documents.")]
+
+
+def _stack() -> Stack:
+    return Stack(Settings.load().root, parse_environment())
+
+
+@app.command()
+def up(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="SERVICE", help="Start this service only; repeatable.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when ready; keep running.")] = False,
+    timeout: Timeout = 600,
+) -> None:
+    """Start the services; Ctrl-C stops them.
+
+    Each of the six is a process of its own. Missing models are fetched first. Ports are EMBEDDING_PORT, RETRIEVAL_PORT and so on; a service whose
+    URL is set (EMBEDDING_URL, ...) is taken to run elsewhere. Logs are in RAGLINE_HOME/run/logs.
+    """
+    raise typer.Exit(running.Up(_stack(), Output.standard()).run(only or [], detach=detach, timeout=timeout))
+
+
+@app.command()
+def down() -> None:
+    """Stop the services.
+
+    Streams in flight may finish; whatever 'ragline up' did not start is left alone.
+    """
+    stack, output = _stack(), Output.standard()
+    names = list(stack.running)
+    stack.stop_all()
+    output.line(f"stopped {', '.join(names)}" if names else "nothing was running")
+
+
+@app.command()
+def status() -> None:
+    """Show each service and its dependencies.
+
+    The exit code is 1 where something is not ready.
+    """
+    raise typer.Exit(0 if statuses.show(_stack(), Output.standard()) else 1)
+
+
+@app.command()
+def restart(
+    service: Annotated[str, typer.Argument(help="embedding, retrieval, reranking, generation, ...")],
+    timeout: Timeout = 600,
+) -> None:
+    """Restart one service.
+
+    It gets the present environment and keeps its port, so that this swaps the model:
+
+        LLM_BACKEND=large ragline restart generation
+    """
+    running.restart(_stack(), service, Output.standard(), timeout)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched through.")],
+    collection: Collection = DEFAULT_COLLECTION,
+) -> None:
+    """Upload files and folders of documents.
+
+    Text, Markdown, HTML and PDF; the exit code is 1 where one of them failed. A document is named by its path from the given folder's own name on, so that ingesting the same
+    folder again replaces its documents. Hidden files are left out.
+    """
+    uploads = ingesting.collect(paths)
+    output = Output.standard()
+    failed = _with_gateway(lambda client: ingesting.ingest(uploads, client, collection, output))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    *,
+    model: Annotated[str, typer.Option(help="A model entry; empty: the default one.")] = "",
+    collection: Collection = DEFAULT_COLLECTION,
+    top_k: Annotated[int | None, typer.Option(help="Passages to retrieve.")] = None,
+    top_n: Annotated[int | None, typer.Option(help="Passages that reach the model.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the gateway's whole reply as JSON.")] = False,
+) -> None:
+    """Ask a question about your documents.
+
+    The answer is streamed; its sources and where the time went follow.
+    """
+    asked = asking.Question(question, model=model, collection=collection, top_k=top_k, top_n=top_n)
+    output = Output.standard()
+    answer = asking.ask_json if json else asking.ask
+    _with_gateway(lambda client: answer(asked, client, output))
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        catalogue.show(Settings.load().root, Output.standard())
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """The models that Ragline knows, and which are on this machine."""
+    catalogue.show(Settings.load().root, Output.standard())
+
+
+@models_app.command("fetch")
+def models_fetch(names: Annotated[list[str], typer.Argument(help="Names from 'ragline models'.")]) -> None:
+    """Fetch models into RAGLINE_HOME/models; an interrupted fetch continues."""
+    output = Output.standard()
+    known = [entry(name).name for name in names]
+    catalogue.fetch(known, Settings.load().root, output)
+    output.line("all here")
+
+
+def _with_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:
+    """Run `work` with a client of RAGLINE_URL, else of the gateway that runs here."""
+    settings = Settings.load()
+    url = settings.url or _stack().url("gateway")
+    headers = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+
+    async def call() -> T:
+        async with HttpClient("gateway", url, headers=headers) as client:
+            return await work(client)
+
+    return asyncio.run(call())
+
+
+def main() -> None:
+    """Run the command; a Ragline error is one line on standard error and exit code 1."""
+    output = Output.standard()
+    try:
+        app()
+    except ServiceDied as error:
+        for line in error.log_tail:
+            output.problem(f"  {line}")
+        output.error(error)
+        sys.exit(1)
+    except RaglineError as error:
+        output.error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

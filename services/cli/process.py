@@ -1,0 +1,66 @@
+"""Processes by pid and start time, so that a reused pid is never taken for one of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+
+SAME_START_SECONDS = 2.0
+"""psutil derives start times from the boot time, which clock adjustments move a little."""
+
+POLL_SECONDS = 0.05
+
+
+def started_at(pid: int) -> float:
+    """Start time in seconds since the epoch; 0 where the process is already gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def is_alive(pid: int, started: float) -> bool:
+    """Whether the very process that had this pid at that start time still runs; a zombie does not."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) <= SAME_START_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def terminate(pid: int, started: float) -> None:
+    """Ask it to finish (SIGTERM); nothing happens where the pid is no longer that process."""
+    if is_alive(pid, started):
+        _send(pid, signal.SIGTERM)
+
+
+def kill(pid: int, started: float) -> None:
+    """End it and the processes of its session at once (SIGKILL); it was started as a session leader."""
+    if not is_alive(pid, started):
+        return
+    try:
+        leader = os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return
+    _send(-pid if leader else pid, signal.SIGKILL)
+
+
+def wait_gone(pid: int, started: float, seconds: float) -> bool:
+    """Wait until it has ended; False where it still runs after `seconds`."""
+    end = time.monotonic() + seconds
+    while is_alive(pid, started):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
