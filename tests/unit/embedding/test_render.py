@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import orjson
+
+from services.core.wire.embedding import EncodeReply, OpenAIEmbeddingReply
+from services.embedding.backend import Encoded, normalized
+from services.embedding.render import encode_reply, openai_reply, pack
+
+RANDOM = np.random.default_rng(3)
+
+
+def encoded(*, states: bool) -> Encoded:
+    vectors = RANDOM.normal(size=(2, 16)).astype(np.float32)
+    tokens = [RANDOM.normal(size=(rows, 16)).astype(np.float32) for rows in (5, 2)] if states else None
+    return Encoded(vectors=vectors, prompt_tokens=7, states=tokens)
+
+
+def test_packed_token_vectors_are_those_of_the_texts_own_tokens() -> None:
+    states = RANDOM.normal(size=(6, 16)).astype(np.float32) * 9
+    packed = pack(states)
+    back = np.frombuffer(packed.unpack(), np.int8).reshape(packed.tokens, packed.dim).astype(np.float32) / 127
+    assert back.shape == (4, 16)
+    np.testing.assert_allclose(back, normalized(states[1:-1]), atol=0.5 / 127 + 1e-6)
+
+
+def test_a_text_of_special_tokens_only_has_no_token_vectors() -> None:
+    packed = pack(np.ones((2, 16), np.float32))
+    assert (packed.tokens, packed.dim, packed.unpack()) == (0, 16, b"")
+
+
+def test_the_encode_reply_is_the_wire_type() -> None:
+    what = encoded(states=True)
+    parsed = EncodeReply.model_validate_json(encode_reply(what, "m").body)
+    np.testing.assert_array_equal(np.array(parsed.embeddings, np.float32), what.vectors)
+    assert [one.tokens for one in parsed.token_vectors or []] == [3, 0]
+    assert EncodeReply.model_validate_json(encode_reply(encoded(states=False), "m").body).token_vectors is None
+
+
+def test_openai_base64_is_little_endian_float32() -> None:
+    what = encoded(states=False)
+    plain = OpenAIEmbeddingReply.model_validate_json(openai_reply(what, "m", as_base64=False).body)
+    packed = orjson.loads(openai_reply(what, "m", as_base64=True).body)
+    assert plain.usage.prompt_tokens == plain.usage.total_tokens == 7
+    for index, item in enumerate(packed["data"]):
+        floats = np.frombuffer(base64.b64decode(item["embedding"]), "<f4")
+        np.testing.assert_array_equal(floats, what.vectors[index])
+        np.testing.assert_array_equal(np.array(plain.data[index].embedding, np.float32), floats)
+
+
+def test_a_vector_of_zeros_stays_one() -> None:
+    assert not normalized(np.zeros((1, 4), np.float32)).any()
