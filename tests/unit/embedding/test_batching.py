@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_every_text_is_in_one_batch_within_the_bound(lengths: list[int], bound: 
 def test_a_batch_holds_texts_of_similar_length(lengths: list[int]) -> None:
     batches = plan(lengths, 1024)
     spans = [(min(sizes), max(sizes)) for batch in batches if (sizes := [lengths[one] for one in batch])]
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_sorting_saves_padding() -> None:

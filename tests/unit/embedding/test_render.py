@@ -36,7 +36,9 @@ def test_the_encode_reply_is_the_wire_type() -> None:
     parsed = EncodeReply.model_validate_json(encode_reply(what, "m").body)
     np.testing.assert_array_equal(np.array(parsed.embeddings, np.float32), what.vectors)
     assert [one.tokens for one in parsed.token_vectors or []] == [3, 0]
-    assert EncodeReply.model_validate_json(encode_reply(encoded(states=False), "m").body).token_vectors is None
+    assert (
+        EncodeReply.model_validate_json(encode_reply(encoded(states=False), "m").body).token_vectors is None
+    )
 
 
 def test_openai_base64_is_little_endian_float32() -> None:

@@ -41,7 +41,9 @@ def test_every_float_type_becomes_float32(tmp_path: Path) -> None:
         np.testing.assert_array_equal(tensor, values)
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64, (8).to_bytes(8, "little") + b"not json" * 2])
+@pytest.mark.parametrize(
+    "content", [b"", b"short", b"\xff" * 64, (8).to_bytes(8, "little") + b"not json" * 2]
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(content)
