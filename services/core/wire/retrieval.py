@@ -78,3 +78,18 @@ class DocumentsReply(Wire):
     """`GET /v1/documents?collection=`: every document, by name."""
 
     documents: list[DocumentInfo]
+
+
+class CollectionInfo(Wire):
+    """A collection: the embedding model that its vectors come from, their dimension, how many it holds."""
+
+    name: str
+    model: str
+    dim: int
+    passages: int
+
+
+class CollectionsReply(Wire):
+    """`GET /v1/collections`: every collection, by name."""
+
+    collections: list[CollectionInfo]

@@ -1,0 +1,125 @@
+"""The retrieval service: the sole owner of the vector store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Protocol, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi.responses import Response
+
+from services.core.app import create_app
+from services.core.backends import load, names
+from services.core.health import Check
+from services.core.metrics import Metrics
+from services.core.replies import JsonReply
+from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+from services.core.wire.retrieval import (
+    CollectionsReply,
+    CountReply,
+    DeleteRequest,
+    DocumentsReply,
+    RetrievalReply,
+    RetrievalRequest,
+    TokenVectorsReply,
+    TokenVectorsRequest,
+    UpsertRequest,
+)
+from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
+from services.retrieval.settings import Settings
+from services.retrieval.url import StoreUrl
+
+SERVICE = "retrieval"
+
+routes = APIRouter(tags=["retrieval"])
+
+
+def _store(request: Request) -> VectorStore:
+    return cast(VectorStore, request.app.state.store)
+
+
+def _metrics(request: Request) -> Metrics:
+    return cast(Metrics, request.app.state.metrics)
+
+
+class _Module(Protocol):
+    @property
+    def create(self) -> CreateStore: ...
+
+
+Store = Annotated[VectorStore, Depends(_store)]
+Stages = Annotated[Metrics, Depends(_metrics)]
+
+
+@routes.post("/v1/retrieval", response_model=RetrievalReply, summary="The passages most similar to a vector")
+async def retrieval(wanted: RetrievalRequest, store: Store, metrics: Stages) -> Response:
+    with metrics.stage("search"):
+        found = await store.search(
+            wanted.collection,
+            wanted.embedding,
+            k=wanted.k,
+            where=wanted.filter,
+            threshold=wanted.score_threshold,
+        )
+    docs = [passage.model_dump() for passage in found]
+    return JsonReply({"retrieved_docs": docs, "initial_query": wanted.text})
+
+
+@routes.post("/v1/passages", response_model=CountReply, summary="Store passages, durable when answered")
+async def upsert(offered: UpsertRequest, store: Store, metrics: Stages) -> Response:
+    with metrics.stage("upsert", offered.model):
+        await store.upsert(offered.collection, offered.model, offered.passages)
+    return JsonReply({"count": len(offered.passages)})
+
+
+@routes.post("/v1/passages/delete", response_model=CountReply, summary="Delete a document's passages")
+async def delete(doomed: DeleteRequest, store: Store, metrics: Stages) -> Response:
+    with metrics.stage("delete"):
+        count = await store.delete(doomed.collection, doomed.document_id, keep_revision=doomed.keep_revision)
+    return JsonReply({"count": count})
+
+
+@routes.post(
+    "/v1/passages/token_vectors", response_model=TokenVectorsReply, summary="Token vectors of passages"
+)
+async def token_vectors(wanted: TokenVectorsRequest, store: Store, metrics: Stages) -> Response:
+    with metrics.stage("token_vectors"):
+        found = await store.token_vectors(wanted.collection, wanted.ids)
+    return JsonReply({"token_vectors": {id_: vectors.model_dump() for id_, vectors in found.items()}})
+
+
+@routes.get("/v1/documents", response_model=DocumentsReply, summary="The documents of a collection")
+async def documents(
+    store: Store, collection: Annotated[CollectionName, Query()] = DEFAULT_COLLECTION
+) -> Response:
+    found = await store.documents(collection)
+    return JsonReply({"documents": [document.model_dump() for document in found]})
+
+
+@routes.get("/v1/collections", response_model=CollectionsReply, summary="The collections")
+async def collections(store: Store) -> Response:
+    found = await store.collections()
+    return JsonReply({"collections": [collection.model_dump() for collection in found]})
+
+
+@routes.delete("/v1/collections/{name}", status_code=204, summary="Delete a collection with all it holds")
+async def drop(name: Annotated[CollectionName, Path()], store: Store) -> None:
+    await store.drop(name)
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service's app; its store opens and closes with it, at `app.state.store`."""
+    url = StoreUrl.parse(settings.vector_url)
+    backend = cast(_Module, load(PACKAGE, url.backend(names(PACKAGE))))
+
+    @asynccontextmanager
+    async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
+        store = await backend.create(url)
+        app.state.store = store
+        try:
+            yield {"vector_store": store.ready}
+        finally:
+            await store.close()
+
+    return create_app(service=SERVICE, settings=settings, router=routes, resources=resources)

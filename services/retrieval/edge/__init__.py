@@ -1,0 +1,7 @@
+"""The embedded store on local disk: what the `edge` backend is made of, all of it blocking.
+
+<directory>/catalogue.db                 which collections there are; its lock makes one process the owner
+<directory>/collections/<name>.<hex>/
+  shard/                                 vectors and payloads, a Qdrant Edge shard
+  tokens.db                              token vectors, a SQLite file
+"""

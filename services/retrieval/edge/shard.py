@@ -1,0 +1,140 @@
+"""One Qdrant Edge shard, typed. Every call holds the GIL: a search about 1 ms, a flush about 5 ms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_edge import (
+    CountRequest,
+    Distance,
+    EdgeConfig,
+    EdgeShard,
+    EdgeSparseVectorParams,
+    EdgeVectorParams,
+    FieldCondition,
+    Filter,
+    MatchAny,
+    MatchValue,
+    Modifier,
+    PayloadSchemaType,
+    Point,
+    Query,
+    QueryRequest,
+    ScrollRequest,
+    SearchParams,
+    UpdateOperation,
+)
+
+from services.retrieval.filters import Clauses
+from services.retrieval.payload import DENSE, DOCUMENT_ID, REVISION, SPARSE, TERMS, Payload
+
+SCROLL_PAGE = 512
+
+
+@dataclass(frozen=True)
+class Hit:
+    payload: Payload
+    score: float
+
+
+@dataclass(frozen=True)
+class Stored:
+    id: str
+    payload: Payload
+
+
+class Shard:
+    """An update is safe from `kill -9` when it returns, from a power failure after the next `flush`."""
+
+    def __init__(self, shard: EdgeShard) -> None:
+        self._shard = shard
+
+    @classmethod
+    def create(cls, path: Path, dim: int) -> Self:
+        path.mkdir(parents=True)
+        config = EdgeConfig(
+            vectors={DENSE: EdgeVectorParams(size=dim, distance=Distance.Cosine)},
+            sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+        )
+        shard = EdgeShard.create(str(path), config)
+        for key in (DOCUMENT_ID, TERMS):
+            shard.update(UpdateOperation.create_field_index(key, PayloadSchemaType.Keyword))
+        shard.flush()
+        return cls(shard)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls(EdgeShard.load(str(path)))
+
+    def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], payloads: Sequence[Payload]) -> None:
+        points = [
+            Point(id_, {DENSE: vector}, payload)
+            for id_, vector, payload in zip(ids, vectors.tolist(), payloads, strict=True)
+        ]
+        self._shard.update(UpdateOperation.upsert_points(points))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """All of them in one logged operation: a crash leaves all or none."""
+        self._shard.update(UpdateOperation.delete_points(list(ids)))
+
+    def flush(self) -> None:
+        self._shard.flush()
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        k: int,
+        wanted: Clauses,
+        threshold: float | None,
+        keys: list[str],
+    ) -> list[Hit]:
+        """The best `k` by cosine, exactly; the shard is never made into a graph, which pays above 50,000."""
+        conditions = [FieldCondition(TERMS, match=MatchAny(clause)) for clause in wanted]
+        request = QueryRequest(
+            limit=k,
+            query=Query.Nearest(vector.tolist(), using=DENSE),
+            filter=Filter(must=[*conditions]) if conditions else None,
+            score_threshold=threshold,
+            with_payload=keys,
+            params=SearchParams(exact=True),
+        )
+        return [Hit(point.payload or {}, point.score) for point in self._shard.query(request)]
+
+    def payloads(self, ids: Sequence[str], keys: list[str]) -> list[Payload]:
+        """These keys of those points that exist, in no order."""
+        records = self._shard.retrieve(list(ids), with_payload=keys, with_vector=False)
+        return [record.payload or {} for record in records]
+
+    def scroll(
+        self, keys: list[str], *, document_id: str | None = None, except_revision: str | None = None
+    ) -> Iterator[Stored]:
+        """Every point, or those of one document without one of its revisions; read in small pages."""
+        of_document = [] if document_id is None else [_is(DOCUMENT_ID, document_id)]
+        of_revision = [] if except_revision is None else [_is(REVISION, except_revision)]
+        where = Filter(must=[*of_document], must_not=[*of_revision]) if of_document or of_revision else None
+        offset = None
+        while True:
+            request = ScrollRequest(
+                offset=offset, limit=SCROLL_PAGE, filter=where, with_payload=keys, with_vector=False
+            )
+            records, offset = self._shard.scroll(request)
+            for record in records:
+                yield Stored(str(record.id), record.payload or {})
+            if offset is None:
+                return
+
+    def count(self) -> int:
+        return int(self._shard.count(CountRequest()))
+
+    def close(self) -> None:
+        self._shard.close()
+
+
+def _is(key: str, value: str) -> FieldCondition:
+    return FieldCondition(key, match=MatchValue(value))

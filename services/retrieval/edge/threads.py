@@ -1,0 +1,49 @@
+"""A collection's two threads: one that writes, so that another can search while the disk is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from services.retrieval.edge.catalogue import Entry
+from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.schema import unknown
+
+T = TypeVar("T")
+Call = Callable[[EdgeCollection], T]
+
+
+class CollectionThreads:
+    """An open collection, called from the event loop. A call that began is finished, even if cancelled."""
+
+    def __init__(self, entry: Entry, collection: EdgeCollection) -> None:
+        self.entry = entry
+        self._collection = collection
+        self._reader = ThreadPoolExecutor(1, f"{entry.name}-read")
+        self._writer = ThreadPoolExecutor(1, f"{entry.name}-write")
+        self._closed = False
+
+    async def read(self, call: Call[T]) -> T:
+        """For short reads; raises `NotFound` after `close`."""
+        return await self._submit(self._reader, call)
+
+    async def write(self, call: Call[T]) -> T:
+        """For writes, one after another, and for long reads; raises `NotFound` after `close`."""
+        return await self._submit(self._writer, call)
+
+    async def _submit(self, executor: ThreadPoolExecutor, call: Call[T]) -> T:
+        if self._closed:
+            raise unknown(self.entry.name)
+        return await asyncio.get_running_loop().run_in_executor(executor, call, self._collection)
+
+    async def close(self) -> None:
+        """Wait for what was submitted, then close the files."""
+        self._closed = True
+        await asyncio.to_thread(self._finish)
+
+    def _finish(self) -> None:
+        self._reader.shutdown()
+        self._writer.shutdown()
+        self._collection.close()

@@ -1,0 +1,392 @@
+"""Every vector store against the protocol. A new file in `backends/` is tested by being there.
+
+Local stores run in a scratch folder; a server store needs `<NAME>_TEST_URL` (for example
+`QDRANT_TEST_URL=qdrant://127.0.0.1:6333`). Qdrant's code path also runs over the client's own in-memory double.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.core.backends import load, names
+from services.core.errors import Conflict, InvalidRequest, NotFound
+from services.core.wire.passages import Passage, TokenVectors
+from services.core.wire.retrieval import StoredPassage
+from services.retrieval.backend import PACKAGE, VectorStore
+from services.retrieval.url import StoreUrl
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
+]
+
+DIM = 8
+MODEL = "test-model"
+IN_PROCESS = "qdrant-in-process"
+Reopen = Callable[[], Awaitable[VectorStore]]
+
+
+async def _open(kind: str, directory: Path) -> VectorStore:
+    if kind == IN_PROCESS:
+        from qdrant_client import AsyncQdrantClient
+
+        from services.retrieval.backends.qdrant import QdrantStore
+
+        return QdrantStore(AsyncQdrantClient(":memory:"), "memory")
+    variable = f"{kind.upper()}_TEST_URL"
+    local = {"edge": f"edge://{directory}", "memory": "memory://"}
+    text = os.environ.get(variable) or local.get(kind)
+    if text is None:
+        pytest.skip(f"no {kind} server: set {variable} to its URL")
+    return await load(PACKAGE, kind).create(StoreUrl.parse(text))
+
+
+@pytest.fixture(params=[*names(PACKAGE), IN_PROCESS])
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def name() -> str:
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def store(kind, name, tmp_path) -> AsyncIterator[VectorStore]:
+    opened = await _open(kind, tmp_path)
+    yield opened
+    for collection in await opened.collections():
+        if collection.name.startswith(name):
+            await opened.drop(collection.name)
+    await opened.close()
+
+
+def unit(*parts: float) -> list[float]:
+    vector = np.zeros(DIM)
+    vector[: len(parts)] = parts
+    return (vector / np.linalg.norm(vector)).tolist()
+
+
+def tokens(seed: int, count: int = 5) -> TokenVectors:
+    raw = np.random.default_rng(seed).integers(-127, 128, (count, DIM)).astype(np.int8)
+    return TokenVectors.pack(raw.tobytes(), tokens=count, dim=DIM)
+
+
+def stored(
+    id_: str, vector: list[float], *, with_tokens: TokenVectors | None = None, **fields
+) -> StoredPassage:
+    fields = {"document_id": "doc", "text": f"text of {id_}", **fields}
+    return StoredPassage(passage=Passage(id=id_, **fields), vector=vector, token_vectors=with_tokens)
+
+
+async def test_a_passage_comes_back_as_it_was_stored_with_its_score(store, name):
+    passage = Passage(
+        id="p é/1",
+        document_id="d",
+        text="line one\nzwei – 三",
+        title="Title",
+        section="A > B",
+        page=3,
+        start=10,
+        end=27,
+        index=2,
+        revision="r" * 64,
+        metadata={"lang": "en", "year": 2024, "ratio": 0.5, "open": True, "tags": ["a", "b"]},
+        score=0.1,
+        rerank_score=0.2,
+    )
+    await store.upsert(name, MODEL, [StoredPassage(passage=passage, vector=unit(3, 4))])
+    (found,) = await store.search(name, unit(1), k=5)
+    assert found.score == pytest.approx(0.6, abs=1e-5)
+    assert found.model_copy(update={"score": None}) == passage.model_copy(
+        update={"score": None, "rerank_score": None}
+    )
+
+
+async def test_search_is_ordered_by_cosine_whatever_the_lengths_of_the_vectors(store, name):
+    vectors = {"far": [0.0, 5.0], "near": [9.0, 1.0], "middle": [0.1, 0.1], "opposite": [-1.0, 0.0]}
+    await store.upsert(name, MODEL, [stored(id_, [*v, *[0.0] * (DIM - 2)]) for id_, v in vectors.items()])
+    found = await store.search(name, [2.0] + [0.0] * (DIM - 1), k=10)
+    assert [passage.id for passage in found] == ["near", "middle", "far", "opposite"]
+    expected = [9 / np.sqrt(82), np.sqrt(0.5), 0, -1]
+    assert [passage.score for passage in found] == pytest.approx(expected, abs=1e-5)
+    assert all(-1 <= passage.score <= 1 for passage in found)
+    assert [passage.id for passage in await store.search(name, unit(1), k=2)] == ["near", "middle"]
+
+
+async def test_search_agrees_with_a_brute_force_over_many_passages(store, name):
+    rng = np.random.default_rng(7)
+    matrix = rng.standard_normal((300, DIM))
+    query = rng.standard_normal(DIM)
+    await store.upsert(name, MODEL, [stored(f"p{i}", row.tolist()) for i, row in enumerate(matrix)])
+    cosine = matrix @ query / np.linalg.norm(matrix, axis=1) / np.linalg.norm(query)
+    best = np.argsort(-cosine)[:20]
+    found = await store.search(name, query.tolist(), k=20)
+    assert [passage.id for passage in found] == [f"p{i}" for i in best]
+    assert [passage.score for passage in found] == pytest.approx(cosine[best].tolist(), abs=1e-5)
+
+
+async def test_a_threshold_leaves_out_what_is_less_similar(store, name):
+    await store.upsert(name, MODEL, [stored("a", unit(1)), stored("b", unit(3, 4)), stored("c", unit(0, 1))])
+    found = await store.search(name, unit(1), k=10, threshold=0.5)
+    assert [passage.id for passage in found] == ["a", "b"]
+    assert await store.search(name, unit(0, 0, 1), k=10, threshold=0.5) == []
+
+
+FILTERS = [
+    (None, {"a", "b", "c", "d"}),
+    ({}, {"a", "b", "c", "d"}),
+    ({"document_id": "d1"}, {"a", "b"}),
+    ({"document_id": ["d1", "d2"]}, {"a", "b", "c"}),
+    ({"title": "Handbook"}, {"a", "c"}),
+    ({"section": "Pricing > Fees"}, {"b"}),
+    ({"page": 3}, {"a"}),
+    ({"page": 3.0}, {"a"}),
+    ({"page": "3"}, set()),
+    ({"lang": "en"}, {"a", "b"}),
+    ({"year": 2024}, {"a", "c"}),
+    ({"year": True}, set()),
+    ({"open": True}, {"a"}),
+    ({"open": False}, {"b"}),
+    ({"open": 1}, {"c"}),
+    ({"ratio": 0.25}, {"a"}),
+    ({"tags": "x"}, {"a", "b"}),
+    ({"tags": ["y", "z"]}, {"a", "c"}),
+    ({"tags": []}, set()),
+    ({'a.b[0] "c"': "odd"}, {"d"}),
+    ({"note": "long " * 200}, {"d"}),
+    ({"missing": "x"}, set()),
+    ({"document_id": "d1", "lang": "en", "open": False}, {"b"}),
+    ({"document_id": "d1", "year": 2025}, set()),
+]
+
+
+@pytest.mark.parametrize(("where", "expected"), FILTERS, ids=[str(where)[:40] for where, _ in FILTERS])
+async def test_filters(store, name, where, expected):
+    await store.upsert(
+        name,
+        MODEL,
+        [
+            stored(
+                "a",
+                unit(1),
+                document_id="d1",
+                title="Handbook",
+                page=3,
+                metadata={"lang": "en", "year": 2024, "open": True, "ratio": 0.25, "tags": ["x", "y"]},
+            ),
+            stored(
+                "b",
+                unit(1, 1),
+                document_id="d1",
+                title="Prices",
+                section="Pricing > Fees",
+                page=4,
+                metadata={"lang": "en", "open": False, "tags": ["x"]},
+            ),
+            stored(
+                "c",
+                unit(0, 1),
+                document_id="d2",
+                title="Handbook",
+                metadata={"lang": "de", "year": 2024, "open": 1, "tags": ["z"]},
+            ),
+            stored(
+                "d",
+                unit(0, 0, 1),
+                document_id="d3",
+                metadata={'a.b[0] "c"': "odd", "note": "long " * 200, "title": "hidden by the field"},
+            ),
+        ],
+    )
+    found = await store.search(name, unit(1), k=10, where=where)
+    assert {passage.id for passage in found} == expected
+
+
+async def test_a_known_id_is_overwritten_in_every_part(store, name):
+    before = stored("p", unit(1), title="old", metadata={"v": 1}, with_tokens=tokens(1))
+    after = stored("p", unit(0, 1), title="new", metadata={"v": 2}, with_tokens=tokens(2))
+    await store.upsert(name, MODEL, [before, stored("q", unit(1, 1), with_tokens=tokens(3))])
+    await store.upsert(name, MODEL, [after])
+    found = await store.search(name, unit(0, 1), k=10)
+    assert [(passage.id, passage.title) for passage in found] == [("p", "new"), ("q", "")]
+    assert await store.search(name, unit(1), k=10, where={"v": 1}) == []
+    assert await store.token_vectors(name, ["p", "q"]) == {"p": tokens(2), "q": tokens(3)}
+    await store.upsert(name, MODEL, [stored("p", unit(0, 1))])
+    assert await store.token_vectors(name, ["p", "q"]) == {"q": tokens(3)}
+
+
+async def test_an_id_given_twice_at_once_keeps_its_last_form(store, name):
+    await store.upsert(
+        name,
+        MODEL,
+        [
+            stored("p", unit(1), title="first", with_tokens=tokens(1)),
+            stored("p", unit(0, 1), title="last", with_tokens=tokens(2)),
+        ],
+    )
+    (found,) = await store.search(name, unit(0, 1), k=10)
+    assert (found.title, found.score) == ("last", pytest.approx(1, abs=1e-5))
+    assert await store.token_vectors(name, ["p"]) == {"p": tokens(2)}
+    assert (await store.collections())[0].passages == 1
+
+
+async def test_token_vectors_come_back_exactly_and_only_where_stored(store, name):
+    wanted = {f"p{i}": tokens(i, count=1 + i) for i in range(30)}
+    plain = [stored("plain", unit(1))]
+    await store.upsert(
+        name,
+        MODEL,
+        [stored(id_, unit(1, i), with_tokens=t) for i, (id_, t) in enumerate(wanted.items())] + plain,
+    )
+    assert await store.token_vectors(name, [*wanted, "plain", "unknown"]) == wanted
+    assert await store.token_vectors(name, ["p3"]) == {"p3": wanted["p3"]}
+    assert await store.token_vectors("never-made", ["p3"]) == {}
+
+
+async def test_delete_takes_a_document_with_its_token_vectors_and_leaves_others(store, name):
+    await store.upsert(
+        name,
+        MODEL,
+        [
+            *(stored(f"a{i}", unit(1, i), document_id="a", with_tokens=tokens(i)) for i in range(5)),
+            stored("b", unit(1), document_id="b", with_tokens=tokens(9)),
+        ],
+    )
+    assert await store.delete(name, "a") == 5
+    assert await store.delete(name, "a") == 0
+    assert [passage.id for passage in await store.search(name, unit(1), k=10)] == ["b"]
+    assert await store.token_vectors(name, ["a0", "a1", "b"]) == {"b": tokens(9)}
+    assert await store.delete("never-made", "a") == 0
+
+
+async def test_delete_can_keep_one_revision(store, name):
+    await store.upsert(
+        name,
+        MODEL,
+        [
+            stored("old1", unit(1), revision="1", with_tokens=tokens(1)),
+            stored("old2", unit(1, 1), revision="1"),
+            stored("new1", unit(1, 2), revision="2", with_tokens=tokens(2)),
+            stored("other", unit(1, 3), document_id="other", revision="1"),
+        ],
+    )
+    assert await store.delete(name, "doc", keep_revision="2") == 2
+    assert {passage.id for passage in await store.search(name, unit(1), k=10)} == {"new1", "other"}
+    assert await store.token_vectors(name, ["old1", "new1"]) == {"new1": tokens(2)}
+    assert await store.delete(name, "doc", keep_revision="2") == 0
+
+
+async def test_documents_are_listed_by_name_with_their_first_passages_metadata(store, name):
+    zebra = [
+        stored(f"z{i}", unit(1, i), document_id="z", title="Zebra", revision="r1", index=i, metadata={"i": i})
+        for i in reversed(range(4))
+    ]
+    apple = [stored("a", unit(2, 1), document_id="a", title="Apple", revision="r2", metadata={"lang": "en"})]
+    untitled = [stored("u", unit(2, 2), document_id="middle.txt")]
+    await store.upsert(name, MODEL, [*zebra, *apple, *untitled])
+    found = await store.documents(name)
+    assert [(d.id, d.name, d.revision, d.passages, d.metadata) for d in found] == [
+        ("a", "Apple", "r2", 1, {"lang": "en"}),
+        ("z", "Zebra", "r1", 4, {"i": 0}),
+        ("middle.txt", "middle.txt", "", 1, {}),
+    ]
+    await store.delete(name, "z")
+    assert [document.id for document in await store.documents(name)] == ["a", "middle.txt"]
+    assert await store.documents("never-made") == []
+
+
+async def test_more_documents_than_a_page_of_any_engine_are_all_listed(store, name):
+    await store.upsert(
+        name, MODEL, [stored(f"p{i}", unit(1, i), document_id=f"d{i % 1500:04}") for i in range(2100)]
+    )
+    found = await store.documents(name)
+    assert [document.id for document in found] == [f"d{i:04}" for i in range(1500)]
+    assert sum(document.passages for document in found) == 2100
+
+
+async def test_a_collection_remembers_its_model_and_refuses_another(store, name):
+    await store.upsert(name, MODEL, [stored("p", unit(1))])
+    with pytest.raises(Conflict, match=f"{MODEL}.*other-model"):
+        await store.upsert(name, "other-model", [stored("q", unit(1))])
+    with pytest.raises(Conflict, match=rf"\({DIM} dimensions\).*\(3 dimensions\)"):
+        await store.upsert(name, MODEL, [stored("q", [1.0, 0.0, 0.0])])
+    (info,) = [found for found in await store.collections() if found.name == name]
+    assert (info.model, info.dim, info.passages) == (MODEL, DIM, 1)
+
+
+async def test_collections_are_apart_and_dropping_one_makes_its_name_free(store, name):
+    other = f"{name}-b"
+    await store.upsert(name, MODEL, [stored("p", unit(1), with_tokens=tokens(1))])
+    await store.upsert(other, "other-model", [stored("q", [1.0, 0.0, 0.0])])
+    found = {info.name: info for info in await store.collections()}
+    assert (found[name].dim, found[other].dim, found[other].model) == (DIM, 3, "other-model")
+    assert [passage.id for passage in await store.search(name, unit(1), k=10)] == ["p"]
+    await store.drop(name)
+    with pytest.raises(NotFound):
+        await store.search(name, unit(1), k=10)
+    with pytest.raises(NotFound):
+        await store.drop(name)
+    await store.upsert(name, "other-model", [stored("q", [1.0, 0.0, 0.0])])
+    assert [passage.id for passage in await store.search(name, [1.0, 0.0, 0.0], k=10)] == ["q"]
+    assert await store.token_vectors(name, ["p", "q"]) == {}
+
+
+async def test_an_unknown_collection_is_not_found(store, name):
+    with pytest.raises(NotFound, match=f"collection '{name}' does not exist: ingest a document first"):
+        await store.search(name, unit(1), k=1)
+    assert name not in {info.name for info in await store.collections()}
+
+
+async def test_vectors_that_cannot_be_compared_are_refused(store, name):
+    await store.upsert(name, MODEL, [stored("p", unit(1))])
+    with pytest.raises(InvalidRequest, match=f"3 dimensions.*has {DIM}"):
+        await store.search(name, [1.0, 0.0, 0.0], k=1)
+    with pytest.raises(InvalidRequest, match="finite"):
+        await store.search(name, [float("nan")] * DIM, k=1)
+    with pytest.raises(InvalidRequest, match="finite"):
+        await store.upsert(name, MODEL, [stored("q", [float("inf")] * DIM)])
+    with pytest.raises(InvalidRequest, match="differ"):
+        await store.upsert(name, MODEL, [stored("q", unit(1)), stored("r", [1.0])])
+    with pytest.raises(InvalidRequest, match="64 bits"):
+        await store.upsert(name, MODEL, [stored("q", unit(1), metadata={"n": 2**70})])
+    assert [passage.id for passage in await store.search(name, unit(1), k=10)] == ["p"]
+
+
+async def test_searches_during_an_upsert_are_answered_and_right(store, name):
+    await store.upsert(name, MODEL, [stored("needle", unit(1), with_tokens=tokens(1))])
+    rng = np.random.default_rng(3)
+    many = [
+        stored(f"p{i}", [-1.0, *rng.standard_normal(DIM - 1)], document_id=f"d{i}", with_tokens=tokens(i))
+        for i in range(600)
+    ]
+    writing = asyncio.gather(*(store.upsert(name, MODEL, many[at : at + 200]) for at in range(0, 600, 200)))
+    rounds = 0
+    while not writing.done():
+        found, vectors = await asyncio.gather(
+            store.search(name, unit(1), k=3), store.token_vectors(name, ["needle"])
+        )
+        assert found[0].id == "needle"
+        assert vectors == {"needle": tokens(1)}
+        rounds += 1
+        await asyncio.sleep(0)
+    await writing
+    assert rounds > 0
+    (info,) = [found for found in await store.collections() if found.name == name]
+    assert info.passages == 601
+
+
+async def test_concurrent_first_writes_make_one_collection(store, name):
+    await asyncio.gather(*(store.upsert(name, MODEL, [stored(f"p{i}", unit(1, i))]) for i in range(8)))
+    assert len(await store.search(name, unit(1), k=20)) == 8
+
+
+async def test_ready_returns(store):
+    await store.ready()
