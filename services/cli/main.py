@@ -56,8 +56,9 @@ def up(
 ) -> None:
     """Start the services; Ctrl-C stops them.
 
-    Each of the six is a process of its own. Missing models are fetched first. Ports are EMBEDDING_PORT, RETRIEVAL_PORT and so on; a service whose
-    URL is set (EMBEDDING_URL, ...) is taken to run elsewhere. Logs are in RAGLINE_HOME/run/logs.
+    Each of the six is a process of its own. Missing models are fetched first. Ports are EMBEDDING_PORT,
+    RETRIEVAL_PORT and so on; a service whose URL is set (EMBEDDING_URL, ...) is taken to run elsewhere.
+    Logs are in RAGLINE_HOME/run/logs.
     """
     raise typer.Exit(running.Up(_stack(), Output.standard()).run(only or [], detach=detach, timeout=timeout))
 
@@ -104,8 +105,9 @@ def ingest(
 ) -> None:
     """Upload files and folders of documents.
 
-    Text, Markdown, HTML and PDF; the exit code is 1 where one of them failed. A document is named by its path from the given folder's own name on, so that ingesting the same
-    folder again replaces its documents. Hidden files are left out.
+    Text, Markdown, HTML and PDF; the exit code is 1 where one of them failed. A document is named by its
+    path from the given folder's own name on, so that ingesting the same folder again replaces its
+    documents. Hidden files are left out.
     """
     uploads = ingesting.collect(paths)
     output = Output.standard()
