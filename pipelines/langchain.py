@@ -1,7 +1,7 @@
 """Parts of the chain as LangChain components, for use in a LangChain program.
 
 The gateway itself calls the clients: an `ainvoke` costs callback bookkeeping on every request, see
-docs/decisions/0004-langchain-at-the-seams.md.
+docs/decisions/0003-thin-rag-chain.md.
 """
 
 from __future__ import annotations

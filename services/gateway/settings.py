@@ -37,7 +37,7 @@ class Settings(ServiceSettings):
         4, ge=1, le=50, validation_alias="RERANKING_TOP_N", description="passages that reach the prompt"
     )
     floor: float = Field(
-        0.3,
+        0.35,
         ge=0,
         le=1,
         validation_alias="RELEVANCE_FLOOR",

@@ -1,0 +1,45 @@
+# Every target is one line of work; `make demo` and `make test` set up what they need.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+.PHONY: demo test lint format bench-gateway bench-http-client bench-relevance clean
+
+demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
+	$(BIN)/ragline demo
+
+test: $(VENV)/.installed-dev lint ## everything CI checks
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services that cost nothing
+	$(BIN)/python tests/bench/gateway.py
+
+bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
+	$(BIN)/python tests/bench/http_client.py
+
+bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
+	$(BIN)/python tests/bench/relevance.py
+
+clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) '.[all]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) '.[dev]'
+	touch $@ $(VENV)/.installed
