@@ -56,7 +56,8 @@ class Output:
     def error(self, error: RaglineError | str) -> None:
         """An error with the service it came from."""
         if isinstance(error, RaglineError):
-            where = f"{error.service}: " if error.service else ""
+            named = not error.service or error.service in error.message.split(maxsplit=1)[:1]
+            where = "" if named else f"{error.service}: "
             error = where + error.message
         self.err.print(_text(f"error: {error}", "bold red"), soft_wrap=True)
 

@@ -20,7 +20,7 @@ from services.cli.errors import ServiceDied
 from services.cli.settings import Settings
 from services.cli.stack import Stack
 from services.core.client import HttpClient
-from services.core.errors import RaglineError
+from services.core.errors import RaglineError, ServiceUnavailable
 from services.core.models.catalogue import entry
 from services.core.settings import parse_environment
 from services.core.wire.passages import DEFAULT_COLLECTION
@@ -181,6 +181,8 @@ def main() -> None:
         sys.exit(1)
     except RaglineError as error:
         output.error(error)
+        if isinstance(error, ServiceUnavailable) and error.service == "gateway":
+            output.problem("'ragline up' starts it; RAGLINE_URL names one that runs elsewhere")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

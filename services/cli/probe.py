@@ -25,14 +25,6 @@ def _get(url: str, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def alive(url: str) -> bool:
-    """Whether `/health` answers 200."""
-    try:
-        return _get(url, "/health")[0] == 200
-    except (OSError, http.client.HTTPException):
-        return False
-
-
 def readiness(name: str, url: str) -> Readiness | None:
     """The service's own account; None where nothing answers.
 
@@ -49,8 +41,9 @@ def readiness(name: str, url: str) -> Readiness | None:
         return None
 
 
-def waits_for(state: Readiness | None) -> str:
-    """What keeps it from being ready, in one line; empty where it is ready."""
+def awaits_ready(name: str, url: str) -> str:
+    """What a service waits for before it is ready, in one line; empty where it is ready."""
+    state = readiness(name, url)
     if state is None:
         return STARTING
     if state.ready:
@@ -61,3 +54,8 @@ def waits_for(state: Readiness | None) -> str:
         if not dependency.ready
     ]
     return "; ".join(open_ends) or "not ready"
+
+
+def awaits_answer(name: str, url: str) -> str:
+    """As `awaits_ready`, but any account of its readiness will do."""
+    return STARTING if readiness(name, url) is None else ""

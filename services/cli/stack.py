@@ -187,9 +187,14 @@ class Stack:
         return self.start(name, env)
 
     def wait_ready(
-        self, timeout: float, names: Iterable[str] | None = None, on_wait: OnWait | None = None
+        self,
+        timeout: float,
+        names: Iterable[str] | None = None,
+        on_wait: OnWait | None = None,
+        *,
+        probed: Callable[[str, str], str] = probe.awaits_ready,
     ) -> None:
-        """Return when every named (else: recorded) service is ready.
+        """Return when every named (else: recorded) service is ready, or what else `probed` asks for.
 
         Raises `ServiceDied` with its last log lines, or `NotReady` after `timeout` seconds.
         """
@@ -198,7 +203,7 @@ class Stack:
         while waiting:
             for name, before in list(waiting.items()):
                 self._check_alive(name)
-                now = probe.waits_for(probe.readiness(name, self.url(name)))
+                now = probed(name, self.url(name))
                 if on_wait and now != before:
                     on_wait(name, now)
                 waiting[name] = now

@@ -52,7 +52,7 @@ class Up:
             pid = self._stack.start(name)
             self._output.line(f"{name:<{NAME_WIDTH}} starting at {self._stack.url(name)} (pid {pid})")
         # part of a stack may wait for the rest for ever: then only its own start is awaited
-        wait(self._stack, names if complete else [], self._output, timeout)
+        wait(self._stack, names, self._output, timeout, complete=complete)
         if complete:
             self._output.line(f"\nRagline is ready: {self._stack.url('gateway')}", style="bold green")
 
@@ -135,8 +135,11 @@ def restart(stack: Stack, name: str, output: Output, timeout: float) -> None:
         raise
 
 
-def wait(stack: Stack, names: Sequence[str], output: Output, timeout: float) -> None:
-    """Wait until these are ready, showing what each waits for."""
+def wait(
+    stack: Stack, names: Sequence[str], output: Output, timeout: float, *, complete: bool = True
+) -> None:
+    """Wait until these are ready (not `complete`: until they answer), showing what each waits for."""
+    probed, done = (probe.awaits_ready, "ready") if complete else (probe.awaits_answer, "up")
     start = time.monotonic()
     waiting: dict[str, str] = {}
     with output.spinner("starting") as spinner:
@@ -146,12 +149,12 @@ def wait(stack: Stack, names: Sequence[str], output: Output, timeout: float) -> 
             if not reason:
                 del waiting[name]
                 took = time.monotonic() - start
-                output.line(f"{name:<{NAME_WIDTH}} ready after {took:.1f} s", style="green")
+                output.line(f"{name:<{NAME_WIDTH}} {done} after {took:.1f} s", style="green")
             elif not spinner.shown and reason != probe.STARTING and "is down" not in reason:
                 output.line(f"{name:<{NAME_WIDTH}} waits for: {reason}")
             spinner.say("; ".join(f"{each}: {why}" for each, why in waiting.items()))
 
-        stack.wait_ready(timeout, names, on_wait)
+        stack.wait_ready(timeout, names, on_wait, probed=probed)
 
 
 @contextmanager

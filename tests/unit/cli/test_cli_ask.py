@@ -1,0 +1,279 @@
+"""`ragline ask` as a process against a stand-in gateway on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli.ask import sources, waterfall
+from services.core.wire.answer import FileCitation, Timings
+from services.core.wire.passages import Passage
+
+PASSAGE = {
+    "id": "p1",
+    "document_id": "d1",
+    "title": "handbook.md",
+    "section": "Leave",
+    "text": "Staff have 30 days of leave. They roll over.",
+    "page": 3,
+    "start": 100,
+    "end": 145,
+    "score": 0.8125,
+}
+CITATION = {
+    "type": "file_citation",
+    "index": 20,
+    "marker": 1,
+    "file_id": "d1",
+    "filename": "handbook.md",
+    "passage_id": "p1",
+    "page": 3,
+    "start": 100,
+    "end": 128,
+    "quote": "Staff have 30 days of leave.",
+    "score": 0.8125,
+    "support": 1.0,
+    "method": "model",
+}
+TIMINGS = {
+    "embedding": 5.0,
+    "retrieval": 10.0,
+    "reranking": 5.0,
+    "ttft": 100.0,
+    "ttfo": 300.0,
+    "think": 200.0,
+    "e2el": 1000.0,
+}
+
+
+def chunk(delta: dict[str, object] | None, finish: str | None = None, **extra: object) -> bytes:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    body = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "small", "choices": choices}
+    return b"data: " + json.dumps(body | extra).encode() + b"\n\n"
+
+
+FIRST = chunk({"role": "assistant", "content": ""}, context={"context_id": "abc", "passages": [PASSAGE]})
+ANSWER = [
+    chunk({"reasoning_content": "Let me look."}),
+    chunk({"content": "Thirty "}),
+    chunk({"content": "days [1]."}),
+]
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+def last(finish: str = "stop", **extra: object) -> bytes:
+    ending = {"timings": TIMINGS, "degraded": [], "abstained": False, "usage": USAGE} | extra
+    return chunk({"annotations": [CITATION]}, finish, **ending)
+
+
+DONE = b"data: [DONE]\n\n"
+ERROR = (
+    b'event: error\ndata: {"error": {"type": "server_error", "code": "bad_gateway", "message": '
+    b'"the engine died: restart it", "service": "generation", "request_id": "r1"}}\n\n'
+)
+
+
+class Gateway:
+    """Answers every request with `events`, or with `status` and an error body."""
+
+    def __init__(self) -> None:
+        self.events: list[bytes] = []
+        self.status = 200
+        self.pause = 0.0
+        self.broke = 0.0
+        self.requests: list[tuple[str, dict[str, Any], str | None]] = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                return
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.requests.append((self.path, body, self.headers.get("authorization")))
+                self.send_response(outer.status)
+                self.send_header("connection", "close")
+                self.end_headers()
+                for event in outer.events:
+                    self.wfile.write(event)
+                    self.wfile.flush()
+                    time.sleep(outer.pause)
+                outer.broke = time.monotonic()
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    server = Gateway()
+    yield server
+    server.close()
+
+
+Ragline = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ragline(gateway: Gateway, tmp_path: Path) -> Ragline:
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "RAGLINE_URL": gateway.url, "RAGLINE_HOME": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", "from services.cli.main import main; main()", *arguments],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run
+
+
+def test_answer_sources_and_latency_are_plain_lines_in_a_pipe(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, *ANSWER, last(), DONE]
+    done = ragline("ask", "How much leave?", "--model", "small", "--top-k", "9", "--top-n", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "Reasoning\nLet me look.\n" in done.stdout
+    assert "Answer\nThirty days [1].\n" in done.stdout
+    assert "[1] handbook.md > Leave, page 3, characters 100-145, score 0.812" in done.stdout
+    assert '100-128: "Staff have 30 days of leave."' in done.stdout
+    assert "first token" in done.stdout
+    path, body, authorization = gateway.requests[0]
+    assert path == "/v1/chat/completions"
+    assert body["messages"] == [{"role": "user", "content": "How much leave?"}]
+    assert (body["model"], body["stream"]) == ("small", True)
+    assert body["rag"] == {"collection": "default", "top_k": 9, "top_n": 2}
+    assert authorization is None
+
+
+def test_an_api_key_is_sent_as_a_bearer_token(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, *ANSWER, last(), DONE]
+    assert ragline("ask", "x", RAGLINE_API_KEY="secret").returncode == 0
+    assert gateway.requests[0][2] == "Bearer secret"
+
+
+def test_an_error_event_names_the_service_and_exits_1_at_once(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, *ANSWER[:2], ERROR]
+    done = ragline("ask", "x")
+    ended = time.monotonic()
+    assert done.returncode == 1
+    assert done.stderr == "error: generation: the engine died: restart it\n"
+    assert "Thirty" in done.stdout
+    assert "Sources" not in done.stdout
+    assert ended - gateway.broke < 2
+
+
+@pytest.mark.parametrize(
+    "events", [[FIRST, *ANSWER], [FIRST, ANSWER[1][:-9]]], ids=["no end", "half an event"]
+)
+def test_a_stream_that_breaks_off_is_an_error(
+    gateway: Gateway, ragline: Ragline, events: list[bytes]
+) -> None:
+    gateway.events = events
+    done = ragline("ask", "x")
+    assert done.returncode == 1
+    assert "gateway" in done.stderr
+
+
+def test_an_error_status_names_the_service(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.status = 503
+    gateway.events = [
+        ERROR.split(b"data: ")[1]
+        .replace(b"generation", b"retrieval")
+        .replace(b"bad_gateway", b"service_unavailable")
+    ]
+    for option in ([], ["--json"]):
+        done = ragline("ask", "x", *option)
+        assert done.returncode == 1
+        assert done.stderr == "error: retrieval: the engine died: restart it\n"
+
+
+def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.close()
+    done = ragline("ask", "x")
+    assert done.returncode == 1
+    assert f"gateway is down: no answer at {gateway.url}" in done.stderr
+    assert "ragline up" in done.stderr
+    gateway._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    gateway._thread = threading.Thread(target=gateway._server.serve_forever)
+    gateway._thread.start()
+
+
+def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, *ANSWER, last("length", degraded=["reranking"], abstained=True), DONE]
+    done = ragline("ask", "x")
+    assert "answered without reranking" in done.stdout
+    assert "not an answer" in done.stdout
+    assert "cut at its token limit" in done.stdout
+
+
+def test_json_prints_the_gateways_reply(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [b'{"choices": [{"message": {"content": "30"}}]}']
+    done = ragline("ask", "x", "--json")
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "30"
+    assert gateway.requests[0][1]["stream"] is False
+
+
+def test_an_answer_cannot_steer_the_terminal(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [
+        FIRST,
+        chunk({"content": "\x1b]0;owned\x07\x1b[2Jred [bold]not markup[/bold]"}),
+        last(),
+        DONE,
+    ]
+    done = ragline("ask", "x")
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+    assert "[bold]not markup[/bold]" in done.stdout
+
+
+def test_sources_are_numbered_and_say_which_are_cited() -> None:
+    other = Passage(id="p2", document_id="d2", text="x", start=0, end=1)
+    lines = sources([Passage.model_validate(PASSAGE), other], [FileCitation.model_validate(CITATION)] * 2)
+    assert lines == [
+        "[1] handbook.md > Leave, page 3, characters 100-145, score 0.812",
+        '      100-128: "Staff have 30 days of leave."',
+        "[2] d2, characters 0-1, not cited",
+    ]
+
+
+def test_waterfall_bars_follow_one_another_and_fill_the_time() -> None:
+    lines = waterfall(Timings.model_validate(TIMINGS))
+    bars = [line.split("|")[1] for line in lines[:-1]]
+    assert [line.split()[0] for line in lines] == [
+        "embedding",
+        "retrieval",
+        "reranking",
+        "first",
+        "thinking",
+        "answer",
+        "total",
+    ]
+    assert {len(bar) for bar in bars} == {40}
+    assert bars[-1] == " " * 12 + "=" * 28, "the answer took the last 700 of 1,000 ms"
+    assert bars[4] == " " * 4 + "=" * 8 + " " * 28, "thinking from 100 to 300 ms"
+    assert "1,000.0 ms" in lines[-1]
+
+
+def test_waterfall_of_an_answer_without_a_model_call() -> None:
+    lines = waterfall(Timings(embedding=5, retrieval=5, e2el=10))
+    assert [line.split()[0] for line in lines] == ["embedding", "retrieval", "total"]
