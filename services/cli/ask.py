@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 from pydantic import ValidationError
@@ -43,13 +44,13 @@ async def ask_json(question: Question, client: HttpClient, output: Output) -> No
     output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
 
 
-async def ask(question: Question, client: HttpClient, output: Output) -> None:
-    """Print the answer as it comes, its sources and its timings.
+async def ask(question: Question, client: HttpClient, output: Output) -> Answer:
+    """Print the answer as it comes, its sources and its timings; the whole of it.
 
     Raises what the gateway reports, and `ServiceError` where the stream ends before the answer does.
     """
     set_deadline(ANSWER_SECONDS)
-    answer = _Answer(output)
+    answer = _Printer(output)
     finished = False
     async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
         if event.data == b"[DONE]":
@@ -65,14 +66,29 @@ async def ask(question: Question, client: HttpClient, output: Output) -> None:
     if not finished:
         raise ServiceError("the answer broke off before its end", service=client.service)
     answer.evidence()
+    return answer.whole()
 
 
-class _Answer:
-    """What has been streamed so far."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that came whole."""
+
+    model: str
+    content: str
+    abstained: bool
+    degraded: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    citations: tuple[FileCitation, ...]
+    timings: Timings | None
+
+
+class _Printer:
+    """Prints what is streamed, and keeps it."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._channel = ""
+        self._content: list[str] = []
         self._context: FrozenContext | None = None
         self._citations: list[FileCitation] = []
         self._last = AnswerChunk(id="", created=0, model="")
@@ -83,11 +99,23 @@ class _Answer:
             if choice.delta.reasoning_content:
                 self._write("reasoning", choice.delta.reasoning_content)
             if choice.delta.content:
+                self._content.append(choice.delta.content)
                 self._write("answer", choice.delta.content)
             if choice.delta.annotations:
                 self._citations = choice.delta.annotations
         if chunk.timings is not None:
             self._last = chunk
+
+    def whole(self) -> Answer:
+        return Answer(
+            model=self._last.model,
+            content="".join(self._content),
+            abstained=bool(self._last.abstained),
+            degraded=tuple(self._last.degraded or ()),
+            passages=tuple(self._context.passages if self._context else ()),
+            citations=tuple(self._citations),
+            timings=self._last.timings,
+        )
 
     def end(self) -> None:
         """Close the line that is being written."""

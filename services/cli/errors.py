@@ -30,3 +30,7 @@ class ServiceDied(RaglineError):
 
 class NotReady(RaglineError):
     code = "not_ready"
+
+
+class DemoFailed(RaglineError):
+    code = "demo_failed"

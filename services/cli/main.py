@@ -60,7 +60,8 @@ def up(
     RETRIEVAL_PORT and so on; a service whose URL is set (EMBEDDING_URL, ...) is taken to run elsewhere.
     Logs are in RAGLINE_HOME/run/logs.
     """
-    raise typer.Exit(running.Up(_stack(), Output.standard()).run(only or [], detach=detach, timeout=timeout))
+    command = running.Up(_stack(), parse_environment(), Output.standard())
+    raise typer.Exit(command.run(only or [], detach=detach, timeout=timeout))
 
 
 @app.command()
@@ -95,7 +96,7 @@ def restart(
 
         LLM_BACKEND=large ragline restart generation
     """
-    running.restart(_stack(), service, Output.standard(), timeout)
+    running.restart(_stack(), service, parse_environment(), Output.standard(), timeout)
 
 
 @app.command()

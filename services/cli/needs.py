@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from pydantic_settings import BaseSettings
 
 from services.core import backends
 from services.core.models.catalogue import CATALOGUE
@@ -12,33 +15,44 @@ from services.generation.entries import engine_file, read
 from services.generation.files import catalogue_name
 from services.generation.settings import EntrySettings
 
+S = TypeVar("S", bound=BaseSettings)
+
 IN_PROCESS = frozenset({"auto", "openvino", "llamacpp"})
 
 
-def needed(names: Iterable[str]) -> list[str]:
-    """The models that these services load at their start, by the environment's settings.
+def needed(names: Iterable[str], env: Mapping[str, str]) -> list[str]:
+    """The models that these services load at their start with the environment `env`.
 
-    Raises `BadEntries` where the environment describes no usable model entry.
+    Raises `BadEntries` where it describes no usable model entry.
     """
     chosen = set(names)
     found = [
-        *(_embedding() if "embedding" in chosen else []),
-        *(_generation() if "generation" in chosen else []),
+        *(_embedding(env) if "embedding" in chosen else []),
+        *(_generation(env) if "generation" in chosen else []),
     ]
     return [name for name in found if name in CATALOGUE]
 
 
-def _embedding() -> list[str]:
-    if EmbeddingSettings.load().backend != "openvino":
+def _embedding(env: Mapping[str, str]) -> list[str]:
+    if _read(EmbeddingSettings, env).backend != "openvino":
         return []
     from services.embedding.backends.openvino import Settings  # noqa: PLC0415 - loads the engine's libraries
 
-    settings = Settings.load()
+    settings = _read(Settings, env)
     return [] if settings.model_path else [settings.catalogue_name]
 
 
-def _generation() -> list[str]:
-    default = read(EntrySettings.load(), backends.names(PACKAGE)).default
+def _generation(env: Mapping[str, str]) -> list[str]:
+    default = read(_read(EntrySettings, env), backends.names(PACKAGE)).default
     if engine_file(default.engine) not in IN_PROCESS or default.model_path:
         return []
     return [catalogue_name(default.model_id)]
+
+
+def _read(settings: type[S], env: Mapping[str, str]) -> S:
+    """The settings that a process with this environment would have: every field is given, none looked up."""
+    values: dict[str, object] = {}
+    for name, field in settings.model_fields.items():
+        alias = str(field.validation_alias or name)
+        values[alias] = env.get(alias) or field.get_default(call_default_factory=True, validated_data={})
+    return settings.model_validate(values)

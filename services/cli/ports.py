@@ -33,7 +33,7 @@ def owner(port: int) -> str:
     return "another process"
 
 
-def free_ports(names: Iterable[str]) -> dict[str, int]:
+def free(names: Iterable[str]) -> dict[str, int]:
     """A free loopback port for each name, all different; free at the time of the call."""
     held: dict[str, socket.socket] = {}
     try:

@@ -38,8 +38,8 @@ class Stack:
     """Starts, stops and watches services. As a context manager it stops them all at the end.
 
     `home` is RAGLINE_HOME, `env` the services' environment, `ports` overrides their ports. A service
-    whose `<NAME>_URL` is in `env` is external: known, but not started here. Another `Stack` on the same
-    `home` finds the same processes.
+    whose `<NAME>_URL` is in `env` is external: known, but not started here. Logs and the state file are in
+    `run` (else `home`/run); another `Stack` on the same `run` finds the same processes.
     """
 
     def __init__(
@@ -48,13 +48,15 @@ class Stack:
         env: Mapping[str, str],
         ports: Mapping[str, int] | None = None,
         *,
+        run: Path | None = None,
         command: Callable[[str], Sequence[str]] = module_command,
     ) -> None:
         self.home = home
+        self.run = run or home / "run"
         self._env = dict(env)
         self._command = command
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._state = StateFile(home / "run" / "stack.json")
+        self._state = StateFile(self.run / "stack.json")
         state = self._state.read()
         live = state.services if state.alive else {}
         self._addresses = Addresses(
@@ -101,7 +103,7 @@ class Stack:
         return record.pid if record else None
 
     def log(self, name: str) -> Path:
-        return self.home / "run" / "logs" / f"{name}.log"
+        return self.run / "logs" / f"{name}.log"
 
     def log_tail(self, name: str, lines: int = TAIL_LINES) -> list[str]:
         """The last lines of a service's log."""
@@ -211,7 +213,7 @@ class Stack:
                     del waiting[name]
             if waiting and time.monotonic() >= end:
                 what = "; ".join(f"{name} waits for: {reason}" for name, reason in waiting.items())
-                raise NotReady(f"not ready after {timeout:.0f} s. {what}. Logs: {self.home / 'run' / 'logs'}")
+                raise NotReady(f"not ready after {timeout:.0f} s. {what}. Logs: {self.run / 'logs'}")
             if waiting:
                 time.sleep(POLL_SECONDS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,10 +19,11 @@ NAME_WIDTH = 11
 
 
 class Up:
-    """One `ragline up`."""
+    """One `ragline up`; `env` is the environment that the stack was made with."""
 
-    def __init__(self, stack: Stack, output: Output) -> None:
+    def __init__(self, stack: Stack, env: Mapping[str, str], output: Output) -> None:
         self._stack = stack
+        self._env = env
         self._output = output
 
     def run(self, only: Sequence[str], *, detach: bool, timeout: float) -> int:
@@ -31,7 +32,7 @@ class Up:
         self._stack.check_ports(names)
         with _signals():
             try:
-                models.fetch(needed(names), self._stack.home, self._output)
+                models.fetch(needed(names, self._env), self._stack.home, self._output)
                 self._start(names, complete=not only, timeout=timeout)
                 if detach:
                     self._output.line("detached: 'ragline status' shows it, 'ragline down' stops it")
@@ -120,12 +121,12 @@ def check_names(names: Sequence[str]) -> None:
             raise UsageError(f"unknown service {name!r}: choose from {', '.join(ROSTER)}")
 
 
-def restart(stack: Stack, name: str, output: Output, timeout: float) -> None:
+def restart(stack: Stack, name: str, env: Mapping[str, str], output: Output, timeout: float) -> None:
     """Fetch what the service needs now, restart it with the present environment, wait until it is ready."""
     check_names([name])
     if name not in stack.recorded:
         raise UsageError(f"{name} was not started here: 'ragline up' starts everything, or --only {name}")
-    models.fetch(needed([name]), stack.home, output)
+    models.fetch(needed([name], env), stack.home, output)
     pid = stack.restart(name)
     output.line(f"{name:<{NAME_WIDTH}} restarting at {stack.url(name)} (pid {pid})")
     try:

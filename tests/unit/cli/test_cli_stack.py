@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import process
+from services.cli import ports, process
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
-from services.cli.ports import free_ports
 from services.cli.roster import ROSTER
 from services.cli.stack import Stack
 from services.cli.state import ServiceRecord, StateFile
@@ -68,7 +67,7 @@ def behaviour(tmp_path: Path) -> Behaviour:
 @pytest.fixture
 def stack(tmp_path: Path, behaviour: Behaviour) -> Iterator[Stack]:
     environment = {"PATH": os.environ["PATH"]}
-    with Stack(tmp_path / "home", environment, free_ports(ROSTER), command=behaviour) as stack:
+    with Stack(tmp_path / "home", environment, ports.free(ROSTER), command=behaviour) as stack:
         yield stack
         behaviour.of.clear()
 
