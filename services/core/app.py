@@ -95,6 +95,6 @@ def explain(error: RequestValidationError) -> InvalidRequest:
         return MalformedRequest(f"the body is not valid JSON: {reason}")
     parts = []
     for issue in issues[:5]:
-        where = ".".join(str(part) for part in issue["loc"] if part not in {"body", "query", "path"})
+        where = ".".join(str(part) for part in issue["loc"][1:])
         parts.append(f"{where or 'body'}: {issue['msg']}")
     return InvalidRequest("; ".join(parts))

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"not valid Unicode: half a character (surrogate) at {error.start}") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""A text that can be sent on: JSON can carry half of a surrogate pair, which no tokenizer takes."""
 
 Scalar = str | int | float | bool
 Metadata = dict[str, Scalar | list[str]]

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.core.wire.base import StrictWire, Wire
+from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.passages import TokenVectors
 
 
 class EmbedRequest(Wire):
     """TEI `POST /embed`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`."""
 
-    inputs: str | list[str]
+    inputs: Text | list[Text]
     normalize: bool = True
     truncate: bool = False
     truncation_direction: Literal["Right", "right"] = "Right"
@@ -24,7 +24,7 @@ class EmbedRequest(Wire):
 class OpenAIEmbeddingRequest(Wire):
     """OpenAI `POST /v1/embeddings`."""
 
-    input: str | list[str]
+    input: Text | list[Text]
     model: str = ""
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
@@ -51,7 +51,7 @@ class OpenAIEmbeddingReply(Wire):
 class EncodeRequest(StrictWire):
     """`POST /v1/encode`: vectors and, where the model gives them, token vectors, in one pass."""
 
-    inputs: list[str] = Field(min_length=1)
+    inputs: list[Text] = Field(min_length=1)
     token_vectors: bool = False
     truncate: bool = True
 

@@ -6,15 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.core.wire.base import StrictWire, Wire
+from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
 
 
 class RerankRequest(Wire):
     """TEI `POST /rerank`."""
 
-    query: str
-    texts: list[str] = Field(min_length=1)
+    query: Text
+    texts: list[Text] = Field(min_length=1)
     raw_scores: bool = False
     return_text: bool = False
     truncate: bool = False
@@ -32,7 +32,7 @@ class Rank(Wire):
 class RerankingRequest(StrictWire):
     """`POST /v1/reranking`: passages as retrieval gave them, with their scores, best first."""
 
-    initial_query: str
+    initial_query: Text
     retrieved_docs: list[Passage] = Field(min_length=1)
     top_n: int = Field(4, ge=1, le=1000)
     collection: CollectionName = DEFAULT_COLLECTION
@@ -50,15 +50,20 @@ class RerankingReply(Wire):
     model: str = ""
 
 
+class RerankerLabels(Wire):
+    """What TEI says of a cross-encoder's only output."""
+
+    id2label: dict[str, str] = Field(default_factory=lambda: {"0": "relevance"})
+    label2id: dict[str, int] = Field(default_factory=lambda: {"relevance": 0})
+
+
 class RerankerInfo(Wire):
     """TEI `GET /info` of a reranker, the fields that clients read."""
 
     model_id: str
     model_sha: str | None = None
     model_dtype: str = "float32"
-    model_type: dict[str, dict[str, dict[str, str | int]]] = Field(
-        default_factory=lambda: {"reranker": {"id2label": {"0": "relevance"}, "label2id": {"relevance": 0}}}
-    )
+    model_type: dict[str, RerankerLabels] = Field(default_factory=lambda: {"reranker": RerankerLabels()})
     max_input_length: int | None = None
     max_client_batch_size: int
     max_batch_tokens: int | None = None

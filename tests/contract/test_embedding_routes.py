@@ -1,0 +1,164 @@
+"""The embedding service's routes over real HTTP, with clients that others wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+import tei_client
+from openai import AsyncOpenAI
+from starlette.types import ASGIApp
+
+from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.errors import ErrorBody
+from services.embedding.app import create
+from services.embedding.settings import Settings
+
+Serve = Callable[[ASGIApp], str]
+MAX_BATCH = 40
+
+
+@pytest.fixture(scope="module")
+def fake_url(serve: Serve) -> str:
+    return serve(create(Settings(backend="fake", max_batch=MAX_BATCH)))
+
+
+@pytest.fixture(scope="module")
+def minilm_url(serve: Serve, models_home: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGLINE_HOME", str(models_home))
+        return serve(create(Settings(backend="openvino")))
+
+
+@pytest.fixture
+async def tei(minilm_url: str) -> AsyncIterator[tei_client.HttpClient]:
+    client = tei_client.HttpClient(minilm_url)
+    yield client
+    client.client.close()
+    await client.async_client.aclose()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "word"),
+    [
+        ("/embed", {"inputs": []}, 422, "cannot be empty"),
+        ("/embed", {"inputs": ""}, 422, "cannot be empty"),
+        ("/embed", {"inputs": ["fine", ""]}, 422, "text 1"),
+        ("/embed", {}, 422, "inputs"),
+        ("/embed", {"inputs": 7}, 422, "inputs"),
+        ("/embed", {"inputs": "\ud800"}, 422, "inputs"),
+        ("/embed", {"inputs": "x", "truncation_direction": "Left"}, 422, "truncation_direction"),
+        ("/embed", {"inputs": "x", "prompt_name": "query"}, 422, "prompt_name"),
+        ("/embed", {"inputs": "x", "dimensions": 7}, 422, "dimensions"),
+        ("/embed", {"inputs": ["x"] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
+        ("/embed", {"inputs": "word " * 600}, 413, "truncate"),
+        ("/embed_all", {"inputs": []}, 422, "cannot be empty"),
+        ("/v1/embeddings", {"input": []}, 422, "cannot be empty"),
+        ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}, 422, "encoding_format"),
+        ("/v1/encode", {"inputs": []}, 422, "inputs"),
+        ("/v1/encode", {"inputs": ["x"], "normalise": True}, 422, "normalise"),
+        ("/v1/encode", {"inputs": ["word " * 600], "truncate": False}, 413, "truncate"),
+    ],
+)
+async def test_bad_requests(
+    session: aiohttp.ClientSession, fake_url: str, path: str, body: object, status: int, word: str
+) -> None:
+    async with session.post(fake_url + path, json=body) as reply:
+        error = ErrorBody.model_validate_json(await reply.read()).error
+        assert reply.status == status
+    assert word in error.message
+    assert error.service == "embedding"
+
+
+async def test_invalid_json_is_400(session: aiohttp.ClientSession, fake_url: str) -> None:
+    async with session.post(
+        fake_url + "/embed", data=b"{", headers={"content-type": "application/json"}
+    ) as got:
+        assert got.status == 400
+
+
+async def test_health_readiness_and_metrics(session: aiohttp.ClientSession, fake_url: str) -> None:
+    await session.post(fake_url + "/embed", json={"inputs": "hello"})
+    for path, expected in [
+        ("/health", "ok"),
+        ("/health/ready", "fake"),
+        ("/metrics", 'ragline_stage_duration_seconds_count{model="fake",service="embedding",stage="embed"}'),
+    ]:
+        async with session.get(fake_url + path) as reply:
+            assert reply.status == 200
+            assert expected in await reply.text()
+
+
+async def test_a_huge_number_of_texts_does_not_starve_a_query(minilm_url: str) -> None:
+    async with HttpClient("embedding", minilm_url) as http:
+        client = EmbeddingClient(http)
+        await client.embed_query("warm up the connection")
+        bulk = asyncio.create_task(client.encode(["some words to embed " * 20] * 256, token_vectors=False))
+        await asyncio.sleep(0.1)
+        await client.embed_query("how long do I wait?")
+        assert not bulk.done()
+        assert len((await bulk).embeddings) == 256
+
+
+async def test_our_client_gets_vectors_and_token_vectors(minilm_url: str) -> None:
+    async with HttpClient("embedding", minilm_url) as http:
+        client = EmbeddingClient(http)
+        reply = await client.encode(["bees make honey", "   "], token_vectors=True)
+        query = await client.embed_query("bees make honey")
+        info = await client.info()
+    assert info.token_vectors
+    assert reply.model == info.model_id == "sentence-transformers/all-MiniLM-L6-v2"
+    np.testing.assert_allclose(reply.embeddings[0], query, atol=1e-2)
+    assert [one.tokens for one in reply.token_vectors or []] == [3, 0]
+
+
+def test_tei_client_speaks_to_it(tei: tei_client.HttpClient) -> None:
+    assert tei.health()
+    info = tei.info()
+    assert info.server_model_id == "sentence-transformers/all-MiniLM-L6-v2"
+    assert info.server_model_type is tei_client.ModelType.Embedding
+    assert info.max_input_length == 256
+    texts = ["bees make honey", "honey from bees", "interest rates rose"]
+    vectors = np.array(tei.embed(texts))
+    assert vectors.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.8 > vectors[0] @ vectors[2]
+    raw = np.array(tei.embed(texts, normalize=False))
+    assert np.linalg.norm(raw, axis=1).min() > 1.5
+    states = tei.embed_all(texts)
+    assert [np.array(one).shape for one in states] == [(5, 384)] * 3
+    np.testing.assert_allclose(np.mean(states[0], axis=0), raw[0], atol=1e-2)
+
+
+async def test_tei_client_truncates_on_demand(tei: tei_client.HttpClient) -> None:
+    assert len(await tei.async_embed("word " * 1000, truncate=True)) == 1
+    refused = await tei.async_client.post("/embed", json={"inputs": "word " * 1000, "truncate": False})
+    assert refused.status_code == 413
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+async def test_the_openai_sdk_speaks_to_it(
+    minilm_url: str, tei: tei_client.HttpClient, encoding: str
+) -> None:
+    async with AsyncOpenAI(base_url=f"{minilm_url}/v1", api_key="none") as client:
+        reply = await client.embeddings.create(
+            model="any",
+            input=["bees make honey", "word " * 1000],
+            encoding_format=encoding,  # type: ignore[arg-type]
+        )
+    expected = await tei.async_embed("bees make honey")
+    vector = reply.data[0].embedding
+    if isinstance(vector, list):
+        np.testing.assert_allclose(vector, expected[0], atol=1e-2)
+    assert reply.usage.prompt_tokens == 5 + 256
