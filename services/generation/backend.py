@@ -6,7 +6,7 @@ An engine is one file in `backends/` that exports `CAPABILITIES` and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,8 @@ class Capabilities:
 
     embedded: bool = False
     seed: bool = False
+    distribution: str = ""
+    """The installed package that an embedded engine is, whose version says when to measure anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,18 @@ class Delta:
 class Engine(Backend, Protocol):
     """Generates text. Safe to call concurrently; queues rather than oversubscribes the machine."""
 
-    def generate(self, prompt: Prompt) -> AsyncIterator[Delta]:
+    def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """An async generator of deltas; closing it or cancelling its task stops the engine at once.
 
         Raises `ContextLengthExceeded` before the first delta where the prompt does not fit, and
         `ServiceError` (or a subclass that names the engine) where the engine fails.
         """
+
+
+class EngineModule(Protocol):
+    """What the loader gives: an engine's file."""
+
+    CAPABILITIES: Capabilities
+
+    async def create(self, entry: ModelEntry) -> Engine:
+        """An engine for that entry; what takes long goes on in the background, `ready` tells."""

@@ -10,7 +10,9 @@ class ModelEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="what a request's `model` says")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="what a request's `model` says"
+    )
     engine: str = Field("auto", description="an engine's file name, or auto: the faster embedded one here")
     model_id: str = Field("", description="the model's id at the server, or a name of the model catalogue")
     endpoint: str = Field("", description="base URL of a server engine")

@@ -112,7 +112,8 @@ class ChatReply(Wire):
     created: int
     model: str
     choices: list[ChatChoice]
-    usage: Usage
+    usage: Usage | None
+    """None where the engine's server does not count tokens."""
 
 
 class ModelInfo(Wire):

@@ -1,0 +1,17 @@
+"""`python -m services.generation` runs the generation service."""
+
+import sys
+
+from services.core.serve import serve
+from services.generation.app import create
+from services.generation.completion import SERVICE
+from services.generation.entries import BadEntries
+from services.generation.settings import Settings
+
+if __name__ == "__main__":
+    settings = Settings.load()
+    try:
+        app = create(settings)
+    except BadEntries as error:
+        sys.exit(error.message)
+    serve(SERVICE, settings, app, port=settings.port)

@@ -1,0 +1,97 @@
+"""The generation service: OpenAI's chat completions and models over the model registry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import Response
+
+from services.core.app import create_app
+from services.core.backends import load, names
+from services.core.health import Check
+from services.core.replies import JsonReply
+from services.core.streaming import EventStream, until_disconnected
+from services.core.wire.chat import ChatReply, ChatRequest, ModelList
+from services.generation import selection
+from services.generation.backend import PACKAGE, Capabilities, EngineModule
+from services.generation.completion import SERVICE, Completion
+from services.generation.entries import AUTO, engine_file, read
+from services.generation.entry import ModelEntry
+from services.generation.loading import Report
+from services.generation.metrics import GenerationMetrics
+from services.generation.registry import Opened, Registry
+from services.generation.sampling import prompt
+from services.generation.settings import Settings
+
+router = APIRouter(tags=["generation"])
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service's app; the registry is at `app.state.registry`, the default entry loads at once.
+
+    Raises `BadEntries` where the environment describes no usable models.
+    """
+    entries = read(settings, names(PACKAGE))
+
+    async def opener(entry: ModelEntry, report: Report) -> Opened:
+        name = engine_file(entry.engine)
+        if name == AUTO:
+            name = await selection.choose(
+                entry,
+                settings.root,
+                report,
+                engines=selection.candidates(),
+                measure=selection.measure_in_child,
+            )
+        module = cast(EngineModule, load(PACKAGE, name))
+        return Opened(await module.create(entry), name, module.CAPABILITIES)
+
+    def slots(capabilities: Capabilities) -> int:
+        return settings.concurrency if capabilities.embedded else settings.server_concurrency
+
+    @asynccontextmanager
+    async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
+        registry = Registry(
+            entries, opener=opener, slots=slots, queue=settings.queue, loaded_max=settings.loaded_max
+        )
+        app.state.registry = registry
+        app.state.generation_metrics = GenerationMetrics(app.state.metrics)
+        registry.preload()
+        try:
+            yield {f"model {entries.default.name}": registry.ready}
+        finally:
+            await registry.close()
+
+    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)
+
+
+@router.post(
+    "/v1/chat/completions",
+    response_model=ChatReply,
+    summary="OpenAI: a completion; `model` names a model entry or its model id",
+)
+async def chat_completions(request: Request, body: ChatRequest) -> Response:
+    registry: Registry = request.app.state.registry
+    settings: Settings = request.app.state.settings
+    completion = Completion(
+        registry,
+        request.app.state.generation_metrics,
+        registry.entries.find(body.model),
+        prompt(body, max_tokens=settings.max_tokens),
+    )
+    if body.stream:
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        return await EventStream.open(
+            request, completion.stream(include_usage=include_usage), service=SERVICE
+        )
+    reply = await until_disconnected(request, completion.reply())
+    return JsonReply(reply.model_dump())
+
+
+@router.get("/v1/models", summary="The model entries, the default one marked, each with its state")
+async def models(request: Request) -> ModelList:
+    registry: Registry = request.app.state.registry
+    return ModelList(data=await registry.models())

@@ -1,0 +1,115 @@
+"""A deterministic engine that computes nothing: for load tests of everything around the model."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterator
+from itertools import cycle, islice
+
+from pydantic import Field
+
+from services.core.errors import ContextLengthExceeded
+from services.core.settings import Settings as BaseSettings
+from services.core.wire.chat import FinishReason
+from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
+from services.generation.entry import ModelEntry
+from services.generation.text import StopScanner
+
+CAPABILITIES = Capabilities(seed=True)
+
+_PASSAGE = re.compile(r"\[1\][:\s]*(?P<text>[^\[]+)")
+_SENTENCE = re.compile(r"(?P<sentence>.+?[.!?])(\s|$)", re.DOTALL)
+
+
+class Settings(BaseSettings):
+    rate: float = Field(
+        0,
+        ge=0,
+        validation_alias="FAKE_TOKENS_PER_SECOND",
+        description="fake: speed of its answers; 0: no delay",
+    )
+    tokens: int = Field(
+        0,
+        ge=0,
+        validation_alias="FAKE_TOKENS",
+        description="fake: length of its answers; 0: one cited sentence from the prompt's first passage",
+    )
+    reasoning: int = Field(
+        0,
+        ge=0,
+        validation_alias="FAKE_REASONING_TOKENS",
+        description="fake: tokens of reasoning before the answer",
+    )
+    delay: float = Field(
+        0, ge=0, validation_alias="FAKE_TTFT_SECONDS", description="fake: seconds until the first token"
+    )
+
+
+class FakeEngine:
+    """A token is a word with the space before it. The same prompt always gives the same answer."""
+
+    def __init__(self, entry: ModelEntry, settings: Settings) -> None:
+        self._entry = entry
+        self._settings = settings
+
+    async def ready(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
+        size = sum(len(text.split()) for _, text in prompt.messages)
+        if size >= self._entry.max_context:
+            raise ContextLengthExceeded(
+                f"the prompt has {size} tokens, model {self._entry.name} takes "
+                f"{self._entry.max_context}: send less",
+                service="fake",
+            )
+        thoughts = ["Thinking", *[" on"] * (self._settings.reasoning - 1)][: self._settings.reasoning]
+        plan = [Delta(reasoning=token) for token in thoughts]
+        plan += [Delta(content=token) for token in answer(prompt, self._settings.tokens)]
+        scanner = StopScanner(prompt.stop)
+        spent = reasoning = 0
+        await asyncio.sleep(self._settings.delay)
+        for delta in plan[: prompt.max_tokens]:
+            spent += 1
+            reasoning += bool(delta.reasoning)
+            text = scanner.push(delta.content)
+            if delta.reasoning or text:
+                yield Delta(content=text, reasoning=delta.reasoning)
+            if scanner.stopped:
+                break
+            if self._settings.rate:
+                await asyncio.sleep(1 / self._settings.rate)
+        reason: FinishReason = "length" if spent < len(plan) and not scanner.stopped else "stop"
+        counts = TokenCounts(prompt=size, completion=spent, reasoning=reasoning)
+        yield Delta(content=scanner.flush(), finish_reason=reason, tokens=counts)
+
+
+def answer(prompt: Prompt, tokens: int) -> list[str]:
+    """The first sentence after `[1]` in the prompt, cited; without passages, the last message's first words.
+
+    `tokens` > 0 makes it exactly that long, by repeating the sentence.
+    """
+    words = list(_words(prompt))
+    if tokens:
+        words = list(islice(cycle(words), tokens))
+    return [word if position == 0 else f" {word}" for position, word in enumerate(words)]
+
+
+def _words(prompt: Prompt) -> Iterator[str]:
+    for _, text in reversed(prompt.messages):
+        passage = _PASSAGE.search(text)
+        if passage:
+            body = passage["text"].strip().rpartition("\n\n")[0] or passage["text"].strip()
+            sentence = _SENTENCE.search(body)
+            yield from (sentence["sentence"] if sentence else body).split()
+            yield "[1]"
+            return
+    yield from prompt.messages[-1][1].split()[:32] or ["Nothing."]
+
+
+async def create(entry: ModelEntry) -> FakeEngine:
+    return FakeEngine(entry, Settings.load())

@@ -1,0 +1,130 @@
+"""One chat completion: an engine's deltas, timed and bound by the deadline, as OpenAI's chunks or reply."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+
+import orjson
+
+from services.core.context import within_deadline
+from services.core.errors import ServiceError
+from services.core.sse import DONE, format_event
+from services.core.wire.chat import (
+    AssistantMessage,
+    ChatChoice,
+    ChatReply,
+    ChunkDelta,
+    CompletionTokensDetails,
+    FinishReason,
+    Usage,
+)
+from services.generation.backend import Delta, Prompt, TokenCounts
+from services.generation.entry import ModelEntry
+from services.generation.metrics import GenerationMetrics, Timing
+from services.generation.registry import Registry
+
+SERVICE = "generation"
+
+
+class Completion:
+    """One request on one entry. Use `stream` or `reply`, once."""
+
+    def __init__(
+        self, registry: Registry, metrics: GenerationMetrics, entry: ModelEntry, prompt: Prompt
+    ) -> None:
+        self._registry = registry
+        self._entry = entry
+        self._prompt = prompt
+        self._timing = Timing(metrics, entry.name)
+        self._id = f"chatcmpl-{uuid.uuid4().hex}"
+        self._created = int(time.time())
+
+    async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
+        """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
+        failure until then can still be a status."""
+        begun = False
+        async with aclosing(self._deltas()) as deltas:
+            async for delta in deltas:
+                if not begun:
+                    begun = True
+                    yield self._chunk(ChunkDelta(role="assistant", content=""))
+                if delta.content or delta.reasoning:
+                    yield self._chunk(
+                        ChunkDelta(content=delta.content or None, reasoning_content=delta.reasoning or None)
+                    )
+                if delta.finish_reason:
+                    yield self._chunk(ChunkDelta(), delta.finish_reason)
+                    if include_usage and delta.tokens:
+                        yield self._event({"choices": [], "usage": _usage(delta.tokens).model_dump()})
+        yield DONE
+
+    async def reply(self) -> ChatReply:
+        """The whole answer in one piece."""
+        content: list[str] = []
+        reasoning: list[str] = []
+        last = Delta()
+        async with aclosing(self._deltas()) as deltas:
+            async for delta in deltas:
+                content.append(delta.content)
+                reasoning.append(delta.reasoning)
+                last = delta
+        if last.finish_reason is None:
+            raise ServiceError(f"model {self._entry.name} ended without a finish reason", service=SERVICE)
+        message = AssistantMessage(content="".join(content), reasoning_content="".join(reasoning) or None)
+        return ChatReply(
+            id=self._id,
+            created=self._created,
+            model=self._entry.name,
+            choices=[ChatChoice(message=message, finish_reason=last.finish_reason)],
+            usage=_usage(last.tokens) if last.tokens else None,
+        )
+
+    async def _deltas(self) -> AsyncGenerator[Delta]:
+        """The engine's deltas up to the one with the finish reason. Each wait ends at the deadline."""
+        what = f"model {self._entry.name}"
+        outcome = "cancelled"
+        last: Delta | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                async with within_deadline(what, service=SERVICE):
+                    engine = await stack.enter_async_context(self._registry.lease(self._entry))
+                deltas = await stack.enter_async_context(aclosing(engine.generate(self._prompt)))
+                while last is None or last.finish_reason is None:
+                    async with within_deadline(what, service=SERVICE):
+                        last = await anext(deltas, None)
+                    if last is None:
+                        raise ServiceError(f"{what} ended without a finish reason", service=SERVICE)
+                    self._timing.see(last)
+                    outcome = last.finish_reason or outcome
+                    yield last
+        except Exception:
+            outcome = "error"
+            raise
+        finally:
+            self._timing.finish(outcome, last.tokens if last else None)
+
+    def _chunk(self, delta: ChunkDelta, reason: FinishReason | None = None) -> bytes:
+        """OpenAI's clients expect `finish_reason` in every choice, null until the end."""
+        choice = {"index": 0, "delta": delta.model_dump(exclude_none=True), "finish_reason": reason}
+        return self._event({"choices": [choice]})
+
+    def _event(self, fields: dict[str, object]) -> bytes:
+        common = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._entry.name,
+        }
+        return format_event(orjson.dumps(common | fields))
+
+
+def _usage(tokens: TokenCounts) -> Usage:
+    return Usage(
+        prompt_tokens=tokens.prompt,
+        completion_tokens=tokens.completion,
+        total_tokens=tokens.prompt + tokens.completion,
+        completion_tokens_details=CompletionTokensDetails(reasoning_tokens=tokens.reasoning),
+    )

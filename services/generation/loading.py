@@ -1,0 +1,130 @@
+"""Something that takes long to open: opened in the background, once, again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+from services.core.errors import RaglineError, ServiceError, ServiceUnavailable
+
+T = TypeVar("T")
+
+Report = Callable[[str], None]
+"""Says what is going on, where that takes longer than a request should wait ("" when it is over)."""
+
+RETRY_SECONDS = 10.0
+POLL_SECONDS = 0.2
+LONG_RETRY_AFTER = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+async def in_thread(work: Callable[[], T], name: str) -> T:
+    """The result of blocking `work`, in a daemon thread of its own, which never holds up an exit."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(deliver: Callable[[], None]) -> None:
+        if not future.done():
+            deliver()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - the thread has nobody else to tell
+            failure = error
+            deliver: Callable[[], None] = lambda: future.set_exception(failure)  # noqa: E731
+        else:
+            deliver = lambda: future.set_result(result)  # noqa: E731
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, deliver)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await future
+
+
+class Loader(Generic[T]):
+    """Opens a `T` in the background; `what` names it in messages."""
+
+    def __init__(self, what: str, load: Callable[[Report], Awaitable[T]]) -> None:
+        self._what = what
+        self._load = load
+        self._task: asyncio.Task[T] | None = None
+        self._phase = ""
+        self._failed_at = 0.0
+
+    def start(self) -> asyncio.Task[T]:
+        """Begin, where it has not begun or failed more than `RETRY_SECONDS` ago."""
+        task = self._task
+        if task is None or (self._failure() and time.monotonic() - self._failed_at > RETRY_SECONDS):
+            self._phase = ""
+            task = self._task = asyncio.create_task(self._run())
+        return task
+
+    @property
+    def started(self) -> bool:
+        """Whether it is open or being opened."""
+        return self._task is not None and self._failure() is None
+
+    @property
+    def value(self) -> T | None:
+        """What was opened, or None as long as it is not there."""
+        task = self._task
+        return task.result() if task and task.done() and not self._failure() else None
+
+    async def get(self) -> T:
+        """Wait for it. Raises `ServiceUnavailable` at once while a reported long phase goes on."""
+        task = self.start()
+        while not task.done():
+            if self._phase:
+                raise ServiceUnavailable(f"{self._what}: {self._phase}", retry_after=LONG_RETRY_AFTER)
+            await asyncio.wait({task}, timeout=POLL_SECONDS)
+        return task.result()
+
+    async def ready(self) -> None:
+        """Return where it is open; raises `ServiceUnavailable` that says what it does, or why it failed."""
+        task = self.start()
+        failure = self._failure()
+        if failure is not None:
+            message = failure.message if isinstance(failure, RaglineError) else str(failure)
+            raise ServiceUnavailable(f"{self._what}: {message}")
+        if not task.done():
+            raise ServiceUnavailable(f"{self._what}: {self._phase or 'loading ...'}")
+
+    async def close(self) -> T | None:
+        """Stop opening, or hand over what was opened, which the caller closes."""
+        task, self._task = self._task, None
+        if task is None:
+            return None
+        task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        return None if isinstance(outcome, BaseException) else outcome
+
+    def _failure(self) -> BaseException | None:
+        task = self._task
+        if task is None or not task.done():
+            return None
+        return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+    async def _run(self) -> T:
+        start = time.monotonic()
+        try:
+            value = await self._load(self._report)
+        except RaglineError as error:
+            self._failed_at = time.monotonic()
+            log.error("loading failed", what=self._what, reason=error.message)
+            raise
+        except Exception as error:
+            self._failed_at = time.monotonic()
+            log.error("loading failed", what=self._what, exc_info=error)
+            raise ServiceError(f"{self._what} could not be loaded: {error}") from error
+        log.info("loaded", what=self._what, seconds=round(time.monotonic() - start, 2))
+        return value
+
+    def _report(self, phase: str) -> None:
+        self._phase = phase

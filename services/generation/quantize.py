@@ -1,0 +1,97 @@
+"""Rewrite a GGUF file's tensors of types that an engine refuses as Q4_0. Pure numpy; no engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+
+OPENVINO_TYPES = frozenset(
+    {
+        GGMLQuantizationType.F32,
+        GGMLQuantizationType.F16,
+        GGMLQuantizationType.Q4_0,
+        GGMLQuantizationType.Q4_1,
+        GGMLQuantizationType.Q4_K,
+        GGMLQuantizationType.Q6_K,
+        GGMLQuantizationType.Q8_0,
+    }
+)
+"""What openvino-genai's GGUF reader takes; Q5_0, which Q4_K_M files fall back to, is not among them."""
+
+TARGET = GGMLQuantizationType.Q4_0
+
+
+def refused(path: Path) -> list[str]:
+    """The names of the types in this file that openvino-genai does not read, sorted."""
+    reader = GGUFReader(path)
+    return sorted(
+        {tensor.tensor_type.name for tensor in reader.tensors} - {kind.name for kind in OPENVINO_TYPES}
+    )
+
+
+def requantize(source: Path, target: Path) -> int:
+    """Write `source` to `target` with the refused tensors as Q4_0; everything else byte for byte.
+
+    Atomic: `target` appears whole or not at all. Returns how many tensors changed.
+    """
+    reader = GGUFReader(source)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    writer = GGUFWriter(partial, _text(reader, "general.architecture"), endianess=reader.endianess)
+    try:
+        _copy_metadata(reader, writer)
+        changed = _copy_tensors(reader, writer)
+        writer.close()
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return changed
+
+
+def _copy_metadata(reader: GGUFReader, writer: GGUFWriter) -> None:
+    for field in reader.fields.values():
+        if field.name == "general.architecture" or field.name.startswith("GGUF."):
+            continue
+        kind = field.types[0]
+        inner = field.types[-1] if kind == GGUFValueType.ARRAY else None
+        writer.add_key_value(field.name, field.contents(), kind, sub_type=inner)
+
+
+def _copy_tensors(reader: GGUFReader, writer: GGUFWriter) -> int:
+    """The header needs every tensor's size before the first one's data, so types are settled first."""
+    changed = [tensor for tensor in reader.tensors if tensor.tensor_type not in OPENVINO_TYPES]
+    names = {tensor.name for tensor in changed}
+    for tensor in reader.tensors:
+        if tensor.name in names:
+            elements = [int(size) for size in reversed(tensor.shape)]
+            shape = gguf.quant_shape_to_byte_shape(elements, TARGET)
+            size = int(np.prod(shape))
+            writer.add_tensor_info(tensor.name, shape, np.dtype(np.uint8), size, TARGET)
+        else:
+            data = tensor.data
+            writer.add_tensor_info(tensor.name, data.shape, data.dtype, data.nbytes, tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for tensor in reader.tensors:
+        data = tensor.data
+        if tensor.name in names:
+            values = gguf.dequantize(data, tensor.tensor_type)
+            data = gguf.quantize(values, TARGET)
+        writer.write_tensor_data(data, tensor_endianess=reader.endianess)
+    return len(changed)
+
+
+def _text(reader: GGUFReader, key: str) -> str:
+    field = reader.get_field(key)
+    return str(field.contents()) if field else "unknown"
+
+
+def context_length(path: Path) -> int | None:
+    """The longest context the model was trained for, in tokens; None where the file does not say."""
+    reader = GGUFReader(path)
+    field = reader.get_field(f"{_text(reader, 'general.architecture')}.context_length")
+    return int(field.contents()) if field else None

@@ -1,0 +1,148 @@
+"""The model registry: entries by name, their engines opened when first asked for, few of them kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.core.errors import RaglineError
+from services.core.wire.chat import ModelInfo
+from services.generation.admission import Admission, Queue
+from services.generation.backend import Capabilities, Engine
+from services.generation.entries import Entries
+from services.generation.entry import ModelEntry
+from services.generation.loading import Loader, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An engine, the name of its file, and what it can do."""
+
+    engine: Engine
+    name: str
+    capabilities: Capabilities
+
+
+Opener = Callable[[ModelEntry, Report], Awaitable[Opened]]
+Slots = Callable[[Capabilities], int]
+"""How many requests an engine with these capabilities gets at once."""
+
+
+class _Slot:
+    """One entry and what is open for it."""
+
+    def __init__(self, entry: ModelEntry, opener: Opener) -> None:
+        self.entry = entry
+        self.loader: Loader[Opened] = Loader(f"model {entry.name}", lambda report: opener(entry, report))
+        self.admission: Admission | None = None
+        self.users = 0
+        self.used_at = 0.0
+
+    @property
+    def resident(self) -> bool:
+        """Whether it holds a model in this process's memory, or is about to."""
+        opened = self.loader.value
+        return self.loader.started and (opened is None or opened.capabilities.embedded)
+
+
+class Registry:
+    """Owns the engines. `loaded_max` embedded ones stay in memory, the least recently used idle one goes."""
+
+    def __init__(
+        self, entries: Entries, *, opener: Opener, slots: Slots, queue: int, loaded_max: int
+    ) -> None:
+        self.entries = entries
+        self._slots = {name: _Slot(entry, opener) for name, entry in entries.by_name.items()}
+        self._limit = slots
+        self._queue = Queue(queue)
+        self._loaded_max = loaded_max
+        self._opening = asyncio.Lock()
+        self._released = asyncio.Event()
+
+    def preload(self) -> None:
+        """Begin to open the default entry, and those at servers, which cost nothing here."""
+        for slot in self._slots.values():
+            if slot.entry is self.entries.default or slot.entry.endpoint:
+                slot.loader.start()
+
+    @asynccontextmanager
+    async def lease(self, entry: ModelEntry) -> AsyncIterator[Engine]:
+        """Use an entry's engine: opens it, waits for a turn. Raises as opening it does, or `RateLimited`."""
+        slot = self._slots[entry.name]
+        slot.users += 1
+        slot.used_at = time.monotonic()
+        try:
+            opened = await self._open(slot)
+            if slot.admission is None:
+                slot.admission = Admission(self._limit(opened.capabilities), self._queue)
+            async with slot.admission.admitted():
+                yield opened.engine
+        finally:
+            slot.users -= 1
+            slot.used_at = time.monotonic()
+            self._released.set()
+
+    async def ready(self) -> None:
+        """Return where the default entry can answer; raises what keeps it from that."""
+        slot = self._slots[self.entries.default.name]
+        await slot.loader.ready()
+        opened = slot.loader.value
+        if opened is not None:
+            await opened.engine.ready()
+
+    async def models(self) -> list[ModelInfo]:
+        """Every entry; `ready` is false with a `detail` for one that is not open."""
+        return list(await asyncio.gather(*(self._info(slot) for slot in self._slots.values())))
+
+    async def close(self) -> None:
+        for slot in self._slots.values():
+            await self._close(slot)
+
+    async def _open(self, slot: _Slot) -> Opened:
+        if not slot.loader.started:
+            async with self._opening:
+                if not slot.loader.started:
+                    await self._make_room_for(slot)
+                    slot.loader.start()
+        return await slot.loader.get()
+
+    async def _make_room_for(self, slot: _Slot) -> None:
+        """Close the least recently used idle engine where there are enough; waits for one to fall idle."""
+        while True:
+            resident = [other for other in self._slots.values() if other is not slot and other.resident]
+            if len(resident) < self._loaded_max:
+                return
+            idle = [other for other in resident if not other.users]
+            if idle:
+                await self._close(min(idle, key=lambda other: other.used_at))
+            else:
+                self._released.clear()
+                await self._released.wait()
+
+    async def _close(self, slot: _Slot) -> None:
+        opened = await slot.loader.close()
+        if opened is not None:
+            await opened.engine.close()
+
+    async def _info(self, slot: _Slot) -> ModelInfo:
+        opened = slot.loader.value
+        detail = "not loaded: the first request loads it"
+        if slot.loader.started:
+            try:
+                await slot.loader.ready()
+                if opened is not None:
+                    await opened.engine.ready()
+                detail = ""
+            except RaglineError as error:
+                detail = error.message
+        return ModelInfo(
+            id=slot.entry.name,
+            engine=opened.name if opened else slot.entry.engine,
+            model_id=slot.entry.model_id,
+            default=slot.entry is self.entries.default,
+            ready=not detail,
+            detail=detail,
+        )

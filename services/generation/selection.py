@@ -1,0 +1,156 @@
+"""Engine `auto`: the embedded engine with the lower time to first token on this machine.
+
+Measured once per CPU model and engine versions, and remembered below RAGLINE_HOME. It is measured
+with the model of the entry that asks first: that file is needed anyway (a smaller stand-in would be
+one more download), the conversion it may cost is kept, and quantization types weigh on the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+import orjson
+import structlog
+from filelock import FileLock, Timeout
+
+from services.core.backends import UnknownBackend, load, names
+from services.core.errors import ServiceError, ServiceUnavailable
+from services.generation.backend import PACKAGE, EngineModule
+from services.generation.cpu import cpu_model, usable_cpus
+from services.generation.entry import ModelEntry
+from services.generation.loading import Report
+
+FILE = "engines.json"
+LOCK_POLL_SECONDS = 0.5
+
+Measurer = Callable[[str, ModelEntry], Awaitable[float]]
+"""An engine's median time to first token in seconds; raises `ServiceError` where it cannot run here."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    engine: str
+    version: str
+
+
+def candidates() -> list[Candidate]:
+    """The embedded engines whose packages are installed, in alphabetical order."""
+    found = []
+    for name in names(PACKAGE):
+        try:
+            capabilities = cast(EngineModule, load(PACKAGE, name)).CAPABILITIES
+            if capabilities.embedded:
+                found.append(Candidate(name, version(capabilities.distribution)))
+        except (UnknownBackend, PackageNotFoundError):
+            continue
+    return found
+
+
+def key(engines: list[Candidate]) -> str:
+    """What a measurement holds for."""
+    parts = [f"{engine.engine} {engine.version}" for engine in engines]
+    return "; ".join([cpu_model(), f"{usable_cpus()} CPUs", *parts])
+
+
+async def choose(
+    entry: ModelEntry,
+    home: Path,
+    report: Report,
+    *,
+    engines: list[Candidate],
+    measure: Measurer,
+) -> str:
+    """The engine for `entry`. Raises `ServiceUnavailable` where none is installed or none works."""
+    if not engines:
+        raise ServiceUnavailable(
+            "no embedded engine is installed: pip install '.[generation]', or set LLM_ENGINE and LLM_ENDPOINT"
+        )
+    if len(engines) == 1:
+        return engines[0].engine
+    path, wanted = home / FILE, key(engines)
+    known = _remembered(path, wanted)
+    if known is None:
+        report(f"measuring which of {', '.join(c.engine for c in engines)} is faster here (once) ...")
+        known = await _measured_once(entry, path, wanted, engines, measure)
+        report("")
+    return min(known, key=lambda engine: known[engine])
+
+
+async def _measured_once(
+    entry: ModelEntry, path: Path, wanted: str, engines: list[Candidate], measure: Measurer
+) -> Mapping[str, float]:
+    """Measure inside a lock, because two processes that measure at once slow each other down."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{FILE}.lock"))
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            await asyncio.sleep(LOCK_POLL_SECONDS)
+    try:
+        known = _remembered(path, wanted)
+        if known is None:
+            known = await _measure_all(entry, engines, measure)
+            _remember(path, wanted, known)
+        return known
+    finally:
+        lock.release()
+
+
+async def _measure_all(entry: ModelEntry, engines: list[Candidate], measure: Measurer) -> Mapping[str, float]:
+    seconds: dict[str, float] = {}
+    failures: list[str] = []
+    for candidate in engines:
+        try:
+            seconds[candidate.engine] = await measure(candidate.engine, entry)
+        except ServiceError as error:
+            failures.append(f"{candidate.engine}: {error.message}")
+    log.info("engines measured", model=entry.model_id, time_to_first_token=seconds, failures=failures)
+    if not seconds:
+        raise ServiceUnavailable(f"no embedded engine works here: {'; '.join(failures)}")
+    return seconds
+
+
+async def measure_in_child(engine: str, entry: ModelEntry) -> float:
+    """The real `Measurer`: `services.generation.measure` in a child process."""
+    command = (sys.executable, "-m", "services.generation.measure", engine)
+    child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    try:
+        output, errors = await child.communicate(entry.model_dump_json().encode())
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    try:
+        return float(orjson.loads(output.strip().splitlines()[-1])["seconds"])
+    except (LookupError, ValueError) as error:
+        lines = errors.decode("utf-8", "replace").strip().splitlines() or [f"exit status {child.returncode}"]
+        raise ServiceError(f"measuring {engine} failed: {lines[-1]}", service=engine) from error
+
+
+def _remembered(path: Path, wanted: str) -> Mapping[str, float] | None:
+    try:
+        known = orjson.loads(path.read_bytes())[wanted]
+        return {str(engine): float(seconds) for engine, seconds in known.items()} or None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _remember(path: Path, wanted: str, seconds: Mapping[str, float]) -> None:
+    try:
+        everything = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        everything = {}
+    part = path.with_name(f".{FILE}.part")
+    part.write_bytes(orjson.dumps(everything | {wanted: dict(seconds)}, option=orjson.OPT_INDENT_2))
+    part.replace(path)

@@ -1,0 +1,101 @@
+"""Settings of the generation service; each engine's own are in its file."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.core.settings import HomeSettings, ServiceSettings
+from services.core.settings import Settings as BaseSettings
+
+
+class EntrySettings(BaseSettings):
+    """Which models there are and which one is the default."""
+
+    backend: str = Field(
+        "",
+        validation_alias="LLM_BACKEND",
+        description="the default model entry: `small`, `large`, or a name of LLM_BACKENDS; "
+        "with LLM_MODEL_ID it names that entry",
+    )
+    backends: str = Field(
+        "",
+        validation_alias="LLM_BACKENDS",
+        description="several entries instead of `small` and `large`: a JSON list of "
+        "{name, engine, endpoint, model_id, ...}, or the path of such a .json or .toml file",
+    )
+    engine: str = Field(
+        "",
+        validation_alias="LLM_ENGINE",
+        description="engine of the one entry below: openvino, llamacpp, auto (in process), openai (also as "
+        "vllm, ovms, ollama, tgi, sglang, ...) or fake; alone it sets the engine of `small` and `large`",
+    )
+    endpoint: str = Field(
+        "", validation_alias="LLM_ENDPOINT", description="base URL of a server engine, with or without /v1"
+    )
+    model_id: str = Field(
+        "",
+        validation_alias="LLM_MODEL_ID",
+        description="the model's id at the server, or a name of the model catalogue",
+    )
+    model_path: str = Field(
+        "",
+        validation_alias="LLM_MODEL_PATH",
+        description="a GGUF file, or for openvino a folder with an OpenVINO model, instead of LLM_MODEL_ID",
+    )
+    api_key: str = Field(
+        "", repr=False, validation_alias="LLM_API_KEY", description="bearer token for a server engine"
+    )
+    max_context: int = Field(
+        8192,
+        ge=256,
+        validation_alias="LLM_MAX_CONTEXT",
+        description="tokens of prompt and answer together, in embedded engines; bounded by the model's own",
+    )
+
+
+class EmbeddedSettings(HomeSettings):
+    """What the embedded engines share."""
+
+    concurrency: int = Field(
+        4,
+        ge=1,
+        le=256,
+        validation_alias="LLM_CONCURRENCY",
+        description="requests that an embedded engine works on at once; more wait in the queue",
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        validation_alias="LLM_THREADS",
+        description="threads of an embedded engine; 0: one for each CPU that this process may use",
+    )
+
+
+class Settings(ServiceSettings, EntrySettings, EmbeddedSettings):
+    port: int = Field(
+        9000, ge=1, le=65535, validation_alias="GENERATION_PORT", description="port of the generation service"
+    )
+    max_tokens: int = Field(
+        512,
+        ge=1,
+        validation_alias="LLM_MAX_TOKENS",
+        description="longest answer in tokens where the request sets no limit",
+    )
+    server_concurrency: int = Field(
+        256,
+        ge=1,
+        validation_alias="LLM_SERVER_CONCURRENCY",
+        description="requests that one server engine gets at once; a server batches and queues by itself",
+    )
+    queue: int = Field(
+        64,
+        ge=0,
+        validation_alias="LLM_QUEUE",
+        description="requests that may wait for an engine; the next one is a 429 with Retry-After",
+    )
+    loaded_max: int = Field(
+        2,
+        ge=1,
+        validation_alias="LLM_LOADED_MAX",
+        description="embedded engines kept in memory; the least recently used idle one makes room",
+    )

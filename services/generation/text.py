@@ -1,0 +1,82 @@
+"""From a stream of tokens to a stream of text: whole characters, and nothing past a stop string. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+
+
+class Detokenizer:
+    """Text of a growing list of tokens, piece by piece; never half of a character.
+
+    Only a window of tokens is decoded each time: from the last point where the text was whole. The
+    tokens just before that point are decoded with it, because a tokenizer may drop the space in front
+    of the first token it sees.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._tokens: list[int] = []
+        self._start = 0
+        self._read = 0
+
+    def push(self, tokens: Sequence[int]) -> str:
+        """The text that these tokens complete, possibly none yet."""
+        self._tokens.extend(tokens)
+        text = self._pending()
+        if not text or text.endswith(BROKEN):
+            return ""
+        self._advance()
+        return text
+
+    def flush(self) -> str:
+        """What is left at the end, broken characters included."""
+        text = self._pending()
+        self._advance()
+        return text
+
+    def _pending(self) -> str:
+        known = self._decode(self._tokens[self._start : self._read]) if self._read > self._start else ""
+        whole = self._decode(self._tokens[self._start :]) if len(self._tokens) > self._read else known
+        return whole[len(known) :]
+
+    def _advance(self) -> None:
+        self._start, self._read = self._read, len(self._tokens)
+
+
+class StopScanner:
+    """Passes text on up to the first stop string, and holds back what may be the beginning of one."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.stopped = False
+
+    def push(self, text: str) -> str:
+        """The text that is certainly before any stop string; sets `stopped` where one has come."""
+        if self.stopped:
+            return ""
+        if not self._stops:
+            return text
+        text = self._held + text
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)]
+        keep = max(_overlap(text, stop) for stop in self._stops)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def flush(self) -> str:
+        """What was held back, where the text ended without a stop string."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The length of the longest end of `text` that is a beginning of `stop`, but not all of it."""
+    for size in range(min(len(text), len(stop) - 1), 0, -1):
+        if stop.startswith(text[-size:]):
+            return size
+    return 0
