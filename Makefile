@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint format bench-gateway bench-http-client bench-relevance clean
+.PHONY: demo test lint format bench-gateway bench-http-client bench-relevance settings-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -29,6 +29,9 @@ bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python tests/bench/relevance.py
+
+settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
+	$(BIN)/python tests/docs/settings_table.py
 
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,6 +16,7 @@ from services.cli import models as catalogue
 from services.cli import status as statuses
 from services.cli import up as running
 from services.cli.console import Output
+from services.cli.demo import Demo
 from services.cli.errors import ServiceDied
 from services.cli.settings import Settings
 from services.cli.stack import Stack
@@ -134,6 +135,17 @@ def ask(
     output = Output.standard()
     answer = asking.ask_json if json else asking.ask
     _with_gateway(lambda client: answer(asked, client, output))
+
+
+@app.command()
+def demo() -> None:
+    """Run everything once, for real.
+
+    Starts six services of its own, ingests Ragline's docs and a small knowledge base, asks, abstains, swaps
+    the model and asks again. The exit code is 0 only if every step held. Run it in Ragline's checkout.
+    """
+    settings = Settings.load()
+    Demo(settings.root, parse_environment(), Path.cwd(), Output.standard()).run()
 
 
 @models_app.callback(invoke_without_command=True)

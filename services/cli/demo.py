@@ -1,0 +1,129 @@
+"""`ragline demo`: everything once, for real: start, ingest, ask, abstain, swap the model, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from services.cli import ask as asking
+from services.cli import ingest as ingesting
+from services.cli import models, up
+from services.cli.console import Output
+from services.cli.errors import DemoFailed
+from services.cli.needs import needed
+from services.cli.ports import free
+from services.cli.roster import ROSTER
+from services.cli.stack import Stack
+from services.core.client import HttpClient
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+T = TypeVar("T")
+
+CORPUS = ("docs", "README.md")
+READY_SECONDS = 900.0
+FROM, TO = "small", "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A question, a word that a right answer holds, or the expectation that there is none."""
+
+    question: str
+    holds: str = ""
+    abstains: bool = False
+
+
+STEPS = (
+    Step("How many grams are in one pound?", holds="453.59"),
+    Step("At what temperature does water boil at 3,000 metres above sea level?", holds="90"),
+    Step("Which environment variable names the default model entry?", holds="LLM_BACKEND"),
+    Step("Which team won the football world cup of 1998?", abstains=True),
+)
+AGAIN = Step("Which is heavier: a pound of water, two pounds of bricks, or three pounds of air?", holds="air")
+
+
+class Demo:
+    """One demo, in a stack of its own on free ports and with a store that is thrown away."""
+
+    def __init__(self, home: Path, env: Mapping[str, str], checkout: Path, output: Output) -> None:
+        self._home = home
+        self._env = {name: value for name, value in env.items() if not _steers(name)} | {"LLM_BACKEND": FROM}
+        self._checkout = checkout
+        self._output = output
+
+    def run(self) -> None:
+        """Raises `DemoFailed`, or what failed, at the first step that does not hold."""
+        missing = [name for name in CORPUS if not (self._checkout / name).exists()]
+        if missing:
+            raise DemoFailed(f"run it in Ragline's checkout: there is no {' and no '.join(missing)} here")
+        names = list(ROSTER)
+        self._title("Models")
+        wanted = dict.fromkeys([*needed(names, self._env), *needed(names, self._env | {"LLM_BACKEND": TO})])
+        models.fetch(list(wanted), self._home, self._output)
+        self._output.line(f"here: {', '.join(wanted)}")
+        with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
+            run = Path(folder)
+            env = self._env | {"VECTOR_URL": f"edge://{run / 'vectors'}"}
+            with Stack(self._home, env, free(names), run=run / "run") as stack:
+                self._through(stack)
+
+    def _through(self, stack: Stack) -> None:
+        self._title("Six services")
+        begun = time.monotonic()
+        for name in ROSTER:
+            stack.start(name)
+        up.wait(stack, list(ROSTER), self._output, READY_SECONDS)
+        self._title("Ingest Ragline's docs and a knowledge base")
+        uploads = ingesting.collect([self._checkout / name for name in CORPUS])
+        failed = self._call(
+            stack, lambda client: ingesting.ingest(uploads, client, DEFAULT_COLLECTION, self._output)
+        )
+        if failed:
+            raise DemoFailed(f"{failed} of {len(uploads)} files were not ingested")
+        for number, step in enumerate(STEPS):
+            self._ask(stack, step, FROM)
+            if number == 0:
+                self._output.line(f"\nFirst answer {time.monotonic() - begun:.0f} s after the start.")
+        self._title(f"Swap the model: LLM_BACKEND={TO}, restart generation, nothing else")
+        swapping = time.monotonic()
+        stack.restart("generation", {"LLM_BACKEND": TO})
+        up.wait(stack, ["generation"], self._output, READY_SECONDS)
+        self._output.line(f"generation was down for {time.monotonic() - swapping:.1f} s")
+        for step in (STEPS[0], AGAIN):
+            self._ask(stack, step, TO)
+        self._title("Every step held")
+
+    def _ask(self, stack: Stack, step: Step, model: str) -> None:
+        self._title(f"{step.question}  ({model})")
+        question = asking.Question(
+            step.question, model="", collection=DEFAULT_COLLECTION, top_k=None, top_n=None
+        )
+        answer = self._call(stack, lambda client: asking.ask(question, client, self._output))
+        if answer.abstained != step.abstains:
+            raise DemoFailed("an abstention was expected" if step.abstains else "an answer was expected")
+        if not step.abstains and not answer.citations:
+            raise DemoFailed("the answer cites nothing")
+        if answer.model not in ("", model):
+            raise DemoFailed(f"{answer.model} answered instead of {model}")
+        if step.holds.lower() not in answer.content.lower():
+            raise DemoFailed(f"the answer does not hold {step.holds!r}")
+
+    def _call(self, stack: Stack, work: Callable[[HttpClient], Awaitable[T]]) -> T:
+        async def call() -> T:
+            async with HttpClient("gateway", stack.url("gateway")) as client:
+                return await work(client)
+
+        return asyncio.run(call())
+
+    def _title(self, text: str) -> None:
+        self._output.line(f"\n== {text}", style="bold")
+
+
+def _steers(variable: str) -> bool:
+    """Whether a variable of the user's would make the demo something else."""
+    return variable.endswith(("_URL", "_PORT")) or variable.startswith(("LLM_", "RERANKING_", "EMBEDDING_"))

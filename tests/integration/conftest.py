@@ -1,0 +1,90 @@
+"""The real chain: six processes, real models, a corpus. Started once for all the tests of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.cli.stack import Stack
+
+KNOWLEDGE = Path(__file__).parents[2] / "docs" / "examples" / "knowledge-base"
+SERVICES = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
+ENTRIES = [
+    {"name": "openvino-entry", "engine": "openvino", "model_id": "smollm2-135m-instruct"},
+    {"name": "llamacpp-entry", "engine": "llamacpp", "model_id": "smollm2-135m-instruct"},
+]
+READY_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running stack and how to reach it."""
+
+    stack: Stack
+    home: Path
+    environment: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.stack.url("gateway")
+
+    def kill(self, service: str) -> None:
+        """SIGKILL, as an out-of-memory killer would."""
+        pid = self.stack.pid(service)
+        assert pid is not None
+        os.kill(pid, 9)
+
+    def heal(self, service: str, env: dict[str, str] | None = None) -> None:
+        """Start it again and wait until it serves."""
+        self.stack.restart(service, env)
+        self.stack.wait_ready(READY_SECONDS, [service])
+
+    def upload(self, name: str, content: bytes, **fields: str) -> httpx.Response:
+        files = {"files": (name, content)}
+        return httpx.post(f"{self.url}/v1/documents", files=files, data=fields, timeout=60)
+
+    def documents(self) -> list[dict[str, object]]:
+        reply = httpx.get(f"{self.url}/v1/documents")
+        documents: list[dict[str, object]] = reply.json()["documents"]
+        return documents
+
+
+def free_ports() -> dict[str, int]:
+    sockets = [socket.socket() for _ in SERVICES]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(SERVICES, sockets, strict=True)}
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@pytest.fixture(scope="session")
+def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("stack")
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
+    environment = {
+        **inherited,
+        "RAGLINE_HOME": str(models_home),
+        "VECTOR_URL": f"edge://{folder}/vectors",
+        "LLM_BACKENDS": json.dumps(ENTRIES),
+        "LLM_BACKEND": "openvino-entry",
+        "LLM_MAX_TOKENS": "64",
+    }
+    with Stack(models_home, environment, free_ports(), run=folder / "run") as stack:
+        for name in SERVICES:
+            stack.start(name)
+        stack.wait_ready(READY_SECONDS)
+        made = Running(stack, folder, environment)
+        for path in sorted(KNOWLEDGE.iterdir()):
+            reply = made.upload(path.name, path.read_bytes())
+            assert reply.status_code == 200, reply.text
+        yield made

@@ -1,0 +1,41 @@
+"""The swap: another model by an environment variable and a restart of one service."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+
+from tests.integration.conftest import Running
+
+CHAT = "/v1/chat/completions"
+BODY = {"messages": [{"role": "user", "content": "How many grams are in one pound?"}]}
+
+
+def test_the_default_model_is_swapped_by_environment(running: Running) -> None:
+    documents = running.documents()
+    pids = {name: running.stack.pid(name) for name in running.stack.local}
+    first = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
+    start = time.monotonic()
+    try:
+        running.heal("generation", {"LLM_BACKEND": "llamacpp-entry"})
+        print(f"downtime of generation: {time.monotonic() - start:.1f} s")
+        second = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
+    finally:
+        running.heal("generation")
+    assert (first["model"], second["model"]) == ("openvino-entry", "llamacpp-entry")
+    assert first["context"]["context_id"] == second["context"]["context_id"]
+    assert running.documents() == documents
+    changed = {name for name in running.stack.local if running.stack.pid(name) != pids[name]}
+    assert changed == {"generation"}
+
+
+def test_a_request_picks_an_entry(running: Running) -> None:
+    for entry in ("llamacpp-entry", "openvino-entry"):
+        answer = httpx.post(running.url + CHAT, json={**BODY, "model": entry}, timeout=120).json()
+        assert answer["model"] == entry
+
+
+def test_an_entry_can_be_asked_for_by_its_default(running: Running) -> None:
+    models = httpx.get(f"{running.url}/v1/models").json()["data"]
+    assert [model["id"] for model in models if model["default"]] == ["openvino-entry"]
