@@ -173,12 +173,12 @@ class Stack:
         self._end([name], grace)
         self._forget([name])
 
-    def stop_all(self, *, grace: float = GRACE_SECONDS) -> None:
-        """Stop every recorded service: the gateway first, so that its streams finish, then the others."""
-        names = list(self.recorded)
-        for group in (["gateway"], [name for name in names if name != "gateway"]):
-            self._end([name for name in group if name in names], grace)
-        self._forget(names)
+    def stop_all(self, names: Iterable[str] | None = None, *, grace: float = GRACE_SECONDS) -> None:
+        """Stop the named (else: all) recorded services: the gateway first, so that its streams finish."""
+        chosen = [name for name in self.recorded if names is None or name in names]
+        self._end([name for name in chosen if name == "gateway"], grace)
+        self._end([name for name in chosen if name != "gateway"], grace)
+        self._forget(chosen)
 
     def restart(self, name: str, env: Mapping[str, str] | None = None) -> int:
         """Stop one service and start it at the same port, with this object's environment plus `env`."""

@@ -16,6 +16,8 @@ from services.cli.roster import ROSTER
 from services.cli.stack import POLL_SECONDS, Stack
 
 NAME_WIDTH = 11
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended before it had done its work."""
 
 
 class Up:
@@ -25,26 +27,30 @@ class Up:
         self._stack = stack
         self._env = env
         self._output = output
+        self._accident = False
 
     def run(self, only: Sequence[str], *, detach: bool, timeout: float) -> int:
-        """The exit code: 0, or 1 where a service ended by itself. Raises what kept it from starting."""
+        """The exit code: 1 where a service ended by itself. Raises what kept it from starting."""
         names = choose(self._stack, only)
         self._stack.check_ports(names)
+        ready = False
         with _signals():
             try:
                 models.fetch(needed(names, self._env), self._stack.home, self._output)
                 self._start(names, complete=not only, timeout=timeout)
+                ready = True
                 if detach:
                     self._output.line("detached: 'ragline status' shows it, 'ragline down' stops it")
                     return 0
                 self._output.line("Ctrl-C stops everything")
-                return self._watch(names)
+                self._watch(names)
             except KeyboardInterrupt:
                 self._output.line("\nstopping (Ctrl-C again: at once)")
-                return self._stop(names)
+                self._stop(names)
             except BaseException:
                 self._stop(names)
                 raise
+        return int(self._accident) if ready else INTERRUPTED
 
     def _start(self, names: Sequence[str], *, complete: bool, timeout: float) -> None:
         for name, url in self._stack.external.items():
@@ -57,23 +63,22 @@ class Up:
         if complete:
             self._output.line(f"\nRagline is ready: {self._stack.url('gateway')}", style="bold green")
 
-    def _watch(self, names: Sequence[str]) -> int:
+    def _watch(self, names: Sequence[str]) -> None:
         """Tell of services that end by themselves; return when everything was stopped from elsewhere."""
         dead: set[str] = set()
-        code = 0
         while True:
             recorded, running = self._stack.recorded, self._stack.running
             mine = [name for name in names if name in recorded]
             if not mine:
                 self._output.line("stopped by 'ragline down'")
-                return code
+                return
             for name in mine:
                 if name in running and name in dead:
                     dead.discard(name)
                     self._output.line(f"{name} runs again (pid {running[name].pid})")
                 elif name not in running and name not in dead and not self._left(name):
                     dead.add(name)
-                    code = 1
+                    self._accident = True
                     self._output.problem(
                         f"{name} {self._stack.end_of(name)}; the others keep running. Its log is "
                         f"{self._stack.log(name)}; 'ragline restart {name}' starts it again"
@@ -85,25 +90,19 @@ class Up:
         record = self._stack.recorded.get(name)
         return record is None or record.leaving or record.alive
 
-    def _stop(self, names: Sequence[str]) -> int:
-        accidents = [
-            name
-            for name, record in self._stack.recorded.items()
-            if name in names and not record.leaving and name not in self._stack.running
-        ]
+    def _stop(self, names: Sequence[str]) -> None:
         try:
-            self._stack.stop_all()
+            self._stack.stop_all(names)
         except KeyboardInterrupt:
-            self._stack.stop_all(grace=0)
+            self._stack.stop_all(names, grace=0)
         self._output.line("stopped")
-        return 1 if accidents else 0
 
 
 def choose(stack: Stack, only: Sequence[str]) -> list[str]:
     """The services to start. Raises `UsageError` for an unknown name or a stack that already runs."""
     check_names(only)
     running = stack.running
-    names = list(only) or stack.local
+    names = list(dict.fromkeys(only)) or stack.local
     already = [f"{name} (pid {running[name].pid})" for name in names if name in running]
     if already:
         raise UsageError(

@@ -1,0 +1,143 @@
+"""Which files `ragline ingest` takes, what it sends, and what it says of each."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from rich.console import Console
+
+from services.cli.console import Output
+from services.cli.errors import UsageError
+from services.cli.ingest import Upload, collect, ingest
+from services.core.client import HttpClient
+from services.core.errors import ServiceUnavailable
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in (
+        "docs/guide/setup.md",
+        "docs/README.MD",
+        "docs/paper.pdf",
+        "docs/page.html",
+        "docs/.hidden.md",
+        "docs/.git/config.txt",
+        "docs/image.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def names(uploads: list[Upload]) -> list[str]:
+    return [upload.name for upload in uploads]
+
+
+def test_folders_give_their_supported_files_with_relative_names(folder: Path) -> None:
+    found = names(collect([folder / "docs"]))
+    assert found == ["docs/README.MD", "docs/guide/setup.md", "docs/page.html", "docs/paper.pdf"]
+
+
+def test_names_do_not_depend_on_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absolute = names(collect([folder / "docs"]))
+    monkeypatch.chdir(folder / "docs")
+    assert names(collect([Path()])) == absolute
+    monkeypatch.chdir(folder)
+    assert names(collect([Path("docs")])) == absolute
+
+
+def test_a_hidden_folder_named_by_the_user_is_taken(folder: Path) -> None:
+    assert names(collect([folder / "docs" / ".git"])) == [".git/config.txt"]
+
+
+def test_the_same_file_twice_is_one_upload(folder: Path) -> None:
+    assert names(collect([folder / "docs" / "page.html", folder / "docs" / "page.html"])) == ["page.html"]
+
+
+def test_two_files_under_one_name_are_refused(folder: Path) -> None:
+    other = folder / "other" / "page.html"
+    other.parent.mkdir()
+    other.write_text("x")
+    with pytest.raises(UsageError, match=r"both be stored as 'page\.html'"):
+        collect([folder / "docs" / "page.html", other])
+
+
+@pytest.mark.parametrize("path", ["absent", "docs/empty"])
+def test_nothing_to_ingest_is_an_error(folder: Path, path: str) -> None:
+    (folder / "docs" / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"does not exist|nothing to ingest"):
+        collect([folder / path])
+
+
+class Gateway:
+    """Takes uploads as the gateway does; a file whose text is "bad" is a 422, from dataprep."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str, bytes]] = []
+
+    async def upload(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        file = form["files"]
+        assert isinstance(file, web.FileField)
+        data = file.file.read()
+        if data == b"bad":
+            error = {"type": "t", "code": "invalid_request", "message": "not a PDF", "service": "dataprep"}
+            return web.json_response({"error": error}, status=422)
+        self.received.append((str(form["collection"]), file.filename, data))
+        return web.json_response({"status": 200})
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[tuple[Gateway, HttpClient]]:
+    stand_in = Gateway()
+    app = web.Application(client_max_size=1 << 24)
+    app.router.add_post("/v1/documents", stand_in.upload)
+    async with TestServer(app) as server, HttpClient("gateway", str(server.make_url(""))) as client:
+        yield stand_in, client
+
+
+def output() -> tuple[Output, io.StringIO]:
+    text = io.StringIO()
+    return Output(Console(file=text), Console(file=text)), text
+
+
+async def test_files_arrive_whole_under_their_names(
+    folder: Path, gateway: tuple[Gateway, HttpClient]
+) -> None:
+    stand_in, client = gateway
+    big = os.urandom(3_000_000)
+    (folder / "docs" / "paper.pdf").write_bytes(big)
+    (folder / "docs" / 'sömé "quoted".md').write_text("x")
+    out, text = output()
+    assert await ingest(collect([folder / "docs"]), client, "notes", out) == 0
+    received = {name: data for collection, name, data in stand_in.received if collection == "notes"}
+    assert received["docs/paper.pdf"] == big
+    assert received["docs/guide/setup.md"] == b"docs/guide/setup.md"
+    assert 'docs/sömé "quoted".md' in received or "docs/sömé %22quoted%22.md" in received
+    assert "ok      docs/guide/setup.md" in text.getvalue()
+    assert "5 of 5 files are in collection notes" in text.getvalue()
+
+
+async def test_one_bad_file_does_not_stop_the_others(
+    folder: Path, gateway: tuple[Gateway, HttpClient]
+) -> None:
+    stand_in, client = gateway
+    (folder / "docs" / "page.html").write_bytes(b"bad")
+    out, text = output()
+    assert await ingest(collect([folder / "docs"]), client, "default", out) == 1
+    assert "failed  docs/page.html: not a PDF" in text.getvalue()
+    assert len(stand_in.received) == 3
+
+
+async def test_a_gateway_that_is_down_ends_it(folder: Path) -> None:
+    out, _ = output()
+    async with HttpClient("gateway", "http://127.0.0.1:9") as client:
+        with pytest.raises(ServiceUnavailable, match="gateway is down"):
+            await ingest(collect([folder / "docs"]), client, "default", out)

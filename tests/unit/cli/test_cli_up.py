@@ -1,0 +1,224 @@
+"""`ragline up` in the foreground, with small stand-ins for the services: signals, deaths, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.cli import ports
+from services.cli.roster import ROSTER
+from services.cli.stack import Stack
+
+STAND_IN = """
+import http.server, json, os, sys, time
+name = sys.argv[1]
+if os.environ.get("DIES") == name:
+    print("no such model file"); sys.exit(4)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_): pass
+    def do_GET(self):
+        body = json.dumps({"service": name, "ready": True, "dependencies": {"store": {"ready": True, "latency_ms": 0.2}}}).encode()
+        self.send_response(200); self.send_header("content-length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ[name.upper() + "_PORT"])), Handler).serve_forever()
+"""
+
+DRIVER = """
+import os, sys
+from services.cli import main, stack
+stack.Stack.__init__.__kwdefaults__["command"] = lambda name: [sys.executable, {script!r}, name]
+main.main()
+"""
+
+
+class Cli:
+    """The command line with stand-in services on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        script = folder / "stand_in.py"
+        script.write_text(STAND_IN)
+        self.home = folder / "home"
+        self._command = [sys.executable, "-c", DRIVER.format(script=str(script))]
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "RAGLINE_HOME": str(self.home),
+            "EMBEDDING_BACKEND": "fake",
+            "LLM_ENGINE": "fake",
+            **{ROSTER[name].port_variable: str(port) for name, port in ports.free(ROSTER).items()},
+        }
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*self._command, *arguments],
+            env=self.env | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str]:
+        process = self.start(*arguments, **env)
+        output, _ = process.communicate(timeout=40)
+        return process.returncode, output
+
+    def pids(self) -> dict[str, int]:
+        state = json.loads((self.home / "run" / "stack.json").read_text("utf-8"))
+        return {name: record["pid"] for name, record in state["services"].items()}
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"never said {text!r}: {seen}")
+
+
+def ended(pids: dict[str, int]) -> bool:
+    """None of them runs; one that nobody has reaped yet has ended all the same."""
+    for pid in pids.values():
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            continue
+    return True
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    cli = Cli(tmp_path)
+    yield cli
+    Stack(cli.home, cli.env).stop_all(grace=1)
+    for process in cli.started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_all_and_removes_the_state(cli: Cli, number: signal.Signals) -> None:
+    up = cli.start("up")
+    said = read_until(up, "Ctrl-C stops everything")
+    assert said.count(" ready after ") == 6
+    assert "Ragline is ready: http://127.0.0.1:" in said
+    assert "\x1b" not in said
+    pids = cli.pids()
+    assert len(pids) == 6
+    up.send_signal(number)
+    output, _ = up.communicate(timeout=20)
+    assert up.returncode == 0, output
+    assert ended(pids)
+    assert not (cli.home / "run" / "stack.json").exists()
+
+
+def test_detached_status_and_down(cli: Cli) -> None:
+    assert cli.run("up", "--detach")[0] == 0
+    pids = cli.pids()
+    code, output = cli.run("status")
+    assert code == 0
+    for name, pid in pids.items():
+        assert any(line.split()[:2] == [name, str(pid)] for line in output.splitlines())
+    assert output.count("ready (store 0.2 ms)") == 6
+    code, output = cli.run("up")
+    assert code == 1
+    assert f"gateway (pid {pids['gateway']})" in output
+    code, output = cli.run("restart", "generation")
+    assert code == 0, output
+    assert cli.pids()["generation"] != pids["generation"]
+    pids = cli.pids()
+    assert cli.run("down")[0] == 0
+    assert ended(pids)
+    assert cli.run("status") == (1, "not running: 'ragline up' starts it\n")
+    assert cli.run("down") == (0, "nothing was running\n")
+
+
+def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:
+    up = cli.start("up")
+    read_until(up, "Ctrl-C")
+    pids = cli.pids()
+    os.kill(pids["generation"], signal.SIGKILL)
+    said = read_until(up, "generation was ended by SIGKILL")
+    assert str(cli.home / "run" / "logs" / "generation.log") in said
+    code, output = cli.run("status")
+    assert code == 1
+    assert "ended by itself" in output
+    assert output.count("ready (store") == 5
+    assert cli.run("restart", "generation")[0] == 0
+    read_until(up, "generation runs again")
+    up.send_signal(signal.SIGINT)
+    up.communicate(timeout=20)
+    assert up.returncode == 1, "a death is remembered at the end"
+    assert ended(pids)
+
+
+def test_restart_and_down_from_elsewhere_are_no_deaths(cli: Cli) -> None:
+    up = cli.start("up")
+    read_until(up, "Ctrl-C")
+    assert cli.run("restart", "reranking")[0] == 0
+    assert cli.run("down")[0] == 0
+    output, _ = up.communicate(timeout=20)
+    assert "was ended" not in output
+    assert "stopped by 'ragline down'" in output
+    assert up.returncode == 0
+
+
+def test_a_death_while_starting_shows_the_log_and_stops_everything(cli: Cli) -> None:
+    code, output = cli.run("up", DIES="retrieval")
+    assert code == 1
+    assert "no such model file" in output
+    assert "retrieval ended with exit code 4 while it was starting" in output
+    assert not (cli.home / "run" / "stack.json").exists()
+
+
+def test_a_taken_port_stops_it_before_anything_starts(cli: Cli) -> None:
+    holder = cli.start("up", "--only", "gateway")
+    read_until(holder, "Ctrl-C")
+    code, output = cli.run("up", RAGLINE_HOME=str(cli.home) + "-2")
+    assert code == 1
+    assert f"port {cli.env['GATEWAY_PORT']} (gateway) is in use by " in output
+    assert "set GATEWAY_PORT or stop it" in output
+    assert "starting" not in output
+
+
+def test_stopping_while_starting_leaves_nothing_behind(cli: Cli) -> None:
+    up = cli.start("up")
+    read_until(up, "gateway")
+    up.send_signal(signal.SIGTERM)
+    up.communicate(timeout=20)
+    assert up.returncode == 130
+    time.sleep(0.2)
+    assert not (cli.home / "run" / "stack.json").exists()
+
+
+def test_a_part_of_a_stack_stops_only_itself(cli: Cli) -> None:
+    first = cli.start("up", "--only", "embedding")
+    read_until(first, "Ctrl-C")
+    second = cli.start("up", "--only", "retrieval", "--only", "reranking")
+    read_until(second, "Ctrl-C")
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=20)
+    assert second.returncode == 0
+    assert set(cli.pids()) == {"embedding"}
+    assert first.poll() is None
+
+
+def test_unknown_names_are_refused(cli: Cli) -> None:
+    for arguments in (("up", "--only", "nothing"), ("restart", "nothing"), ("models", "fetch", "nothing")):
+        code, output = cli.run(*arguments)
+        assert code == 1
+        assert "choose" in output
+        assert "Traceback" not in output
