@@ -21,7 +21,7 @@ FIELDS = ("document_id", "title", "section", "page")
 """Fields of a passage that a filter can name; any other key is one of `metadata`."""
 
 LONGEST_TERM = 256
-"""A longer one (a filter on a long text) is stored as its hash, to keep the index small."""
+"""In bytes of UTF-8. A longer one (a filter on a long text) is stored as its hash: a small index."""
 
 Clauses = list[list[str]]
 """A passage matches where, for every inner list, it has at least one of its terms."""
@@ -33,13 +33,15 @@ def _term(key: str, value: Scalar) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidRequest(f"{key!r}: {value} is not a number that can be stored or matched")
-        value = int(value) if value.is_integer() else value
+        value = int(value) if value.is_integer() and abs(value) < 2**63 else value
     if not isinstance(value, bool) and isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise InvalidRequest(f"{key!r}: the integer {value} does not fit in 64 bits; send it as a string")
     text = _encode([key, value])
-    if len(text) > LONGEST_TERM:
-        return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return text
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{key!r}: the text is not valid Unicode ({error.reason})") from None
+    return text if len(encoded) <= LONGEST_TERM else "sha256:" + hashlib.sha256(encoded).hexdigest()
 
 
 def _values(value: Scalar | list[str] | None) -> Iterator[Scalar]:

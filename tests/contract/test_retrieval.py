@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import AsyncQdrantClient
 
 from services.core.backends import load, names
 from services.core.errors import Conflict, InvalidRequest, NotFound
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backend import PACKAGE, VectorStore
+from services.retrieval.backends.qdrant import QdrantStore
 from services.retrieval.url import StoreUrl
 
 pytestmark = [
@@ -30,15 +32,10 @@ pytestmark = [
 DIM = 8
 MODEL = "test-model"
 IN_PROCESS = "qdrant-in-process"
-Reopen = Callable[[], Awaitable[VectorStore]]
 
 
 async def _open(kind: str, directory: Path) -> VectorStore:
     if kind == IN_PROCESS:
-        from qdrant_client import AsyncQdrantClient
-
-        from services.retrieval.backends.qdrant import QdrantStore
-
         return QdrantStore(AsyncQdrantClient(":memory:"), "memory")
     variable = f"{kind.upper()}_TEST_URL"
     local = {"edge": f"edge://{directory}", "memory": "memory://"}
@@ -90,7 +87,7 @@ async def test_a_passage_comes_back_as_it_was_stored_with_its_score(store, name)
     passage = Passage(
         id="p é/1",
         document_id="d",
-        text="line one\nzwei – 三",
+        text="line one\nzwei · 三",
         title="Title",
         section="A > B",
         page=3,

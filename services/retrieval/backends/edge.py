@@ -14,7 +14,7 @@ from services.retrieval.edge.catalogue import Catalogue, Entry
 from services.retrieval.edge.collection import EdgeCollection
 from services.retrieval.edge.threads import CollectionThreads
 from services.retrieval.filters import clauses, impossible
-from services.retrieval.payload import dense_matrix, latest, query_vector
+from services.retrieval.payload import Point, query_vector, to_points
 from services.retrieval.schema import Schema, unknown
 from services.retrieval.url import StoreUrl
 
@@ -66,13 +66,12 @@ class EdgeStore:
         return infos
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        schema = Schema(model, dense_matrix(passages).shape[1])
+        points = to_points(passages)
+        schema = Schema(model, len(points[0].vector))
         held = await self._find(collection) or await self._create(collection, schema)
         held.entry.schema.require(collection, schema)
-        unique = latest(passages)
-        for start in range(0, len(unique), BATCH):
-            batch = unique[start : start + BATCH]
-            await held.write(_upsert(batch))
+        for start in range(0, len(points), BATCH):
+            await held.write(_upsert(points[start : start + BATCH]))
 
     async def delete(self, collection: str, document_id: str, *, keep_revision: str | None = None) -> int:
         held = await self._find(collection)
@@ -122,7 +121,7 @@ class EdgeStore:
             return held
 
 
-def _upsert(batch: Sequence[StoredPassage]) -> Callable[[EdgeCollection], None]:
+def _upsert(batch: Sequence[Point]) -> Callable[[EdgeCollection], None]:
     return lambda on_disk: on_disk.upsert(batch)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,25 @@ from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.documents import Mention, list_documents
-from services.retrieval.filters import Clauses, clauses, passage_terms
-from services.retrieval.payload import dense_matrix, query_vector
+from services.retrieval.filters import Clauses, clauses
+from services.retrieval.payload import (
+    DOCUMENT_ID,
+    REVISION,
+    TERMS,
+    Payload,
+    Point,
+    from_payload,
+    point_id,
+    query_vector,
+    to_points,
+)
 from services.retrieval.schema import Schema, unknown
 from services.retrieval.url import StoreUrl
 
 
 @dataclass(frozen=True)
 class _Row:
-    passage: Passage
+    payload: Payload
     terms: frozenset[str]
     unit: NDArray[np.float32]
     token_vectors: TokenVectors | None
@@ -35,12 +46,14 @@ class _Collection:
     rows: dict[str, _Row] = field(default_factory=dict)
 
 
-def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length one; a zero vector stays zero and is similar to nothing."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit = np.zeros_like(vectors)
-    np.divide(vectors, lengths, out=unit, where=lengths > 0)
-    return unit
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At length one; a zero vector stays zero and is similar to nothing."""
+    return vector / np.float32(np.linalg.norm(vector) or 1)
+
+
+def _row(point: Point) -> _Row:
+    terms = frozenset(str(term) for term in cast(list[object], point.payload[TERMS]))
+    return _Row(point.payload, terms, _unit(np.asarray(point.vector, np.float32)), point.token_vectors)
 
 
 class MemoryStore:
@@ -57,15 +70,15 @@ class MemoryStore:
         threshold: float | None = None,
     ) -> list[Passage]:
         held = self._require(collection)
-        query = _normalised(query_vector(vector, collection, held.schema.dim))
+        query = _unit(query_vector(vector, collection, held.schema.dim))
         wanted = clauses(where)
         rows = [row for row in held.rows.values() if row.matches(wanted)]
         if not rows:
             return []
-        scores = np.clip(np.stack([row.unit for row in rows]) @ query, -1, 1)
+        scores = np.stack([row.unit for row in rows]) @ query
         best = np.argsort(-scores, kind="stable")[:k]
         return [
-            rows[at].passage.model_copy(update={"score": float(scores[at])})
+            from_payload(rows[at].payload, float(scores[at]))
             for at in best
             if threshold is None or scores[at] >= threshold
         ]
@@ -73,13 +86,13 @@ class MemoryStore:
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
         held = self._collections.get(collection)
         rows = held.rows if held else {}
-        found = {id_: rows[id_].token_vectors for id_ in ids if id_ in rows}
+        found = {id_: rows[point_id(id_)].token_vectors for id_ in ids if point_id(id_) in rows}
         return {id_: vectors for id_, vectors in found.items() if vectors is not None}
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         held = self._collections.get(collection)
         rows = held.rows.values() if held else ()
-        return list_documents(Mention.model_validate(row.passage.model_dump()) for row in rows)
+        return list_documents(Mention.model_validate(row.payload) for row in rows)
 
     async def collections(self) -> list[CollectionInfo]:
         return [
@@ -88,17 +101,9 @@ class MemoryStore:
         ]
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        matrix = dense_matrix(passages)
-        schema = Schema(model, matrix.shape[1])
-        rows = {
-            stored.passage.id: _Row(
-                stored.passage.model_copy(update={"score": None, "rerank_score": None}),
-                frozenset(passage_terms(stored.passage)),
-                unit,
-                stored.token_vectors,
-            )
-            for stored, unit in zip(passages, _normalised(matrix), strict=True)
-        }
+        points = to_points(passages)
+        schema = Schema(model, len(points[0].vector))
+        rows = {point.id: _row(point) for point in points}
         held = self._collections.setdefault(collection, _Collection(schema))
         held.schema.require(collection, schema)
         held.rows.update(rows)
@@ -110,8 +115,8 @@ class MemoryStore:
         doomed = [
             id_
             for id_, row in held.rows.items()
-            if row.passage.document_id == document_id
-            and (keep_revision is None or row.passage.revision != keep_revision)
+            if row.payload[DOCUMENT_ID] == document_id
+            and (keep_revision is None or row.payload[REVISION] != keep_revision)
         ]
         for id_ in doomed:
             del held.rows[id_]

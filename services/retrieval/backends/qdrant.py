@@ -24,12 +24,11 @@ from services.retrieval.payload import (
     REVISION,
     SPARSE,
     TERMS,
-    dense_matrix,
+    Point,
     from_payload,
-    latest,
     point_id,
     query_vector,
-    to_payload,
+    to_points,
 )
 from services.retrieval.qdrant_errors import QDRANT_ERRORS, translate
 from services.retrieval.schema import Schema, unknown
@@ -122,9 +121,9 @@ class QdrantStore:
     async def collections(self) -> list[CollectionInfo]:
         """Those that Ragline made; a server may hold others."""
         async with self._call("list collections"):
-            names = sorted(found.name for found in (await self._client.get_collections()).collections)
+            listed = (await self._client.get_collections()).collections
         infos = []
-        for name in names:
+        for name in sorted(found.name for found in listed):
             try:
                 schema = await self._describe(name)
             except Conflict:
@@ -136,15 +135,14 @@ class QdrantStore:
         return infos
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        unique = latest(passages)
-        matrix = dense_matrix(passages)
-        offered = Schema(model, matrix.shape[1])
+        points = to_points(passages)
+        offered = Schema(model, len(points[0].vector))
         present = await self._describe(collection) or await self._create(collection, offered)
         present.require(collection, offered)
-        points = [_point(stored) for stored in unique]
         for start in range(0, len(points), BATCH):
+            batch = [_record(point) for point in points[start : start + BATCH]]
             async with self._call("store passages", collection):
-                await self._client.upsert(collection, points[start : start + BATCH], wait=True)
+                await self._client.upsert(collection, batch, wait=True)
 
     async def delete(self, collection: str, document_id: str, *, keep_revision: str | None = None) -> int:
         if await self._describe(collection) is None:
@@ -179,8 +177,7 @@ class QdrantStore:
             if not await self._client.collection_exists(collection):
                 return None
             config = (await self._client.get_collection(collection)).config
-        model = (config.metadata or {}).get(MODEL)
-        vectors = config.params.vectors
+        model, vectors = (config.metadata or {}).get(MODEL), config.params.vectors
         dense = vectors.get(DENSE) if isinstance(vectors, dict) else None
         if model is None or dense is None:
             raise Conflict(
@@ -224,11 +221,11 @@ def _is(key: str, value: str) -> q.FieldCondition:
     return q.FieldCondition(key=key, match=q.MatchValue(value=value))
 
 
-def _point(stored: StoredPassage) -> q.PointStruct:
-    payload = to_payload(stored.passage)
-    if stored.token_vectors is not None:
-        payload[TOKEN_VECTORS] = stored.token_vectors.model_dump()
-    return q.PointStruct(id=point_id(stored.passage.id), vector={DENSE: stored.vector}, payload=payload)
+def _record(point: Point) -> q.PointStruct:
+    payload = point.payload
+    if point.token_vectors is not None:
+        payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump()}
+    return q.PointStruct(id=point.id, vector={DENSE: point.vector}, payload=payload)
 
 
 async def create(url: StoreUrl) -> QdrantStore:

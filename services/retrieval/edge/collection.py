@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
-from services.core.wire.retrieval import StoredPassage
 from services.retrieval.documents import MENTION_FIELDS, Mention, list_documents
 from services.retrieval.edge.shard import Shard
 from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Clauses
-from services.retrieval.payload import FIELDS, Payload, dense_matrix, from_payload, point_id, to_payload
+from services.retrieval.payload import FIELDS, Payload, Point, from_payload, point_id
 
 ID = "id"
 TOKEN_ROW = "token_row"  # noqa: S105 - a payload key
@@ -52,28 +52,23 @@ class EdgeCollection:
             tokens.keep_only(set(named.values()))
         return cls(shard, tokens)
 
-    def upsert(self, passages: Sequence[StoredPassage]) -> None:
+    def upsert(self, points: Sequence[Point]) -> None:
         """Store these, each id given once; durable on return, also through a power failure."""
-        vectors = dense_matrix(passages)
-        payloads = [to_payload(stored.passage) for stored in passages]
-        ids = [point_id(stored.passage.id) for stored in passages]
-        replaced = _row_by_id(self._shard.payloads(ids, [ID, TOKEN_ROW]))
+        replaced = _row_by_id(self._shard.payloads([point.id for point in points], [ID, TOKEN_ROW]))
         with self._two_parts():
-            self._add_tokens(passages, payloads)
-            self._shard.upsert(ids, vectors, payloads)
+            self._shard.upsert(self._with_rows(points))
             self._shard.flush()
             self._tokens.remove(replaced.values())
 
-    def _add_tokens(self, passages: Sequence[StoredPassage], payloads: Sequence[Payload]) -> None:
-        pairs = [
-            (payload, stored.token_vectors)
-            for stored, payload in zip(passages, payloads, strict=True)
-            if stored.token_vectors is not None
+    def _with_rows(self, points: Sequence[Point]) -> list[Point]:
+        """The points, each naming the row where its token vectors now are."""
+        rows = iter(self._tokens.add([p.token_vectors for p in points if p.token_vectors is not None]))
+        return [
+            point
+            if point.token_vectors is None
+            else replace(point, payload={**point.payload, TOKEN_ROW: next(rows)})
+            for point in points
         ]
-        if pairs:
-            rows = self._tokens.add([vectors for _, vectors in pairs])
-            for (payload, _), row in zip(pairs, rows, strict=True):
-                payload[TOKEN_ROW] = row
 
     def delete(self, document_id: str, keep_revision: str | None) -> int:
         """How many were deleted: all at once, durable on return."""

@@ -22,16 +22,16 @@ from qdrant_edge import (
     MatchValue,
     Modifier,
     PayloadSchemaType,
-    Point,
     Query,
     QueryRequest,
     ScrollRequest,
     SearchParams,
     UpdateOperation,
 )
+from qdrant_edge import Point as EdgePoint
 
 from services.retrieval.filters import Clauses
-from services.retrieval.payload import DENSE, DOCUMENT_ID, REVISION, SPARSE, TERMS, Payload
+from services.retrieval.payload import DENSE, DOCUMENT_ID, REVISION, SPARSE, TERMS, Payload, Point
 
 SCROLL_PAGE = 512
 
@@ -71,12 +71,10 @@ class Shard:
     def load(cls, path: Path) -> Self:
         return cls(EdgeShard.load(str(path)))
 
-    def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], payloads: Sequence[Payload]) -> None:
-        points = [
-            Point(id_, {DENSE: vector}, payload)
-            for id_, vector, payload in zip(ids, vectors.tolist(), payloads, strict=True)
-        ]
-        self._shard.update(UpdateOperation.upsert_points(points))
+    def upsert(self, points: Sequence[Point]) -> None:
+        """All of them in one logged operation; their token vectors are not this class's concern."""
+        records = [EdgePoint(point.id, {DENSE: point.vector}, point.payload) for point in points]
+        self._shard.update(UpdateOperation.upsert_points(records))
 
     def delete(self, ids: Sequence[str]) -> None:
         """All of them in one logged operation: a crash leaves all or none."""

@@ -39,6 +39,8 @@ class TokenFile:
 
     def add(self, vectors: Sequence[TokenVectors]) -> list[int]:
         """Store durably; the row of each."""
+        if not vectors:
+            return []
         insert = "insert into token_vectors(tokens, dim, data) values (?, ?, ?)"
         rows = []
         with _transaction(self._writer), closing(self._writer.cursor()) as cursor:
