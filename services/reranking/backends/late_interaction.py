@@ -9,6 +9,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -67,6 +68,8 @@ class LateInteraction:
         self._weight = settings.dense_weight
         self._cache = TokenVectorCache(settings.cache_bytes)
         self._encoder = ""
+        # BLAS threads that wait for a core spin: on a busy machine 1 ms of work took 8 ms
+        self._limits = threadpool_limits(1, user_api="blas")
 
     @property
     def model(self) -> str:
@@ -104,6 +107,7 @@ class LateInteraction:
         await asyncio.gather(*(check() for check in self.dependencies().values()))
 
     async def close(self) -> None:
+        self._limits.restore_original_limits()
         for http in self._http:
             await http.aclose()
 
