@@ -66,7 +66,7 @@ class EdgeStore:
         return infos
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        points = to_points(passages)
+        points = await asyncio.to_thread(to_points, passages)
         schema = Schema(model, len(points[0].vector))
         held = await self._find(collection) or await self._create(collection, schema)
         held.entry.schema.require(collection, schema)

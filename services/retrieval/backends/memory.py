@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
-from services.retrieval.documents import Mention, list_documents
+from services.retrieval.documents import list_documents
 from services.retrieval.filters import Clauses, clauses
 from services.retrieval.payload import (
     DOCUMENT_ID,
@@ -92,7 +92,7 @@ class MemoryStore:
     async def documents(self, collection: str) -> list[DocumentInfo]:
         held = self._collections.get(collection)
         rows = held.rows.values() if held else ()
-        return list_documents(Mention.model_validate(row.payload) for row in rows)
+        return list_documents(row.payload for row in rows)
 
     async def collections(self) -> list[CollectionInfo]:
         return [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from pydantic import Field, SecretStr
 from qdrant_client import AsyncQdrantClient
@@ -15,7 +16,7 @@ from services.core.settings import Settings as BaseSettings
 from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
-from services.retrieval.documents import MENTION_FIELDS, Mention, list_documents
+from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.filters import clauses, impossible
 from services.retrieval.payload import (
     DENSE,
@@ -24,6 +25,7 @@ from services.retrieval.payload import (
     REVISION,
     SPARSE,
     TERMS,
+    Payload,
     Point,
     from_payload,
     point_id,
@@ -94,27 +96,26 @@ class QdrantStore:
             records = await self._client.retrieve(
                 collection, [point_id(id_) for id_ in ids], with_payload=["id", TOKEN_VECTORS]
             )
-        payloads = [record.payload or {} for record in records]
         return {
-            str(payload["id"]): TokenVectors.model_validate(payload[TOKEN_VECTORS])
-            for payload in payloads
-            if payload.get(TOKEN_VECTORS)
+            str(record.payload["id"]): TokenVectors.model_validate(record.payload[TOKEN_VECTORS])
+            for record in records
+            if record.payload and record.payload.get(TOKEN_VECTORS)
         }
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         if await self._describe(collection) is None:
             return []
         async with self._call("list documents", collection):
-            return list_documents([mention async for mention in self._mentions(collection)])
+            return list_documents([payload async for payload in self._mentions(collection)])
 
-    async def _mentions(self, collection: str) -> AsyncIterator[Mention]:
+    async def _mentions(self, collection: str) -> AsyncIterator[Payload]:
         offset = None
         while True:
             records, offset = await self._client.scroll(
                 collection, limit=SCROLL_PAGE, offset=offset, with_payload=MENTION_FIELDS
             )
             for record in records:
-                yield Mention.model_validate(record.payload)
+                yield record.payload or {}
             if offset is None:
                 return
 
@@ -135,13 +136,13 @@ class QdrantStore:
         return infos
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        points = to_points(passages)
+        points = await asyncio.to_thread(to_points, passages)
         offered = Schema(model, len(points[0].vector))
         present = await self._describe(collection) or await self._create(collection, offered)
         present.require(collection, offered)
         for start in range(0, len(points), BATCH):
-            batch = [_record(point) for point in points[start : start + BATCH]]
             async with self._call("store passages", collection):
+                batch = [_record(point) for point in points[start : start + BATCH]]
                 await self._client.upsert(collection, batch, wait=True)
 
     async def delete(self, collection: str, document_id: str, *, keep_revision: str | None = None) -> int:
@@ -189,7 +190,7 @@ class QdrantStore:
 
     async def _create(self, collection: str, schema: Schema) -> Schema:
         """Make the collection, unless another process just did; the schema that it has."""
-        try:
+        with suppress(Conflict):
             async with self._call("create the collection", collection):
                 await self._client.create_collection(
                     collection,
@@ -197,8 +198,6 @@ class QdrantStore:
                     sparse_vectors_config={SPARSE: q.SparseVectorParams(modifier=q.Modifier.IDF)},
                     metadata={MODEL: schema.model},
                 )
-        except Conflict:
-            pass
         async with self._call("index the collection", collection):
             for key in (DOCUMENT_ID, TERMS):
                 await self._client.create_payload_index(collection, key, q.PayloadSchemaType.KEYWORD)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
-from services.retrieval.documents import MENTION_FIELDS, Mention, list_documents
+from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.edge.shard import Shard
 from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Clauses
@@ -101,9 +101,7 @@ class EdgeCollection:
         return rows, self._tokens.read(list(rows.values()))
 
     def documents(self) -> list[DocumentInfo]:
-        return list_documents(
-            Mention.model_validate(stored.payload) for stored in self._shard.scroll(MENTION_FIELDS)
-        )
+        return list_documents(stored.payload for stored in self._shard.scroll(MENTION_FIELDS))
 
     def count(self) -> int:
         return self._shard.count()

@@ -182,6 +182,12 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
         Catalogue(tmp_path / "file" / "vectors")
 
 
+async def written(store: EdgeStore, passages: int) -> None:
+    """Return as soon as this many are stored."""
+    while (await store.collections())[0].passages < passages:
+        pass
+
+
 async def open_store(tmp_path) -> EdgeStore:
     return await create(StoreUrl.parse(f"edge://{tmp_path}"))
 
@@ -205,7 +211,7 @@ async def test_dropping_during_an_upsert_ends_it_with_an_error_and_leaves_no_fil
     store = await open_store(tmp_path)
     await store.upsert("c", "m", [stored("p")])
     writing = asyncio.ensure_future(store.upsert("c", "m", [stored(f"p{i}") for i in range(2000)]))
-    await asyncio.sleep(0.01)
+    await written(store, 2)
     await store.drop("c")
     with pytest.raises(NotFound):
         await writing
@@ -217,13 +223,13 @@ async def test_a_cancelled_upsert_leaves_whole_passages(tmp_path):
     store = await open_store(tmp_path)
     await store.upsert("c", "m", [stored("first")])
     writing = asyncio.ensure_future(store.upsert("c", "m", [stored(f"p{i}", i % 250) for i in range(2000)]))
-    await asyncio.sleep(0.03)
+    await written(store, 100)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
     count = (await store.collections())[0].passages
     found = await store.token_vectors("c", ["first", *(f"p{i}" for i in range(999))])
-    assert 1 <= count < 2001
+    assert 100 <= count < 2001
     await store.close()
     (tokens_file,) = tmp_path.glob("collections/c.*")
     assert rows(tokens_file) >= len(found)
