@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
+
+COMMAND_LENGTH = 60
 
 
 def is_free(host: str, port: int) -> bool:
@@ -22,12 +25,14 @@ def is_free(host: str, port: int) -> bool:
 
 
 def owner(port: int) -> str:
-    """The process that listens on `port`, as "name (pid 12)"; says so where the system does not tell."""
+    """The process that listens on `port`, as "python -m http.server (pid 12)", where the system tells."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
             if listens and connection.pid is not None:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                command = psutil.Process(connection.pid).cmdline()
+                words = [Path(command[0]).name, *command[1:]] if command else ["a process"]
+                return f"{' '.join(words)[:COMMAND_LENGTH]} (pid {connection.pid})"
     except psutil.Error:
         pass
     return "another process"
