@@ -96,6 +96,7 @@ def docs(count: int, **fields: object) -> list[dict[str, object]]:
         ("/rerank", {"query": "q", "texts": ["a"] * (MAX_BATCH + 1)}, 413, "batch size 11 > maximum"),
         ("/v1/reranking", {"initial_query": "q", "retrieved_docs": []}, 422, "retrieved_docs"),
         ("/v1/reranking", {"initial_query": " ", "retrieved_docs": docs(1)}, 422, "cannot be empty"),
+        ("/v1/reranking", {"initial_query": "q", "retrieved_docs": docs(1, title="\ud800")}, 422, "Unicode"),
         ("/v1/reranking", {"initial_query": "q", "retrieved_docs": docs(1), "top_n": 0}, 422, "top_n"),
         ("/v1/reranking", {"initial_query": "q", "retrieved_docs": docs(1), "topn": 1}, 422, "topn"),
         ("/v1/reranking", {"initial_query": "q", "retrieved_docs": docs(MAX_BATCH + 1)}, 413, "batch size"),

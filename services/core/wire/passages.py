@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.core.wire.base import Metadata, Wire
+from services.core.wire.base import Metadata, Text, Wire
 
 CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 DEFAULT_COLLECTION = "default"
@@ -39,9 +39,9 @@ class Passage(Wire):
 
     id: str
     document_id: str
-    text: str
-    title: str = ""
-    section: str = ""
+    text: Text
+    title: Text = ""
+    section: Text = ""
     page: int | None = None
     start: int = 0
     end: int = 0
