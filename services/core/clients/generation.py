@@ -44,13 +44,17 @@ class GenerationClient:
         """Stream a completion. Raises `ServiceError` where the stream ends before `[DONE]`."""
         payload = _payload(messages, model, sampling or Sampling())
         events = self._http.stream("/v1/chat/completions", payload)
+        done = False
         try:
-            async for event in events:
+            async for event in events:  # to its very end: a connection with unread bytes cannot be pooled
                 if event.data == b"[DONE]":
-                    return
-                yield self._delta(event.data)
+                    done = True
+                elif not done:
+                    yield self._delta(event.data)
         finally:
             await events.aclose()
+        if done:
+            return
         raise ServiceError(
             "generation ended its stream before it was done: it may have died", service="generation"
         )
