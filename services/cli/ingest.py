@@ -16,8 +16,9 @@ from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.context import start_request
 from services.core.errors import RaglineError, ServiceUnavailable
+from services.dataprep.parsers import FORMATS
 
-SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".html", ".htm", ".pdf"})
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 FILE_SECONDS = 600.0
 CHUNK_BYTES = 1 << 18
 

@@ -31,7 +31,8 @@ OnWait = Callable[[str, str], None]
 
 
 def module_command(name: str) -> list[str]:
-    return [sys.executable, "-m", f"services.{name}"]
+    # -P: a folder named `services` in the working directory must not be taken for ours
+    return [sys.executable, "-P", "-m", f"services.{name}"]
 
 
 class Stack:

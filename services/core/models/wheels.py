@@ -121,7 +121,8 @@ def _wheel(requirement: str, staging: Path, report: Callable[[int], None]) -> Pa
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     # only-binary: building a source distribution would run its code. no-cache-dir: this is the cache.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+    command = [sys.executable, "-P", "-m", "pip", "download"]
+    command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--quiet"]
     command += ["--dest", str(temporary / "wheel"), requirement]
     environment = {**parse_environment(), "TMPDIR": str(temporary)}
