@@ -13,6 +13,7 @@ from qdrant_edge import (
     CountRequest,
     Distance,
     EdgeConfig,
+    EdgeOptimizersConfig,
     EdgeShard,
     EdgeSparseVectorParams,
     EdgeVectorParams,
@@ -34,6 +35,8 @@ from services.retrieval.filters import Clauses
 from services.retrieval.payload import DENSE, DOCUMENT_ID, REVISION, SPARSE, TERMS, Payload, Point
 
 SCROLL_PAGE = 512
+NO_GRAPH_KB = 2**31
+"""Size from which optimising builds a graph: never, as that freezes the process for minutes."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Shard:
         config = EdgeConfig(
             vectors={DENSE: EdgeVectorParams(size=dim, distance=Distance.Cosine)},
             sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+            optimizers=EdgeOptimizersConfig(indexing_threshold=NO_GRAPH_KB),
         )
         shard = EdgeShard.create(str(path), config)
         for key in (DOCUMENT_ID, TERMS):
@@ -69,7 +73,15 @@ class Shard:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        return cls(EdgeShard.load(str(path)))
+        """Open, and give back the disk space of deleted points where a fifth or more are deleted.
+
+        That takes about 0.7 s for 10,000 points that stay, survives a kill at any moment, and is done
+        here because it would freeze a process that is serving.
+        """
+        shard = EdgeShard.load(str(path))
+        if shard.optimize():
+            shard.flush()
+        return cls(shard)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """All of them in one logged operation; their token vectors are not this class's concern."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 
 import numpy as np
@@ -45,6 +46,10 @@ def rows(folder) -> int:
     (count,) = database.execute("select count(*) from token_vectors").fetchone()
     database.close()
     return count
+
+
+def disk(folder) -> int:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 class PowerFailure(Exception):
@@ -132,6 +137,26 @@ def test_a_batch_of_rows_is_stored_whole_or_not_at_all(folder):
         file.add([tokens(1), broken])
     file.close(clean=True)
     assert rows(folder) == 0
+
+
+def test_opening_gives_back_the_space_of_deleted_passages(folder):
+    def noise() -> str:
+        return os.urandom(2000).hex()
+
+    collection = EdgeCollection.create(folder, DIM)
+    many = points(*(stored(f"p{i}", None, metadata={"noise": noise()}) for i in range(3000)))
+    collection.upsert(many)
+    kept = points(stored("kept", 7, revision="new"))
+    collection.upsert(kept)
+    assert collection.delete("d", "new") == 3000
+    collection.close()
+    segments = folder / "shard" / "segments"
+    before = disk(segments)
+    EdgeCollection.load(folder).close()
+    assert disk(segments) < before / 10
+    collection = EdgeCollection.load(folder)
+    assert (collection.count(), collection.token_vectors(["kept"])) == (1, {"kept": tokens(7)})
+    collection.close()
 
 
 def test_overwriting_does_not_grow_the_rows(folder):
