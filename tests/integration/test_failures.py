@@ -175,6 +175,12 @@ def test_invalid_json_is_a_400(running: Running) -> None:
     assert (reply.status_code, error_of(reply)["code"]) == (400, "malformed_request")
 
 
+def test_half_a_character_is_a_422(running: Running) -> None:
+    body = b'{"messages": [{"role": "user", "content": "\\ud800"}]}'
+    reply = httpx.post(running.url + CHAT, content=body, headers={"content-type": "application/json"})
+    assert (reply.status_code, error_of(reply)["code"]) == (422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -18,9 +18,9 @@ def _encodable(text: str) -> str:
 Text = Annotated[str, AfterValidator(_encodable)]
 """A text that can be sent on: JSON can carry half of a surrogate pair, which no tokenizer takes."""
 
-Scalar = str | int | float | bool
-Metadata = dict[str, Scalar | list[str]]
-Filter = dict[str, Scalar | list[str]]
+Scalar = Text | int | float | bool
+Metadata = dict[Text, Scalar | list[Text]]
+Filter = dict[Text, Scalar | list[Text]]
 """A metadata filter: every key must match; a list matches any of its values."""
 
 

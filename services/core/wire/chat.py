@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.core.wire.base import Wire
+from services.core.wire.base import Text, Wire
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
@@ -16,12 +16,12 @@ class ContentPart(Wire):
     """OpenAI's list form of a message's content; only text parts are understood."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ChatMessage(Wire):
     role: Role
-    content: str | list[ContentPart] = ""
+    content: Text | list[ContentPart] = ""
 
     @property
     def text(self) -> str:
@@ -38,7 +38,7 @@ class ChatRequest(Wire):
     """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one."""
 
     messages: list[ChatMessage] = Field(min_length=1)
-    model: str = ""
+    model: Text = ""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, le=131072)
@@ -46,7 +46,7 @@ class ChatRequest(Wire):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = None
-    stop: str | list[str] | None = None
+    stop: Text | list[Text] | None = None
     n: Literal[1] = 1
 
     @property

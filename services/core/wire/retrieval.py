@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.core.wire.base import Filter, StrictWire, Wire
+from services.core.wire.base import Filter, StrictWire, Text, Wire
 from services.core.wire.passages import (
     DEFAULT_COLLECTION,
     CollectionName,
@@ -17,7 +17,7 @@ from services.core.wire.passages import (
 class RetrievalRequest(StrictWire):
     """`POST /v1/retrieval`. `embedding` has the collection's dimension; `text` is echoed back."""
 
-    text: str = ""
+    text: Text = ""
     embedding: list[float] = Field(min_length=1)
     k: int = Field(4, ge=1, le=1000)
     collection: CollectionName = DEFAULT_COLLECTION
