@@ -1,0 +1,106 @@
+"""Settings of the dataprep service."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from services.core.settings import ServiceSettings
+
+SERVICE = "dataprep"
+MAX_CHUNK_SIZE = 20_000
+MIN_CHUNK_SIZE = 50
+
+
+class Settings(ServiceSettings):
+    port: int = Field(
+        5000, ge=0, le=65535, validation_alias="DATAPREP_PORT", description="port of the dataprep service"
+    )
+    embedding_url: str = Field(
+        "http://127.0.0.1:6000",
+        validation_alias="EMBEDDING_URL",
+        description="the embedding service, or a text-embeddings-inference server",
+    )
+    retrieval_url: str = Field(
+        "http://127.0.0.1:7000", validation_alias="RETRIEVAL_URL", description="the retrieval service"
+    )
+    chunk_size: int = Field(
+        700,
+        ge=MIN_CHUNK_SIZE,
+        le=MAX_CHUNK_SIZE,
+        validation_alias="CHUNK_SIZE",
+        description="most characters of a passage; an embedding model does not see what exceeds its window",
+    )
+    chunk_overlap: int = Field(
+        100,
+        ge=0,
+        validation_alias="CHUNK_OVERLAP",
+        description="most characters that a passage repeats of the one before; at most half of CHUNK_SIZE",
+    )
+    token_vectors: bool = Field(
+        True,
+        validation_alias="TOKEN_VECTORS",
+        description="store token vectors with the passages, so that reranking takes milliseconds",
+    )
+    batch: int = Field(
+        32,
+        ge=1,
+        le=512,
+        validation_alias="DATAPREP_BATCH",
+        description="passages to embed and store at a time",
+    )
+    max_file_bytes: int = Field(
+        32 * 1024 * 1024,
+        gt=0,
+        validation_alias="DATAPREP_MAX_FILE_BYTES",
+        description="largest file; else a 413",
+    )
+    max_files: int = Field(
+        100, ge=1, validation_alias="DATAPREP_MAX_FILES", description="most files in one upload; else a 413"
+    )
+    max_upload_bytes: int = Field(
+        256 * 1024 * 1024,
+        gt=0,
+        validation_alias="DATAPREP_MAX_UPLOAD_BYTES",
+        description="largest upload, all its files together; else a 413",
+    )
+    max_pages: int = Field(
+        2000, ge=1, validation_alias="DATAPREP_MAX_PAGES", description="most pages of a PDF; else a 413"
+    )
+    max_characters: int = Field(
+        32 * 1024 * 1024,
+        ge=1,
+        validation_alias="DATAPREP_MAX_CHARACTERS",
+        description="most characters of text in one file, however small it is packed; else a 413",
+    )
+    parsers: int = Field(
+        2,
+        ge=1,
+        validation_alias="DATAPREP_PARSERS",
+        description="parser processes, that is files parsed at a time",
+    )
+    parse_seconds: float = Field(
+        60,
+        gt=0,
+        validation_alias="DATAPREP_PARSE_SECONDS",
+        description="longest that parsing a file may take",
+    )
+    parse_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=256 * 1024 * 1024,
+        validation_alias="DATAPREP_PARSE_BYTES",
+        description="most memory (address space) of a parser process",
+    )
+    deadline_seconds: float = Field(
+        600,
+        gt=0,
+        validation_alias="DATAPREP_DEADLINE_SECONDS",
+        description="longest an upload may take where its caller sets no shorter deadline",
+    )
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Self:
+        if self.chunk_overlap * 2 > self.chunk_size:
+            raise ValueError("CHUNK_OVERLAP must be at most half of CHUNK_SIZE")
+        return self
