@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -32,7 +33,8 @@ QUESTION = "how heavy is a pound of feathers?"
 PASSAGES = 20
 LONG, SHORT = 201, 1
 CONCURRENCY = (1, 16, 64)
-REQUESTS = {1: 400, 16: 800, 64: 1280}
+REQUESTS = {1: 1000, 16: 1600, 64: 1600}
+WARM_UP = 200
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -106,39 +108,36 @@ async def drive(
             await call()
             latencies.append((time.perf_counter() - start) * 1e3)
 
-    for _ in range(10):
-        await call()
     start = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(concurrency)))
     return latencies, requests / (time.perf_counter() - start)
 
 
 async def measure_gateway(target: Target, pid: int) -> list[dict[str, str | float]]:
-    gateway = psutil.Process(pid)
     rows: list[dict[str, str | float]] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        for stream in (False, True):
-            for concurrency in CONCURRENCY:
-                requests = REQUESTS[concurrency]
-                before = _cpu(gateway)
-                latencies, rate = await drive(
-                    lambda stream=stream: through_gateway(session, target, stream=stream),
-                    concurrency=concurrency,
-                    requests=requests,
-                )
-                label = "gateway, streamed" if stream else "gateway"
-                cpu = (_cpu(gateway) - before) / (requests + 10) * 1e3
-                rows.append(_row(label, concurrency, latencies, rate, cpu))
+        for label, stream in (("gateway", False), ("gateway, streamed", True)):
+            call = partial(through_gateway, session, target, stream=stream)
+            rows += [
+                await measure(label, call, psutil.Process(pid), concurrency) for concurrency in CONCURRENCY
+            ]
     return rows
 
 
 async def measure_bare(target: Target) -> dict[str, str | float]:
     async with aiohttp.ClientSession() as session:
-        own = psutil.Process()
-        before = _cpu(own)
-        latencies, rate = await drive(lambda: bare(session, target), concurrency=1, requests=REQUESTS[1])
-        cpu = (_cpu(own) - before) / (REQUESTS[1] + 10) * 1e3
-        return _row("bare client", 1, latencies, rate, cpu)
+        return await measure("bare client", partial(bare, session, target), psutil.Process(), 1)
+
+
+async def measure(
+    label: str, call: Callable[[], Awaitable[None]], process: psutil.Process, concurrency: int
+) -> dict[str, str | float]:
+    """Drive warm; the CPU is that of `process`."""
+    await drive(call, concurrency=concurrency, requests=WARM_UP)
+    before = _cpu(process)
+    latencies, rate = await drive(call, concurrency=concurrency, requests=REQUESTS[concurrency])
+    cpu = (_cpu(process) - before) / REQUESTS[concurrency] * 1e3
+    return _row(label, concurrency, latencies, rate, cpu)
 
 
 def _row(

@@ -9,7 +9,7 @@ import orjson
 from services.core.client import HttpClient
 from services.core.errors import NotFound
 from services.core.wire.passages import Passage
-from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply
+from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply, RerankingRequest
 
 
 class RerankingClient:
@@ -23,14 +23,12 @@ class RerankingClient:
 
         Against a server that speaks only TEI, falls back to `/rerank`.
         """
-        request = {
-            "initial_query": query,
-            "retrieved_docs": [passage.model_dump() for passage in passages],
-            "top_n": top_n,
-            "collection": collection,
-        }
+        request = RerankingRequest.model_construct(  # not validated: they are valid passages already
+            initial_query=query, retrieved_docs=list(passages), top_n=top_n, collection=collection
+        )
+        payload = request.model_dump_json(exclude_defaults=True).encode()
         try:
-            body = await self._http.post("/v1/reranking", orjson.dumps(request), idempotent=True)
+            body = await self._http.post("/v1/reranking", payload, idempotent=True)
         except NotFound:
             return await self._rerank_by_tei(query, passages, top_n=top_n)
         return RerankingReply.model_validate_json(body).results
