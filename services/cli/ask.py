@@ -52,17 +52,18 @@ async def ask(question: Question, client: HttpClient, output: Output) -> Answer:
     set_deadline(ANSWER_SECONDS)
     answer = _Printer(output)
     finished = False
-    async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
-        if event.data == b"[DONE]":
-            finished = True
-            break
-        try:
+    try:
+        async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
+            if event.data == b"[DONE]":
+                finished = True
+                break
             answer.take(AnswerChunk.model_validate_json(event.data))
-        except ValidationError as error:
-            raise ServiceError(
-                f"the answer's stream has a chunk that is not one: {error}", service=client.service
-            ) from error
-    answer.end()
+    except ValidationError as error:
+        raise ServiceError(
+            f"the answer's stream has a chunk that is not one: {error}", service=client.service
+        ) from error
+    finally:
+        answer.end()
     if not finished:
         raise ServiceError("the answer broke off before its end", service=client.service)
     answer.evidence()
