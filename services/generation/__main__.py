@@ -13,5 +13,6 @@ if __name__ == "__main__":
     try:
         app = create(settings)
     except BadEntries as error:
-        sys.exit(error.message)
+        print(error.message, file=sys.stderr)
+        raise SystemExit(2) from None
     serve(SERVICE, settings, app, port=settings.port)

@@ -16,7 +16,7 @@ from services.core.replies import JsonReply
 from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
-from services.generation.backend import PACKAGE, Capabilities, EngineModule
+from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
 from services.generation.entries import AUTO, engine_file, read
 from services.generation.entry import ModelEntry
@@ -47,15 +47,17 @@ def create(settings: Settings) -> FastAPI:
                 measure=selection.measure_in_child,
             )
         module = cast(EngineModule, load(PACKAGE, name))
-        return Opened(await module.create(entry), name, module.CAPABILITIES)
+        slots = settings.concurrency if module.CAPABILITIES.embedded else settings.server_concurrency
+        return Opened(await module.create(entry), name, slots)
 
-    def slots(capabilities: Capabilities) -> int:
-        return settings.concurrency if capabilities.embedded else settings.server_concurrency
+    def embedded(entry: ModelEntry) -> bool:
+        name = engine_file(entry.engine)
+        return name == AUTO or cast(EngineModule, load(PACKAGE, name)).CAPABILITIES.embedded
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         registry = Registry(
-            entries, opener=opener, slots=slots, queue=settings.queue, loaded_max=settings.loaded_max
+            entries, opener=opener, embedded=embedded, queue=settings.queue, loaded_max=settings.loaded_max
         )
         app.state.registry = registry
         app.state.generation_metrics = GenerationMetrics(app.state.metrics)

@@ -11,11 +11,16 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from services.core.errors import NotFound, RaglineError
+from services.core.models.catalogue import CATALOGUE
 from services.generation.entry import ModelEntry
+from services.generation.files import catalogue_name
 from services.generation.settings import EntrySettings
 
 AUTO = "auto"
 """The engine that stands for the faster embedded one on this machine."""
+
+EMBEDDED = frozenset({AUTO, "openvino", "llamacpp"})
+"""Engines whose models are local files: the catalogue's or the user's."""
 
 ALIASES = dict.fromkeys(
     ("vllm", "ovms", "ollama", "tgi", "sglang", "llama-server", "lmdeploy", "tensorrt-llm", "gaudi"), "openai"
@@ -95,7 +100,7 @@ def _embedded(settings: EntrySettings) -> list[ModelEntry]:
 
 def _describes_model(settings: EntrySettings) -> bool:
     """Whether the single-entry variables describe an entry of their own, and not the engine of the two."""
-    embedded = settings.engine in {"", AUTO, "openvino", "llamacpp"}
+    embedded = not settings.engine or settings.engine in EMBEDDED
     return not embedded or bool(settings.endpoint or settings.model_id or settings.model_path)
 
 
@@ -145,6 +150,13 @@ def _check(entry: ModelEntry, engines: list[str], source: str) -> None:
         )
     if file != "openai" and not (entry.model_id or entry.model_path):
         raise BadEntries(f"{where}set {variables[1]} or {'model_path' if source else 'LLM_MODEL_PATH'}")
+
+    if file in EMBEDDED and not entry.model_path and catalogue_name(entry.model_id) not in CATALOGUE:
+        models = ", ".join(name for name, model in CATALOGUE.items() if model.kind == "llm")
+        raise BadEntries(
+            f"{where}{variables[1]}={entry.model_id}: not in the model catalogue ({models}); give a file "
+            f"({'model_path' if source else 'LLM_MODEL_PATH'}) or a server ({variables[0]})"
+        )
 
 
 def _listed(source: str) -> list[ModelEntry]:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Generic, TypeVar
 
 import structlog
@@ -19,6 +20,7 @@ Report = Callable[[str], None]
 
 RETRY_SECONDS = 10.0
 POLL_SECONDS = 0.2
+WORTH_A_LINE = 0.1
 LONG_RETRY_AFTER = 10.0
 
 log = structlog.get_logger(__name__)
@@ -63,7 +65,8 @@ class Loader(Generic[T]):
         task = self._task
         if task is None or (self._failure() and time.monotonic() - self._failed_at > RETRY_SECONDS):
             self._phase = ""
-            task = self._task = asyncio.create_task(self._run())
+            # a context of its own: the request that asks first must not lend it its deadline and id
+            task = self._task = asyncio.create_task(self._run(), context=Context())
         return task
 
     @property
@@ -123,7 +126,9 @@ class Loader(Generic[T]):
             self._failed_at = time.monotonic()
             log.error("loading failed", what=self._what, exc_info=error)
             raise ServiceError(f"{self._what} could not be loaded: {error}") from error
-        log.info("loaded", what=self._what, seconds=round(time.monotonic() - start, 2))
+        seconds = round(time.monotonic() - start, 2)
+        if seconds > WORTH_A_LINE:
+            log.info("loaded", what=self._what, seconds=seconds)
         return value
 
     def _report(self, phase: str) -> None:

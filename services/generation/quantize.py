@@ -47,6 +47,7 @@ def requantize(source: Path, target: Path) -> int:
         writer.close()
         partial.replace(target)
     finally:
+        writer.close()
         partial.unlink(missing_ok=True)
     return changed
 

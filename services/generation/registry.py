@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from services.core.errors import RaglineError
 from services.core.wire.chat import ModelInfo
 from services.generation.admission import Admission, Queue
-from services.generation.backend import Capabilities, Engine
+from services.generation.backend import Engine
 from services.generation.entries import Entries
 from services.generation.entry import ModelEntry
 from services.generation.loading import Loader, Report
@@ -19,16 +19,16 @@ from services.generation.loading import Loader, Report
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An engine, the name of its file, and what it can do."""
+    """An engine, the name of its file, and how many requests it gets at once."""
 
     engine: Engine
     name: str
-    capabilities: Capabilities
+    slots: int
 
 
 Opener = Callable[[ModelEntry, Report], Awaitable[Opened]]
-Slots = Callable[[Capabilities], int]
-"""How many requests an engine with these capabilities gets at once."""
+Embedded = Callable[[ModelEntry], bool]
+"""Whether an entry's engine holds the model in this process's memory."""
 
 
 class _Slot:
@@ -41,22 +41,16 @@ class _Slot:
         self.users = 0
         self.used_at = 0.0
 
-    @property
-    def resident(self) -> bool:
-        """Whether it holds a model in this process's memory, or is about to."""
-        opened = self.loader.value
-        return self.loader.started and (opened is None or opened.capabilities.embedded)
-
 
 class Registry:
     """Owns the engines. `loaded_max` embedded ones stay in memory, the least recently used idle one goes."""
 
     def __init__(
-        self, entries: Entries, *, opener: Opener, slots: Slots, queue: int, loaded_max: int
+        self, entries: Entries, *, opener: Opener, embedded: Embedded, queue: int, loaded_max: int
     ) -> None:
         self.entries = entries
         self._slots = {name: _Slot(entry, opener) for name, entry in entries.by_name.items()}
-        self._limit = slots
+        self._embedded = embedded
         self._queue = Queue(queue)
         self._loaded_max = loaded_max
         self._opening = asyncio.Lock()
@@ -77,7 +71,7 @@ class Registry:
         try:
             opened = await self._open(slot)
             if slot.admission is None:
-                slot.admission = Admission(self._limit(opened.capabilities), self._queue)
+                slot.admission = Admission(opened.slots, self._queue)
             async with slot.admission.admitted():
                 yield opened.engine
         finally:
@@ -111,8 +105,9 @@ class Registry:
 
     async def _make_room_for(self, slot: _Slot) -> None:
         """Close the least recently used idle engine where there are enough; waits for one to fall idle."""
-        while True:
-            resident = [other for other in self._slots.values() if other is not slot and other.resident]
+        while self._embedded(slot.entry):
+            others = [other for other in self._slots.values() if other.loader.started]
+            resident = [other for other in others if self._embedded(other.entry)]
             if len(resident) < self._loaded_max:
                 return
             idle = [other for other in resident if not other.users]

@@ -89,7 +89,7 @@ class FakeEngine:
 
 
 def answer(prompt: Prompt, tokens: int) -> list[str]:
-    """The first sentence after `[1]` in the prompt, cited; without passages, the last message's first words.
+    """The first sentence of passage `[1]`, past its heading line, cited; without passages, an echo.
 
     `tokens` > 0 makes it exactly that long, by repeating the sentence.
     """
@@ -103,7 +103,8 @@ def _words(prompt: Prompt) -> Iterator[str]:
     for _, text in reversed(prompt.messages):
         passage = _PASSAGE.search(text)
         if passage:
-            body = passage["text"].strip().rpartition("\n\n")[0] or passage["text"].strip()
+            block = passage["text"].strip().split("\n\n")[0]
+            body = block.partition("\n")[2] or block
             sentence = _SENTENCE.search(body)
             yield from (sentence["sentence"] if sentence else body).split()
             yield "[1]"

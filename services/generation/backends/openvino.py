@@ -58,6 +58,12 @@ class OpenVinoEngine:
         self._loader = Loader(f"model {entry.name} on openvino", self._load)
         self._loader.start()
 
+    @property
+    def idle(self) -> bool:
+        """Whether the engine computes nothing."""
+        model = self._loader.value
+        return model is None or model.batch.idle
+
     async def ready(self) -> None:
         await self._loader.ready()
 

@@ -1,0 +1,225 @@
+"""Every generation engine against its protocol; a new file in `backends/` is tested by itself.
+
+The embedded engines run the real SmolLM2-135M. `openai` talks to Ragline's own generation service on
+loopback, or to the real server that GENERATION_TEST_OPENAI describes. An engine that is neither is
+skipped unless GENERATION_TEST_<ENGINE> holds a model entry for it as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import pytest
+import pytest_asyncio
+from starlette.types import ASGIApp
+
+from services.core.backends import UnknownBackend, load, names
+from services.core.errors import ContextLengthExceeded, ServiceUnavailable
+from services.generation.app import create
+from services.generation.backend import PACKAGE, Delta, Engine, EngineModule, Prompt
+from services.generation.entry import ModelEntry
+from services.generation.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CONTEXT = 4096
+LOAD_SECONDS = 120
+WITHIN = 1.0
+"""Seconds in which an engine must have stopped after its client went away."""
+
+FACTS = " ".join(f"Item {i} costs {i * 7 % 97} euros." for i in range(300))
+"""About 3,300 tokens: seconds of prefill."""
+
+
+def ask(text: str, **changes: object) -> Prompt:
+    values = {"max_tokens": 24, "temperature": 0.0, "top_p": 1.0, **changes}
+    return Prompt(messages=(("user", text),), **values)  # type: ignore[arg-type]
+
+
+class Subject:
+    """One engine under test."""
+
+    def __init__(self, engine: Engine, *, embedded: bool) -> None:
+        self.engine = engine
+        self.embedded = embedded
+
+    async def deltas(self, prompt: Prompt) -> list[Delta]:
+        return [delta async for delta in self.engine.generate(prompt)]
+
+    async def text(self, prompt: Prompt) -> str:
+        return "".join(delta.content for delta in await self.deltas(prompt))
+
+    async def idle_after(self) -> float:
+        """Seconds from now until the engine computes nothing."""
+        start = time.monotonic()
+        while not self.engine.idle:  # type: ignore[attr-defined]  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        return time.monotonic() - start
+
+
+def entry_for(name: str, serve: Callable[[ASGIApp], str]) -> ModelEntry:
+    described = os.environ.get(f"GENERATION_TEST_{name.upper()}")
+    if described:
+        return ModelEntry.model_validate_json(described)
+    if name == "openai":
+        app = create(Settings(engine="fake", model_id="behind", max_context=CONTEXT))
+        return ModelEntry(name="tiny", engine=name, endpoint=serve(app), model_id="behind")
+    if name == "fake":
+        return ModelEntry(name="tiny", engine=name, model_id="fake", max_context=CONTEXT)
+    if cast(EngineModule, load(PACKAGE, name)).CAPABILITIES.embedded:
+        return ModelEntry(name="tiny", engine=name, model_id="smollm2-135m-instruct", max_context=CONTEXT)
+    pytest.skip(f"set GENERATION_TEST_{name.upper()} to a model entry as JSON to test {name}")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=names(PACKAGE))
+async def subject(request: pytest.FixtureRequest, serve: Callable[[ASGIApp], str]) -> AsyncIterator[Subject]:
+    name = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_TOKENS_PER_SECOND", "200")
+        patch.setenv("FAKE_TOKENS", "60")
+        try:
+            module = cast(EngineModule, load(PACKAGE, name))
+        except UnknownBackend as error:
+            pytest.skip(error.message)
+        entry = entry_for(name, serve)
+        if module.CAPABILITIES.embedded:
+            patch.setenv("RAGLINE_HOME", str(request.getfixturevalue("models_home")))
+        engine = await module.create(entry)
+        try:
+            await until_ready(engine)
+            yield Subject(engine, embedded=module.CAPABILITIES.embedded)
+        finally:
+            await engine.close()
+
+
+async def until_ready(engine: Engine) -> None:
+    deadline = time.monotonic() + LOAD_SECONDS
+    while True:
+        try:
+            return await engine.ready()
+        except ServiceUnavailable as error:
+            if time.monotonic() > deadline or not error.message:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def test_streams_and_ends_with_reason_and_counts(subject: Subject) -> None:
+    *steps, last = await subject.deltas(ask("List three colours of the rainbow."))
+    assert len([step for step in steps if step.content]) >= 3
+    assert all(step.finish_reason is None for step in steps)
+    assert last.finish_reason in {"stop", "length"}
+    assert last.tokens is not None
+    assert last.tokens.prompt >= 6
+    assert 1 <= last.tokens.completion <= 24
+
+
+async def test_limit_is_a_number_of_tokens(subject: Subject) -> None:
+    *_, last = await subject.deltas(ask("Write a long story about a lighthouse.", max_tokens=7))
+    assert last.finish_reason == "length"
+    assert last.tokens is not None
+    assert last.tokens.completion == 7
+
+
+async def test_longer_prompts_count_more(subject: Subject) -> None:
+    short = (await subject.deltas(ask("Hello there", max_tokens=1)))[-1].tokens
+    long = (await subject.deltas(ask("Hello there " * 50, max_tokens=1)))[-1].tokens
+    assert short is not None
+    assert long is not None
+    assert long.prompt - short.prompt >= 49 * 2
+
+
+async def test_stops_before_a_stop_string(subject: Subject) -> None:
+    question = "Repeat: one two three four five six seven eight nine ten."
+    whole = await subject.text(ask(question, max_tokens=40))
+    middle = whole[len(whole) // 2 : len(whole) // 2 + 4]
+    *_, last = deltas = await subject.deltas(ask(question, max_tokens=40, stop=(middle,)))
+    assert "".join(delta.content for delta in deltas) == whole[: whole.index(middle)]
+    assert last.finish_reason == "stop"
+
+
+async def test_temperature_zero_repeats_itself(subject: Subject) -> None:
+    question = ask("Name a city in Italy and say why people go there.")
+    assert await subject.text(question) == await subject.text(question)
+
+
+async def test_concurrent_requests_keep_apart(subject: Subject) -> None:
+    questions = [ask(f"Tell me about the number {word}.") for word in ("one", "two", "three", "four")]
+    alone = [await subject.deltas(question) for question in questions]
+    together = await asyncio.gather(*(subject.deltas(question) for question in questions))
+    assert [deltas[-1].tokens.prompt for deltas in together if deltas[-1].tokens] == [
+        deltas[-1].tokens.prompt for deltas in alone if deltas[-1].tokens
+    ]
+    assert all("".join(delta.content for delta in deltas) for deltas in together)
+
+
+async def test_prompt_that_does_not_fit(subject: Subject) -> None:
+    with pytest.raises(ContextLengthExceeded, match="tokens"):
+        await subject.deltas(ask(FACTS * 20))
+    assert await subject.text(ask("Say hello.", max_tokens=4))
+
+
+async def test_closing_stops_it_while_it_generates(subject: Subject) -> None:
+    stream = subject.engine.generate(ask("Write a very long story about the sea.", max_tokens=3000))
+    for _ in range(3):
+        await anext(stream)
+    start = time.monotonic()
+    await stream.aclose()
+    if subject.embedded:
+        await subject.idle_after()
+    assert time.monotonic() - start < WITHIN
+
+
+async def test_cancelling_stops_it_while_it_reads_the_prompt(subject: Subject) -> None:
+    if not subject.embedded:
+        pytest.skip("reads no prompt itself")
+    stream = subject.engine.generate(ask(f"{time.monotonic()} {FACTS}", max_tokens=50))
+    step = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.4)
+    assert not step.done()
+    start = time.monotonic()
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    await stream.aclose()
+    await subject.idle_after()
+    assert time.monotonic() - start < WITHIN
+
+
+async def test_the_event_loop_stays_free(subject: Subject) -> None:
+    gaps = []
+
+    async def tick() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            gaps.append(time.monotonic() - before)
+
+    ticking = asyncio.ensure_future(tick())
+    await subject.deltas(ask(f"{time.monotonic()} {FACTS[:4000]}", max_tokens=8))
+    ticking.cancel()
+    assert max(gaps) < 0.25, "the engine holds up the event loop"
+
+
+@pytest.mark.parametrize("name", names(PACKAGE))
+async def test_closing_while_it_loads(
+    name: str, serve: Callable[[ASGIApp], str], models_home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGLINE_HOME", str(models_home))
+    engine = await cast(EngineModule, load(PACKAGE, name)).create(entry_for(name, serve))
+    start = time.monotonic()
+    await engine.close()
+    assert time.monotonic() - start < WITHIN
+
+
+@pytest.mark.parametrize("name", ["openvino", "llamacpp"])
+async def test_a_model_that_is_not_there_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = ModelEntry(name="tiny", engine=name, model_path="/nonexistent/model.gguf")
+    engine = await cast(EngineModule, load(PACKAGE, name)).create(entry)
+    with pytest.raises(ServiceUnavailable, match="LLM_MODEL_PATH"):
+        await anext(engine.generate(ask("Hello")))
+    with pytest.raises(ServiceUnavailable, match=r"/nonexistent/model\.gguf"):
+        await engine.ready()
+    await engine.close()

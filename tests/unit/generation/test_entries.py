@@ -1,0 +1,159 @@
+"""Which entries the environment describes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from services.core.errors import NotFound
+from services.generation.entries import BadEntries, Entries, engine_file, read
+from services.generation.settings import EntrySettings
+
+ENGINES = ["fake", "llamacpp", "openai", "openvino"]
+TWO = [
+    {"name": "a", "engine": "vllm", "endpoint": "http://x:8000", "model_id": "org/Model-A"},
+    {"name": "b", "engine": "openvino", "model_id": "smollm2-135m-instruct", "max_context": 1024},
+]
+
+
+def entries(**settings: object) -> Entries:
+    return read(EntrySettings(**settings), ENGINES)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in EntrySettings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+
+
+def test_nothing_set_gives_small_and_large() -> None:
+    found = entries()
+    assert list(found.by_name) == ["small", "large"]
+    assert found.default.name == "small"
+    assert {entry.engine for entry in found.by_name.values()} == {"auto"}
+    assert found.by_name["large"].model_id == "qwen2.5-coder-1.5b-instruct"
+
+
+def test_the_swap_is_one_variable() -> None:
+    assert entries(backend="large").default.name == "large"
+
+
+def test_unknown_default_lists_the_known() -> None:
+    with pytest.raises(BadEntries, match=r"LLM_BACKEND=medium: unknown, choose one of small, large"):
+        entries(backend="medium")
+
+
+def test_engine_alone_overrides_auto() -> None:
+    found = entries(engine="llamacpp", backend="large")
+    assert {entry.engine for entry in found.by_name.values()} == {"llamacpp"}
+    assert found.default.name == "large"
+
+
+def test_one_server_entry_becomes_the_default_beside_the_embedded_two() -> None:
+    found = entries(
+        engine="vllm", endpoint="http://gaudi:8000/v1", model_id="deepseek-ai/DeepSeek-R1", api_key="k"
+    )
+    assert found.default.name == "DeepSeek-R1"
+    assert found.default.endpoint == "http://gaudi:8000/v1"
+    assert found.default.api_key == "k"
+    assert list(found.by_name) == ["small", "large", "DeepSeek-R1"]
+    assert "k" not in repr(found.default).split("api")
+
+
+def test_name_of_the_one_entry_is_the_callers() -> None:
+    found = entries(backend="r1", endpoint="http://x", model_id="deepseek-ai/DeepSeek-R1")
+    assert found.default.name == "r1"
+    assert found.default.engine == "openai"
+
+
+def test_a_path_is_enough(tmp_path: Path) -> None:
+    found = entries(model_path=str(tmp_path / "my model v2.gguf"), max_context=2048)
+    assert (found.default.name, found.default.engine) == ("my-model-v2", "auto")
+    assert found.default.max_context == 2048
+
+
+def test_fake_needs_nothing() -> None:
+    assert entries(engine="fake").default.name == "fake"
+
+
+def test_list_replaces_the_embedded_two() -> None:
+    found = entries(backends=orjson.dumps(TWO).decode())
+    assert list(found.by_name) == ["a", "b"]
+    assert found.default.name == "a"
+    assert entries(backends=orjson.dumps(TWO).decode(), backend="b").default.max_context == 1024
+
+
+@pytest.mark.parametrize("kind", ["json", "toml"])
+def test_list_from_a_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"models.{kind}"
+    if kind == "json":
+        path.write_bytes(orjson.dumps(TWO))
+    else:
+        blocks = (
+            "\n".join(f"{key} = {orjson.dumps(value).decode()}" for key, value in e.items()) for e in TWO
+        )
+        path.write_text("".join(f"[[models]]\n{block}\n" for block in blocks))
+    found = entries(backends=str(path))
+    assert [entry.model_dump(exclude_defaults=True) for entry in found.by_name.values()] == TWO
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"engine": "vllm"}, "set LLM_ENDPOINT"),
+        ({"engine": "openai", "endpoint": "http://x"}, "needs LLM_MODEL_ID"),
+        (
+            {"engine": "vllm", "endpoint": "x:8000", "model_id": "m"},
+            "LLM_ENDPOINT=x:8000: must start with http",
+        ),
+        ({"engine": "vlm", "model_id": "m"}, "unknown engine 'vlm', choose one of auto"),
+        ({"backends": "[]"}, "the list is empty"),
+        ({"backends": "/nonexistent/models.json"}, "/nonexistent/models.json cannot be read"),
+        ({"backends": "[{"}, "LLM_BACKENDS: not a JSON list"),
+        ({"backends": '[{"name": "a", "engin": "vllm"}]'}, "0.engin"),
+        ({"backends": orjson.dumps([TWO[0], TWO[0]]).decode()}, "two entries have the same name"),
+        ({"backends": '[{"name": "a", "engine": "vllm", "model_id": "m"}]'}, "entry a: .* set endpoint"),
+        ({"backend": "not a name", "endpoint": "http://x", "model_id": "m"}, "LLM_BACKEND=not a name: name"),
+    ],
+)
+def test_mistakes_name_the_variable(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(BadEntries, match=message):
+        entries(**settings)
+
+
+def test_a_model_of_the_hub_needs_a_file_or_a_server() -> None:
+    with pytest.raises(BadEntries, match=r"LLM_MODEL_ID=deepseek-ai/R1: .*LLM_MODEL_PATH.*LLM_ENDPOINT"):
+        entries(model_id="deepseek-ai/R1")
+    assert entries(model_id="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF").default.engine == "auto"
+
+
+def test_the_service_does_not_start_on_a_mistake() -> None:
+    environment = {**os.environ, "LLM_BACKEND": "medium"}
+    run = subprocess.run(  # noqa: PLW1510 - its status is what is tested
+        [sys.executable, "-m", "services.generation"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("LLM_BACKEND=medium: unknown")
+
+
+def test_a_request_picks_by_name_or_model_id() -> None:
+    found = entries(backends=orjson.dumps(TWO).decode())
+    assert found.find("").name == "a"
+    assert found.find("b").name == "b"
+    assert found.find("org/Model-A").name == "a"
+    with pytest.raises(NotFound, match="choose one of a, b"):
+        found.find("c")
+
+
+def test_server_names_are_one_protocol() -> None:
+    assert {engine_file(name) for name in ("vllm", "ollama", "ovms", "tgi", "sglang")} == {"openai"}
+    assert engine_file("openvino") == "openvino"

@@ -1,0 +1,189 @@
+"""Opening, keeping and closing engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
+from services.generation.backend import Delta, Prompt
+from services.generation.entries import Entries
+from services.generation.entry import ModelEntry
+from services.generation.loading import Report
+from services.generation.registry import Opened, Registry
+
+
+class Engine:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.closed = False
+
+    async def ready(self) -> None:
+        if self.name == "sick":
+            raise ServiceUnavailable("sick is down")
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
+        yield Delta(finish_reason="stop")
+
+
+class House:
+    """A registry over entries that are named here; remembers every engine it opened."""
+
+    def __init__(self, *names: str, loaded_max: int = 2, slots: int = 2, queue: int = 1) -> None:
+        self.opened: list[Engine] = []
+        self.failures = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.phase = ""
+        self.slots = slots
+        listed = {name: ModelEntry(name=name, model_id=name) for name in names}
+        self.registry = Registry(
+            Entries(listed, next(iter(listed.values()))),
+            opener=self.open,
+            embedded=lambda entry: not entry.name.startswith("server"),
+            queue=queue,
+            loaded_max=loaded_max,
+        )
+
+    async def open(self, entry: ModelEntry, report: Report) -> Opened:
+        report(self.phase)
+        await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise ServiceError("no such chip")
+        engine = Engine(entry.name)
+        self.opened.append(engine)
+        return Opened(engine, "openvino", self.slots)
+
+    def use(self, name: str):
+        return self.registry.lease(self.registry.entries.find(name))
+
+    @property
+    def resident(self) -> list[str]:
+        return [engine.name for engine in self.opened if not engine.closed]
+
+
+async def test_opens_once_and_keeps() -> None:
+    house = House("a", "b")
+    for _ in range(2):
+        async with house.use("a") as engine:
+            assert engine is house.opened[0]
+    await asyncio.gather(*(enter(house, "b") for _ in range(2)))
+    assert [engine.name for engine in house.opened] == ["a", "b"]
+    await house.registry.close()
+    assert house.resident == []
+
+
+async def enter(house: House, name: str) -> None:
+    async with house.use(name):
+        await asyncio.sleep(0)
+
+
+async def test_only_the_default_is_preloaded() -> None:
+    house = House("a", "b")
+    house.registry.preload()
+    await asyncio.sleep(0.01)
+    assert house.resident == ["a"]
+    await house.registry.close()
+
+
+async def test_least_recently_used_idle_engine_makes_room() -> None:
+    house = House("a", "b", "c")
+    for name in ("a", "b", "a"):
+        await enter(house, name)
+    await enter(house, "c")
+    assert house.resident == ["a", "c"]
+    await enter(house, "b")
+    assert house.resident == ["c", "b"]
+    await house.registry.close()
+
+
+async def test_an_engine_in_use_is_never_closed() -> None:
+    house = House("a", "b", loaded_max=1)
+    async with house.use("a"):
+        other = asyncio.ensure_future(enter(house, "b"))
+        await asyncio.sleep(0.02)
+        assert house.resident == ["a"]
+        assert not other.done()
+    await other
+    assert house.resident == ["b"]
+    await house.registry.close()
+
+
+async def test_servers_do_not_count_as_loaded() -> None:
+    house = House("a", "b", "server-1", "server-2")
+    for name in ("a", "b", "server-1", "server-2"):
+        await enter(house, name)
+    assert house.resident == ["a", "b", "server-1", "server-2"]
+    await house.registry.close()
+
+
+async def test_beyond_the_slots_requests_queue_and_beyond_the_queue_they_are_refused() -> None:
+    house = House("a", slots=1, queue=1)
+    async with house.use("a"):
+        waiting = asyncio.ensure_future(enter(house, "a"))
+        await asyncio.sleep(0.01)
+        with pytest.raises(RateLimited, match="LLM_QUEUE") as refusal:
+            await enter(house, "a")
+        assert refusal.value.retry_after is not None
+        assert not waiting.done()
+    await waiting
+    await enter(house, "a")
+    await house.registry.close()
+
+
+async def test_a_waiter_that_gives_up_leaves_its_place() -> None:
+    house = House("a", slots=1, queue=1)
+    async with house.use("a"):
+        for _ in range(3):
+            waiting = asyncio.ensure_future(enter(house, "a"))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+    await enter(house, "a")
+    await house.registry.close()
+
+
+async def test_what_takes_long_is_said_at_once() -> None:
+    house = House("a")
+    house.gate.clear()
+    house.phase = "converting a (once) ..."
+    with pytest.raises(ServiceUnavailable, match="converting a") as refusal:
+        await enter(house, "a")
+    assert refusal.value.retry_after
+    with pytest.raises(ServiceUnavailable, match="converting a"):
+        await house.registry.ready()
+    house.gate.set()
+    await asyncio.sleep(0.01)
+    await enter(house, "a")
+    await house.registry.close()
+
+
+async def test_a_failure_is_told_and_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House("a")
+    house.failures = 1
+    with pytest.raises(ServiceError, match="no such chip"):
+        await enter(house, "a")
+    with pytest.raises(ServiceUnavailable, match="model a: no such chip"):
+        await house.registry.ready()
+    monkeypatch.setattr("services.generation.loading.RETRY_SECONDS", -1.0)
+    await enter(house, "a")
+    await house.registry.ready()
+    await house.registry.close()
+
+
+async def test_models_tell_their_state() -> None:
+    house = House("a", "sick", "b")
+    await enter(house, "a")
+    await enter(house, "sick")
+    a, sick, b = await house.registry.models()
+    assert (a.ready, a.default, a.engine, a.detail) == (True, True, "openvino", "")
+    assert (sick.ready, sick.detail) == (False, "sick is down")
+    assert (b.ready, b.engine) == (False, "auto")
+    assert "not loaded" in b.detail
+    await house.registry.close()
