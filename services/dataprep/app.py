@@ -64,17 +64,25 @@ Ingestion = Annotated[Ingestor, Depends(_ingestor)]
     summary="Parse, embed and store files; `?stream=true` reports progress as events",
 )
 async def ingest(request: Request, ingestor: Ingestion, stream: bool = False) -> Response:
-    events = _ingested(request, ingestor)
+    settings: Settings = request.app.state.settings
+    folder = TemporaryDirectory(prefix="ragline-upload-")
+    try:
+        # read to its end before anything watches for a hang-up: both would take the same messages
+        batch = Batch.of(await _received(request, Path(folder.name), settings), settings)
+    except BaseException:
+        folder.cleanup()
+        raise
+    events = _ingested(batch, folder, ingestor)
     if stream:
         return await EventStream.open(request, _encoded(events), service=SERVICE)
     return JsonReply((await until_disconnected(request, _reply(events))).model_dump())
 
 
-async def _ingested(request: Request, ingestor: Ingestor) -> AsyncGenerator[IngestProgress | IngestReply]:
-    """Receive the upload into a folder that lasts as long as its ingestion."""
-    settings: Settings = request.app.state.settings
-    with TemporaryDirectory(prefix="ragline-upload-") as folder:
-        batch = Batch.of(await _received(request, Path(folder), settings), settings)
+async def _ingested(
+    batch: Batch, folder: TemporaryDirectory[str], ingestor: Ingestor
+) -> AsyncGenerator[IngestProgress | IngestReply]:
+    """Ingest what was received into `folder`, which goes away at the end."""
+    with folder:
         async with aclosing(run(batch, ingestor)) as events:
             async for event in events:
                 yield event
