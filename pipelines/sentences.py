@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _BREAK = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+(?=\s*(?:[-*#>|]|\d+[.)]\s))|\n{2,}")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|Dr|Mr|Mrs|Ms|No|Fig|approx|cf|al)\.|\b[A-Z]\.)$")
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|Dr|Mr|Mrs|Ms|No|Fig|approx|cf|al)\.|(?:^|\s)[A-Z]\.)$")
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)?", re.UNICODE)
 _STOP = frozenset(
     """a an and are as at be been but by can could did do does for from had has have he her his how i if in

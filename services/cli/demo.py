@@ -40,11 +40,15 @@ class Step:
 
 STEPS = (
     Step("How many grams are in one pound?", holds="453.59"),
-    Step("At what temperature does water boil at 3,000 metres above sea level?", holds="90"),
-    Step("Which environment variable names the default model entry?", holds="LLM_BACKEND"),
-    Step("Which team won the football world cup of 1998?", abstains=True),
+    Step("What is the density of ice?", holds="917"),
+    Step("What does the gateway answer when the retrieval service is down?"),
+    Step("Who invented the telephone?", abstains=True),
 )
-AGAIN = Step("Which is heavier: a pound of water, two pounds of bricks, or three pounds of air?", holds="air")
+AGAIN = (
+    Step("What is the density of ice?", holds="917"),
+    Step("What does the gateway answer when the retrieval service is down?", holds="503"),
+)
+"""The last question is one that the small model gets wrong."""
 
 
 class Demo:
@@ -94,7 +98,7 @@ class Demo:
         stack.restart("generation", {"LLM_BACKEND": TO})
         up.wait(stack, ["generation"], self._output, READY_SECONDS)
         self._output.line(f"generation was down for {time.monotonic() - swapping:.1f} s")
-        for step in (STEPS[0], AGAIN):
+        for step in AGAIN:
             self._ask(stack, step, TO)
         self._title("Every step held")
 

@@ -21,6 +21,7 @@ from services.core.errors import (
     from_detail,
     from_status,
 )
+from services.core.health import Readiness
 from services.core.sse import Event, SseParser
 
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
@@ -60,6 +61,18 @@ class HttpClient:
         """The body of a 2xx reply; anything else raises."""
         async with self._request("GET", path, idempotent=True) as reply:
             return await reply.read()
+
+    async def ready(self) -> None:
+        """Return where the peer is ready; raise `ServiceUnavailable` that says what it waits for.
+
+        A server that is not Ragline's has no `/health/ready`: there `/health` is asked.
+        """
+        async with self._open("GET", "/health/ready", None, {}) as reply:
+            status, body = reply.status, await reply.read()
+        if status == 404:
+            await self.get("/health")
+        elif status >= 400:
+            raise ServiceUnavailable(f"{self.service} waits for {_missing(body)}", service=self.service)
 
     async def delete(self, path: str) -> bytes:
         async with self._request("DELETE", path, idempotent=True) as reply:
@@ -200,6 +213,16 @@ def _encoded(payload: Body) -> bytes | AsyncIterator[bytes]:
 
 class _StaleConnection(ServiceUnavailable):
     """A pooled connection that the peer had closed: the request was not answered."""
+
+
+def _missing(body: bytes) -> str:
+    """What a peer that is not ready waits for, from its `Readiness`."""
+    try:
+        state = Readiness.model_validate_json(body)
+    except ValidationError:
+        return _readable(body)
+    missing = (health.detail or name for name, health in state.dependencies.items() if not health.ready)
+    return "; ".join(missing) or "something it does not name"
 
 
 def _readable(body: bytes) -> str:

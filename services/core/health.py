@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -22,10 +23,21 @@ Check = Callable[[], Awaitable[None]]
 CHECK_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Soft:
+    """A dependency that the service can do without: shown, and no reason not to be ready."""
+
+    check: Check
+
+    async def __call__(self) -> None:
+        await self.check()
+
+
 class DependencyHealth(Wire):
     ready: bool
     latency_ms: float
     detail: str = ""
+    required: bool = True
 
 
 class Readiness(Wire):
@@ -46,17 +58,19 @@ async def _run(check: Check) -> DependencyHealth:
         detail, ready = f"no answer within {CHECK_SECONDS:g} s", False
     except RaglineError as error:
         detail, ready = error.message, False
+    latency = round((time.perf_counter() - start) * 1e3, 2)
     return DependencyHealth(
-        ready=ready, latency_ms=round((time.perf_counter() - start) * 1e3, 2), detail=detail
+        ready=ready, latency_ms=latency, detail=detail, required=not isinstance(check, Soft)
     )
 
 
 async def readiness(service: str, checks: Mapping[str, Check]) -> Readiness:
-    """Run every check at once; ready only where all are."""
+    """Run every check at once; ready only where all that are required are."""
     set_deadline(CHECK_SECONDS)
     results = await asyncio.gather(*(_run(check) for check in checks.values()))
     dependencies = dict(zip(checks, results, strict=True))
-    return Readiness(service=service, ready=all(r.ready for r in results), dependencies=dependencies)
+    ready = all(result.ready or not result.required for result in results)
+    return Readiness(service=service, ready=ready, dependencies=dependencies)
 
 
 def router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:

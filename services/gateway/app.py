@@ -14,7 +14,7 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.health import Check
+from services.core.health import Check, Soft
 from services.gateway import chat, documents
 from services.gateway.settings import Settings
 
@@ -45,15 +45,12 @@ def create(settings: Settings) -> FastAPI:
                 rerank_seconds=settings.rerank_seconds,
             )
 
-            async def dataprep_ready() -> None:
-                await dataprep.get("/health")
-
             yield {
                 "embedding": embedding.ready,
                 "retrieval": retrieval.ready,
-                "reranking": reranking.ready,
+                "reranking": Soft(reranking.ready),
                 "generation": generation.ready,
-                "dataprep": dataprep_ready,
+                "dataprep": Soft(dataprep.ready),
             }
 
     router = APIRouter()

@@ -46,8 +46,7 @@ class EmbeddingClient:
         return EmbeddingInfo.model_validate_json(await self._http.get("/info"))
 
     async def ready(self) -> None:
-        """Return where the service answers `/health`; raise `ServiceUnavailable` elsewhere."""
-        await self._http.get("/health")
+        await self._http.ready()
 
     async def _encode_by_tei(self, texts: Sequence[str], *, truncate: bool) -> EncodeReply:
         request = {"inputs": list(texts), "normalize": True, "truncate": truncate}

@@ -63,7 +63,7 @@ class GenerationClient:
         return ModelList.model_validate_json(await self._http.get("/v1/models"))
 
     async def ready(self) -> None:
-        await self._http.get("/health")
+        await self._http.ready()
 
     def _delta(self, data: bytes) -> ChatDelta:
         try:

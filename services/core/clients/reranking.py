@@ -34,7 +34,7 @@ class RerankingClient:
         return RerankingReply.model_validate_json(body).results
 
     async def ready(self) -> None:
-        await self._http.get("/health")
+        await self._http.ready()
 
     async def _rerank_by_tei(
         self, query: str, passages: Sequence[Passage], *, top_n: int

@@ -70,4 +70,4 @@ class RetrievalClient:
         return DocumentsReply.model_validate_json(body).documents
 
     async def ready(self) -> None:
-        await self._http.get("/health")
+        await self._http.ready()

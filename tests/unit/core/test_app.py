@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from services.core.app import create_app
 from services.core.context import remaining
 from services.core.errors import RateLimited, ServiceUnavailable
-from services.core.health import Check
+from services.core.health import Check, Soft
 from services.core.settings import ServiceSettings
 
 
@@ -126,6 +126,16 @@ async def test_readiness_names_each_dependency_and_its_latency() -> None:
     assert dependencies["store"]["ready"]
     assert dependencies["store"]["latency_ms"] >= 0
     assert dependencies["qdrant"]["detail"] == "qdrant is down: no answer at http://x"
+
+
+async def test_a_soft_dependency_is_shown_and_not_waited_for() -> None:
+    app = service({"store": fine, "reranking": Soft(down)})
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            reply = await client.get("/health/ready")
+    assert reply.status_code == 200
+    assert reply.json()["dependencies"]["reranking"]["ready"] is False
 
 
 async def test_metrics_count_requests_by_route_and_status(client: httpx.AsyncClient) -> None:

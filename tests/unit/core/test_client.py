@@ -30,11 +30,22 @@ class Peer:
         self.headers: dict[str, str] = {}
         self.cancelled = asyncio.Event()
         self.flaky_calls = 0
+        self.readiness: dict[str, object] = {}
+        self.asked_health = False
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/{name}", self.handle)
+        app.router.add_get("/health/ready", self.ready)
+        app.router.add_get("/health", self.health)
         return app
+
+    async def ready(self, request: web.Request) -> web.Response:
+        return web.json_response(self.readiness, status=404 if not self.readiness else 503)
+
+    async def health(self, request: web.Request) -> web.Response:
+        self.asked_health = True
+        return web.Response()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.headers = {key.lower(): value for key, value in request.headers.items()}
@@ -202,3 +213,15 @@ async def test_closing_a_stream_tells_the_peer(client: HttpClient, peer: Peer) -
     assert (await anext(events)).data == b"1"
     await events.aclose()
     await asyncio.wait_for(peer.cancelled.wait(), 2)
+
+
+async def test_a_peer_that_is_not_ready_says_what_it_waits_for(client: HttpClient, peer: Peer) -> None:
+    waits = {"ready": False, "latency_ms": 0.1, "detail": "loading the model"}
+    peer.readiness = {"service": "peer", "ready": False, "dependencies": {"model": waits}}
+    with pytest.raises(ServiceUnavailable, match="peer waits for loading the model"):
+        await client.ready()
+
+
+async def test_a_foreign_server_is_asked_for_its_health(client: HttpClient, peer: Peer) -> None:
+    await client.ready()
+    assert peer.asked_health

@@ -65,3 +65,9 @@ def test_nothing_to_cite() -> None:
     assert cite("", PASSAGES) == []
     assert cite("Ice floats.", []) == []
     assert cite("...", PASSAGES) == []
+
+
+def test_the_quote_prefers_the_row_with_the_number() -> None:
+    table = "| material | density in kg per cubic metre |\n|---|---|\n| air | 1.2 |\n| ice (at 0 °C) | 917 |"
+    [citation] = cite("The density of ice is 917 kg per cubic metre.", [passage(table, "t")])
+    assert citation.quote == "| ice (at 0 °C) | 917 |"

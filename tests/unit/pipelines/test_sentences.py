@@ -13,6 +13,8 @@ from pipelines.sentences import content_words, numbers, sentences
         ("One. Two! Three?", ["One.", "Two!", "Three?"]),
         ("It is 3.5 kg, e.g. A brick. It sinks.", ["It is 3.5 kg, e.g. A brick.", "It sinks."]),
         ("Dr. Smith came. He left.", ["Dr. Smith came.", "He left."]),
+        ("It boils at 100 °C. Air is thin.", ["It boils at 100 °C.", "Air is thin."]),
+        ("It was J. Smith. He left.", ["It was J. Smith.", "He left."]),
         ("Water boils at 90 °C [1]. See [2].", ["Water boils at 90 °C [1].", "See [2]."]),
         ("Two ways:\n- by sea\n- by air", ["Two ways:", "- by sea", "- by air"]),
         ("A paragraph\n\nanother", ["A paragraph", "another"]),
