@@ -66,22 +66,21 @@ Ingestion = Annotated[Ingestor, Depends(_ingestor)]
 async def ingest(request: Request, ingestor: Ingestion, stream: bool = False) -> Response:
     settings: Settings = request.app.state.settings
     folder = TemporaryDirectory(prefix="ragline-upload-")
-    try:
-        # read to its end before anything watches for a hang-up: both would take the same messages
+    try:  # the whole body first: only behind it a hang-up can be told
         batch = Batch.of(await _received(request, Path(folder.name), settings), settings)
     except BaseException:
         folder.cleanup()
         raise
-    events = _ingested(batch, folder, ingestor)
+    events = _ingested(folder, batch, ingestor)
     if stream:
         return await EventStream.open(request, _encoded(events), service=SERVICE)
     return JsonReply((await until_disconnected(request, _reply(events))).model_dump())
 
 
 async def _ingested(
-    batch: Batch, folder: TemporaryDirectory[str], ingestor: Ingestor
+    folder: TemporaryDirectory[str], batch: Batch, ingestor: Ingestor
 ) -> AsyncGenerator[IngestProgress | IngestReply]:
-    """Ingest what was received into `folder`, which goes away at the end."""
+    """The batch's events; the folder with its files lasts as long as they do."""
     with folder:
         async with aclosing(run(batch, ingestor)) as events:
             async for event in events:

@@ -58,7 +58,8 @@ class Batch:
         try:
             fields = _Fields.model_validate({name: values[-1] for name, values in given.items()})
         except ValidationError as error:
-            raise explain(RequestValidationError(error.errors())) from None
+            issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
+            raise explain(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
         return cls(uploads or form.files, fields.collection, _chunking(fields, settings))
 

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
@@ -73,9 +74,10 @@ def _page(pages: tuple[int, ...], position: int) -> int | None:
 
 def _spans(document: ParsedDocument) -> Iterator[_Span]:
     """The document cut at its sections and pages; a heading alone goes to a deeper one right below it."""
+    pages = frozenset(document.pages)
     carried: _Span | None = None
     for span in _cut(document):
-        if carried is not None and _is_below(carried, span):
+        if carried is not None and _is_below(carried, span) and span.start not in pages:
             span = _Span(carried.start, span.body, span.end, span.path)  # noqa: PLW2901
         elif carried is not None:
             yield carried
@@ -97,7 +99,7 @@ def _cut(document: ParsedDocument) -> Iterator[_Span]:
     headings: dict[int, Section] = {section.start: section for section in document.sections}
     cuts = sorted({0, *headings, *document.pages} - {length})
     path: tuple[str, ...] = ()
-    for start, end in zip(cuts, [*cuts[1:], length], strict=True):
+    for start, end in pairwise([*cuts, length]):
         heading = headings.get(start)
         if heading is not None:
             path = heading.path
@@ -115,17 +117,16 @@ class _Splitter:
     def split(self, span: _Span) -> Iterator[tuple[int, int]]:
         """Start and end of each chunk, without the white space around it."""
         start, end = self._stripped(span.start, span.end)
-        if start == end:
+        if start >= end:  # blank
             return
         if end - start <= self._size:
             yield start, end
             return
         body, room = self._room(start, span.body)
-        first = True
+        before: int | None = None
         for at, until in self._merged(self._pieces(body, end, room), room):
-            begin = start if first else self._overlapping(body, at)
-            first = False
-            yield self._stripped(begin, until)
+            yield self._stripped(start if before is None else self._overlapping(before, at), until)
+            before = at
 
     def _room(self, start: int, body: int) -> tuple[int, int]:
         """Where to cut from and how long the pieces may be, so that heading or overlap fit in front.
@@ -164,11 +165,14 @@ class _Splitter:
         if held is not None and self._text[held[0] : held[1]].strip():
             yield held
 
-    def _overlapping(self, floor: int, at: int) -> int:
-        """Up to `overlap` characters before `at`: from the start of a sentence there, else of a word."""
-        earliest = max(floor, at - self._overlap)
-        if earliest in {floor, at}:
-            return earliest
+    def _overlapping(self, before: int, at: int) -> int:
+        """Up to `overlap` characters before `at`: from the start of a sentence there, else of a word.
+
+        Nothing is repeated where that were all of the piece before, which begins at `before`.
+        """
+        earliest = at - self._overlap
+        if earliest <= before:
+            return at
         for boundary in (_SENTENCE_START, _WORD_START):
             found = boundary.search(self._text, earliest, at)
             if found is not None and found.end() < at:

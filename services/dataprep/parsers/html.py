@@ -91,6 +91,8 @@ def parse(data: bytes, _: Limits) -> ParsedDocument:
         root = None
     if root is None:
         raise Unparsable("invalid", "holds no HTML that can be read")
+    if parser.error_log.filter_from_fatals():  # libxml2 stops there and would lose the rest silently
+        raise Unparsable("invalid", "nests its elements too deeply to be read whole: simplify it")
     scope = _main(root)
     writer = _Writer()
     if scope.find(".//h1") is None:
