@@ -14,7 +14,13 @@ from pathlib import Path
 
 import orjson
 
-from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
+from services.core.errors import (
+    InvalidRequest,
+    PayloadTooLarge,
+    RaglineError,
+    ServiceUnavailable,
+    UnsupportedMedia,
+)
 from services.core.settings import parse_environment
 from services.dataprep.chunking import Chunk, Chunking
 from services.dataprep.document import Limits, Reason
@@ -24,6 +30,7 @@ WORKER = "services.dataprep.worker"
 FILES_PER_PROCESS = 200
 """A parser process is replaced after so many files, whatever a native library has leaked."""
 
+START_SECONDS = 30.0
 END_SECONDS = 2.0
 
 _INHERITED = frozenset(
@@ -69,7 +76,7 @@ class Sandbox:
         """Parse and chunk the file at `path`; `name` says its format and appears in errors.
 
         Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
-        parser that dies or runs out of time over it counts as.
+        parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
         """
         job = Job(
             path=str(path),
@@ -124,6 +131,17 @@ class Sandbox:
         )
         child = _Child(process)
         self._all = {other for other in self._all if other.is_alive} | {child}
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await child.receive()
+        except (EOFError, OSError, TimeoutError):
+            child.kill()
+            raise ServiceUnavailable(
+                f"the parser process does not start: run python -m {self._module} {self._memory} to see why"
+            ) from None
+        except BaseException:
+            child.kill()
+            raise
         return child
 
     async def close(self) -> None:
@@ -141,14 +159,19 @@ class _Child:
 
     async def ask(self, job: Job) -> bytes:
         """The reply's JSON. Raises `EOFError` or `OSError` where the process died."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
+        if self._process.stdin is None:
             raise EOFError
         self.files += 1
-        stdin.write(frame(job.encode()))
-        await stdin.drain()
-        (length,) = HEADER.unpack(await stdout.readexactly(HEADER.size))
-        return await stdout.readexactly(length)
+        self._process.stdin.write(frame(job.encode()))
+        await self._process.stdin.drain()
+        return await self.receive()
+
+    async def receive(self) -> bytes:
+        """The next frame; the first is empty and says that the process is ready."""
+        if self._process.stdout is None:
+            raise EOFError
+        (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
+        return await self._process.stdout.readexactly(length)
 
     @property
     def is_alive(self) -> bool:

@@ -1,8 +1,9 @@
 """A parser process: reads jobs on stdin, parses and chunks, writes the results to stdout.
 
 It imports the parsers and nothing of the service, holds no secrets and limits itself: memory for good,
-processor time and wall time for every file. Results are JSON, so that the parent reads nothing but data from
-a process that a hostile file may have taken over. It ends when stdin does.
+processor time and wall time for every file. It writes an empty frame when it is ready. Results are JSON, so
+that the parent reads nothing but data from a process that a hostile file may have taken over. It ends when
+stdin does.
 
 Run as `python -m services.dataprep.worker MEMORY_BYTES`.
 """
@@ -29,6 +30,8 @@ def main(memory_bytes: int) -> None:
     limit_process(memory_bytes)
     with os.fdopen(os.dup(0), "rb") as jobs, os.fdopen(os.dup(1), "wb") as results:
         os.dup2(2, 1)  # a library that prints must not break a frame
+        results.write(frame(b""))  # ready: what comes now is the file's own time
+        results.flush()
         while (job := _read(jobs)) is not None:
             start_clocks(job.seconds)
             reply = json.dumps(_answer(job), ensure_ascii=False).encode("utf-8", "replace")

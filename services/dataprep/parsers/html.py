@@ -96,7 +96,7 @@ def parse(data: bytes, _: Limits) -> ParsedDocument:
     scope = _main(root)
     writer = _Writer()
     if scope.find(".//h1") is None:
-        writer.title(root.findtext(".//head/title") or "")
+        writer.title(_title(root, scope))
     _write(scope, writer)
     return ParsedDocument(writer.text, writer.outline.sections)
 
@@ -125,6 +125,14 @@ def _main(root: etree._Element) -> etree._Element:
 
 def _letters(element: etree._Element) -> int:
     return sum(len(text.strip()) for text in element.itertext())
+
+
+def _title(root: etree._Element, scope: etree._Element) -> str:
+    """The page's title, for want of a first heading; empty where the headings below begin by saying it."""
+    title = " ".join((root.findtext(".//head/title") or "").split())
+    first = next((element for element in scope.iter(*_HEADINGS)), None)
+    said = "" if first is None else " ".join("".join(first.itertext()).split())
+    return "" if said and said in title else title
 
 
 def _write(scope: etree._Element, writer: _Writer) -> None:

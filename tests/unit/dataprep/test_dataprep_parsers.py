@@ -115,6 +115,11 @@ def test_html_without_a_first_heading_takes_the_title() -> None:
     assert outline(document) == [("The page",), ("The page", "Part")]
 
 
+def test_html_does_not_say_its_title_twice() -> None:
+    document = parse("a.html", b"<title>Part two - The book</title><h2>Part  two</h2><p>text")
+    assert document.text == "Part two\n\ntext"
+
+
 @pytest.mark.parametrize(
     ("html", "text"),
     [

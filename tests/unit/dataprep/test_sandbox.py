@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavailable, UnsupportedMedia
 from services.dataprep import sandbox as module
 from services.dataprep.chunking import Chunking
 from services.dataprep.document import Limits
@@ -124,7 +124,7 @@ async def test_a_parser_that_misbehaves_fails_its_file_alone(
         start = time.monotonic()
         with pytest.raises(error, match=words):
             await sandbox.prepare(write(what.encode()), "a.txt", Chunking())
-        assert time.monotonic() - start < 4
+        assert time.monotonic() - start < 8
         assert (await sandbox.prepare(write(b"good"), "b.txt", Chunking())).text.startswith("good")
 
 
@@ -141,11 +141,20 @@ async def test_a_parser_sees_no_secrets_and_may_print(
 async def test_files_are_parsed_at_the_same_time(write: Callable[[bytes], Path], misbehaving: str) -> None:
     path = write(b"hang")
     async with opened(worker=misbehaving, processes=2, seconds=2) as sandbox:
+        warm = write(b"warm").rename(path.with_name("warm"))
+        await asyncio.gather(*(sandbox.prepare(warm, "a.txt", Chunking()) for _ in range(2)))
+        write(b"hang")
         start = time.monotonic()
         both = [sandbox.prepare(path, name, Chunking()) for name in ("a.txt", "b.txt")]
         results = await asyncio.gather(*both, return_exceptions=True)
         assert time.monotonic() - start < 3.5
     assert [type(result) for result in results] == [InvalidRequest, InvalidRequest]
+
+
+async def test_a_parser_that_does_not_start_is_the_services_fault(write: Callable[[bytes], Path]) -> None:
+    async with opened(worker="services.dataprep.no_such_module") as sandbox:
+        with pytest.raises(ServiceUnavailable, match="python -m services"):
+            await sandbox.prepare(write(b"text"), "a.txt", Chunking())
 
 
 async def test_a_cancelled_file_frees_its_place(write: Callable[[bytes], Path], misbehaving: str) -> None:
@@ -174,9 +183,10 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     job = Job(str(path), "a.txt", size=700, overlap=100, pages=1, characters=100, seconds=5)
     command = [sys.executable, "-m", module.WORKER, str(512 * MEBI)]
     done = subprocess.run(command, input=frame(job.encode()), capture_output=True, timeout=30, check=True)
-    (length,) = HEADER.unpack(done.stdout[: HEADER.size])
-    assert json.loads(done.stdout[HEADER.size :]) == {"text": "text", "chunks": [[0, 4, "", None]]}
-    assert length == len(done.stdout) - HEADER.size
+    ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
+    assert ready == frame(b"")
+    assert reply == frame(reply[HEADER.size :])
+    assert json.loads(reply[HEADER.size :]) == {"text": "text", "chunks": [[0, 4, "", None]]}
 
 
 def test_a_worker_imports_nothing_of_the_service() -> None:
