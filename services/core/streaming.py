@@ -24,32 +24,37 @@ class ClientGone(Exception):
     """The client hung up; nobody reads the reply any more."""
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _cancel(task: asyncio.Future[T]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
 async def until_disconnected(request: Request, work: Coroutine[object, object, T]) -> T:
     """The result of `work`; cancels it and raises `ClientGone` as soon as the client hangs up."""
-    return await _first(asyncio.ensure_future(work), request.receive)
+    return await _watched(work, request.receive)
 
 
-async def _first(work: asyncio.Future[T], receive: Receive) -> T:
-    watch = asyncio.ensure_future(_disconnected(receive))
+async def _watched(work: Coroutine[object, object, T], receive: Receive) -> T:
+    """Run `work` in the current task, which a second one cancels when the client is gone.
+
+    As with `asyncio.timeout`, a cancellation from elsewhere passes through.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("until_disconnected needs a task")
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.ensure_future(watch())
     try:
-        either: set[asyncio.Future[T] | asyncio.Future[None]] = {work, watch}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientGone
-        return work.result()
+        return await work
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            raise ClientGone from None
+        raise
     finally:
-        await _cancel(watch)
-        await _cancel(work)
+        watcher.cancel()
 
 
 class EventStream(Response):
@@ -96,7 +101,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            await _first(asyncio.ensure_future(self._pump(send)), receive)
+            await _watched(self._pump(send), receive)
         except ClientGone:
             log.info("client hung up")
         finally:
