@@ -10,10 +10,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.core.client import HttpClient
+from services.core.context import request_id, start_request
 from services.core.errors import UnsupportedMedia
 from services.core.sse import format_event
 from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+from services.gateway.settings import Settings
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
@@ -31,6 +33,8 @@ async def upload(request: Request, stream: bool = False) -> Response:
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
         raise UnsupportedMedia("upload files as multipart/form-data, in fields named `files`")
+    settings: Settings = request.app.state.settings
+    start_request(request_id.get(), settings.upload_seconds)  # longer than an answer may take
     headers = {"content-type": content_type}
     if length := request.headers.get("content-length"):
         headers["content-length"] = length

@@ -54,3 +54,9 @@ class Settings(ServiceSettings):
         validation_alias="RERANKING_SECONDS",
         description="longest wait for reranking; then the answer comes in retrieval order, marked degraded",
     )
+    upload_seconds: float = Field(
+        600.0,
+        gt=0,
+        validation_alias="UPLOAD_SECONDS",
+        description="longest an upload may take, from its first byte to its last stored passage",
+    )

@@ -155,7 +155,7 @@ def chat(**fields: object) -> dict[str, object]:
         (chat(max_tokens=0), 422, "max_tokens"),
         (chat(n=3), 422, "n"),
         (chat(messages=[{"role": "user", "content": "x" * 10_000_000}]), 413, "bytes"),
-        (chat(messages=[{"role": "user", "content": "long " * 30_000}], rag={"floor": 0}), 400, "context"),
+        (chat(messages=[{"role": "user", "content": "long " * 30_000}], rag={"floor": 0}), 400, "tokens"),
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value),
 )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import orjson
+from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.errors import NotFound, ServiceError
+from services.core.clients.decode import decode
+from services.core.errors import NotFound
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply
+
+_VECTORS = TypeAdapter(Annotated[list[list[float]], Field(min_length=1)])
+_ONE_VECTOR = TypeAdapter(Annotated[list[list[float]], Field(min_length=1, max_length=1)])
+_ENCODED = TypeAdapter(EncodeReply)
+_INFO = TypeAdapter(EmbeddingInfo)
 
 
 class EmbeddingClient:
@@ -20,13 +28,7 @@ class EmbeddingClient:
         body = await self._http.post(
             "/embed", orjson.dumps({"inputs": text, "normalize": True, "truncate": True}), idempotent=True
         )
-        try:
-            vector: list[float] = orjson.loads(body)[0]
-        except (orjson.JSONDecodeError, LookupError, TypeError) as error:
-            raise ServiceError(
-                "embedding sent a reply that is not [[float]]", service=self._http.service
-            ) from error
-        return vector
+        return decode(_ONE_VECTOR, body, self._http.service)[0]
 
     async def encode(
         self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True
@@ -40,16 +42,17 @@ class EmbeddingClient:
             body = await self._http.post("/v1/encode", orjson.dumps(request), idempotent=True)
         except NotFound:
             return await self._encode_by_tei(texts, truncate=truncate)
-        return EncodeReply.model_validate_json(body)
+        return decode(_ENCODED, body, self._http.service)
 
     async def info(self) -> EmbeddingInfo:
-        return EmbeddingInfo.model_validate_json(await self._http.get("/info"))
+        return decode(_INFO, await self._http.get("/info"), self._http.service)
 
     async def ready(self) -> None:
         await self._http.ready()
 
     async def _encode_by_tei(self, texts: Sequence[str], *, truncate: bool) -> EncodeReply:
         request = {"inputs": list(texts), "normalize": True, "truncate": truncate}
-        embeddings = orjson.loads(await self._http.post("/embed", orjson.dumps(request), idempotent=True))
-        info = orjson.loads(await self._http.get("/info"))
-        return EncodeReply(model=info["model_id"], dim=len(embeddings[0]), embeddings=embeddings)
+        body = await self._http.post("/embed", orjson.dumps(request), idempotent=True)
+        embeddings = decode(_VECTORS, body, self._http.service)
+        info = await self.info()
+        return EncodeReply(model=info.model_id, dim=len(embeddings[0]), embeddings=embeddings)

@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import orjson
+from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
+from services.core.clients.decode import decode
 from services.core.errors import ServiceError
 from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
 
@@ -32,6 +34,9 @@ class ChatDelta:
     reasoning: str = ""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+
+
+_MODELS = TypeAdapter(ModelList)
 
 
 class GenerationClient:
@@ -60,7 +65,7 @@ class GenerationClient:
         )
 
     async def models(self) -> ModelList:
-        return ModelList.model_validate_json(await self._http.get("/v1/models"))
+        return decode(_MODELS, await self._http.get("/v1/models"), self._http.service)
 
     async def ready(self) -> None:
         await self._http.ready()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
+from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
+from services.core.clients.decode import decode
 from services.core.errors import NotFound
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply, RerankingRequest
+
+_RERANKING = TypeAdapter(RerankingReply)
+_RANKS = TypeAdapter(list[Rank])
 
 
 class RerankingClient:
@@ -31,7 +36,7 @@ class RerankingClient:
             body = await self._http.post("/v1/reranking", payload, idempotent=True)
         except NotFound:
             return await self._rerank_by_tei(query, passages, top_n=top_n)
-        return RerankingReply.model_validate_json(body).results
+        return decode(_RERANKING, body, self._http.service).results
 
     async def ready(self) -> None:
         await self._http.ready()
@@ -40,6 +45,6 @@ class RerankingClient:
         self, query: str, passages: Sequence[Passage], *, top_n: int
     ) -> list[RerankedPassage]:
         request = {"query": query, "texts": [passage.embedded_text for passage in passages], "truncate": True}
-        ranks = orjson.loads(await self._http.post("/rerank", orjson.dumps(request), idempotent=True))
-        best = [Rank.model_validate(rank) for rank in ranks[:top_n]]
+        body = await self._http.post("/rerank", orjson.dumps(request), idempotent=True)
+        best = decode(_RANKS, body, self._http.service)[:top_n]
         return [RerankedPassage(index=rank.index, score=rank.score) for rank in best]

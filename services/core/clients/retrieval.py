@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 import orjson
+from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
+from services.core.clients.decode import decode
 from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import (
@@ -19,6 +21,11 @@ from services.core.wire.retrieval import (
     TokenVectorsReply,
     UpsertRequest,
 )
+
+_RETRIEVAL = TypeAdapter(RetrievalReply)
+_TOKEN_VECTORS = TypeAdapter(TokenVectorsReply)
+_COUNT = TypeAdapter(CountReply)
+_DOCUMENTS = TypeAdapter(DocumentsReply)
 
 
 class RetrievalClient:
@@ -45,13 +52,13 @@ class RetrievalClient:
             "score_threshold": threshold,
         }
         body = await self._http.post("/v1/retrieval", orjson.dumps(request), idempotent=True)
-        return RetrievalReply.model_validate_json(body).retrieved_docs
+        return decode(_RETRIEVAL, body, self._http.service).retrieved_docs
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
         """By passage id; absent where none are stored."""
         request = {"collection": collection, "ids": list(ids)}
         body = await self._http.post("/v1/passages/token_vectors", orjson.dumps(request), idempotent=True)
-        return TokenVectorsReply.model_validate_json(body).token_vectors
+        return decode(_TOKEN_VECTORS, body, self._http.service).token_vectors
 
     async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
         request = UpsertRequest(collection=collection, model=model, passages=list(passages))
@@ -63,11 +70,11 @@ class RetrievalClient:
         body = await self._http.post(
             "/v1/passages/delete", orjson.dumps(request.model_dump()), idempotent=True
         )
-        return CountReply.model_validate_json(body).count
+        return decode(_COUNT, body, self._http.service).count
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         body = await self._http.get(f"/v1/documents?collection={quote(collection)}")
-        return DocumentsReply.model_validate_json(body).documents
+        return decode(_DOCUMENTS, body, self._http.service).documents
 
     async def ready(self) -> None:
         await self._http.ready()

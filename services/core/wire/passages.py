@@ -63,7 +63,7 @@ class Passage(Wire):
 
 
 class DocumentInfo(Wire):
-    """A document as the store knows it. `revision` is the SHA-256 of its bytes."""
+    """A document as the store knows it. `revision` is a SHA-256 over its bytes and how it was chunked."""
 
     id: str
     name: str
