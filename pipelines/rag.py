@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to find the passages: retrieve `top_k`, keep `top_n`, abstain under `floor` (cosine)."""
+    """How to find the passages: retrieve `top_k`, drop those under `floor` (cosine), keep `top_n`."""
 
     collection: str = DEFAULT_COLLECTION
     top_k: int = 20
@@ -99,8 +99,8 @@ class RagPipeline:
     ) -> tuple[list[Passage], list[str]]:
         """The passages to answer from, best first, and the stages that had to be left out.
 
-        Empty where nothing reaches `search.floor`. Raises what embedding and retrieval raise; a failing
-        reranking leaves the retrieval's order.
+        Passages under `search.floor` are left out; empty where none reaches it. Raises what embedding and
+        retrieval raise; a failing reranking leaves the retrieval's order.
         """
         clock = clock or AnswerClock(self.metrics)
         with clock.stage("embedding"):
@@ -113,7 +113,8 @@ class RagPipeline:
                 collection=search.collection,
                 where=search.where,
             )
-        if not passages or (passages[0].score or 0.0) < search.floor:
+        passages = [passage for passage in passages if (passage.score or 0.0) >= search.floor]
+        if not passages:
             return [], []
         with clock.stage("reranking"):
             try:

@@ -40,15 +40,12 @@ class Step:
 
 STEPS = (
     Step("How many grams are in one pound?", holds="453.59"),
-    Step("What is the density of ice?", holds="917"),
-    Step("What does the gateway answer when the retrieval service is down?"),
+    Step("How long does a French press take?", holds="four minutes"),
+    Step("Why is a pound of gold lighter than a pound of feathers?", holds="pounds"),
     Step("Who invented the telephone?", abstains=True),
 )
-AGAIN = (
-    Step("What is the density of ice?", holds="917"),
-    Step("What does the gateway answer when the retrieval service is down?", holds="503"),
-)
-"""The last question is one that the small model gets wrong."""
+AGAIN = (STEPS[0], STEPS[2])
+"""The last question is one that the small model tends to get wrong."""
 
 
 class Demo:

@@ -41,7 +41,7 @@ class Settings(ServiceSettings):
         ge=0,
         le=1,
         validation_alias="RELEVANCE_FLOOR",
-        description="cosine under which nothing counts as relevant and the answer is an abstention; 0: never",
+        description="cosine that a passage needs; where none has it the answer is an abstention; 0: never",
     )
     prompt: Literal["plain", "cite"] = Field(
         "plain",

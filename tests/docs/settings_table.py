@@ -54,7 +54,7 @@ def table() -> str:
 
 
 def _show(default: object) -> str:
-    if default is None or default == "":
+    if default is None or str(default) == "":
         return ""
     return f"`{json.dumps(default)}`" if isinstance(default, bool | list | dict) else f"`{default}`"
 

@@ -22,8 +22,8 @@ from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Pass
 class RagOptions(StrictWire):
     """How to find the passages. None leaves a number to the gateway's settings.
 
-    `top_k` passages are retrieved, the reranker keeps `top_n` of them for the prompt. Where the best
-    retrieval score is under `floor` (cosine, 0 to 1) the answer is an abstention; 0 switches that off.
+    `top_k` passages are retrieved, those under `floor` (cosine, 0 to 1) left out, and the reranker keeps
+    `top_n` for the prompt. Where none reaches the floor the answer is an abstention; 0 switches that off.
     """
 
     collection: CollectionName = DEFAULT_COLLECTION

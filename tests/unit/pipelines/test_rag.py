@@ -168,9 +168,11 @@ async def test_nothing_relevant_is_an_abstention_without_a_model(passages: list[
     assert (finished.abstained, finished.usage.total_tokens, finished.citations) == (True, 0, [])
 
 
-async def test_a_floor_that_is_reached_does_not_abstain() -> None:
-    _, _, finished = await run(chain(), floor=0.9)
+async def test_only_passages_that_reach_the_floor_are_answered_from() -> None:
+    found, _, finished = await run(chain(reranking=Reranking(order=[0])), floor=0.9)
+    assert [passage.id for passage in found.context.passages] == ["0"]
     assert not finished.abstained
+    assert finished.degraded == ()
 
 
 @pytest.mark.parametrize(
