@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Self
 
 import aiohttp
@@ -24,6 +24,7 @@ from services.core.errors import (
 from services.core.health import Readiness
 from services.core.sse import Event, SseParser
 
+NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
 
 CONNECT_SECONDS = 1.0
@@ -59,120 +60,121 @@ class HttpClient:
 
     async def get(self, path: str) -> bytes:
         """The body of a 2xx reply; anything else raises."""
-        async with self._request("GET", path, idempotent=True) as reply:
-            return await reply.read()
+        return await self._call("GET", path)
+
+    async def delete(self, path: str) -> bytes:
+        return await self._call("DELETE", path)
+
+    async def post(
+        self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS, idempotent: bool = False
+    ) -> bytes:
+        """POST JSON, or a body of another content type as it comes.
+
+        `idempotent` allows one retry where a pooled connection turned out to be closed.
+        """
+        return await self._call("POST", path, _encoded(payload), headers, idempotent=idempotent)
+
+    async def stream(
+        self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS
+    ) -> AsyncGenerator[Event]:
+        """POST and yield the events of the reply. An `error` event is raised as its exception.
+
+        Raises `ServiceError` where the connection ends inside an event.
+        """
+        parser = SseParser()
+        try:
+            async with self._request("POST", path, _encoded(payload), headers) as reply:
+                if reply.status >= 400:
+                    raise self._refused(reply, await reply.read())
+                async for chunk in reply.content.iter_any():
+                    for event in parser.feed(chunk):
+                        if event.event == "error":
+                            raise self._from_body(502, event.data, None)
+                        yield event
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._translated(error) from error
+        if parser.pending:
+            raise ServiceError(
+                f"{self.service} closed its stream in the middle of an event", service=self.service
+            )
 
     async def ready(self) -> None:
         """Return where the peer is ready; raise `ServiceUnavailable` that says what it waits for.
 
         A server that is not Ragline's has no `/health/ready`: there `/health` is asked.
         """
-        async with self._open("GET", "/health/ready", None, {}) as reply:
-            status, body = reply.status, await reply.read()
+        status, body = await self._exchange("GET", "/health/ready", None, NO_HEADERS)
         if status == 404:
             await self.get("/health")
         elif status >= 400:
             raise ServiceUnavailable(f"{self.service} waits for {_missing(body)}", service=self.service)
 
-    async def delete(self, path: str) -> bytes:
-        async with self._request("DELETE", path, idempotent=True) as reply:
-            return await reply.read()
-
-    async def post(
-        self, path: str, payload: Body, *, headers: Mapping[str, str] | None = None, idempotent: bool = False
-    ) -> bytes:
-        """POST JSON, or a body of another content type as it comes.
-
-        `idempotent` allows one retry where a pooled connection turned out to be closed.
-        """
-        async with self._request("POST", path, _encoded(payload), headers, idempotent=idempotent) as reply:
-            return await reply.read()
-
-    async def stream(
-        self, path: str, payload: Body, *, headers: Mapping[str, str] | None = None
-    ) -> AsyncGenerator[Event]:
-        """POST and yield the events of the reply. An `error` event is raised as its exception.
-
-        Raises `ServiceError` where the connection ends inside an event.
-        """
-        async with self._request("POST", path, _encoded(payload), headers) as reply:
-            async for event in self._events(reply):
-                if event.event == "error":
-                    raise self._from_body(502, event.data, None)
-                yield event
-
-    async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-        parser = SseParser()
-        async for chunk in reply.content.iter_any():
-            for event in parser.feed(chunk):
-                yield event
-        if parser.pending:
-            raise ServiceError(
-                f"{self.service} closed its stream in the middle of an event", service=self.service
-            )
-
-    @asynccontextmanager
-    async def _request(
+    async def _call(
         self,
         method: str,
         path: str,
         body: bytes | AsyncIterator[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
         *,
-        idempotent: bool = False,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        retried = not idempotent
-        while True:
-            opened = False
-            try:
-                async with self._open(method, path, body, headers or {}) as reply:
-                    opened = True
-                    if reply.status >= 400:
-                        raise self._from_body(
-                            reply.status, await reply.read(), reply.headers.get("retry-after")
-                        )
-                    yield reply
-                    return
-            except _StaleConnection as error:
-                if retried or opened:
-                    raise ServiceUnavailable(error.message, service=self.service) from error
-                retried = True
-
-    @asynccontextmanager
-    async def _open(
-        self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        seconds = remaining(DEFAULT_SECONDS)
-        timeout = aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
+        idempotent: bool = True,
+    ) -> bytes:
         try:
-            async with self._pool().request(
-                method,
-                self.base_url + path,
-                data=body,
-                headers=self._outgoing(seconds, headers),
-                timeout=timeout,
-            ) as reply:
-                yield reply
-        except aiohttp.ServerDisconnectedError as error:
-            raise _StaleConnection(f"{self.service} closed the connection: it may have died") from error
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise ServiceUnavailable(
-                f"{self.service} is down: no answer at {self.base_url}", service=self.service
-            ) from error
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"{self.service} did not answer before the deadline", service=self.service
-            ) from error
-        except aiohttp.ClientPayloadError as error:
-            raise ServiceError(
-                f"{self.service} broke off its reply: it may have died", service=self.service
-            ) from error
-        except (aiohttp.ClientOSError, ConnectionError) as error:
-            raise _StaleConnection(f"{self.service} reset the connection: it may have died") from error
-        except aiohttp.ClientError as error:
-            raise ServiceError(
-                f"{self.service} answered with something that is not HTTP: {error}", service=self.service
-            ) from error
+            _, reply = await self._exchange(method, path, body, headers, refuse=True)
+        except _StaleConnection:
+            if not idempotent:
+                raise
+            _, reply = await self._exchange(method, path, body, headers, refuse=True)
+        return reply
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        headers: Mapping[str, str],
+        *,
+        refuse: bool = False,
+    ) -> tuple[int, bytes]:
+        """Status and body; an error status raises where `refuse` is set."""
+        try:
+            async with self._request(method, path, body, headers) as reply:
+                content = await reply.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._translated(error) from error
+        if refuse and reply.status >= 400:
+            raise self._refused(reply, content)
+        return reply.status, content
+
+    def _request(
+        self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        seconds = remaining(DEFAULT_SECONDS)
+        return self._pool().request(
+            method,
+            self.base_url + path,
+            data=body,
+            headers=self._outgoing(seconds, headers),
+            # sock_connect bounds new connections only; a bound on `connect` would cost a timer per call
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
+        )
+
+    def _translated(self, error: aiohttp.ClientError | OSError) -> RaglineError:
+        """The exception of ours that an aiohttp one stands for."""
+        name = self.service
+        if isinstance(error, aiohttp.ServerDisconnectedError):
+            return _StaleConnection(f"{name} closed the connection: it may have died", service=name)
+        if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
+            return ServiceUnavailable(f"{name} is down: no answer at {self.base_url}", service=name)
+        if isinstance(error, TimeoutError):
+            return DeadlineExceeded(f"{name} did not answer before the deadline", service=name)
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return ServiceError(f"{name} broke off its reply: it may have died", service=name)
+        if isinstance(error, OSError):
+            return _StaleConnection(f"{name} reset the connection: it may have died", service=name)
+        return ServiceError(f"{name} answered with something that is not HTTP: {error}", service=name)
+
+    def _refused(self, reply: aiohttp.ClientResponse, body: bytes) -> RaglineError:
+        return self._from_body(reply.status, body, reply.headers.get("retry-after"))
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:
