@@ -9,8 +9,8 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
-from services.dataprep.parsers import parse
 
+from services.dataprep.parsers import parse
 from tests.integration.conftest import KNOWLEDGE, Running
 
 QUESTION = "How many grams are in one pound?"

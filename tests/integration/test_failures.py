@@ -215,3 +215,17 @@ def test_a_service_that_is_down_loses_no_document(healed: Running) -> None:
     reply = healed.upload("late.md", b"# Late\n\nThis document comes while embedding is down.")
     assert (reply.status_code, error_of(reply)["service"]) == (503, "embedding")
     assert healed.documents() == before
+
+
+def test_a_service_that_is_told_to_stop_finishes_its_stream(healed: Running) -> None:
+    with httpx.stream("POST", healed.url + CHAT, json={**LONG, "max_tokens": 64}, timeout=60) as reply:
+        lines = reply.iter_lines()
+        for line in lines:
+            if '"content"' in line and "context_id" not in line:
+                break
+        pid = healed.stack.pid("generation")
+        assert pid is not None
+        os.kill(pid, 15)
+        rest = [line for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert "event: error" not in rest
