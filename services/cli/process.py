@@ -23,11 +23,15 @@ def started_at(pid: int) -> float:
 
 
 def is_alive(pid: int, started: float) -> bool:
-    """Whether the very process that had this pid at that start time still runs; a zombie does not."""
+    """Whether the very process that had this pid at that start time still runs.
+
+    A zombie does not, unless threads of it are left: an engine's outlive the first one by a moment, and hold
+    its port and its files.
+    """
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started) <= SAME_START_SECONDS
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return same and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +25,7 @@ GRACE_SECONDS = 35.0
 """Longer than the services' default `SHUTDOWN_SECONDS`, in which they finish their streams."""
 
 POLL_SECONDS = 0.2
+REAP_SECONDS = 5.0
 TAIL_LINES = 15
 
 OnWait = Callable[[str, str], None]
@@ -142,6 +144,7 @@ class Stack:
         running = self.running.get(name)
         if running:
             raise UsageError(f"{name} is already running (pid {running.pid}): use 'ragline restart {name}'")
+        self._reap([name])  # one that was killed, and is only a zombie by now
         log = self.log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
@@ -235,8 +238,15 @@ class Stack:
             if not process.wait_gone(record.pid, record.started, max(0.0, end - time.monotonic())):
                 process.kill(record.pid, record.started)
                 process.wait_gone(record.pid, record.started, 5.0)
-        for child in self._children.values():
-            child.poll()
+        self._reap(leaving)
+
+    def _reap(self, names: Iterable[str]) -> None:
+        """Collect the exit codes of children that have ended; ends in a moment."""
+        for name in names:
+            child = self._children.get(name)
+            if child is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(REAP_SECONDS)
 
     def _forget(self, names: Iterable[str]) -> None:
         with self._state.change() as state:

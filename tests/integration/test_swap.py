@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 
@@ -12,15 +13,22 @@ CHAT = "/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "How many grams are in one pound?"}]}
 
 
+def ask(running: Running, **fields: str) -> dict[str, Any]:
+    reply = httpx.post(running.url + CHAT, json={**BODY, **fields}, timeout=120)
+    assert reply.status_code == 200, reply.text
+    answer: dict[str, Any] = reply.json()
+    return answer
+
+
 def test_the_default_model_is_swapped_by_environment(running: Running) -> None:
     documents = running.documents()
     pids = {name: running.stack.pid(name) for name in running.stack.local}
-    first = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
+    first = ask(running)
     start = time.monotonic()
     try:
         running.heal("generation", {"LLM_BACKEND": "llamacpp-entry"})
         print(f"downtime of generation: {time.monotonic() - start:.1f} s")
-        second = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
+        second = ask(running)
     finally:
         running.heal("generation")
     assert (first["model"], second["model"]) == ("openvino-entry", "llamacpp-entry")
@@ -32,7 +40,7 @@ def test_the_default_model_is_swapped_by_environment(running: Running) -> None:
 
 def test_a_request_picks_an_entry(running: Running) -> None:
     for entry in ("llamacpp-entry", "openvino-entry"):
-        answer = httpx.post(running.url + CHAT, json={**BODY, "model": entry}, timeout=120).json()
+        answer = ask(running, model=entry)
         assert answer["model"] == entry
 
 
