@@ -22,7 +22,19 @@ class Capabilities:
     """What an engine can do, so that nothing above asks for one by name."""
 
     embedded: bool = False
+    """Runs in this process and holds the model's memory; False: a client of a server."""
     seed: bool = False
+    """The same seed and prompt give the same answer."""
+    native_reasoning: bool = False
+    """May deliver thinking as `Delta.reasoning`, parsed by itself or by its server."""
+    native_budget: bool = False
+    """Honours `Prompt.max_reasoning_tokens`."""
+    continuation: bool = False
+    """Honours `Prompt.prefix`."""
+    grammar: bool = False
+    """Can be held to a grammar or a JSON schema while it generates."""
+    logprobs: bool = False
+    """Can give the log probabilities of the most likely tokens at each position."""
     distribution: str = ""
     """The installed package that an embedded engine is, whose version says when to measure anew."""
 
@@ -37,6 +49,14 @@ class Prompt:
     top_p: float
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    prefix: str = ""
+    """What the assistant's turn begins with, to be continued and not repeated in the deltas; only where
+    the engine has `continuation`."""
+    thinking: bool | None = None
+    """Whether the model's chat template shall ask it to think; None leaves it to the template. An
+    engine whose template has no such switch ignores it."""
+    max_reasoning_tokens: int | None = None
+    """Tokens it may think; None: no limit of its own. Only where the engine has `native_budget`."""
 
 
 @dataclass(frozen=True, slots=True)

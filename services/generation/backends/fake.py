@@ -16,7 +16,7 @@ from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.text import StopScanner
 
-CAPABILITIES = Capabilities(seed=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True)
 
 _PASSAGE = re.compile(r"\[1\][:\s]*(?P<text>[^\[]+)")
 _SENTENCE = re.compile(r"(?P<sentence>.+?[.!?])(\s|$)", re.DOTALL)

@@ -21,7 +21,9 @@ from services.generation.files import locate
 from services.generation.loading import Loader, Report, in_thread
 from services.generation.settings import EmbeddedSettings
 
-CAPABILITIES = Capabilities(embedded=True, seed=True, distribution="xllamacpp")
+CAPABILITIES = Capabilities(
+    embedded=True, seed=True, native_reasoning=True, grammar=True, logprobs=True, distribution="xllamacpp"
+)
 
 LARGE_FILE = 700_000_000
 SMALL_BATCH, LARGE_BATCH = 64, 32

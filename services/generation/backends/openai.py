@@ -23,7 +23,8 @@ from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 
-CAPABILITIES = Capabilities(seed=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True)
+"""What every such server can be asked for; one that can do more has a file of its own."""
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop",

@@ -29,9 +29,8 @@ from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
 
 DISTRIBUTION = "openvino-genai"
-CAPABILITIES = Capabilities(
-    embedded=True, distribution=DISTRIBUTION
-)  # its sampler has one seed for all requests
+# no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
+CAPABILITIES = Capabilities(embedded=True, grammar=True, distribution=DISTRIBUTION)
 
 PROBE = "a " * 40_000
 """Longer than the length at which tokenizers made from GGUF files silently cut (8,192 tokens)."""
