@@ -81,6 +81,10 @@ class Delta:
 class Engine(Backend, Protocol):
     """Generates text. Safe to call concurrently; queues rather than oversubscribes the machine."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do with its settings: its file's `CAPABILITIES`, or less."""
+
     def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """An async generator of deltas; closing it or cancelling its task stops the engine at once.
 
@@ -93,6 +97,7 @@ class EngineModule(Protocol):
     """What the loader gives: an engine's file."""
 
     CAPABILITIES: Capabilities
+    """What its engines can do at best; known before there is one."""
 
     async def create(self, entry: ModelEntry) -> Engine:
         """An engine for that entry; what takes long goes on in the background, `ready` tells."""

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
 class FakeEngine:
     """A token is a word with the space before it. The same prompt always gives the same answer."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
         self._entry = entry
         self._settings = settings

@@ -123,6 +123,8 @@ class _Job:
 class LlamaCppEngine:
     """One model. Loads in the background from the moment it is made."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
         self._entry = entry
         self._settings = settings

@@ -88,6 +88,8 @@ class _Chunk(_Wire):
 class OpenAIEngine:
     """One model of one server. Holds a connection pool; closing a generation closes its connection."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, entry: ModelEntry) -> None:
         self._entry = entry
         self._name = entry.engine

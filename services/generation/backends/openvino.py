@@ -51,6 +51,8 @@ class Model:
 class OpenVinoEngine:
     """One model. Loads in the background from the moment it is made."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, entry: ModelEntry, settings: EmbeddedSettings) -> None:
         self._entry = entry
         self._settings = settings
