@@ -18,7 +18,8 @@ from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
-from services.generation.entries import AUTO, engine_file, read
+from services.generation.engines import AUTO, engine_file
+from services.generation.entries import read
 from services.generation.entry import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
