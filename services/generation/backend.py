@@ -36,7 +36,8 @@ class Capabilities:
     logprobs: bool = False
     """Can give the log probabilities of the most likely tokens at each position."""
     distribution: str = ""
-    """The installed package that an embedded engine is, whose version says when to measure anew."""
+    """The installed package that an embedded engine is, whose version says when to measure anew; without
+    one it is no candidate for `auto`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Prompt:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     prefix: str = ""
-    """What the assistant's turn begins with, to be continued and not repeated in the deltas; only where
-    the engine has `continuation`."""
+    """Put after what the chat template opens the assistant's turn with (where that opens the thinking,
+    the prefix begins inside of it); continued as raw text, not repeated in the deltas. Only where the
+    engine has `continuation`."""
     thinking: bool | None = None
     """Whether the model's chat template shall ask it to think; None leaves it to the template. An
     engine whose template has no such switch ignores it."""
