@@ -12,6 +12,7 @@ from services.cli.console import Output
 from services.core.client import HttpClient
 from services.core.context import set_deadline
 from services.core.errors import ServiceError
+from services.core.fallback import marks, passed_over
 from services.core.wire.answer import AnswerChunk, FileCitation, FrozenContext, Timings
 from services.core.wire.passages import Passage
 
@@ -152,8 +153,12 @@ def notes(chunk: AnswerChunk) -> list[str]:
     lines = []
     if chunk.abstained:
         lines.append("Nothing relevant enough was found, so this is not an answer.")
-    if chunk.degraded:
-        lines.append(f"Degraded: answered without {', '.join(chunk.degraded)}.")
+    names = passed_over(chunk.degraded or ())
+    stages = [stage for stage in chunk.degraded or () if stage not in marks(names)]
+    if stages:
+        lines.append(f"Degraded: answered without {', '.join(stages)}.")
+    if names:
+        lines.append(f"Degraded: {chunk.model} answered, because {', '.join(names)} could not.")
     reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
     if "length" in reasons:
         lines.append("The answer was cut at its token limit.")

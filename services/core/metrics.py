@@ -37,7 +37,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "ragline_degraded",
-            "Answers given without this stage",
+            "Answers given without this stage; generation: by a fallback of the model asked for",
             ["service", "stage"],
             registry=self.registry,
         )

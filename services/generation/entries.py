@@ -29,6 +29,10 @@ class Entries:
     by_name: dict[str, ModelEntry]
     default: ModelEntry
 
+    def chain(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
+        """The entry, then those that answer while it is down."""
+        return chain(entry, self.by_name)
+
     def find(self, model: str) -> ModelEntry:
         """The entry that a request's `model` names, by name, alias or model id; empty is the default.
 

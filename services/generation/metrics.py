@@ -45,9 +45,8 @@ class GenerationMetrics:
 class Timing:
     """One generation's clock, started with its request."""
 
-    def __init__(self, metrics: GenerationMetrics, model: str) -> None:
+    def __init__(self, metrics: GenerationMetrics) -> None:
         self._metrics = metrics
-        self._labels = (metrics.service, model)
         self._start = time.perf_counter()
         self._first_token: float | None = None
         self._first_output: float | None = None
@@ -62,12 +61,13 @@ class Timing:
         if delta.content and self._first_output is None:
             self._first_output = now
 
-    def finish(self, outcome: str, tokens: TokenCounts | None) -> None:
-        """The generation has ended as `outcome`: a finish reason, `error` or `cancelled`.
+    def finish(self, model: str, outcome: str, tokens: TokenCounts | None) -> None:
+        """The generation by this entry has ended as `outcome`: a finish reason, `error` or `cancelled`.
 
         Latencies are those of whole answers; one that was broken off says nothing about speed.
         """
-        metrics, labels = self._metrics, self._labels
+        metrics = self._metrics
+        labels = (metrics.service, model)
         metrics.ended.labels(*labels, outcome).inc()
         if outcome in {"error", "cancelled"}:
             return

@@ -25,13 +25,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatDelta:
-    """One step of a stream. `finish_reason` and `usage` come in the last ones."""
+    """One step of a stream. `finish_reason` and `usage` come in the last ones; `degraded`, where another
+    entry answers than the wanted one, in the first."""
 
     model: str = ""
     content: str = ""
     reasoning: str = ""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    degraded: tuple[str, ...] = ()
 
 
 class GenerationClient:
@@ -78,6 +80,7 @@ class GenerationClient:
                 reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
                 finish_reason=choice.get("finish_reason"),
                 usage=Usage.model_validate(usage) if usage else None,
+                degraded=tuple(chunk.get("degraded") or ()),
             )
         except (orjson.JSONDecodeError, AttributeError, LookupError, ValueError) as error:
             raise ServiceError(

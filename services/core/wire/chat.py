@@ -84,7 +84,11 @@ class ChunkChoice(Wire):
 
 
 class ChatChunk(Wire):
-    """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices."""
+    """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices.
+
+    Where another entry answers than the wanted one, `degraded` of the first chunk and of the one with
+    the finish reason has `generation:<entry>` for each that could not.
+    """
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -92,6 +96,7 @@ class ChatChunk(Wire):
     model: str
     choices: list[ChunkChoice] = Field(default_factory=list)
     usage: Usage | None = None
+    degraded: list[str] | None = None
 
 
 class AssistantMessage(Wire):
@@ -114,10 +119,27 @@ class ChatReply(Wire):
     choices: list[ChatChoice]
     usage: Usage | None
     """None where the engine's server does not count tokens."""
+    degraded: list[str] = Field(default_factory=list)
+
+
+class ModelCapabilities(Wire):
+    """What an entry's engine can do; see `services.generation.backend.Capabilities`."""
+
+    embedded: bool = False
+    seed: bool = False
+    native_reasoning: bool = False
+    native_budget: bool = False
+    continuation: bool = False
+    grammar: bool = False
+    logprobs: bool = False
 
 
 class ModelInfo(Wire):
-    """One model entry: OpenAI's fields, then Ragline's."""
+    """One model entry: OpenAI's fields, then Ragline's.
+
+    `fallback` names the entries that answer while this one is down, in order. `capabilities` is None
+    until the engine is open.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -125,6 +147,10 @@ class ModelInfo(Wire):
     owned_by: str = "ragline"
     engine: str = ""
     model_id: str = ""
+    profile: str = ""
+    aliases: list[str] = Field(default_factory=list)
+    fallback: list[str] = Field(default_factory=list)
+    capabilities: ModelCapabilities | None = None
     default: bool = False
     ready: bool = False
     detail: str = ""
