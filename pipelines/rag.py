@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,6 +19,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceError
 from services.core.fallback import passed_over
+from services.core.genai import Answered, Asked, ChatSpan
 from services.core.metrics import Metrics
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.base import Filter
@@ -151,21 +153,49 @@ class RagPipeline:
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
         collected = _Collected(model=question.model, degraded=found.degraded)
         announced = False
-        try:
-            async for delta in stream:
-                if delta.content or delta.reasoning:
-                    clock.token(reasoning=not delta.content)
-                collected.add(delta)
-                if not announced:
-                    announced = True
-                    if self.metrics is not None and passed_over(collected.degraded):
-                        self.metrics.degraded("generation")
-                    yield Found(context=found.context, degraded=collected.degraded, model=collected.model)
-                if delta.content or delta.reasoning:
-                    yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
-        finally:
-            await stream.aclose()
-        yield collected.finish(clock, passages)
+        with self._span(question) as span:
+            async with aclosing(span.steps(stream)) as deltas:
+                async for delta in deltas:
+                    if delta.content or delta.reasoning:
+                        clock.token(reasoning=not delta.content)
+                    collected.add(delta)
+                    if not announced:
+                        announced = True
+                        yield Found(context=found.context, degraded=collected.degraded, model=collected.model)
+                    if delta.content or delta.reasoning:
+                        yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
+            finished = collected.finish(clock, passages)
+            self._account(finished, span)
+        yield finished
+
+    def _span(self, question: Question) -> ChatSpan:
+        sampling = question.sampling
+        asked = Asked(
+            model=question.model,
+            provider="ragline",
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            stop=sampling.stop,
+        )
+        return ChatSpan(self.metrics.tracer if self.metrics else None, asked)
+
+    def _account(self, finished: Finished, span: ChatSpan) -> None:
+        usage, seconds = finished.usage, (finished.timings.generation or 0.0) / 1e3
+        span.answered(
+            Answered(
+                model=finished.model,
+                finish_reason=finished.finish_reason,
+                input_tokens=usage.prompt_tokens,
+                output_tokens=usage.completion_tokens,
+                reasoning_tokens=usage.completion_tokens_details.reasoning_tokens,
+            )
+        )
+        if self.metrics is not None:
+            self.metrics.observe_stage("generation", seconds, finished.model)
+            if passed_over(finished.degraded):
+                self.metrics.degraded("generation")
 
 
 @dataclass(slots=True)

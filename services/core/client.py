@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
@@ -89,13 +90,19 @@ class HttpClient:
             return await reply.read()
 
     async def stream(
-        self, path: str, payload: Body, *, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        payload: Body,
+        *,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool = False,
     ) -> AsyncGenerator[Event]:
         """POST and yield the events of the reply. An `error` event is raised as its exception.
 
-        Raises `ServiceError` where the connection ends inside an event.
+        `idempotent` allows one retry as in `post`, before the reply has begun. Raises `ServiceError` where
+        the connection ends inside an event.
         """
-        async with self._request("POST", path, _encoded(payload), headers) as reply:
+        async with self._request("POST", path, _encoded(payload), headers, idempotent=idempotent) as reply:
             async for event in self._events(reply):
                 if event.event == "error":
                     raise self._from_body(502, event.data, None)
@@ -191,7 +198,7 @@ class HttpClient:
         identifier = request_id.get()
         if identifier:
             headers[REQUEST_ID_HEADER] = identifier
-        tracing.inject(headers)
+        tracing.inject(headers, self.base_url)
         return headers
 
     def _from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
@@ -226,7 +233,8 @@ def _missing(body: bytes) -> str:
 
 
 def _readable(body: bytes) -> str:
-    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), or its first characters."""
+    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), a proxy's page as text, or its
+    first characters."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -237,4 +245,7 @@ def _readable(body: bytes) -> str:
             error = error.get("message")
         if isinstance(error, str):
             return error[:MESSAGE_LENGTH]
-    return body.decode("utf-8", "replace")[:MESSAGE_LENGTH] or "an empty body"
+    text = body.decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        text = " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())
+    return text[:MESSAGE_LENGTH] or "an empty body"

@@ -12,6 +12,7 @@ import orjson
 from services.core import fallback
 from services.core.context import within_deadline
 from services.core.errors import ServiceError
+from services.core.genai import Answered, Asked, ChatSpan
 from services.core.sse import DONE, format_event
 from services.core.wire.chat import (
     AssistantMessage,
@@ -47,13 +48,16 @@ class Completion:
         self._route = registry.route(entry)
         self._prompt = prompt
         self._timing = Timing(metrics)
+        self._tracer = metrics.tracer
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
 
     @property
     def headers(self) -> dict[str, str]:
         """What the reply's headers say; complete once the first event or the reply is there."""
-        return fallback.headers(self._degraded, self._model)
+        timings = ", ".join(f"{name};dur={ms:.1f}" for name, ms in self._timing.milliseconds.items())
+        known = {"server-timing": timings} if timings else {}
+        return known | fallback.headers(self._degraded, self._model)
 
     async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
         """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
@@ -125,13 +129,21 @@ class Completion:
             raise
         finally:
             self._timing.finish(self._model, outcome, last.tokens if last else None)
+            if last is not None:
+                self._timing.passed_over(self._route.passed_over, self._model)
 
     async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
         """One entry's deltas, from the wait for its engine on."""
         prompt = self._prompt(entry)
-        async with self._registry.lease(entry) as engine, aclosing(engine.generate(prompt)) as deltas:
-            async for delta in deltas:
-                yield delta
+        with ChatSpan(self._tracer, _asked(entry, prompt)) as span:
+            async with (
+                self._registry.lease(entry) as engine,
+                aclosing(span.steps(engine.generate(prompt))) as deltas,
+            ):
+                async for delta in deltas:
+                    if delta.finish_reason:
+                        span.answered(_answered(entry, delta, self._timing.first_token))
+                    yield delta
 
     def _chunk(
         self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None
@@ -156,4 +168,29 @@ def _usage(tokens: TokenCounts) -> Usage:
         completion_tokens=tokens.completion,
         total_tokens=tokens.prompt + tokens.completion,
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=tokens.reasoning),
+    )
+
+
+def _asked(entry: ModelEntry, prompt: Prompt) -> Asked:
+    return Asked(
+        model=entry.model_id,
+        entry=entry.name,
+        provider=entry.engine,
+        max_tokens=prompt.max_tokens,
+        temperature=prompt.temperature,
+        top_p=prompt.top_p,
+        seed=prompt.seed,
+        stop=prompt.stop,
+    )
+
+
+def _answered(entry: ModelEntry, last: Delta, first_token: float | None) -> Answered:
+    tokens = last.tokens
+    return Answered(
+        model=entry.model_id,
+        finish_reason=last.finish_reason or "",
+        input_tokens=tokens.prompt if tokens else None,
+        output_tokens=tokens.completion if tokens else None,
+        reasoning_tokens=tokens.reasoning if tokens else None,
+        first_token=first_token,
     )

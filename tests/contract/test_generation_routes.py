@@ -222,13 +222,13 @@ async def test_reasoning_is_a_channel_of_its_own_and_metrics_know(
     prefix = "ragline_generation_"
     first_token = float(lines[f"{prefix}time_to_first_token_seconds_sum{labels}"])
     first_output = float(lines[f"{prefix}time_to_first_output_seconds_sum{labels}"])
-    whole = float(lines[f"{prefix}e2e_latency_seconds_sum{labels}"])
+    whole = float(lines[f"{prefix}e2e_request_latency_seconds_sum{labels}"])
     per_token = float(lines[f"{prefix}time_per_output_token_seconds_sum{labels}"])
     assert float(lines[f"{prefix}time_to_first_token_seconds_count{labels}"]) == 1
     assert first_output - first_token == pytest.approx(0.15, abs=0.08), "three thoughts at 20 tokens/s"
     assert per_token == pytest.approx((whole - first_token) / 5)
     assert float(lines[f"{prefix}reasoning_tokens_total{labels}"]) == 3
-    assert float(lines[f"{prefix}completion_tokens_total{labels}"]) == 6
+    assert float(lines[f"{prefix}generation_tokens_total{labels}"]) == 6
 
 
 async def test_ready_names_the_default_entry(url: str, session: aiohttp.ClientSession) -> None:
