@@ -18,7 +18,8 @@ _OPERATIONS = {
     "retrieval": {"gen_ai.operation.name": "retrieval"},
     "reranking": {"gen_ai.operation.name": "rerank"},
 }
-"""The stages' names in OpenTelemetry's GenAI conventions, which have none for reranking."""
+"""The stages that ask another service, by their names in OpenTelemetry's GenAI conventions, which have
+none for reranking."""
 
 
 class Metrics:
@@ -70,10 +71,12 @@ class Metrics:
 
     @contextmanager
     def stage(self, stage: str, model: str = "") -> Iterator[None]:
-        """Time the body in seconds, also when it raises; a client's span of the same name where tracing is
-        on, which is current in the body: that must not yield to another task."""
+        """Time the body in seconds, also when it raises; a span of the same name where tracing is on, which
+        is current in the body: that must not be left and entered again, as by an async generator's yield."""
+        operation = _OPERATIONS.get(stage)
+        kind = SpanKind.CLIENT if operation else SpanKind.INTERNAL
         span = (
-            self.tracer.start_as_current_span(stage, kind=SpanKind.CLIENT, attributes=_OPERATIONS.get(stage))
+            self.tracer.start_as_current_span(stage, kind=kind, attributes=operation)
             if self.tracer
             else nullcontext()
         )
