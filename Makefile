@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint format bench-gateway bench-http-client bench-relevance settings-table clean
+.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
 
 test: $(VENV)/.installed-dev lint ## everything CI checks
 	$(BIN)/pytest
+
+test-engines: build/engines-venv/.installed ## the habana engine's CPU path with a real model, in an environment of its own
+	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py tests/engines
 
 lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -38,6 +41,11 @@ clean: ## remove what the other targets made in this folder; models and data sta
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+build/engines-venv/.installed: pyproject.toml
+	$(PYTHON) -m venv build/engines-venv
+	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf pytest pytest-asyncio pytest-socket pytest-timeout
+	touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) '.[all]'

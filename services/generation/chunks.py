@@ -8,11 +8,12 @@ and llama.cpp, `thinking` in others); and the errors that servers send in the pl
 from __future__ import annotations
 
 import re
+from typing import Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.core.errors import ContextLengthExceeded, RaglineError, ServiceError
+from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
 
@@ -71,14 +72,35 @@ class _Error(_Wire):
     message: str = ""
 
 
-class _Chunk(_Wire):
-    """A chunk, or the error that vLLM, TGI and others send in the place of one."""
+class Step(_Wire):
+    """One event of a stream: by its subclass what it should be, or the error that vLLM, TGI and others send
+    in the place of it."""
 
-    choices: list[_Choice] | None = Field(default_factory=list)
-    usage: _Usage | None = None
     error: _Error | str | None = None
     object: str = ""
     message: str | None = None
+
+    @classmethod
+    def read(cls, data: bytes, engine: str) -> Self:
+        """Raises `ServiceError` for an error and for what is neither, `ContextLengthExceeded` where the
+        error says that the prompt does not fit."""
+        try:
+            step = cls.model_validate(orjson.loads(data))
+        except (orjson.JSONDecodeError, ValidationError) as error:
+            start = data[:200].decode("utf-8", "replace")
+            raise failure(engine, f"sent a chunk that is not its protocol's: {start}") from error
+        said = step.error
+        if said is None and step.object != "error":
+            return step
+        message = (said if isinstance(said, str) else said and said.message) or step.message
+        if message and too_long(message):
+            raise ContextLengthExceeded(f"{engine}: {message}", service=engine)
+        raise failure(engine, f"failed: {message or 'without a message'}")
+
+
+class _Chunk(Step):
+    choices: list[_Choice] | None = Field(default_factory=list)
+    usage: _Usage | None = None
 
 
 class Chunks:
@@ -91,7 +113,7 @@ class Chunks:
 
     def read(self, data: bytes) -> Delta:
         """The text of one event, possibly none. Raises `ServiceError` for what is no chunk."""
-        chunk = self._chunk(data)
+        chunk = _Chunk.read(data, self._engine)
         self._counts = _counts(chunk.usage) or self._counts
         if not chunk.choices:
             return Delta()
@@ -108,18 +130,6 @@ class Chunks:
             raise failure(self._engine, "ended its stream without a finish reason: it may have been stopped")
         return Delta(finish_reason=self._reason, tokens=self._counts)
 
-    def _chunk(self, data: bytes) -> _Chunk:
-        try:
-            chunk = _Chunk.model_validate(orjson.loads(data))
-        except (orjson.JSONDecodeError, ValidationError) as error:
-            raise not_a_chunk(self._engine, data) from error
-        if chunk.error is not None:
-            message = chunk.error if isinstance(chunk.error, str) else chunk.error.message
-            raise stream_error(self._engine, message or "failed without a message")
-        if chunk.object == "error":
-            raise stream_error(self._engine, chunk.message or "failed without a message")
-        return chunk
-
 
 def finish_reason(reason: str | None, engine: str) -> FinishReason | None:
     """Raises `ServiceError` for a reason that means failure or that nobody knows: not an answer's end."""
@@ -133,19 +143,6 @@ def finish_reason(reason: str | None, engine: str) -> FinishReason | None:
 def too_long(message: str) -> bool:
     """Whether a server's message says that the prompt does not fit."""
     return _TOO_LONG.search(message) is not None
-
-
-def stream_error(engine: str, message: str) -> RaglineError:
-    """What a server says inside of its stream."""
-    if too_long(message):
-        return ContextLengthExceeded(f"{engine}: {message}", service=engine)
-    return failure(engine, f"failed: {message}")
-
-
-def not_a_chunk(engine: str, data: bytes) -> ServiceError:
-    return failure(
-        engine, f"sent a chunk that is not its protocol's: {data[:200].decode('utf-8', 'replace')}"
-    )
 
 
 def failure(engine: str, what: str) -> ServiceError:

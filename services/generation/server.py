@@ -56,13 +56,14 @@ class Server:
     async def post(self, path: str, request: Request) -> bytes:
         """The body of a reply. Raises what the server's refusal means to our caller."""
         try:
-            return await self._http.post(path, request)
+            return await self._http.post(path, request, idempotent=True)
         except RaglineError as error:
             raise self._translated(error, path) from error
 
     async def events(self, path: str, request: Request) -> AsyncGenerator[Event]:
         """The events of a streamed reply; the same errors."""
-        async with aclosing(self._http.stream(path, request)) as events:
+        # asking twice changes nothing; llama-server closes a connection after each stream and does not say so
+        async with aclosing(self._http.stream(path, request, idempotent=True)) as events:
             try:
                 async for event in events:
                     yield event

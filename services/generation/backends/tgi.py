@@ -10,12 +10,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.chunks import failure, finish_reason, not_a_chunk, stream_error
+from services.generation.chunks import Step, failure, finish_reason
 from services.generation.entry import ModelEntry
 from services.generation.server import Server, messages, sampled
 from services.generation.text import StopScanner
@@ -53,12 +52,11 @@ class _Details(_Wire):
         return TokenCounts(self.input_length, self.generated_tokens)
 
 
-class _Step(_Wire):
-    """One event of `/generate_stream`; the last one has `details`. Or an error in the place of one."""
+class _Step(Step):
+    """One event of `/generate_stream`; the last one has `details`."""
 
     token: _Token | None = None
     details: _Details | None = None
-    error: str | None = None
 
 
 class _SimpleToken(_Wire):
@@ -114,7 +112,7 @@ class TgiEngine:
         request = {"inputs": opened + prompt.prefix, "parameters": _parameters(prompt)}
         async with aclosing(self._server.events("/generate_stream", request)) as events:
             async for event in events:
-                step = self._step(event.data)
+                step = _Step.read(event.data, self._name)
                 text = step.token.text if step.token and not step.token.special else ""
                 details = step.details
                 if details is None:
@@ -124,15 +122,6 @@ class TgiEngine:
                 yield Delta(text, finish_reason=reason, tokens=details.counts)
                 return
         raise failure(self._name, "ended its stream without a finish reason: it may have been stopped")
-
-    def _step(self, data: bytes) -> _Step:
-        try:
-            step = _Step.model_validate(orjson.loads(data))
-        except (orjson.JSONDecodeError, ValidationError) as error:
-            raise not_a_chunk(self._name, data) from error
-        if step.error is not None:
-            raise stream_error(self._name, step.error)
-        return step
 
     async def _opened(self, prompt: Prompt) -> str:
         """The conversation as its chat template opens the turn, for `/generate_stream`, which puts the
