@@ -75,6 +75,7 @@ class TorchModel:
         if device.is_hpu:
             gaudi.adapt()
         transformers = importlib.import_module("transformers")
+        transformers.utils.logging.disable_progress_bar()
         where, options = _where(source)
         # the option has had this name since transformers 4.56; optimum-habana pins 4.55
         kind = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"

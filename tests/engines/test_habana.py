@@ -54,7 +54,14 @@ async def test_a_folder_gives_the_same_answer_as_the_file(
     file = fetch("smollm2-135m-instruct", models_home)
     source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(tmp_path)
-    transformers.AutoModelForCausalLM.from_pretrained(**source).save_pretrained(tmp_path)
+    read = transformers.AutoModelForCausalLM.from_pretrained(**source)
+    config = transformers.AutoConfig.from_pretrained(**source)
+    plain = transformers.AutoModelForCausalLM.from_config(
+        config
+    )  # a model read from a GGUF file is not saved
+    plain.load_state_dict(read.state_dict())
+    plain.generation_config = read.generation_config
+    plain.save_pretrained(tmp_path)
     entry = ModelEntry(name="folder", engine="habana", model_path=str(tmp_path), max_context=1024)
     other = await create(entry)
     await until_ready(other)
