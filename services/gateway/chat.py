@@ -75,6 +75,8 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
             temperature=body.temperature,
             top_p=body.top_p,
             seed=body.seed,
+            reasoning_effort=body.reasoning_effort,
+            max_reasoning_tokens=body.max_reasoning_tokens,
             stop=tuple(body.stops),
         ),
     )

@@ -24,7 +24,7 @@ from services.generation.entry import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
 from services.generation.registry import Opened, Registry
-from services.generation.sampling import prompt
+from services.generation.sampling import task
 from services.generation.settings import Settings
 
 router = APIRouter(tags=["generation"])
@@ -88,7 +88,7 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         registry,
         request.app.state.generation_metrics,
         registry.entries.find(body.model),
-        lambda _: prompt(body, max_tokens=settings.max_tokens),
+        lambda entry: task(body, entry, answer=settings.max_tokens, thinking=settings.max_reasoning_tokens),
     )
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage

@@ -63,11 +63,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """By the engine's own tokenizer; `reasoning` is the part of `completion` spent thinking."""
+    """By the engine's own tokenizer; `reasoning` is the part of `completion` spent thinking, None where
+    that is not known."""
 
     prompt: int
     completion: int
-    reasoning: int = 0
+    reasoning: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

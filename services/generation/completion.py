@@ -26,6 +26,7 @@ from services.core.wire.chat import (
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
+from services.generation.reasoning.thinking import Task, Thinking
 from services.generation.registry import Registry
 
 SERVICE = "generation"
@@ -34,7 +35,7 @@ SERVICE = "generation"
 class Completion:
     """One request on one entry, or on a fallback of it. Use `stream` or `reply`, once.
 
-    `prompt` gives the request in the terms of the entry that answers.
+    `task` gives the request in the terms of the entry that answers.
     """
 
     def __init__(
@@ -42,11 +43,12 @@ class Completion:
         registry: Registry,
         metrics: GenerationMetrics,
         entry: ModelEntry,
-        prompt: Callable[[ModelEntry], Prompt],
+        task: Callable[[ModelEntry], Task],
     ) -> None:
         self._registry = registry
         self._route = registry.route(entry)
-        self._prompt = prompt
+        self._task = task
+        self._misplaced = 0
         self._timing = Timing(metrics)
         self._tracer = metrics.tracer
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
@@ -90,7 +92,11 @@ class Completion:
                 last = delta
         if last.finish_reason is None:
             raise ServiceError(f"model {self._model} ended without a finish reason", service=SERVICE)
-        message = AssistantMessage(content="".join(content), reasoning_content="".join(reasoning) or None)
+        thought, answer = "".join(reasoning), "".join(content)
+        if self._misplaced:
+            thought += answer[: self._misplaced].strip()
+            answer = answer[self._misplaced :].lstrip()
+        message = AssistantMessage(content=answer, reasoning_content=thought or None)
         return ChatReply(
             id=self._id,
             created=self._created,
@@ -134,16 +140,17 @@ class Completion:
 
     async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
         """One entry's deltas, from the wait for its engine on."""
-        prompt = self._prompt(entry)
-        with ChatSpan(self._tracer, _asked(entry, prompt)) as span:
-            async with (
-                self._registry.lease(entry) as engine,
-                aclosing(span.steps(engine.generate(prompt))) as deltas,
-            ):
-                async for delta in deltas:
-                    if delta.finish_reason:
-                        span.answered(_answered(entry, delta, self._timing.first_token))
-                    yield delta
+        task = self._task(entry)
+        with ChatSpan(self._tracer, _asked(entry, task.prompt)) as span:
+            async with self._registry.lease(entry) as engine:
+                thinking = Thinking(engine, task)
+                async with aclosing(span.steps(thinking.deltas())) as deltas:
+                    async for delta in deltas:
+                        if delta.finish_reason:
+                            self._misplaced = thinking.misplaced
+                            self._timing.thought(entry.name, thinking.outcome)
+                            span.answered(_answered(entry, delta, self._timing.first_token))
+                        yield delta
 
     def _chunk(
         self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None

@@ -111,6 +111,14 @@ class Settings(ServiceSettings, EntrySettings, EmbeddedSettings):
         validation_alias="LLM_MAX_TOKENS",
         description="longest answer in tokens where the request sets no limit",
     )
+    max_reasoning_tokens: int = Field(
+        2048,
+        ge=0,
+        le=131072,
+        validation_alias="LLM_MAX_REASONING_TOKENS",
+        description="longest thinking in tokens where the request sets no budget, on top of LLM_MAX_TOKENS; "
+        "0: no thinking unless a request asks for it",
+    )
     server_concurrency: int = Field(
         256,
         ge=1,

@@ -9,7 +9,7 @@ import orjson
 
 from services.core.client import HttpClient
 from services.core.errors import ServiceError
-from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+from services.core.wire.chat import ChatMessage, FinishReason, ModelList, ReasoningEffort, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Sampling:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_reasoning_tokens: int | None = None
     stop: tuple[str, ...] = ()
 
 
@@ -100,6 +102,8 @@ def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) ->
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "seed": sampling.seed,
+        "reasoning_effort": sampling.reasoning_effort,
+        "max_reasoning_tokens": sampling.max_reasoning_tokens,
         "stop": list(sampling.stop) or None,
     }
     return orjson.dumps(request | {key: value for key, value in options.items() if value is not None})

@@ -9,6 +9,7 @@ from pydantic import Field
 from services.core.wire.base import Text, Wire
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
 
 
@@ -35,7 +36,11 @@ class StreamOptions(Wire):
 
 
 class ChatRequest(Wire):
-    """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one."""
+    """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one.
+
+    `max_reasoning_tokens` bounds the thinking (0: none); `reasoning_effort` is OpenAI's word for it and
+    counts where the number is not set. `docs/reasoning.md` says how either is held.
+    """
 
     messages: list[ChatMessage] = Field(min_length=1)
     model: Text = ""
@@ -46,6 +51,8 @@ class ChatRequest(Wire):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
     stop: Text | list[Text] | None = None
     n: Literal[1] = 1
 
@@ -59,7 +66,9 @@ class ChatRequest(Wire):
 
 
 class CompletionTokensDetails(Wire):
-    reasoning_tokens: int = 0
+    """`reasoning_tokens` is None where there was thinking that the engine did not count."""
+
+    reasoning_tokens: int | None = 0
 
 
 class Usage(Wire):

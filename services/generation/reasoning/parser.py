@@ -18,6 +18,7 @@ were cut into deltas. The rules:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ from services.generation.reasoning.profiles import Profile
 from services.generation.reasoning.tags import tags_of
 
 Channel = Literal["reasoning", "content"]
+_SPACE = re.compile(r"\s*")
 _State = Literal["start", "thinking", "gap", "answer"]
 
 
@@ -127,12 +129,14 @@ class ReasoningParser:
 
     def _lead(self, text: str, at: int, *, final: bool) -> int:
         """Between blocks, before the answer: only whitespace, tags and markers keep it there."""
-        rest = len(text) - len(text[at:].lstrip())
+        rest = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches everywhere
         if self._state == "start" and rest > at:
             self._spaces.append(text[at:rest])
         match = self._tags.leading.match(text, rest)
         if match is None:
-            if rest == len(text) or (not final and self._tags.leading.begins(text[rest:])):
+            if rest == len(text) or (
+                not final and self._tags.leading.overlap(text, rest) == len(text) - rest
+            ):
                 return self._hold(text, rest, final=final)
             if self._state == "start":
                 self._say("".join(self._spaces))
