@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table clean
+.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table conformance reasoning-formats clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -35,6 +35,12 @@ bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates a
 
 settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
 	$(BIN)/python tests/docs/settings_table.py
+
+conformance: $(VENV)/.installed-dev ## every recorded reasoning format through the real generation service
+	$(BIN)/pytest tests/conformance
+
+reasoning-formats: $(VENV)/.installed-dev ## write the table of docs/reasoning-formats.md from the recordings
+	$(BIN)/python -m tests.docs.reasoning_formats
 
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

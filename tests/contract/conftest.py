@@ -20,7 +20,7 @@ Serve = Callable[[ASGIApp], str]
 
 
 @contextmanager
-def _running(app: ASGIApp) -> Iterator[str]:
+def running(app: ASGIApp) -> Iterator[str]:
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, ws="none", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -41,7 +41,7 @@ def _running(app: ASGIApp) -> Iterator[str]:
 def serve() -> Iterator[Serve]:
     """Start an app and return its base URL; it stops after the module's tests."""
     with ExitStack() as stack:
-        yield lambda app: stack.enter_context(_running(app))
+        yield lambda app: stack.enter_context(running(app))
 
 
 LLAMA_CONTEXT = 4096
