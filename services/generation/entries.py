@@ -14,6 +14,7 @@ from services.core.errors import NotFound
 from services.generation.engines import AUTO, EMBEDDED, BadEntries, check
 from services.generation.entry import ModelEntry
 from services.generation.fallback import BadFallback, chain
+from services.generation.reasoning.profiles import InvalidProfile, profile_for
 from services.generation.settings import EntrySettings
 
 SMALL = ModelEntry(name="small", model_id="qwen2.5-coder-0.5b-instruct")
@@ -95,8 +96,14 @@ def _split(text: str) -> tuple[str, ...]:
 def _check_names(
     entry: ModelEntry, entries: dict[str, ModelEntry], settings: EntrySettings, *, default: bool
 ) -> None:
-    """Raises `BadEntries` where a fallback leads nowhere, or an alias is another entry's name."""
+    """Raises `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
+    such profile."""
     listed = f"LLM_BACKENDS: entry {entry.name}: "
+    try:
+        profile_for(entry.model_id, entry.profile)
+    except InvalidProfile as error:
+        where = "LLM_PROFILE" if default and settings.profile else f"{listed}profile"
+        raise BadEntries(f"{where}: {error.message}") from error
     try:
         chain(entry, entries)
     except BadFallback as error:

@@ -18,6 +18,7 @@ from services.generation.entry import ModelEntry
 from services.generation.health import Health
 from services.generation.loading import Loader, Report
 from services.generation.routing import Route
+from services.generation.sampling import profile_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class Registry:
             id=slot.entry.name,
             engine=opened.name if opened else slot.entry.engine,
             model_id=slot.entry.model_id,
-            profile=slot.entry.profile,
+            profile=profile_of(slot.entry).name,
             aliases=list(slot.entry.aliases),
             fallback=[entry.name for entry in self.entries.chain(slot.entry)[1:]],
             capabilities=_capabilities(opened.engine.capabilities) if opened else None,

@@ -171,23 +171,23 @@ def listed(*entries: dict[str, object]) -> str:
 
 def test_the_environment_overrides_what_the_default_entry_says() -> None:
     found = entries(
-        backends=listed({"name": "a", "profile": "x"}, {"name": "b"}, {"name": "c"}),
+        backends=listed({"name": "a", "profile": "tags"}, {"name": "b"}, {"name": "c"}),
         backend="a",
-        profile="y",
+        profile="qwen3",
         temperature=0.0,
         top_p=0.5,
         aliases="gpt-4o, chat",
         fallback="c , b",
     ).by_name
     a = found["a"]
-    assert (a.profile, a.temperature, a.top_p) == ("y", 0.0, 0.5)
+    assert (a.profile, a.temperature, a.top_p) == ("qwen3", 0.0, 0.5)
     assert (a.aliases, a.fallback) == (("gpt-4o", "chat"), ("c", "b"))
     assert found["b"] == ModelEntry(name="b", engine="fake", model_id="m")
 
 
 def test_the_one_entry_takes_them_too() -> None:
-    one = entries(engine="fake", backend="r1", profile="y", fallback="small").default
-    assert (one.name, one.profile, one.fallback) == ("r1", "y", ("small",))
+    one = entries(engine="fake", backend="r1", profile="tags", fallback="small").default
+    assert (one.name, one.profile, one.fallback) == ("r1", "tags", ("small",))
 
 
 def test_an_alias_is_a_name_and_goes_before_a_model_id() -> None:
@@ -207,6 +207,8 @@ def test_an_alias_is_a_name_and_goes_before_a_model_id() -> None:
         ({"aliases": "b"}, "LLM_ALIASES: 'b' is a name of entry b already"),
         ({"b": {"aliases": ["x"]}, "aliases": "x"}, "LLM_ALIASES: 'x' is a name of entry b already"),
         ({"b": {"aliases": ["a"]}}, "LLM_BACKENDS: entry b: aliases: 'a' is a name of entry a already"),
+        ({"profile": "deep"}, "LLM_PROFILE: no reasoning profile 'deep': choose one of none"),
+        ({"b": {"profile": "deep"}}, "LLM_BACKENDS: entry b: profile: no reasoning profile 'deep'"),
         ({"b": {"temperature": 3}}, r"LLM_BACKENDS: 1\.temperature"),
     ],
 )
