@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint format bench-gateway bench-http-client bench-relevance settings-table clean
+.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table conformance reasoning-formats clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
 
 test: $(VENV)/.installed-dev lint ## everything CI checks
 	$(BIN)/pytest
+
+test-engines: build/engines-venv/.installed ## the habana engine's CPU path with a real model, in an environment of its own
+	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py tests/engines
 
 lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -33,11 +36,22 @@ bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates a
 settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
 	$(BIN)/python tests/docs/settings_table.py
 
+conformance: $(VENV)/.installed-dev ## every recorded reasoning format through the real generation service
+	$(BIN)/pytest tests/conformance
+
+reasoning-formats: $(VENV)/.installed-dev ## write the table of docs/reasoning-formats.md from the recordings
+	$(BIN)/python -m tests.docs.reasoning_formats
+
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+build/engines-venv/.installed: pyproject.toml
+	$(PYTHON) -m venv build/engines-venv
+	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf pytest pytest-asyncio pytest-socket pytest-timeout
+	touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) '.[all]'

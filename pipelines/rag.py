@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,10 +14,12 @@ from pipelines.clock import AnswerClock
 from pipelines.context import freeze
 from pipelines.prompting import ABSTENTION, PromptName, messages
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceError
+from services.core.fallback import passed_over
+from services.core.genai import Answered, Asked, ChatSpan
 from services.core.metrics import Metrics
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.base import Filter
@@ -56,6 +59,7 @@ class Found:
 
     context: FrozenContext
     degraded: tuple[str, ...]
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class RagPipeline:
         """
         clock = AnswerClock(self.metrics)
         passages, left_out = await self.find(question.text, question.search, clock)
-        found = Found(context=freeze(passages), degraded=tuple(left_out))
+        found = Found(context=freeze(passages), degraded=tuple(left_out), model=question.model)
         if not passages:
             yield found
             yield Piece(model=question.model, content=ABSTENTION)
@@ -148,21 +152,51 @@ class RagPipeline:
         prompt = messages(question.prompt, question.text, passages, question.history)
         clock.asked()
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
-        collected = _Collected(model=question.model)
+        collected = _Collected(model=question.model, degraded=found.degraded)
         announced = False
-        try:
-            async for delta in stream:
-                if delta.content or delta.reasoning:
-                    clock.token(reasoning=not delta.content)
-                collected.add(delta.model, delta.content, delta.finish_reason, delta.usage)
-                if not announced:
-                    announced = True
-                    yield found
-                if delta.content or delta.reasoning:
-                    yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
-        finally:
-            await stream.aclose()
-        yield collected.finish(clock, passages, found.degraded)
+        with self._span(question) as span:
+            async with aclosing(span.steps(stream)) as deltas:
+                async for delta in deltas:
+                    if delta.content or delta.reasoning:
+                        clock.token(reasoning=not delta.content)
+                    collected.add(delta)
+                    if not announced:
+                        announced = True
+                        yield Found(context=found.context, degraded=collected.degraded, model=collected.model)
+                    if delta.content or delta.reasoning:
+                        yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
+            finished = collected.finish(clock, passages)
+            self._account(finished, span)
+        yield finished
+
+    def _span(self, question: Question) -> ChatSpan:
+        sampling = question.sampling
+        asked = Asked(
+            model=question.model,
+            provider="ragline",
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            stop=sampling.stop,
+        )
+        return ChatSpan(self.metrics.tracer if self.metrics else None, asked)
+
+    def _account(self, finished: Finished, span: ChatSpan) -> None:
+        usage, seconds = finished.usage, (finished.timings.generation or 0.0) / 1e3
+        span.answered(
+            Answered(
+                model=finished.model,
+                finish_reason=finished.finish_reason,
+                input_tokens=usage.prompt_tokens,
+                output_tokens=usage.completion_tokens,
+                reasoning_tokens=usage.completion_tokens_details.reasoning_tokens,
+            )
+        )
+        if self.metrics is not None:
+            self.metrics.observe_stage("generation", seconds, finished.model)
+            if passed_over(finished.degraded):
+                self.metrics.degraded("generation")
 
 
 @dataclass(slots=True)
@@ -170,18 +204,20 @@ class _Collected:
     """What a stream has said so far."""
 
     model: str
+    degraded: tuple[str, ...]
     parts: list[str] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
 
-    def add(self, model: str, content: str, finish_reason: FinishReason | None, usage: Usage | None) -> None:
-        self.model = model or self.model
-        self.finish_reason = finish_reason or self.finish_reason
-        self.usage = usage or self.usage
-        if content:
-            self.parts.append(content)
+    def add(self, delta: ChatDelta) -> None:
+        self.model = delta.model or self.model
+        self.finish_reason = delta.finish_reason or self.finish_reason
+        self.usage = delta.usage or self.usage
+        self.degraded += tuple(mark for mark in delta.degraded if mark not in self.degraded)
+        if delta.content:
+            self.parts.append(delta.content)
 
-    def finish(self, clock: AnswerClock, passages: Sequence[Passage], degraded: tuple[str, ...]) -> Finished:
+    def finish(self, clock: AnswerClock, passages: Sequence[Passage]) -> Finished:
         if self.finish_reason is None:
             raise ServiceError("generation ended without a finish_reason", service="generation")
         if self.usage is None:
@@ -192,7 +228,7 @@ class _Collected:
             usage=self.usage,
             timings=clock.timings(self.usage.completion_tokens),
             citations=cite("".join(self.parts), passages),
-            degraded=degraded,
+            degraded=self.degraded,
             abstained=False,
         )
 

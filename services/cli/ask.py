@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import orjson
 from pydantic import ValidationError
 
 from services.cli.console import Output
 from services.core.client import HttpClient
-from services.core.context import set_deadline
-from services.core.errors import ServiceError
+from services.core.context import remaining, set_deadline
+from services.core.errors import ServiceError, ServiceUnavailable
+from services.core.fallback import marks, passed_over
 from services.core.wire.answer import AnswerChunk, FileCitation, FrozenContext, Timings
 from services.core.wire.passages import Passage
 
 ANSWER_SECONDS = 900.0
 BAR_WIDTH = 40
 QUOTE_LENGTH = 100
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+
+T = TypeVar("T")
 
 
 class Question:
@@ -37,19 +43,43 @@ class Question:
         return orjson.dumps({**self._body, "stream": stream})
 
 
+async def patiently(ask: Callable[[], Awaitable[T]], output: Output) -> T:
+    """The result of `ask`, tried again while the refusal says when to (503 with Retry-After: a model that
+    is being fetched or converted); what it waits for is shown at each change. Bounded by the deadline."""
+    told = ""
+    while True:
+        try:
+            return await ask()
+        except ServiceUnavailable as error:
+            left = remaining(ANSWER_SECONDS) or 0.0
+            if error.retry_after is None or left <= error.retry_after:
+                raise
+            if error.message != told:
+                told = error.message
+                output.problem(f"waiting: {told}")
+            await asyncio.sleep(min(LONGEST_PAUSE, max(SHORTEST_PAUSE, error.retry_after)))
+
+
 async def ask_json(question: Question, client: HttpClient, output: Output) -> None:
-    """Print the gateway's whole reply as JSON."""
+    """Print the gateway's whole reply as JSON. Waits for a model that is being fetched."""
     set_deadline(ANSWER_SECONDS)
-    reply = await client.post("/v1/chat/completions", question.payload(stream=False))
+    reply = await patiently(
+        lambda: client.post("/v1/chat/completions", question.payload(stream=False)), output
+    )
     output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
 
 
 async def ask(question: Question, client: HttpClient, output: Output) -> Answer:
     """Print the answer as it comes, its sources and its timings; the whole of it.
 
-    Raises what the gateway reports, and `ServiceError` where the stream ends before the answer does.
+    Waits for a model that is being fetched. Raises what the gateway reports, and `ServiceError` where the
+    stream ends before the answer does.
     """
     set_deadline(ANSWER_SECONDS)
+    return await patiently(lambda: _ask(question, client, output), output)
+
+
+async def _ask(question: Question, client: HttpClient, output: Output) -> Answer:
     answer = _Printer(output)
     finished = False
     try:
@@ -152,8 +182,12 @@ def notes(chunk: AnswerChunk) -> list[str]:
     lines = []
     if chunk.abstained:
         lines.append("Nothing relevant enough was found, so this is not an answer.")
-    if chunk.degraded:
-        lines.append(f"Degraded: answered without {', '.join(chunk.degraded)}.")
+    names = passed_over(chunk.degraded or ())
+    stages = [stage for stage in chunk.degraded or () if stage not in marks(names)]
+    if stages:
+        lines.append(f"Degraded: answered without {', '.join(stages)}.")
+    if names:
+        lines.append(f"Degraded: {chunk.model} answered, because {', '.join(names)} could not.")
     reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
     if "length" in reasons:
         lines.append("The answer was cut at its token limit.")

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.cli import ask as asking
+from services.cli import conformance
 from services.cli import ingest as ingesting
 from services.cli import models as catalogue
 from services.cli import status as statuses
@@ -135,6 +136,27 @@ def ask(
     output = Output.standard()
     answer = asking.ask_json if json else asking.ask
     _with_gateway(lambda client: answer(asked, client, output))
+
+
+@app.command("conformance")
+def conform(
+    *,
+    endpoint: Annotated[str, typer.Option(help="Base URL of a server, with or without /v1.")] = "",
+    model: Annotated[str, typer.Option(help="The model's id at the endpoint.")] = "",
+    engine: Annotated[str, typer.Option(help="openai, vllm, tgi, llama-server, ovms, ollama ...")] = "openai",
+    entry: Annotated[str, typer.Option(help="A model entry of the service that runs here, instead.")] = "",
+    raw: Annotated[bool, typer.Option("--raw", help="Check the endpoint itself, without Ragline.")] = False,
+    timeout: Timeout = 120,
+) -> None:
+    """Check how an endpoint answers, live.
+
+    Asks a few short questions and checks usage, finish reasons, the two channels, their order, hang-ups and
+    errors: of the endpoint behind Ragline, or of the endpoint itself with --raw. LLM_API_KEY is sent where
+    it is set. The exit code is 1 where a check failed.
+    """
+    asked = conformance.Asked(endpoint=endpoint, model=model, engine=engine, entry=entry, raw=raw)
+    held = conformance.run(asked, _stack(), parse_environment(), Output.standard(), timeout)
+    raise typer.Exit(0 if held else 1)
 
 
 @app.command()

@@ -11,7 +11,8 @@ from services.core import backends
 from services.core.models.catalogue import CATALOGUE
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.generation.backend import PACKAGE
-from services.generation.entries import engine_file, read
+from services.generation.engines import engine_file
+from services.generation.entries import read
 from services.generation.files import catalogue_name
 from services.generation.settings import EntrySettings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Self
 
 import aiohttp
@@ -75,15 +75,17 @@ class HttpClient:
         return await self._call("POST", path, _encoded(payload), headers, idempotent=idempotent)
 
     async def stream(
-        self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS
+        self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS, idempotent: bool = False
     ) -> AsyncGenerator[Event]:
         """POST and yield the events of the reply. An `error` event is raised as its exception.
 
-        Raises `ServiceError` where the connection ends inside an event.
+        `idempotent` allows one retry as in `post`, before the reply has begun. Raises `ServiceError` where
+        the connection ends inside an event.
         """
         parser = SseParser()
         try:
-            async with self._request("POST", path, _encoded(payload), headers) as reply:
+            reply = await self._begin("POST", path, _encoded(payload), headers, idempotent=idempotent)
+            async with reply:
                 if reply.status >= 400:
                     raise self._refused(reply, await reply.read())
                 async for chunk in reply.content.iter_any():
@@ -126,6 +128,23 @@ class HttpClient:
             _, reply = await self._exchange(method, path, body, headers, refuse=True)
         return reply
 
+    async def _begin(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        headers: Mapping[str, str],
+        *,
+        idempotent: bool,
+    ) -> aiohttp.ClientResponse:
+        """The reply once its head is there; to be used as a context manager."""
+        try:
+            return await self._request(method, path, body, headers)
+        except (aiohttp.ServerDisconnectedError, ConnectionError):
+            if not idempotent:
+                raise
+        return await self._request(method, path, body, headers)
+
     async def _exchange(
         self,
         method: str,
@@ -137,7 +156,7 @@ class HttpClient:
     ) -> tuple[int, bytes]:
         """Status and body; an error status raises where `refuse` is set."""
         try:
-            async with self._request(method, path, body, headers) as reply:
+            async with await self._request(method, path, body, headers) as reply:
                 content = await reply.read()
         except (aiohttp.ClientError, OSError) as error:
             raise self._translated(error) from error
@@ -145,11 +164,11 @@ class HttpClient:
             raise self._refused(reply, content)
         return reply.status, content
 
-    def _request(
+    async def _request(
         self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         seconds = remaining(DEFAULT_SECONDS)
-        return self._pool().request(
+        return await self._pool().request(
             method,
             self.base_url + path,
             data=body,
@@ -193,7 +212,7 @@ class HttpClient:
         identifier = request_id.get()
         if identifier:
             headers[REQUEST_ID_HEADER] = identifier
-        tracing.inject(headers)
+        tracing.inject(headers, self.base_url)
         return headers
 
     def _from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
@@ -228,7 +247,8 @@ def _missing(body: bytes) -> str:
 
 
 def _readable(body: bytes) -> str:
-    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), or its first characters."""
+    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), a proxy's page as text, or its
+    first characters."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -239,4 +259,7 @@ def _readable(body: bytes) -> str:
             error = error.get("message")
         if isinstance(error, str):
             return error[:MESSAGE_LENGTH]
-    return body.decode("utf-8", "replace")[:MESSAGE_LENGTH] or "an empty body"
+    text = body.decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        text = " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())
+    return text[:MESSAGE_LENGTH] or "an empty body"

@@ -6,12 +6,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import SpanKind, Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 """Histogram buckets: a reranking takes milliseconds, a reasoning trace on a CPU takes minutes."""
+
+_OPERATIONS = {
+    "embedding": {"gen_ai.operation.name": "embeddings"},
+    "retrieval": {"gen_ai.operation.name": "retrieval"},
+    "reranking": {"gen_ai.operation.name": "rerank"},
+}
+"""The stages that ask another service, by their names in OpenTelemetry's GenAI conventions, which have
+none for reranking."""
 
 
 class Metrics:
@@ -20,7 +28,7 @@ class Metrics:
     def __init__(self, service: str, tracer: Tracer | None = None) -> None:
         self.service = service
         self.registry = CollectorRegistry()
-        self._tracer = tracer
+        self.tracer = tracer
         self._requests = Histogram(
             "ragline_request_duration_seconds",
             "Request in to last byte out",
@@ -37,7 +45,7 @@ class Metrics:
         )
         self._degraded = Counter(
             "ragline_degraded",
-            "Answers given without this stage",
+            "Answers given without this stage; generation: by a fallback of the model asked for",
             ["service", "stage"],
             registry=self.registry,
         )
@@ -63,8 +71,15 @@ class Metrics:
 
     @contextmanager
     def stage(self, stage: str, model: str = "") -> Iterator[None]:
-        """Time the body in seconds, also when it raises; a span of the same name where tracing is on."""
-        span = self._tracer.start_as_current_span(stage) if self._tracer else nullcontext()
+        """Time the body in seconds, also when it raises; a span of the same name where tracing is on, which
+        is current in the body: that must not be left and entered again, as by an async generator's yield."""
+        operation = _OPERATIONS.get(stage)
+        kind = SpanKind.CLIENT if operation else SpanKind.INTERNAL
+        span = (
+            self.tracer.start_as_current_span(stage, kind=kind, attributes=operation)
+            if self.tracer
+            else nullcontext()
+        )
         start = time.perf_counter()
         with span:
             try:

@@ -90,7 +90,8 @@ class EventStream(Response):
         service: str,
         headers: Mapping[str, str] | None = None,
     ) -> EventStream:
-        """Wait for the first event, so that a failure before it keeps its own status."""
+        """Wait for the first event, so that a failure before it keeps its own status; `headers` are read
+        when it has come."""
         try:
             first = await until_disconnected(request, _pull(events, service))
         except BaseException:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -38,7 +39,13 @@ class ServerSpans:
         )
 
 
-def inject(headers: MutableMapping[str, str]) -> None:
-    """Add `traceparent` where a span is being recorded."""
-    if get_current_span().is_recording():
-        _W3C.inject(headers)
+def inject(headers: MutableMapping[str, str], url: str) -> None:
+    """Add `traceparent` where a span is being recorded; if that is a client's, say which server it asks."""
+    span = get_current_span()
+    if not span.is_recording():
+        return
+    _W3C.inject(headers)
+    if isinstance(span, ReadableSpan) and span.kind is SpanKind.CLIENT:
+        server = urlsplit(url)
+        span.set_attribute("server.address", server.hostname or url)
+        span.set_attribute("server.port", server.port or (443 if server.scheme == "https" else 80))

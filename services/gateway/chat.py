@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from pipelines.clock import server_timing
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from services.core import fallback
 from services.core.clients.generation import GenerationClient, Sampling
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
@@ -33,13 +34,15 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
     question = _question(body, settings)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
-        events = _chunks(pipeline, question, include_usage=include_usage)
-        return await EventStream.open(request, events, service="gateway")
+        headers: dict[str, str] = {}
+        events = _chunks(pipeline, question, headers, include_usage=include_usage)
+        return await EventStream.open(request, events, service="gateway", headers=headers)
     reply = await until_disconnected(request, _collect(pipeline, question))
     return Response(
         reply.model_dump_json(exclude_none=True),
         media_type="application/json",
-        headers={"server-timing": server_timing(reply.timings)},
+        headers={"server-timing": server_timing(reply.timings)}
+        | fallback.headers(reply.degraded, reply.model),
     )
 
 
@@ -72,6 +75,8 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
             temperature=body.temperature,
             top_p=body.top_p,
             seed=body.seed,
+            reasoning_effort=body.reasoning_effort,
+            max_reasoning_tokens=body.max_reasoning_tokens,
             stop=tuple(body.stops),
         ),
     )
@@ -110,8 +115,13 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
     )
 
 
-async def _chunks(pipeline: RagPipeline, question: Question, *, include_usage: bool) -> AsyncGenerator[bytes]:
-    """The answer as `AnswerChunk` events; built by hand, because there is one per token."""
+async def _chunks(
+    pipeline: RagPipeline, question: Question, headers: dict[str, str], *, include_usage: bool
+) -> AsyncGenerator[bytes]:
+    """The answer as `AnswerChunk` events; built by hand, because there is one per token.
+
+    What the reply's headers are to say is in `headers` when the first event comes.
+    """
     identifier, created = _new_id(), int(time.time())
 
     def chunk(model: str, choices: list[object], extra: dict[str, object] | None = None) -> bytes:
@@ -130,8 +140,9 @@ async def _chunks(pipeline: RagPipeline, question: Question, *, include_usage: b
                     delta["reasoning_content"] = event.reasoning
                 yield chunk(event.model, choice(delta))
             elif isinstance(event, Found):
+                headers.update(fallback.headers(event.degraded, event.model))
                 yield chunk(
-                    question.model,
+                    event.model,
                     choice({"role": "assistant", "content": ""}),
                     {"context": event.context.model_dump(exclude_none=True)},
                 )

@@ -18,12 +18,13 @@ from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
-from services.generation.entries import AUTO, engine_file, read
+from services.generation.engines import AUTO, engine_file
+from services.generation.entries import read
 from services.generation.entry import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
 from services.generation.registry import Opened, Registry
-from services.generation.sampling import prompt
+from services.generation.sampling import task
 from services.generation.settings import Settings
 
 router = APIRouter(tags=["generation"])
@@ -57,7 +58,12 @@ def create(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         registry = Registry(
-            entries, opener=opener, embedded=embedded, queue=settings.queue, loaded_max=settings.loaded_max
+            entries,
+            opener=opener,
+            embedded=embedded,
+            queue=settings.queue,
+            loaded_max=settings.loaded_max,
+            down_seconds=settings.down_seconds,
         )
         app.state.registry = registry
         app.state.generation_metrics = GenerationMetrics(app.state.metrics)
@@ -73,7 +79,7 @@ def create(settings: Settings) -> FastAPI:
 @router.post(
     "/v1/chat/completions",
     response_model=ChatReply,
-    summary="OpenAI: a completion; `model` names a model entry or its model id",
+    summary="OpenAI: a completion; `model` names a model entry, an alias of it or its model id",
 )
 async def chat_completions(request: Request, body: ChatRequest) -> Response:
     registry: Registry = request.app.state.registry
@@ -82,15 +88,17 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         registry,
         request.app.state.generation_metrics,
         registry.entries.find(body.model),
-        prompt(body, max_tokens=settings.max_tokens),
+        lambda entry: task(body, entry, answer=settings.max_tokens, thinking=settings.max_reasoning_tokens),
     )
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
-        return await EventStream.open(
+        stream = await EventStream.open(
             request, completion.stream(include_usage=include_usage), service=SERVICE
         )
+        stream.headers.update(completion.headers)
+        return stream
     reply = await until_disconnected(request, completion.reply())
-    return JsonReply(reply.model_dump())
+    return JsonReply(reply.model_dump(), headers=completion.headers)
 
 
 @router.get("/v1/models", summary="The model entries, the default one marked, each with its state")

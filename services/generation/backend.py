@@ -22,9 +22,22 @@ class Capabilities:
     """What an engine can do, so that nothing above asks for one by name."""
 
     embedded: bool = False
+    """Runs in this process and holds the model's memory; False: a client of a server."""
     seed: bool = False
+    """The same seed and prompt give the same answer."""
+    native_reasoning: bool = False
+    """May deliver thinking as `Delta.reasoning`, parsed by itself or by its server."""
+    native_budget: bool = False
+    """Honours `Prompt.max_reasoning_tokens`."""
+    continuation: bool = False
+    """Honours `Prompt.prefix`."""
+    grammar: bool = False
+    """Can be held to a grammar or a JSON schema while it generates."""
+    logprobs: bool = False
+    """Can give the log probabilities of the most likely tokens at each position."""
     distribution: str = ""
-    """The installed package that an embedded engine is, whose version says when to measure anew."""
+    """The installed package that an embedded engine is, whose version says when to measure anew; without
+    one it is no candidate for `auto`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +50,25 @@ class Prompt:
     top_p: float
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    prefix: str = ""
+    """Put after what the chat template opens the assistant's turn with (where that opens the thinking,
+    the prefix begins inside of it); continued as raw text, not repeated in the deltas. Only where the
+    engine has `continuation`."""
+    thinking: bool | None = None
+    """Whether the model's chat template shall ask it to think; None leaves it to the template. An
+    engine whose template has no such switch ignores it."""
+    max_reasoning_tokens: int | None = None
+    """Tokens it may think; None: no limit of its own. Only where the engine has `native_budget`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """By the engine's own tokenizer; `reasoning` is the part of `completion` spent thinking."""
+    """By the engine's own tokenizer; `reasoning` is the part of `completion` spent thinking, None where
+    that is not known."""
 
     prompt: int
     completion: int
-    reasoning: int = 0
+    reasoning: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,10 @@ class Delta:
 class Engine(Backend, Protocol):
     """Generates text. Safe to call concurrently; queues rather than oversubscribes the machine."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do with its settings: its file's `CAPABILITIES`, or less."""
+
     def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """An async generator of deltas; closing it or cancelling its task stops the engine at once.
 
@@ -73,6 +100,7 @@ class EngineModule(Protocol):
     """What the loader gives: an engine's file."""
 
     CAPABILITIES: Capabilities
+    """What its engines can do at best; known before there is one."""
 
     async def create(self, entry: ModelEntry) -> Engine:
         """An engine for that entry; what takes long goes on in the background, `ready` tells."""

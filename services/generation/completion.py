@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 import orjson
 
+from services.core import fallback
 from services.core.context import within_deadline
 from services.core.errors import ServiceError
+from services.core.genai import Answered, Asked, ChatSpan
 from services.core.sse import DONE, format_event
 from services.core.wire.chat import (
     AssistantMessage,
@@ -24,23 +26,40 @@ from services.core.wire.chat import (
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
+from services.generation.reasoning.thinking import Task, Thinking
 from services.generation.registry import Registry
 
 SERVICE = "generation"
 
 
 class Completion:
-    """One request on one entry. Use `stream` or `reply`, once."""
+    """One request on one entry, or on a fallback of it. Use `stream` or `reply`, once.
+
+    `task` gives the request in the terms of the entry that answers.
+    """
 
     def __init__(
-        self, registry: Registry, metrics: GenerationMetrics, entry: ModelEntry, prompt: Prompt
+        self,
+        registry: Registry,
+        metrics: GenerationMetrics,
+        entry: ModelEntry,
+        task: Callable[[ModelEntry], Task],
     ) -> None:
         self._registry = registry
-        self._entry = entry
-        self._prompt = prompt
-        self._timing = Timing(metrics, entry.name)
+        self._route = registry.route(entry)
+        self._task = task
+        self._misplaced = 0
+        self._timing = Timing(metrics)
+        self._tracer = metrics.tracer
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the reply's headers say; complete once the first event or the reply is there."""
+        timings = ", ".join(f"{name};dur={ms:.1f}" for name, ms in self._timing.milliseconds.items())
+        known = {"server-timing": timings} if timings else {}
+        return known | fallback.headers(self._degraded, self._model)
 
     async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
         """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
@@ -50,13 +69,13 @@ class Completion:
             async for delta in deltas:
                 if not begun:
                     begun = True
-                    yield self._chunk(ChunkDelta(role="assistant", content=""))
+                    yield self._chunk(ChunkDelta(role="assistant", content=""), degraded=self._degraded)
                 if delta.content or delta.reasoning:
                     yield self._chunk(
                         ChunkDelta(content=delta.content or None, reasoning_content=delta.reasoning or None)
                     )
                 if delta.finish_reason:
-                    yield self._chunk(ChunkDelta(), delta.finish_reason)
+                    yield self._chunk(ChunkDelta(), delta.finish_reason, self._degraded)
                     if include_usage and delta.tokens:
                         yield self._event({"choices": [], "usage": _usage(delta.tokens).model_dump()})
         yield DONE
@@ -72,31 +91,42 @@ class Completion:
                 reasoning.append(delta.reasoning)
                 last = delta
         if last.finish_reason is None:
-            raise ServiceError(f"model {self._entry.name} ended without a finish reason", service=SERVICE)
-        message = AssistantMessage(content="".join(content), reasoning_content="".join(reasoning) or None)
+            raise ServiceError(f"model {self._model} ended without a finish reason", service=SERVICE)
+        thought, answer = "".join(reasoning), "".join(content)
+        if self._misplaced:
+            thought += answer[: self._misplaced].strip()
+            answer = answer[self._misplaced :].lstrip()
+        message = AssistantMessage(content=answer, reasoning_content=thought or None)
         return ChatReply(
             id=self._id,
             created=self._created,
-            model=self._entry.name,
+            model=self._model,
             choices=[ChatChoice(message=message, finish_reason=last.finish_reason)],
             usage=_usage(last.tokens) if last.tokens else None,
+            degraded=self._degraded,
         )
+
+    @property
+    def _model(self) -> str:
+        return self._route.used.name
+
+    @property
+    def _degraded(self) -> list[str]:
+        return fallback.marks(self._route.passed_over)
 
     async def _deltas(self) -> AsyncGenerator[Delta]:
         """The engine's deltas up to the one with the finish reason. Each wait ends at the deadline."""
-        what = f"model {self._entry.name}"
         outcome = "cancelled"
         last: Delta | None = None
         try:
-            async with AsyncExitStack() as stack:
-                async with within_deadline(what, service=SERVICE):
-                    engine = await stack.enter_async_context(self._registry.lease(self._entry))
-                deltas = await stack.enter_async_context(aclosing(engine.generate(self._prompt)))
+            async with aclosing(self._route.stream(self._attempt)) as deltas:
                 while last is None or last.finish_reason is None:
-                    async with within_deadline(what, service=SERVICE):
+                    async with within_deadline("the model's answer", service=SERVICE):
                         last = await anext(deltas, None)
                     if last is None:
-                        raise ServiceError(f"{what} ended without a finish reason", service=SERVICE)
+                        raise ServiceError(
+                            f"model {self._model} ended without a finish reason", service=SERVICE
+                        )
                     self._timing.see(last)
                     outcome = last.finish_reason or outcome
                     yield last
@@ -104,19 +134,37 @@ class Completion:
             outcome = "error"
             raise
         finally:
-            self._timing.finish(outcome, last.tokens if last else None)
+            self._timing.finish(self._model, outcome, last.tokens if last else None)
+            if last is not None:
+                self._timing.passed_over(self._route.passed_over, self._model)
 
-    def _chunk(self, delta: ChunkDelta, reason: FinishReason | None = None) -> bytes:
+    async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
+        """One entry's deltas, from the wait for its engine on."""
+        task = self._task(entry)
+        with ChatSpan(self._tracer, _asked(entry, task.prompt)) as span:
+            async with self._registry.lease(entry) as engine:
+                thinking = Thinking(engine, task)
+                async with aclosing(span.steps(thinking.deltas())) as deltas:
+                    async for delta in deltas:
+                        if delta.finish_reason:
+                            self._misplaced = thinking.misplaced
+                            self._timing.thought(entry.name, thinking.outcome)
+                            span.answered(_answered(entry, delta, self._timing.first_token))
+                        yield delta
+
+    def _chunk(
+        self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None
+    ) -> bytes:
         """OpenAI's clients expect `finish_reason` in every choice, null until the end."""
         choice = {"index": 0, "delta": delta.model_dump(exclude_none=True), "finish_reason": reason}
-        return self._event({"choices": [choice]})
+        return self._event({"choices": [choice]} | ({"degraded": degraded} if degraded else {}))
 
     def _event(self, fields: dict[str, object]) -> bytes:
         common = {
             "id": self._id,
             "object": "chat.completion.chunk",
             "created": self._created,
-            "model": self._entry.name,
+            "model": self._model,
         }
         return format_event(orjson.dumps(common | fields))
 
@@ -127,4 +175,29 @@ def _usage(tokens: TokenCounts) -> Usage:
         completion_tokens=tokens.completion,
         total_tokens=tokens.prompt + tokens.completion,
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=tokens.reasoning),
+    )
+
+
+def _asked(entry: ModelEntry, prompt: Prompt) -> Asked:
+    return Asked(
+        model=entry.model_id,
+        entry=entry.name,
+        provider=entry.engine,
+        max_tokens=prompt.max_tokens,
+        temperature=prompt.temperature,
+        top_p=prompt.top_p,
+        seed=prompt.seed,
+        stop=prompt.stop,
+    )
+
+
+def _answered(entry: ModelEntry, last: Delta, first_token: float | None) -> Answered:
+    tokens = last.tokens
+    return Answered(
+        model=entry.model_id,
+        finish_reason=last.finish_reason or "",
+        input_tokens=tokens.prompt if tokens else None,
+        output_tokens=tokens.completion if tokens else None,
+        reasoning_tokens=tokens.reasoning if tokens else None,
+        first_token=first_token,
     )

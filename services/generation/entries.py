@@ -10,33 +10,17 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from services.core.errors import NotFound, RaglineError
-from services.core.models.catalogue import CATALOGUE
+from services.core.errors import NotFound
+from services.generation.engines import AUTO, EMBEDDED, BadEntries, check
 from services.generation.entry import ModelEntry
-from services.generation.files import catalogue_name
+from services.generation.fallback import BadFallback, chain
+from services.generation.reasoning.profiles import InvalidProfile, profile_for
 from services.generation.settings import EntrySettings
-
-AUTO = "auto"
-"""The engine that stands for the faster embedded one on this machine."""
-
-EMBEDDED = frozenset({AUTO, "openvino", "llamacpp"})
-"""Engines whose models are local files: the catalogue's or the user's."""
-
-ALIASES = dict.fromkeys(
-    ("vllm", "ovms", "ollama", "tgi", "sglang", "llama-server", "lmdeploy", "tensorrt-llm", "gaudi"), "openai"
-)
-"""Names of servers that all speak OpenAI's protocol; an entry keeps the name it was given, for errors."""
 
 SMALL = ModelEntry(name="small", model_id="qwen2.5-coder-0.5b-instruct")
 LARGE = ModelEntry(name="large", model_id="qwen2.5-coder-1.5b-instruct")
 
 _LIST = TypeAdapter(list[ModelEntry])
-
-
-class BadEntries(RaglineError):
-    """The environment describes no usable set of entries; the message names the variable."""
-
-    status, code = 500, "bad_model_entries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +30,12 @@ class Entries:
     by_name: dict[str, ModelEntry]
     default: ModelEntry
 
+    def chain(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
+        """The entry, then those that answer while it is down."""
+        return chain(entry, self.by_name)
+
     def find(self, model: str) -> ModelEntry:
-        """The entry that a request's `model` names, by name or by model id; empty is the default.
+        """The entry that a request's `model` names, by name, alias or model id; empty is the default.
 
         Raises `NotFound` that lists the names.
         """
@@ -55,15 +43,12 @@ class Entries:
             return self.default
         found = self.by_name.get(model)
         if found is None:
-            found = next((entry for entry in self.by_name.values() if entry.model_id == model), None)
+            everyone = self.by_name.values()
+            aliased = (entry for entry in everyone if model in entry.aliases)
+            found = next(aliased, None) or next((e for e in everyone if e.model_id == model), None)
         if found is None:
             raise NotFound(f"no model entry {model!r}: choose one of {', '.join(self.by_name)}")
         return found
-
-
-def engine_file(engine: str) -> str:
-    """The backend file behind an engine's name."""
-    return ALIASES.get(engine, engine)
 
 
 def read(settings: EntrySettings, engines: list[str]) -> Entries:
@@ -76,18 +61,60 @@ def read(settings: EntrySettings, engines: list[str]) -> Entries:
     if own is not None:
         entries[own.name] = own
     for entry in entries.values():
-        _check(entry, engines, "LLM_BACKENDS" if settings.backends and entry is not own else "")
-    if own is not None:
-        return Entries(entries, own)
+        check(entry, engines, "LLM_BACKENDS" if settings.backends and entry is not own else "")
     if not entries:
         raise BadEntries("LLM_BACKENDS: the list is empty")
-    name = settings.backend or next(iter(entries))
+    name = own.name if own is not None else settings.backend or next(iter(entries))
     if name not in entries:
         raise BadEntries(
             f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} "
             "(or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID)"
         )
+    entries[name] = _overridden(entries[name], settings)
+    for entry in entries.values():
+        _check_names(entry, entries, settings, default=entry is entries[name])
     return Entries(entries, entries[name])
+
+
+def _overridden(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
+    """The default entry with what the environment says about it besides its engine and model."""
+    fields: dict[str, object] = {
+        "profile": settings.profile,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "aliases": _split(settings.aliases),
+        "fallback": _split(settings.fallback),
+    }
+    given = {name: value for name, value in fields.items() if value not in {"", None, ()}}
+    return entry.model_copy(update=given)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
+
+
+def _check_names(
+    entry: ModelEntry, entries: dict[str, ModelEntry], settings: EntrySettings, *, default: bool
+) -> None:
+    """Raises `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
+    such profile."""
+    listed = f"LLM_BACKENDS: entry {entry.name}: "
+    try:
+        profile_for(entry.model_id, entry.profile)
+    except InvalidProfile as error:
+        where = "LLM_PROFILE" if default and settings.profile else f"{listed}profile"
+        raise BadEntries(f"{where}: {error.message}") from error
+    try:
+        chain(entry, entries)
+    except BadFallback as error:
+        where = "LLM_FALLBACK" if default and settings.fallback else f"{listed}fallback"
+        raise BadEntries(f"{where}: {error}") from error
+    where = "LLM_ALIASES" if default and settings.aliases else f"{listed}aliases"
+    for alias in entry.aliases:
+        others = [other for other in entries.values() if other is not entry]
+        taken = next((o.name for o in others if alias == o.name or alias in o.aliases), None)
+        if taken is not None:
+            raise BadEntries(f"{where}: {alias!r} is a name of entry {taken} already")
 
 
 def _embedded(settings: EntrySettings) -> list[ModelEntry]:
@@ -129,34 +156,6 @@ def _derived_name(model: str) -> str:
     """`deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`; what a name may not hold becomes a dash."""
     last = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:63] or "model"
-
-
-def _check(entry: ModelEntry, engines: list[str], source: str) -> None:
-    where = f"{source}: entry {entry.name}: " if source else ""
-    file = engine_file(entry.engine)
-    if file != AUTO and file not in engines:
-        known = sorted({AUTO, *engines, *ALIASES})
-        raise BadEntries(
-            f"{where or 'LLM_ENGINE: '}unknown engine {entry.engine!r}, choose one of {', '.join(known)}"
-        )
-    variables = ("endpoint", "model_id") if source else ("LLM_ENDPOINT", "LLM_MODEL_ID")
-    if file == "openai" and not entry.endpoint:
-        raise BadEntries(f"{where}engine {entry.engine} is a server: set {variables[0]} to its base URL")
-    if file == "openai" and not entry.endpoint.startswith(("http://", "https://")):
-        raise BadEntries(f"{where}{variables[0]}={entry.endpoint}: must start with http:// or https://")
-    if file == "openai" and not entry.model_id:
-        raise BadEntries(
-            f"{where}engine {entry.engine} needs {variables[1]}: the model's id at {entry.endpoint}"
-        )
-    if file != "openai" and not (entry.model_id or entry.model_path):
-        raise BadEntries(f"{where}set {variables[1]} or {'model_path' if source else 'LLM_MODEL_PATH'}")
-
-    if file in EMBEDDED and not entry.model_path and catalogue_name(entry.model_id) not in CATALOGUE:
-        models = ", ".join(name for name, model in CATALOGUE.items() if model.kind == "llm")
-        raise BadEntries(
-            f"{where}{variables[1]}={entry.model_id}: not in the model catalogue ({models}); give a file "
-            f"({'model_path' if source else 'LLM_MODEL_PATH'}) or a server ({variables[0]})"
-        )
 
 
 def _listed(source: str) -> list[ModelEntry]:

@@ -19,3 +19,16 @@ class ModelEntry(BaseModel):
     model_path: str = Field("", description="a local GGUF file or OpenVINO folder instead of the catalogue's")
     api_key: str = Field("", repr=False, description="bearer token for a server engine")
     max_context: int = Field(8192, ge=256, description="tokens of prompt and answer together")
+    profile: str = Field(
+        "", description="name of a reasoning profile instead of the one its model id suggests"
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="instead of the profile's, where a request sets none"
+    )
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="instead of the profile's, where a request sets none"
+    )
+    aliases: tuple[str, ...] = Field((), description="other names that a request's `model` may say")
+    fallback: tuple[str, ...] = Field(
+        (), description="names of the entries to answer instead while this one is down"
+    )

@@ -6,15 +6,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import asdict, dataclass
 
-from services.core.errors import RaglineError
-from services.core.wire.chat import ModelInfo
+from services.core.errors import RaglineError, ServiceUnavailable
+from services.core.wire.chat import ModelCapabilities, ModelInfo
 from services.generation.admission import Admission, Queue
-from services.generation.backend import Engine
+from services.generation.backend import Capabilities, Engine
 from services.generation.entries import Entries
 from services.generation.entry import ModelEntry
+from services.generation.health import Health
 from services.generation.loading import Loader, Report
+from services.generation.routing import Route
+from services.generation.sampling import profile_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,18 @@ class Registry:
     """Owns the engines. `loaded_max` embedded ones stay in memory, the least recently used idle one goes."""
 
     def __init__(
-        self, entries: Entries, *, opener: Opener, embedded: Embedded, queue: int, loaded_max: int
+        self,
+        entries: Entries,
+        *,
+        opener: Opener,
+        embedded: Embedded,
+        queue: int,
+        loaded_max: int,
+        down_seconds: float,
     ) -> None:
         self.entries = entries
+        self._health = Health(down_seconds)
+        self._warming: set[asyncio.Task[object]] = set()
         self._slots = {name: _Slot(entry, opener) for name, entry in entries.by_name.items()}
         self._embedded = embedded
         self._queue = Queue(queue)
@@ -79,21 +92,60 @@ class Registry:
             slot.used_at = time.monotonic()
             self._released.set()
 
+    def route(self, entry: ModelEntry) -> Route:
+        """A request's way to the entry or to one of its fallbacks."""
+        return Route(self.entries.chain(entry), self._health)
+
+    def next_fallback(self, entry: ModelEntry) -> ModelEntry | None:
+        """The first entry after this one in its chain that is not known to be down."""
+        others = self.entries.chain(entry)[1:]
+        return next((other for other in others if not self._health.is_down(other.name)), None)
+
     async def ready(self) -> None:
-        """Return where the default entry can answer; raises what keeps it from that."""
-        slot = self._slots[self.entries.default.name]
-        await slot.loader.ready()
-        opened = slot.loader.value
-        if opened is not None:
-            await opened.engine.ready()
+        """Return where the default entry or a fallback of it can answer; raises what keeps the default
+        one from that, and begins to open its fallbacks."""
+        failure: RaglineError | None = None
+        for entry in self.entries.chain(self.entries.default):
+            slot = self._slots[entry.name]
+            if failure is not None and not slot.loader.started:
+                self._warm(slot)
+            try:
+                await self._slot_ready(slot)
+                return
+            except RaglineError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def models(self) -> list[ModelInfo]:
         """Every entry; `ready` is false with a `detail` for one that is not open."""
         return list(await asyncio.gather(*(self._info(slot) for slot in self._slots.values())))
 
     async def close(self) -> None:
+        for task in self._warming:
+            task.cancel()
+        await asyncio.gather(*self._warming, return_exceptions=True)
         for slot in self._slots.values():
             await self._close(slot)
+
+    def _warm(self, slot: _Slot) -> None:
+        """Open it for the requests to come; what fails is seen by the next one that asks."""
+        task: asyncio.Task[object] = asyncio.create_task(self._open(slot), context=Context())
+        self._warming.add(task)
+        task.add_done_callback(self._warmed)
+
+    def _warmed(self, task: asyncio.Task[object]) -> None:
+        self._warming.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _slot_ready(self, slot: _Slot) -> None:
+        if not slot.loader.started and slot.entry is not self.entries.default:
+            raise ServiceUnavailable(f"model {slot.entry.name} is not loaded: the first request loads it")
+        await slot.loader.ready()
+        opened = slot.loader.value
+        if opened is not None:
+            await opened.engine.ready()
 
     async def _open(self, slot: _Slot) -> Opened:
         if not slot.loader.started:
@@ -127,9 +179,7 @@ class Registry:
         detail = "not loaded: the first request loads it"
         if slot.loader.started:
             try:
-                await slot.loader.ready()
-                if opened is not None:
-                    await opened.engine.ready()
+                await self._slot_ready(slot)
                 detail = ""
             except RaglineError as error:
                 detail = error.message
@@ -137,7 +187,15 @@ class Registry:
             id=slot.entry.name,
             engine=opened.name if opened else slot.entry.engine,
             model_id=slot.entry.model_id,
+            profile=profile_of(slot.entry).name,
+            aliases=list(slot.entry.aliases),
+            fallback=[entry.name for entry in self.entries.chain(slot.entry)[1:]],
+            capabilities=_capabilities(opened.engine.capabilities) if opened else None,
             default=slot.entry is self.entries.default,
             ready=not detail,
             detail=detail,
         )
+
+
+def _capabilities(capabilities: Capabilities) -> ModelCapabilities:
+    return ModelCapabilities.model_validate(asdict(capabilities))

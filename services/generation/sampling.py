@@ -1,43 +1,49 @@
-"""Sampling defaults, as data, and a request made whole with them."""
+"""A request as one model entry gets it: made whole with the defaults of the entry and of its profile."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from services.core.errors import InvalidRequest
 from services.core.wire.chat import ChatRequest
 from services.generation.backend import Prompt
+from services.generation.entry import ModelEntry
+from services.generation.reasoning.budget import limits
+from services.generation.reasoning.history import folded, without_thinking
+from services.generation.reasoning.profiles import Profile, profile_for
+from services.generation.reasoning.thinking import Task
 
 MOST_STOPS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingDefaults:
-    """What a request that says nothing gets. `temperature` 0 is greedy decoding."""
-
-    temperature: float
-    top_p: float
+def profile_of(entry: ModelEntry) -> Profile:
+    """The entry's profile: the one it names, else the one its model suggests. Raises `InvalidProfile`."""
+    return profile_for(entry.model_id or entry.model_path, entry.profile)
 
 
-GROUNDED = SamplingDefaults(temperature=0.0, top_p=1.0)
-"""For answers from given passages: the likeliest words, and the same ones at every repetition."""
-
-
-def prompt(request: ChatRequest, *, max_tokens: int, defaults: SamplingDefaults = GROUNDED) -> Prompt:
-    """The request in an engine's terms. Raises `InvalidRequest` for stop strings that cannot be used."""
+def task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:
+    """The request in the terms of that entry; `answer` and `thinking` are the longest that the settings
+    allow. Raises `InvalidRequest` for stop strings that cannot be used and for empty messages."""
     stops = tuple(request.stops)
     if len(stops) > MOST_STOPS or any(not stop for stop in stops):
         raise InvalidRequest(f"`stop`: at most {MOST_STOPS} strings, none of them empty")
     if not any(message.text.strip() for message in request.messages):
         raise InvalidRequest("`messages`: every message is empty, say something")
-    return Prompt(
-        messages=tuple((_role(message.role), message.text) for message in request.messages),
-        max_tokens=request.token_limit or max_tokens,
-        temperature=defaults.temperature if request.temperature is None else request.temperature,
-        top_p=defaults.top_p if request.top_p is None else request.top_p,
+    profile = profile_of(entry)
+    held = limits(request, profile, answer=answer, thinking=thinking)
+    messages = without_thinking(tuple((_role(message.role), message.text) for message in request.messages))
+    prompt = Prompt(
+        messages=messages if profile.system_prompt else folded(messages),
+        max_tokens=held.total,
+        temperature=_first(request.temperature, entry.temperature, profile.temperature),
+        top_p=_first(request.top_p, entry.top_p, profile.top_p),
         seed=request.seed,
         stop=stops,
     )
+    return Task(prompt, profile, held)
+
+
+def _first(*values: float | None) -> float:
+    """The first that is set."""
+    return next(value for value in values if value is not None)
 
 
 def _role(role: str) -> str:

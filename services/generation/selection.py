@@ -43,12 +43,12 @@ class Candidate:
 
 
 def candidates() -> list[Candidate]:
-    """The embedded engines whose packages are installed, in alphabetical order."""
+    """The embedded engines to choose from whose packages are installed, in alphabetical order."""
     found = []
     for name in names(PACKAGE):
         try:
             capabilities = cast(EngineModule, load(PACKAGE, name)).CAPABILITIES
-            if capabilities.embedded:
+            if capabilities.distribution:
                 found.append(Candidate(name, version(capabilities.distribution)))
         except (UnknownBackend, PackageNotFoundError):
             continue

@@ -26,8 +26,9 @@ class EntrySettings(BaseSettings):
     engine: str = Field(
         "",
         validation_alias="LLM_ENGINE",
-        description="engine of the one entry below: openvino, llamacpp, auto (in process), openai (also as "
-        "vllm, ovms, ollama, tgi, sglang, ...) or fake; alone it sets the engine of `small` and `large`",
+        description="engine of the one entry below: openvino, llamacpp, auto, habana (in process), vllm, "
+        "tgi, llama-server, openai (also as ovms, ollama, sglang, ...) or fake; alone it sets the engine of "
+        "`small` and `large`",
     )
     endpoint: str = Field(
         "", validation_alias="LLM_ENDPOINT", description="base URL of a server engine, with or without /v1"
@@ -50,6 +51,35 @@ class EntrySettings(BaseSettings):
         ge=256,
         validation_alias="LLM_MAX_CONTEXT",
         description="tokens of prompt and answer together, in embedded engines; bounded by the model's own",
+    )
+    profile: str = Field(
+        "",
+        validation_alias="LLM_PROFILE",
+        description="reasoning profile of the default entry instead of the one its model id suggests",
+    )
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        validation_alias="LLM_TEMPERATURE",
+        description="the default entry's temperature where a request sets none; unset: its profile's",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        validation_alias="LLM_TOP_P",
+        description="the default entry's top_p where a request sets none; unset: its profile's",
+    )
+    aliases: str = Field(
+        "",
+        validation_alias="LLM_ALIASES",
+        description="other names of the default entry that a request's `model` may say, separated by commas",
+    )
+    fallback: str = Field(
+        "",
+        validation_alias="LLM_FALLBACK",
+        description="entries that answer while the default one is down, in this order, separated by commas",
     )
 
 
@@ -81,6 +111,14 @@ class Settings(ServiceSettings, EntrySettings, EmbeddedSettings):
         validation_alias="LLM_MAX_TOKENS",
         description="longest answer in tokens where the request sets no limit",
     )
+    max_reasoning_tokens: int = Field(
+        2048,
+        ge=0,
+        le=131072,
+        validation_alias="LLM_MAX_REASONING_TOKENS",
+        description="longest thinking in tokens where the request sets no budget, on top of LLM_MAX_TOKENS; "
+        "0: no thinking unless a request asks for it",
+    )
     server_concurrency: int = Field(
         256,
         ge=1,
@@ -98,4 +136,10 @@ class Settings(ServiceSettings, EntrySettings, EmbeddedSettings):
         ge=1,
         validation_alias="LLM_LOADED_MAX",
         description="embedded engines kept in memory; the least recently used idle one makes room",
+    )
+    down_seconds: float = Field(
+        15,
+        ge=0,
+        validation_alias="LLM_DOWN_SECONDS",
+        description="how long an entry that failed is passed over for its fallback before it is tried again",
     )

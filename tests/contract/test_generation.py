@@ -1,8 +1,9 @@
 """Every generation engine against its protocol; a new file in `backends/` is tested by itself.
 
-The embedded engines run the real SmolLM2-135M. `openai` talks to Ragline's own generation service on
-loopback, or to the real server that GENERATION_TEST_OPENAI describes. An engine that is neither is
-skipped unless GENERATION_TEST_<ENGINE> holds a model entry for it as JSON.
+The embedded engines run the real SmolLM2-135M, and `llamaserver` talks to a real llama.cpp server with
+it. The other engines that are servers talk to Ragline's own generation service on loopback, or to the real
+server that GENERATION_TEST_<ENGINE> describes as a model entry in JSON. `habana` needs torch and
+transformers: `make test-engines`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from typing import cast
 
 import pytest
 import pytest_asyncio
-from starlette.types import ASGIApp
 
 from services.core.backends import UnknownBackend, load, names
 from services.core.errors import ContextLengthExceeded, ServiceUnavailable
 from services.generation.app import create
 from services.generation.backend import PACKAGE, Delta, Engine, EngineModule, Prompt
+from services.generation.engines import SERVERS
 from services.generation.entry import ModelEntry
 from services.generation.settings import Settings
 
@@ -43,9 +45,11 @@ def ask(text: str, **changes: object) -> Prompt:
 class Subject:
     """One engine under test."""
 
-    def __init__(self, engine: Engine, *, embedded: bool) -> None:
+    def __init__(self, engine: Engine, *, embedded: bool, real: bool) -> None:
         self.engine = engine
         self.embedded = embedded
+        self.real = real
+        """Whether a language model computes its answers."""
 
     async def deltas(self, prompt: Prompt) -> list[Delta]:
         return [delta async for delta in self.engine.generate(prompt)]
@@ -61,13 +65,22 @@ class Subject:
         return time.monotonic() - start
 
 
-def entry_for(name: str, serve: Callable[[ASGIApp], str]) -> ModelEntry:
-    described = os.environ.get(f"GENERATION_TEST_{name.upper()}")
-    if described:
-        return ModelEntry.model_validate_json(described)
-    if name == "openai":
+def described(name: str) -> str:
+    return os.environ.get(f"GENERATION_TEST_{name.upper()}", "")
+
+
+def entry_for(name: str, request: pytest.FixtureRequest) -> ModelEntry:
+    if described(name):
+        return ModelEntry.model_validate_json(described(name))
+    if name == "llamaserver":
+        url = request.getfixturevalue("llama_server")
+        return ModelEntry(name="tiny", engine=name, endpoint=url, model_id="tiny")
+    if name in SERVERS:
         app = create(Settings(engine="fake", model_id="behind", max_context=CONTEXT))
-        return ModelEntry(name="tiny", engine=name, endpoint=serve(app), model_id="behind")
+        url = request.getfixturevalue("serve")(app)
+        return ModelEntry(name="tiny", engine=name, endpoint=url, model_id="behind")
+    if name == "habana" and not (find_spec("torch") and find_spec("transformers")):
+        pytest.skip("habana needs torch and transformers: run make test-engines")
     if name == "fake":
         return ModelEntry(name="tiny", engine=name, model_id="fake", max_context=CONTEXT)
     if cast(EngineModule, load(PACKAGE, name)).CAPABILITIES.embedded:
@@ -76,7 +89,7 @@ def entry_for(name: str, serve: Callable[[ASGIApp], str]) -> ModelEntry:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=names(PACKAGE))
-async def subject(request: pytest.FixtureRequest, serve: Callable[[ASGIApp], str]) -> AsyncIterator[Subject]:
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     name = request.param
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAKE_TOKENS_PER_SECOND", "200")
@@ -85,13 +98,15 @@ async def subject(request: pytest.FixtureRequest, serve: Callable[[ASGIApp], str
             module = cast(EngineModule, load(PACKAGE, name))
         except UnknownBackend as error:
             pytest.skip(error.message)
-        entry = entry_for(name, serve)
+        entry = entry_for(name, request)
         if module.CAPABILITIES.embedded:
             patch.setenv("RAGLINE_HOME", str(request.getfixturevalue("models_home")))
         engine = await module.create(entry)
         try:
             await until_ready(engine)
-            yield Subject(engine, embedded=module.CAPABILITIES.embedded)
+            embedded = module.CAPABILITIES.embedded
+            real = embedded or name == "llamaserver" or bool(described(name))
+            yield Subject(engine, embedded=embedded, real=real)
         finally:
             await engine.close()
 
@@ -146,6 +161,30 @@ async def test_temperature_zero_repeats_itself(subject: Subject) -> None:
     assert await subject.text(question) == await subject.text(question)
 
 
+async def test_a_seed_repeats_a_sampled_answer(subject: Subject) -> None:
+    if not subject.engine.capabilities.seed:
+        pytest.skip("promises nothing")
+    question = ask("Tell me a story about a fox.", temperature=1.0, seed=11)
+    assert await subject.text(question) == await subject.text(question)
+    if subject.real:
+        others = [ask("Tell me a story about a fox.", temperature=1.0, seed=seed) for seed in (12, 13, 14)]
+        assert len({await subject.text(other) for other in (question, *others)}) > 1
+
+
+async def test_continues_what_the_assistant_began(subject: Subject) -> None:
+    if not (subject.real and subject.engine.capabilities.continuation):
+        pytest.skip("does not continue")
+    question = "Name a city in Italy and say why people go there."
+    whole = await subject.text(ask(question, max_tokens=40))
+    prefix = " ".join(whole.split(" ")[:6])
+    *_, last = deltas = await subject.deltas(ask(question, max_tokens=12, prefix=prefix))
+    alone = (await subject.deltas(ask(question, max_tokens=1)))[-1]
+    assert whole[len(prefix) :].startswith("".join(delta.content for delta in deltas)[:20])
+    assert last.tokens is not None
+    assert alone.tokens is not None
+    assert last.tokens.prompt - alone.tokens.prompt >= 4
+
+
 async def test_concurrent_requests_keep_apart(subject: Subject) -> None:
     questions = [ask(f"Tell me about the number {word}.") for word in ("one", "two", "three", "four")]
     alone = [await subject.deltas(question) for question in questions]
@@ -189,6 +228,8 @@ async def test_cancelling_stops_it_while_it_reads_the_prompt(subject: Subject) -
 
 
 async def test_the_event_loop_stays_free(subject: Subject) -> None:
+    if subject.real and not subject.embedded:
+        pytest.skip("computes in another process, which may take every CPU for itself")
     gaps = []
 
     async def tick() -> None:
@@ -205,10 +246,10 @@ async def test_the_event_loop_stays_free(subject: Subject) -> None:
 
 @pytest.mark.parametrize("name", names(PACKAGE))
 async def test_closing_while_it_loads(
-    name: str, serve: Callable[[ASGIApp], str], models_home: object, monkeypatch: pytest.MonkeyPatch
+    name: str, request: pytest.FixtureRequest, models_home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAGLINE_HOME", str(models_home))
-    engine = await cast(EngineModule, load(PACKAGE, name)).create(entry_for(name, serve))
+    engine = await cast(EngineModule, load(PACKAGE, name)).create(entry_for(name, request))
     start = time.monotonic()
     await engine.close()
     assert time.monotonic() - start < WITHIN

@@ -186,7 +186,7 @@ async def test_counts_are_never_invented(url: str) -> None:
     [
         ("cut", "vllm"),
         ("abort", "finish_reason 'abort'"),
-        ("garbage", "not OpenAI's"),
+        ("garbage", "not its protocol's"),
         ("error-chunk", "CUDA out of memory"),
         ("error-object", "EngineDeadError"),
         ("broken", "Internal Server Error"),

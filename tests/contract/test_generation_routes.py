@@ -22,6 +22,14 @@ ENTRIES = [
     {"name": "quick", "engine": "fake", "model_id": "org/quick-model"},
     {"name": "narrow", "engine": "fake", "model_id": "narrow", "max_context": 256},
     {"name": "dead", "engine": "vllm", "model_id": "gone", "endpoint": "http://127.0.0.1:9"},
+    {
+        "name": "backed",
+        "engine": "vllm",
+        "model_id": "gone",
+        "endpoint": "http://127.0.0.1:9",
+        "aliases": ["gpt-4o"],
+        "fallback": ["quick"],
+    },
 ]
 
 
@@ -84,6 +92,33 @@ async def test_sdk_stream(sdk: AsyncOpenAI) -> None:
     assert chunks[-1].usage.completion_tokens == 3
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["backed", "gpt-4o"])
+async def test_a_fallback_answers_and_says_so(
+    session: aiohttp.ClientSession, url: str, model: str, stream: bool
+) -> None:
+    payload = body(model=model, stream=stream)
+    async with session.post(f"{url}/v1/chat/completions", json=payload) as reply:
+        raw = await reply.read()
+    assert reply.status == 200
+    assert reply.headers["x-ragline-fallback"] == "backed -> quick"
+    if not stream:
+        whole = orjson.loads(raw)
+        assert (whole["model"], whole["degraded"]) == ("quick", ["generation:backed"])
+        return
+    chunks = [orjson.loads(line[6:]) for line in raw.split(b"\n\n") if line.startswith(b"data: {")]
+    assert {chunk["model"] for chunk in chunks} == {"quick"}
+    told = [chunk for chunk in chunks if chunk.get("degraded") == ["generation:backed"]]
+    assert told == [chunks[0], chunks[-1]]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_no_fallback_no_header(session: aiohttp.ClientSession, url: str) -> None:
+    async with session.post(f"{url}/v1/chat/completions", json=body()) as reply:
+        assert "x-ragline-fallback" not in reply.headers
+        assert (await reply.json())["degraded"] == []
+
+
 async def test_stream_ends_in_done_without_usage_unless_asked(
     session: aiohttp.ClientSession, url: str
 ) -> None:
@@ -96,13 +131,16 @@ async def test_stream_ends_in_done_without_usage_unless_asked(
 
 async def test_sdk_models_and_unknown_model(sdk: AsyncOpenAI) -> None:
     models = {model.id: model.model_dump() for model in (await sdk.models.list()).data}
-    assert list(models) == ["quick", "narrow", "dead"]
+    assert list(models) == ["quick", "narrow", "dead", "backed"]
+    assert models["backed"]["aliases"] == ["gpt-4o"]
+    assert models["backed"]["fallback"] == ["quick"]
+    assert models["quick"]["capabilities"]["seed"]
     assert models["quick"]["default"]
     assert models["quick"]["ready"]
     assert models["quick"]["engine"] == "fake"
     assert not models["dead"]["ready"]
     assert "vllm is down" in models["dead"]["detail"]
-    with pytest.raises(NotFoundError, match="choose one of quick, narrow, dead"):
+    with pytest.raises(NotFoundError, match="choose one of quick, narrow, dead, backed"):
         await sdk.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "Hi"}])
 
 
@@ -184,13 +222,13 @@ async def test_reasoning_is_a_channel_of_its_own_and_metrics_know(
     prefix = "ragline_generation_"
     first_token = float(lines[f"{prefix}time_to_first_token_seconds_sum{labels}"])
     first_output = float(lines[f"{prefix}time_to_first_output_seconds_sum{labels}"])
-    whole = float(lines[f"{prefix}e2e_latency_seconds_sum{labels}"])
+    whole = float(lines[f"{prefix}e2e_request_latency_seconds_sum{labels}"])
     per_token = float(lines[f"{prefix}time_per_output_token_seconds_sum{labels}"])
     assert float(lines[f"{prefix}time_to_first_token_seconds_count{labels}"]) == 1
     assert first_output - first_token == pytest.approx(0.15, abs=0.08), "three thoughts at 20 tokens/s"
     assert per_token == pytest.approx((whole - first_token) / 5)
     assert float(lines[f"{prefix}reasoning_tokens_total{labels}"]) == 3
-    assert float(lines[f"{prefix}completion_tokens_total{labels}"]) == 6
+    assert float(lines[f"{prefix}generation_tokens_total{labels}"]) == 6
 
 
 async def test_ready_names_the_default_entry(url: str, session: aiohttp.ClientSession) -> None:

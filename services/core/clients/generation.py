@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import ServiceError
-from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+from services.core.wire.chat import ChatMessage, FinishReason, ModelList, ReasoningEffort, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,22 @@ class Sampling:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_reasoning_tokens: int | None = None
     stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChatDelta:
-    """One step of a stream. `finish_reason` and `usage` come in the last ones."""
+    """One step of a stream. `finish_reason` and `usage` come in the last ones; `degraded`, where another
+    entry answers than the wanted one, in the first."""
 
     model: str = ""
     content: str = ""
     reasoning: str = ""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    degraded: tuple[str, ...] = ()
 
 
 _MODELS = TypeAdapter(ModelList)
@@ -83,6 +87,7 @@ class GenerationClient:
                 reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
                 finish_reason=choice.get("finish_reason"),
                 usage=Usage.model_validate(usage) if usage else None,
+                degraded=tuple(chunk.get("degraded") or ()),
             )
         except (orjson.JSONDecodeError, AttributeError, LookupError, ValueError) as error:
             raise ServiceError(
@@ -102,6 +107,8 @@ def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) ->
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "seed": sampling.seed,
+        "reasoning_effort": sampling.reasoning_effort,
+        "max_reasoning_tokens": sampling.max_reasoning_tokens,
         "stop": list(sampling.stop) or None,
     }
     return orjson.dumps(request | {key: value for key, value in options.items() if value is not None})

@@ -52,7 +52,7 @@ class Hub:
     def _reach(self) -> None:
         # huggingface_hub retries an unreachable host for about 23 s per file; one short request first
         # makes that 5 s per run. A thread, because name resolution ignores the request's timeout.
-        if constants.is_offline_mode():
+        if constants.HF_HUB_OFFLINE:
             self._unreachable = "HF_HUB_OFFLINE is set"
         if self._unreachable is None and not self._reached:
             failures = [f"no answer from {self._endpoint} within {REACH_SECONDS:.0f} s"]

@@ -9,6 +9,7 @@ from pydantic import Field
 from services.core.wire.base import Text, Wire
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
 
 
@@ -35,7 +36,11 @@ class StreamOptions(Wire):
 
 
 class ChatRequest(Wire):
-    """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one."""
+    """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one.
+
+    `max_reasoning_tokens` bounds the thinking (0: none); `reasoning_effort` is OpenAI's word for it and
+    counts where the number is not set. `docs/reasoning.md` says how either is held.
+    """
 
     messages: list[ChatMessage] = Field(min_length=1)
     model: Text = ""
@@ -46,6 +51,8 @@ class ChatRequest(Wire):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
     stop: Text | list[Text] | None = None
     n: Literal[1] = 1
 
@@ -59,7 +66,9 @@ class ChatRequest(Wire):
 
 
 class CompletionTokensDetails(Wire):
-    reasoning_tokens: int = 0
+    """`reasoning_tokens` is None where there was thinking that the engine did not count."""
+
+    reasoning_tokens: int | None = 0
 
 
 class Usage(Wire):
@@ -84,7 +93,11 @@ class ChunkChoice(Wire):
 
 
 class ChatChunk(Wire):
-    """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices."""
+    """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices.
+
+    Where another entry answers than the wanted one, `degraded` of the first chunk and of the one with
+    the finish reason has `generation:<entry>` for each that could not.
+    """
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -92,6 +105,7 @@ class ChatChunk(Wire):
     model: str
     choices: list[ChunkChoice] = Field(default_factory=list)
     usage: Usage | None = None
+    degraded: list[str] | None = None
 
 
 class AssistantMessage(Wire):
@@ -114,10 +128,27 @@ class ChatReply(Wire):
     choices: list[ChatChoice]
     usage: Usage | None
     """None where the engine's server does not count tokens."""
+    degraded: list[str] = Field(default_factory=list)
+
+
+class ModelCapabilities(Wire):
+    """What an entry's engine can do; see `services.generation.backend.Capabilities`."""
+
+    embedded: bool = False
+    seed: bool = False
+    native_reasoning: bool = False
+    native_budget: bool = False
+    continuation: bool = False
+    grammar: bool = False
+    logprobs: bool = False
 
 
 class ModelInfo(Wire):
-    """One model entry: OpenAI's fields, then Ragline's."""
+    """One model entry: OpenAI's fields, then Ragline's.
+
+    `fallback` names the entries that answer while this one is down, in order. `capabilities` is None
+    until the engine is open.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -125,6 +156,10 @@ class ModelInfo(Wire):
     owned_by: str = "ragline"
     engine: str = ""
     model_id: str = ""
+    profile: str = ""
+    aliases: list[str] = Field(default_factory=list)
+    fallback: list[str] = Field(default_factory=list)
+    capabilities: ModelCapabilities | None = None
     default: bool = False
     ready: bool = False
     detail: str = ""

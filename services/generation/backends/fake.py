@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import replace
 from itertools import cycle, islice
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,7 +18,27 @@ from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.text import StopScanner
 
-CAPABILITIES = Capabilities(seed=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True, continuation=True)
+
+Format = Literal[
+    "field",
+    "tags",
+    "prefilled",
+    "unclosed",
+    "nested",
+    "repeated",
+    "mixed",
+    "quoted",
+    "unanswered",
+    "granite",
+    "harmony",
+]
+
+_FIELDED = {"field", "mixed"}
+_TAGS: Mapping[str, tuple[str, str]] = {
+    "granite": ("Here is my thought process:", "Here is my response:"),
+    "harmony": ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+}
 
 _PASSAGE = re.compile(r"\[1\][:\s]*(?P<text>[^\[]+)")
 _SENTENCE = re.compile(r"(?P<sentence>.+?[.!?])(\s|$)", re.DOTALL)
@@ -41,6 +63,17 @@ class Settings(BaseSettings):
         validation_alias="FAKE_REASONING_TOKENS",
         description="fake: tokens of reasoning before the answer",
     )
+    reasoning_format: Format = Field(
+        "field",
+        validation_alias="FAKE_REASONING_FORMAT",
+        description="fake: how its reasoning comes: field, tags, prefilled (no opener), unclosed, nested, "
+        "repeated, mixed (field and tags), quoted (tags in the answer's code), unanswered, granite, harmony",
+    )
+    continuation: bool = Field(
+        False,
+        validation_alias="FAKE_CONTINUATION",
+        description="fake: it can go on where the assistant's turn has begun",
+    )
     delay: float = Field(
         0, ge=0, validation_alias="FAKE_TTFT_SECONDS", description="fake: seconds until the first token"
     )
@@ -50,6 +83,11 @@ class FakeEngine:
     """A token is a word with the space before it. The same prompt always gives the same answer."""
 
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
+        self.capabilities = replace(
+            CAPABILITIES,
+            native_reasoning=settings.reasoning_format in _FIELDED,
+            continuation=settings.continuation,
+        )
         self._entry = entry
         self._settings = settings
 
@@ -60,16 +98,14 @@ class FakeEngine:
         return
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        size = sum(len(text.split()) for _, text in prompt.messages)
+        size = sum(len(text.split()) for _, text in (*prompt.messages, ("assistant", prompt.prefix)))
         if size >= self._entry.max_context:
             raise ContextLengthExceeded(
                 f"the prompt has {size} tokens, model {self._entry.name} takes "
                 f"{self._entry.max_context}: send less",
                 service="fake",
             )
-        thoughts = ["Thinking", *[" on"] * (self._settings.reasoning - 1)][: self._settings.reasoning]
-        plan = [Delta(reasoning=token) for token in thoughts]
-        plan += [Delta(content=token) for token in answer(prompt, self._settings.tokens)]
+        plan = self._plan(prompt)
         scanner = StopScanner(prompt.stop)
         spent = reasoning = 0
         await asyncio.sleep(self._settings.delay)
@@ -86,6 +122,33 @@ class FakeEngine:
         reason: FinishReason = "length" if spent < len(plan) and not scanner.stopped else "stop"
         counts = TokenCounts(prompt=size, completion=spent, reasoning=reasoning)
         yield Delta(content=scanner.flush(), finish_reason=reason, tokens=counts)
+
+    def _plan(self, prompt: Prompt) -> list[Delta]:
+        """One delta for each token, as a model that thinks in this format would emit them."""
+        kind, said = self._settings.reasoning_format, answer(prompt, self._settings.tokens)
+        thoughts = ["Thinking", *[" on"] * (self._settings.reasoning - 1)][: self._settings.reasoning]
+        opener, closer = _TAGS.get(kind, ("<think>", "</think>"))
+        silent = prompt.prefix.rstrip().endswith(closer) if prompt.prefix else prompt.thinking is False
+        if silent or not thoughts:
+            return [Delta(content=token) for token in said]
+        if kind == "field" and not prompt.prefix:
+            return [
+                *(Delta(reasoning=token) for token in thoughts),
+                *(Delta(content=token) for token in said),
+            ]
+        opened = [] if prompt.prefix or kind == "prefilled" else [f"{opener}\n"]
+        closed = [f"\n{closer}", "\n\n"]
+        block = [*opened, *thoughts, *closed]
+        if kind == "mixed":
+            return [Delta(reasoning=thoughts[0]), *(Delta(content=token) for token in (*block, *said))]
+        shapes: Mapping[str, list[str]] = {
+            "unclosed": [*opened, *thoughts],
+            "nested": [*opened, thoughts[0], "<think>", *thoughts[1:], "</think>", *closed, *said],
+            "repeated": [*block, *block, *said],
+            "quoted": [*block, "`<think>`", " and", " `</think>`:", " ", *said],
+            "unanswered": block,
+        }
+        return [Delta(content=token) for token in shapes.get(kind, [*block, *said])]
 
 
 def answer(prompt: Prompt, tokens: int) -> list[str]:

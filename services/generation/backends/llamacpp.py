@@ -12,6 +12,7 @@ import orjson
 import xllamacpp
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.core.client import HttpClient
 from services.core.errors import ContextLengthExceeded, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
@@ -19,9 +20,13 @@ from services.generation.cpu import usable_cpus
 from services.generation.entry import ModelEntry
 from services.generation.files import locate
 from services.generation.loading import Loader, Report, in_thread
+from services.generation.server import messages, switch
 from services.generation.settings import EmbeddedSettings
 
-CAPABILITIES = Capabilities(embedded=True, seed=True, distribution="xllamacpp")
+CAPABILITIES = Capabilities(
+    embedded=True, seed=True, continuation=True, grammar=True, logprobs=True, distribution="xllamacpp"
+)
+"""No reasoning of its own: llama.cpp's parser is switched off, its text comes with the tags in it."""
 
 LARGE_FILE = 700_000_000
 SMALL_BATCH, LARGE_BATCH = 64, 32
@@ -53,11 +58,13 @@ class _Wire(BaseModel):
 
 class _Delta(_Wire):
     content: str | None = None
-    reasoning_content: str | None = None
 
 
 class _Choice(_Wire):
-    delta: _Delta
+    """A chat chunk has a `delta`, one of a raw completion a `text`."""
+
+    delta: _Delta = Field(default_factory=_Delta)
+    text: str = ""
     finish_reason: FinishReason | None = None
 
 
@@ -71,6 +78,10 @@ class _Error(_Wire):
     type: str = ""
 
 
+class _Templated(_Wire):
+    prompt: str
+
+
 class _Chunk(_Wire):
     choices: list[_Choice] = Field(default_factory=list)
     usage: _Usage | None = None
@@ -81,7 +92,8 @@ class _Job:
     """One request: a thread inside llama.cpp that hands chunks to the event loop until told to stop."""
 
     def __init__(self, server: xllamacpp.Server, request: Mapping[str, object]) -> None:
-        self._server = server
+        # a conversation for the model's chat template, or text as it is
+        self._handle = server.handle_completions if "prompt" in request else server.handle_chat_completions
         self._request = orjson.dumps(request).decode()
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -94,7 +106,7 @@ class _Job:
 
     def _run(self) -> None:
         try:
-            self._server.handle_chat_completions(self._request, self._receive)
+            self._handle(self._request, self._receive)
         except Exception as error:  # noqa: BLE001 - the waiting generator raises it
             failure = _Chunk(error=_Error(message=str(error)))
             self._tell(lambda: self.chunks.put_nowait(failure))
@@ -121,12 +133,17 @@ class _Job:
 class LlamaCppEngine:
     """One model. Loads in the background from the moment it is made."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
         self._entry = entry
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.slots)
         self._jobs: set[_Job] = set()
         self._closed = False
+        # llama.cpp's HTTP side cannot be left out; it is on a free loopback port, and this keeps
+        # neighbours off it
+        self._key = secrets.token_urlsafe(32)
         self._loader = Loader(f"model {entry.name} on llamacpp", self._load)
         self._loader.start()
 
@@ -158,7 +175,7 @@ class LlamaCppEngine:
         async with self._slots:
             if self._closed:
                 raise ServiceUnavailable("llamacpp is being unloaded: try again", service="llamacpp")
-            job = _Job(server, _request(prompt))
+            job = _Job(server, await self._request(server, prompt))
             self._jobs.add(job)
             try:
                 async for delta in self._read(job):
@@ -167,6 +184,19 @@ class LlamaCppEngine:
                 job.stop()
                 # the slot is free when llama.cpp has noticed; waiting for that shields it from the next one
                 await asyncio.shield(self._leave(job))
+
+    async def _request(self, server: xllamacpp.Server, prompt: Prompt) -> dict[str, object]:
+        """The prompt, or where it has a prefix, the text of its chat template with the prefix after it.
+
+        llama.cpp's own continuation of an assistant message refuses the templates of reasoning models.
+        """
+        conversation = {"messages": messages(prompt), "reasoning_format": "none"} | switch(prompt)
+        if not prompt.prefix:
+            return _sampled(prompt) | conversation
+        headers = {"authorization": f"Bearer {self._key}"}
+        async with HttpClient("llamacpp", server.listening_address, headers=headers) as http:
+            body = await http.post("/apply-template", conversation)
+        return _sampled(prompt) | {"prompt": _Templated.model_validate_json(body).prompt + prompt.prefix}
 
     async def _leave(self, job: _Job) -> None:
         await job.ended.wait()
@@ -179,9 +209,9 @@ class LlamaCppEngine:
                 raise self._error(chunk.error)
             for choice in chunk.choices:
                 reason = choice.finish_reason or reason
-                content, reasoning = choice.delta.content or "", choice.delta.reasoning_content or ""
-                if content or reasoning:
-                    yield Delta(content=content, reasoning=reasoning)
+                content = choice.delta.content or choice.text
+                if content:
+                    yield Delta(content=content)
             if chunk.usage and reason:
                 counts = TokenCounts(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
                 yield Delta(finish_reason=reason, tokens=counts)
@@ -216,15 +246,13 @@ class LlamaCppEngine:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.cache_ram_mib = settings.cache_mib
         parameters.verbosity = 0
-        # its HTTP side cannot be left out; it is on a free loopback port, and this keeps neighbours off it
-        parameters.api_keys = [secrets.token_urlsafe(32)]
+        parameters.api_keys = [self._key]
         return parameters
 
 
-def _request(prompt: Prompt) -> dict[str, object]:
-    """OpenAI's request, without llama.cpp's extra samplers: T and top_p mean what they do elsewhere."""
+def _sampled(prompt: Prompt) -> dict[str, object]:
+    """OpenAI's fields, without llama.cpp's extra samplers: T and top_p mean what they do elsewhere."""
     request: dict[str, object] = {
-        "messages": [{"role": role, "content": text} for role, text in prompt.messages],
         "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,

@@ -29,9 +29,8 @@ from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
 
 DISTRIBUTION = "openvino-genai"
-CAPABILITIES = Capabilities(
-    embedded=True, distribution=DISTRIBUTION
-)  # its sampler has one seed for all requests
+# no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
+CAPABILITIES = Capabilities(embedded=True, continuation=True, grammar=True, distribution=DISTRIBUTION)
 
 PROBE = "a " * 40_000
 """Longer than the length at which tokenizers made from GGUF files silently cut (8,192 tokens)."""
@@ -51,6 +50,8 @@ class Model:
 
 class OpenVinoEngine:
     """One model. Loads in the background from the moment it is made."""
+
+    capabilities = CAPABILITIES
 
     def __init__(self, entry: ModelEntry, settings: EmbeddedSettings) -> None:
         self._entry = entry
@@ -126,9 +127,12 @@ class OpenVinoEngine:
 
 
 def _encode(model: Model, prompt: Prompt) -> ov.Tensor:
-    """The prompt by the model's own chat template, as token ids of shape (1, n), never truncated."""
+    """The prompt by the model's own chat template and what the turn begins with, as token ids of shape
+    (1, n), never truncated."""
     messages = [{"role": role, "content": text} for role, text in prompt.messages]
-    text = model.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
+    switch = {} if prompt.thinking is None else {"enable_thinking": prompt.thinking}
+    template = model.tokenizer.apply_chat_template
+    text = template(messages, add_generation_prompt=True, extra_context=switch) + prompt.prefix
     tokens = _tokens(model.tokenizer, text)
     if tokens.shape[1] < model.truncates_at:
         return tokens

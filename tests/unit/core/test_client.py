@@ -160,6 +160,29 @@ async def test_only_an_idempotent_call_is_retried(client: HttpClient, peer: Peer
         await client.post("/flaky", {})
 
 
+async def test_a_stream_on_a_dead_pooled_connection_is_asked_again(unused_tcp_port: int) -> None:
+    """llama.cpp's server closes a connection after each stream, and says that it keeps it."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n"
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(head + b"data: 1\n\n")
+        await reader.readuntil(b"{}")
+        writer.transport.abort()
+
+    server = await asyncio.start_server(once, "127.0.0.1", unused_tcp_port)
+    async with server, HttpClient("peer", f"http://127.0.0.1:{unused_tcp_port}") as client:
+        for _ in range(2):
+            assert [event.data async for event in client.stream("/", {}, idempotent=True)] == [b"1"]
+        with pytest.raises(ServiceUnavailable):
+            [event async for event in client.stream("/", {})]
+
+
+async def test_a_proxys_page_is_read_as_text(client: HttpClient) -> None:
+    with pytest.raises(ServiceError, match=r"peer answered 502: Bad Gateway$"):
+        await client.post("/html", {})
+
+
 async def test_a_server_that_is_not_there_is_named() -> None:
     async with HttpClient("reranking", "http://127.0.0.1:9") as client:
         with pytest.raises(ServiceUnavailable, match="reranking is down") as raised:

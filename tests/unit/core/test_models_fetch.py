@@ -356,7 +356,7 @@ def test_a_hub_that_accepts_and_never_answers_costs_under_ten_seconds(
 def test_offline_mode_is_respected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_server: http.server.ThreadingHTTPServer
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE"):
         fetcher(tmp_path, llm(FROM_HUB), hub_of(hub_server)).fetch("tiny")
     assert hub_server.asked == []  # type: ignore[attr-defined]

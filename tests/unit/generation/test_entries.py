@@ -11,10 +11,13 @@ import orjson
 import pytest
 
 from services.core.errors import NotFound
-from services.generation.entries import BadEntries, Entries, engine_file, read
+from services.generation.engines import BadEntries, engine_file
+from services.generation.entries import Entries, read
+from services.generation.entry import ModelEntry
+from services.generation.fallback import chain
 from services.generation.settings import EntrySettings
 
-ENGINES = ["fake", "llamacpp", "openai", "openvino"]
+ENGINES = ["fake", "llamacpp", "llamaserver", "openai", "openvino", "tgi", "vllm"]
 TWO = [
     {"name": "a", "engine": "vllm", "endpoint": "http://x:8000", "model_id": "org/Model-A"},
     {"name": "b", "engine": "openvino", "model_id": "smollm2-135m-instruct", "max_context": 1024},
@@ -155,5 +158,73 @@ def test_a_request_picks_by_name_or_model_id() -> None:
 
 
 def test_server_names_are_one_protocol() -> None:
-    assert {engine_file(name) for name in ("vllm", "ollama", "ovms", "tgi", "sglang")} == {"openai"}
+    assert {engine_file(name) for name in ("ollama", "ovms", "sglang", "lmdeploy")} == {"openai"}
+    assert engine_file("llama-server") == "llamaserver"
+    assert engine_file("vllm") == "vllm"
     assert engine_file("openvino") == "openvino"
+
+
+def listed(*entries: dict[str, object]) -> str:
+    fake = {"engine": "fake", "model_id": "m"}
+    return orjson.dumps([{**fake, **entry} for entry in entries]).decode()
+
+
+def test_the_environment_overrides_what_the_default_entry_says() -> None:
+    found = entries(
+        backends=listed({"name": "a", "profile": "tags"}, {"name": "b"}, {"name": "c"}),
+        backend="a",
+        profile="qwen3",
+        temperature=0.0,
+        top_p=0.5,
+        aliases="gpt-4o, chat",
+        fallback="c , b",
+    ).by_name
+    a = found["a"]
+    assert (a.profile, a.temperature, a.top_p) == ("qwen3", 0.0, 0.5)
+    assert (a.aliases, a.fallback) == (("gpt-4o", "chat"), ("c", "b"))
+    assert found["b"] == ModelEntry(name="b", engine="fake", model_id="m")
+
+
+def test_the_one_entry_takes_them_too() -> None:
+    one = entries(engine="fake", backend="r1", profile="tags", fallback="small").default
+    assert (one.name, one.profile, one.fallback) == ("r1", "tags", ("small",))
+
+
+def test_an_alias_is_a_name_and_goes_before_a_model_id() -> None:
+    found = entries(
+        backends=listed({"name": "a", "model_id": "gpt-4o"}, {"name": "b", "aliases": ["gpt-4o"]})
+    )
+    assert found.find("gpt-4o").name == "b"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fallback": "nobody"}, "LLM_FALLBACK: no model entry 'nobody', choose among a, b"),
+        ({"fallback": "a"}, "LLM_FALLBACK: goes in a circle: a -> a"),
+        ({"fallback": "b", "b": {"fallback": ["a"]}}, "LLM_FALLBACK: goes in a circle: a -> b -> a"),
+        ({"b": {"fallback": ["c"]}}, "LLM_BACKENDS: entry b: fallback: no model entry 'c'"),
+        ({"aliases": "b"}, "LLM_ALIASES: 'b' is a name of entry b already"),
+        ({"b": {"aliases": ["x"]}, "aliases": "x"}, "LLM_ALIASES: 'x' is a name of entry b already"),
+        ({"b": {"aliases": ["a"]}}, "LLM_BACKENDS: entry b: aliases: 'a' is a name of entry a already"),
+        ({"profile": "deep"}, "LLM_PROFILE: no reasoning profile 'deep': choose one of none"),
+        ({"b": {"profile": "deep"}}, "LLM_BACKENDS: entry b: profile: no reasoning profile 'deep'"),
+        ({"b": {"temperature": 3}}, r"LLM_BACKENDS: 1\.temperature"),
+    ],
+)
+def test_names_that_lead_nowhere_are_refused_at_the_start(settings: dict[str, object], message: str) -> None:
+    b = settings.pop("b", {})
+    with pytest.raises(BadEntries, match=message):
+        entries(backends=listed({"name": "a"}, {"name": "b", **b}), **settings)  # type: ignore[dict-item]
+
+
+def test_a_chain_goes_through_every_fallback_once() -> None:
+    found = entries(
+        backends=listed(
+            {"name": "a", "fallback": ["b", "d"]},
+            {"name": "b", "fallback": ["c"]},
+            {"name": "c"},
+            {"name": "d", "fallback": ["c"]},
+        )
+    )
+    assert [entry.name for entry in chain(found.default, found.by_name)] == ["a", "b", "c", "d"]

@@ -15,11 +15,12 @@ from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import location
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation import convert
+from services.generation.backend import Prompt
 from services.generation.cpu import cpu_model, usable_cpus
 from services.generation.entry import ModelEntry
 from services.generation.files import catalogue_name, converted, locate
 from services.generation.loading import Loader, Report, in_thread
-from services.generation.sampling import prompt
+from services.generation.sampling import task
 
 
 async def test_in_thread_passes_results_and_errors_on() -> None:
@@ -82,15 +83,19 @@ def request(**fields: object) -> ChatRequest:
     return ChatRequest.model_validate({"messages": [{"role": "user", "content": "Hi"}], **fields})
 
 
+def prompt(request: ChatRequest, answer: int) -> Prompt:
+    return task(request, ModelEntry(name="m", model_id="any-instruct"), answer=answer, thinking=0).prompt
+
+
 def test_defaults_are_greedy_and_bounded() -> None:
-    made = prompt(request(), max_tokens=512)
+    made = prompt(request(), 512)
     assert (made.temperature, made.top_p, made.max_tokens, made.seed, made.stop) == (0.0, 1.0, 512, None, ())
 
 
 def test_what_the_request_says_wins() -> None:
     made = prompt(
         request(temperature=0.6, top_p=0.95, max_completion_tokens=9, max_tokens=7, seed=0, stop="E"),
-        max_tokens=5,
+        5,
     )
     assert (made.temperature, made.top_p, made.max_tokens, made.seed, made.stop) == (0.6, 0.95, 9, 0, ("E",))
 
@@ -100,14 +105,14 @@ def test_developer_is_system_and_parts_are_joined() -> None:
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
     ]
-    made = prompt(ChatRequest(messages=[ChatMessage.model_validate(m) for m in messages]), max_tokens=5)
+    made = prompt(ChatRequest(messages=[ChatMessage.model_validate(m) for m in messages]), 5)
     assert made.messages == (("system", "Be brief."), ("user", "ab"))
 
 
 @pytest.mark.parametrize("fields", [{"stop": [""]}, {"stop": ["x"] * 17}, {"messages": [{"role": "user"}]}])
 def test_what_no_engine_can_do(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
-        prompt(request(**fields), max_tokens=5)
+        prompt(request(**fields), 5)
 
 
 def test_hub_ids_find_the_catalogue() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
-from services.generation.backend import Delta, Prompt
+from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.entries import Entries
 from services.generation.entry import ModelEntry
 from services.generation.loading import Report
@@ -16,6 +16,8 @@ from services.generation.registry import Opened, Registry
 
 
 class Engine:
+    capabilities = Capabilities(seed=True)
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.closed = False
@@ -34,20 +36,25 @@ class Engine:
 class House:
     """A registry over entries that are named here; remembers every engine it opened."""
 
-    def __init__(self, *names: str, loaded_max: int = 2, slots: int = 2, queue: int = 1) -> None:
+    def __init__(
+        self, *names: str, loaded_max: int = 2, slots: int = 2, queue: int = 1, **fallback: tuple[str, ...]
+    ) -> None:
         self.opened: list[Engine] = []
         self.failures = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.phase = ""
         self.slots = slots
-        listed = {name: ModelEntry(name=name, model_id=name) for name in names}
+        listed = {
+            name: ModelEntry(name=name, model_id=name, fallback=fallback.get(name, ())) for name in names
+        }
         self.registry = Registry(
             Entries(listed, next(iter(listed.values()))),
             opener=self.open,
             embedded=lambda entry: not entry.name.startswith("server"),
             queue=queue,
             loaded_max=loaded_max,
+            down_seconds=15,
         )
 
     async def open(self, entry: ModelEntry, report: Report) -> Opened:
@@ -186,4 +193,45 @@ async def test_models_tell_their_state() -> None:
     assert (sick.ready, sick.detail) == (False, "sick is down")
     assert (b.ready, b.engine) == (False, "auto")
     assert "not loaded" in b.detail
+    await house.registry.close()
+
+
+async def test_models_tell_names_chain_and_capabilities() -> None:
+    house = House("a", "b", "c", a=("b",), b=("c",))
+    await enter(house, "a")
+    a, b, _ = await house.registry.models()
+    assert (a.fallback, b.fallback) == (["b", "c"], ["c"])
+    assert a.capabilities is not None
+    assert a.capabilities.seed
+    assert not a.capabilities.grammar
+    assert b.capabilities is None
+    await house.registry.close()
+
+
+async def test_ready_where_a_fallback_can_answer_and_that_one_is_opened() -> None:
+    house = House("sick", "b", sick=("b",))
+    await enter(house, "sick")
+    with pytest.raises(ServiceUnavailable, match="sick is down"):
+        await house.registry.ready()
+    await asyncio.sleep(0.01)
+    assert house.resident == ["sick", "b"]
+    await house.registry.ready()
+    await house.registry.close()
+
+
+async def test_closing_stops_what_is_being_warmed() -> None:
+    house = House("sick", "b", sick=("b",))
+    await enter(house, "sick")
+    house.gate.clear()
+    with pytest.raises(ServiceUnavailable, match="sick is down"):
+        await house.registry.ready()
+    await house.registry.close()
+    assert house.resident == []
+
+
+async def test_next_fallback() -> None:
+    house = House("a", "b", "c", a=("b", "c"))
+    found = house.registry.entries.by_name
+    assert house.registry.next_fallback(found["a"]) == found["b"]
+    assert house.registry.next_fallback(found["c"]) is None
     await house.registry.close()

@@ -1,0 +1,112 @@
+"""vLLM's server, on any hardware it runs on (Xeon, Gaudi, GPU).
+
+A prompt with a `prefix` goes to `/tokenize` and then to `/v1/completions` as token ids: the model's own
+chat template opens the turn and the prefix continues it. vLLM's `continue_final_message` cannot do that
+for reasoning models: their templates cut a closed thinking block out of an assistant message (the server
+answers 400), and its reasoning parser takes the continued answer for thinking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.core.errors import ServiceUnavailable
+from services.core.settings import Settings as BaseSettings
+from services.generation.backend import Capabilities, Delta, Prompt
+from services.generation.chunks import failure
+from services.generation.entry import ModelEntry
+from services.generation.server import Server, messages, sampled, switch
+
+CAPABILITIES = Capabilities(
+    seed=True, native_reasoning=True, native_budget=True, continuation=True, grammar=True, logprobs=True
+)
+
+
+class Settings(BaseSettings):
+    budget: bool = Field(
+        False,
+        validation_alias="VLLM_THINKING_BUDGET",
+        description="vllm: the server takes thinking_token_budget (0.19 or newer, started with "
+        "--reasoning-parser and, where that parser names no tags, --reasoning-config)",
+    )
+
+
+class _Served(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+
+
+class _Models(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    data: list[_Served] = Field(default_factory=list)
+
+
+class _Tokens(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    tokens: list[int]
+
+
+class VllmEngine:
+    def __init__(self, entry: ModelEntry, settings: Settings) -> None:
+        self.capabilities = replace(CAPABILITIES, native_budget=settings.budget)
+        self._entry = entry
+        self._server = Server(entry)
+
+    async def ready(self) -> None:
+        """Also raises `ServiceUnavailable` where the server serves other models than the entry's."""
+        body = await self._server.ready(f"{self._server.version}/models")
+        try:
+            served = [model.id for model in _Models.model_validate_json(body or b"{}").data]
+        except ValidationError as error:
+            raise ServiceUnavailable(
+                f"{self._server.name} answered with no list of models: correct LLM_ENDPOINT",
+                service=self._server.name,
+            ) from error
+        if served and self._entry.model_id not in served:
+            raise ServiceUnavailable(
+                f"{self._server.name} serves {', '.join(served)}, not {self._entry.model_id}: "
+                "correct LLM_MODEL_ID, or start it with --served-model-name",
+                service=self._server.name,
+            )
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
+        request = sampled(self._entry.model_id, prompt)
+        if prompt.prefix:
+            request["prompt"] = await self._continued(prompt)
+            stream = self._server.complete(request)
+        else:
+            request |= {"messages": messages(prompt)} | switch(prompt)
+            if prompt.max_reasoning_tokens is not None and self.capabilities.native_budget:
+                request["thinking_token_budget"] = prompt.max_reasoning_tokens
+            stream = self._server.chat(request)
+        async with aclosing(stream) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _continued(self, prompt: Prompt) -> list[int]:
+        """The token ids of the conversation as its chat template opens the turn, then of the prefix."""
+        opened = {"messages": messages(prompt), "add_generation_prompt": True} | switch(prompt)
+        text = {"prompt": prompt.prefix, "add_special_tokens": False}
+        return await self._tokens(opened) + await self._tokens(text)
+
+    async def _tokens(self, request: dict[str, object]) -> list[int]:
+        body = await self._server.post("/tokenize", {"model": self._entry.model_id, **request})
+        try:
+            return _Tokens.model_validate(orjson.loads(body)).tokens
+        except (orjson.JSONDecodeError, ValidationError) as error:
+            raise failure(self._server.name, "answered /tokenize without tokens") from error
+
+
+async def create(entry: ModelEntry) -> VllmEngine:
+    return VllmEngine(entry, Settings.load())

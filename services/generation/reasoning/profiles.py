@@ -1,0 +1,162 @@
+"""Reasoning profiles, as data: where a model's thinking is, how to sample it, how to budget it.
+
+Sources: the model cards of DeepSeek-R1 (T 0.5-0.7, 0.6 advised, top-p 0.95, no system prompt, no greedy
+decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`),
+gpt-oss (the harmony response format), Granite 3.2 and 3.3, Phi-4-reasoning, Magistral Small 2506,
+Sky-T1 (`begin_of_thought`), and vLLM's page "Reasoning Outputs" for the tags of each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+from services.core.errors import RaglineError
+
+Trace = Literal["none", "field", "tags", "prefilled", "prompted"]
+Budget = Literal["native", "close", "reask", "none"]
+
+
+class InvalidProfile(RaglineError):
+    """No profile has that name; the message lists those there are."""
+
+    status, code = 500, "invalid_profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How one family of models thinks.
+
+    `trace`: `none` (it does not; its text is taken as it is), `field` (the engine's own field; tags at
+    the start of the text are understood too), `tags` (it writes the tags), `prefilled` (its chat template
+    writes the opener), `prompted` (an instruct model that is asked to think).
+    `budget` is the best method that the model allows: `native`, else `close`, else `reask`.
+    """
+
+    name: str
+    trace: Trace
+    opener: str = "<think>"
+    closer: str = "</think>"
+    system_prompt: bool = True
+    """False: the system text goes into the first user turn."""
+    temperature: float = 0.0
+    """Where neither request nor entry sets one; 0 is greedy: for answers from given passages."""
+    top_p: float = 1.0
+    budget: Budget = "none"
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Further pairs of opener and closer; understood only where the answer has not begun."""
+    drop: tuple[str, ...] = ()
+    """Markers that belong to neither channel."""
+    nests: bool = True
+    """An opener inside the thinking is one more level; False: one more marker."""
+    unsure: bool = False
+    """The model is unknown: it may think or not, so nothing is set aside for thinking."""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every pair of opener and closer, the main one first."""
+        return ((self.opener, self.closer), *self.aliases)
+
+
+_COMMON = (
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<thought>", "</thought>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("[THINK]", "[/THINK]"),
+)
+_SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
+_GRANITE = tuple(
+    (f"{start} my thought process:", f"{end} my response:")
+    for start in ("Here is", "Here's")
+    for end in ("Here is", "Here's")
+)
+_FINAL = "<|channel|>final<|message|>"
+
+_ALL = (
+    Profile("none", "none"),
+    Profile("unknown", "field", aliases=_COMMON, drop=_SOLUTION, budget="native", unsure=True),
+    Profile("prompted", "prompted", budget="close"),
+    Profile("tags", "tags", aliases=_COMMON, temperature=0.6, top_p=0.95, budget="native"),
+    Profile("prefilled", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
+    Profile("field", "field", temperature=0.6, top_p=0.95, budget="native"),
+    Profile("deepseek-r1", "prefilled", system_prompt=False, temperature=0.6, top_p=0.95, budget="native"),
+    Profile("qwq", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
+    Profile("qwen3", "tags", temperature=0.6, top_p=0.95, budget="native"),
+    Profile(
+        "gpt-oss",
+        "field",
+        opener="<|channel|>analysis<|message|>",
+        closer=_FINAL,
+        # the last one is what is left where a server strips special tokens from the text
+        aliases=(("<|channel|>commentary<|message|>", _FINAL), ("analysis", "assistantfinal")),
+        drop=("<|start|>assistant", "<|end|>", "<|return|>"),
+        nests=False,
+        temperature=1.0,
+        top_p=1.0,
+        budget="reask",
+    ),
+    Profile(
+        "granite", "tags", aliases=_GRANITE, drop=("<response>", "</response>"), budget="reask", unsure=True
+    ),
+    Profile("phi-4-reasoning", "tags", temperature=0.8, top_p=0.95, budget="native"),
+    Profile(
+        "magistral",
+        "tags",
+        opener="[THINK]",
+        closer="[/THINK]",
+        aliases=(("<think>", "</think>"),),
+        temperature=0.7,
+        top_p=0.95,
+        budget="native",
+    ),
+    Profile(
+        "sky-t1",
+        "tags",
+        opener="<|begin_of_thought|>",
+        closer="<|end_of_thought|>",
+        drop=_SOLUTION,
+        budget="close",
+    ),
+)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    (r"deepseek-?r1|r1-distill|deepseek-reasoner", "deepseek-r1"),
+    (r"qwq", "qwq"),
+    (r"qwen3.*thinking", "prefilled"),
+    (r"qwen-?3.*(instruct|coder|embed)", "none"),
+    (r"qwen-?3", "qwen3"),
+    (r"gpt-oss", "gpt-oss"),
+    (r"granite-?3", "granite"),
+    (r"phi-?4.*reasoning", "phi-4-reasoning"),
+    (r"magistral", "magistral"),
+    (r"sky-t1", "sky-t1"),
+    (r"(reason|think)(er|ing)", "unknown"),
+    (
+        r"instruct|(^|[-/_.])(it|chat)([-/_.]|$)|llama-?[23]|mistral|gemma|phi-?[34]|qwen-?[12]|gpt-[345]",
+        "none",
+    ),
+)
+"""The first that is found in the model id, without regard to case; none: `unknown`."""
+
+
+def profile_for(model_id: str, override: str = "") -> Profile:
+    """The profile of a model, or the one that `override` names. Raises `InvalidProfile`."""
+    if override:
+        if override not in PROFILES:
+            raise InvalidProfile(f"no reasoning profile {override!r}: choose one of {', '.join(PROFILES)}")
+        return PROFILES[override]
+    for pattern, name in _PATTERNS:
+        if re.search(pattern, model_id, re.IGNORECASE):
+            return PROFILES[name]
+    return PROFILES["unknown"]
+
+
+def as_written(profile: Profile) -> Profile:
+    """The same family where its text is all there is: the opener, if any, is in the text."""
+    return replace(profile, trace="tags") if profile.trace != "none" else profile

@@ -1,0 +1,83 @@
+"""One request's way to an entry that can answer: the one it names, or one of that one's fallbacks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+import structlog
+
+from services.core.context import remaining
+from services.core.errors import InvalidRequest, RaglineError
+from services.generation.entry import ModelEntry
+from services.generation.health import Health
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Route:
+    """`chain` is the wanted entry and its fallbacks in order; `used` is the one in use now."""
+
+    def __init__(self, chain: Sequence[ModelEntry], health: Health) -> None:
+        self._chain = chain
+        self._health = health
+        self.used = chain[0]
+
+    @property
+    def passed_over(self) -> list[str]:
+        """The entries that had to answer before `used`, the wanted one first."""
+        names = [entry.name for entry in self._chain]
+        return names[: names.index(self.used.name)]
+
+    async def stream(self, attempt: Callable[[ModelEntry], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """The items of the first attempt that gives one; what fails later is raised.
+
+        An entry that is down, or does not begin, is passed over for the next one and remembered; the
+        caller's own mistakes and a full queue are not. Raises the first failure where none begins.
+        """
+        failures: list[tuple[ModelEntry, RaglineError]] = []
+        for entry in self._candidates():
+            begun = False
+            self.used = entry
+            try:
+                async with aclosing(attempt(entry)) as items:
+                    async for item in items:
+                        if not begun:
+                            begun = True
+                            self._health.succeed(entry.name)
+                        yield item
+                return
+            except RaglineError as error:
+                if begun or not self._can_pass_over(error):
+                    raise
+                self._health.fail(entry.name, error.retry_after)
+                failures.append((entry, error))
+                log.warning("model entry cannot answer", model=entry.name, reason=error.message)
+        raise _summary(failures)
+
+    def _candidates(self) -> Iterator[ModelEntry]:
+        """Those that are up in their order; then, because nothing else is left, the others."""
+        if len(self._chain) == 1:
+            yield self._chain[0]
+            return
+        left = []
+        for entry in self._chain:
+            if self._health.claim(entry.name):
+                yield entry
+            else:
+                left.append(entry)
+        yield from left
+
+    def _can_pass_over(self, error: RaglineError) -> bool:
+        return len(self._chain) > 1 and not isinstance(error, InvalidRequest) and remaining(1.0) != 0
+
+
+def _summary(failures: Sequence[tuple[ModelEntry, RaglineError]]) -> RaglineError:
+    """The wanted entry's failure where it was tried first, with what its fallbacks failed with."""
+    first = failures[0][1]
+    others = "; ".join(f"{entry.name}: {error.message}" for entry, error in failures[1:])
+    message = f"{first.message} (no fallback answers either: {others})"
+    return type(first)(message, service=first.service, retry_after=first.retry_after)

@@ -1,0 +1,42 @@
+"""Raw continuation: engines that have it go on where the assistant's turn has begun."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from services.core.backends import load
+from services.generation.backend import PACKAGE, Delta, EngineModule, Prompt
+from services.generation.entry import ModelEntry
+
+ENTRY = ModelEntry(name="tiny", model_id="smollm2-135m-instruct", max_context=2048)
+
+
+@pytest.mark.parametrize("name", ["openvino", "llamacpp"])
+async def test_goes_on_where_the_turn_has_begun(
+    name: str, models_home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGLINE_HOME", str(models_home))
+    module = cast(EngineModule, load(PACKAGE, name))
+    assert module.CAPABILITIES.continuation
+    engine = await module.create(ENTRY)
+
+    async def run(**changes: object) -> list[Delta]:
+        fields: dict[str, object] = {"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, **changes}
+        prompt = Prompt(messages=(("user", "Count from one to ten in words."),), **fields)  # type: ignore[arg-type]
+        return [delta async for delta in engine.generate(prompt)]
+
+    try:
+        plain, begun = await run(), await run(prefix="One, two, three, four, five,")
+        text = "".join(delta.content for delta in begun)
+        assert "six" in text.lower()[:12]
+        assert "three" not in text.lower()
+        assert plain[-1].tokens is not None
+        assert begun[-1].tokens is not None
+        assert plain[-1].tokens.prompt + 6 <= begun[-1].tokens.prompt <= plain[-1].tokens.prompt + 16
+        stopped = await run(prefix="One, two, three, four,", stop=("seven",), max_tokens=40)
+        assert "seven" not in "".join(delta.content for delta in stopped)
+        assert stopped[-1].finish_reason == "stop"
+    finally:
+        await engine.close()
