@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table conformance reasoning-formats clean
+.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table conformance reasoning-formats metrics-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -41,6 +41,9 @@ conformance: $(VENV)/.installed-dev ## every recorded reasoning format through t
 
 reasoning-formats: $(VENV)/.installed-dev ## write the table of docs/reasoning-formats.md from the recordings
 	$(BIN)/python -m tests.docs.reasoning_formats
+
+metrics-table: $(VENV)/.installed-dev ## write the table of metrics in docs/observability.md from the registries
+	$(BIN)/python -m tests.docs.metrics_table
 
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

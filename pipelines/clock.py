@@ -78,7 +78,10 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1e3, 3)
 
 
-def server_timing(timings: Timings) -> str:
-    """The standard `Server-Timing` header: `name;dur=ms` of every stage that happened."""
-    known = timings.model_dump(exclude_none=True)
+def server_timing(timings: Timings, *, whole: bool = True) -> str:
+    """The standard `Server-Timing` header: `name;dur=ms` of every stage that happened.
+
+    Not `whole`: the answer goes on, so that there is no `e2el` yet.
+    """
+    known = timings.model_dump(exclude_none=True, exclude=None if whole else {"e2el"})
     return ", ".join(f"{name};dur={value:.1f}" for name, value in known.items())

@@ -55,11 +55,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The first event: the passages the answer will come from. Empty context: an abstention follows."""
+    """The first event: the passages the answer will come from, and the timings up to now.
+
+    An empty context: an abstention follows.
+    """
 
     context: FrozenContext
     degraded: tuple[str, ...]
     model: str
+    timings: Timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +147,28 @@ class RagPipeline:
         """
         clock = AnswerClock(self.metrics)
         passages, left_out = await self.find(question.text, question.search, clock)
-        found = Found(context=freeze(passages), degraded=tuple(left_out), model=question.model)
+        context, degraded = freeze(passages), tuple(left_out)
         if not passages:
-            yield found
+            yield Found(context, degraded, question.model, clock.timings())
             yield Piece(model=question.model, content=ABSTENTION)
-            yield _abstention(question.model, clock, found.degraded)
+            yield _abstention(question.model, clock, degraded)
             return
         prompt = messages(question.prompt, question.text, passages, question.history)
         clock.asked()
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
-        collected = _Collected(model=question.model, degraded=found.degraded)
+        collected = _Collected(model=question.model, degraded=degraded)
         announced = False
         with self._span(question) as span:
             async with aclosing(span.steps(stream)) as deltas:
                 async for delta in deltas:
-                    if delta.content or delta.reasoning:
+                    output = delta.content or delta.reasoning
+                    if output:
                         clock.token(reasoning=not delta.content)
                     collected.add(delta)
-                    if not announced:
+                    if not announced and (output or delta.finish_reason):
                         announced = True
-                        yield Found(context=found.context, degraded=collected.degraded, model=collected.model)
-                    if delta.content or delta.reasoning:
+                        yield Found(context, collected.degraded, collected.model, clock.timings())
+                    if output:
                         yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
             finished = collected.finish(clock, passages)
             self._account(finished, span)

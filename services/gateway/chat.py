@@ -140,6 +140,7 @@ async def _chunks(
                     delta["reasoning_content"] = event.reasoning
                 yield chunk(event.model, choice(delta))
             elif isinstance(event, Found):
+                headers["server-timing"] = server_timing(event.timings, whole=False)
                 headers.update(fallback.headers(event.degraded, event.model))
                 yield chunk(
                     event.model,

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import orjson
+import structlog
 
 from services.core import fallback
 from services.core.context import within_deadline
@@ -30,6 +31,8 @@ from services.generation.reasoning.thinking import Task, Thinking
 from services.generation.registry import Registry
 
 SERVICE = "generation"
+
+log = structlog.get_logger(__name__)
 
 
 class Completion:
@@ -147,10 +150,19 @@ class Completion:
                 async with aclosing(span.steps(thinking.deltas())) as deltas:
                     async for delta in deltas:
                         if delta.finish_reason:
-                            self._misplaced = thinking.misplaced
+                            self._repair(entry, thinking.misplaced)
                             self._timing.thought(entry.name, thinking.outcome)
                             span.answered(_answered(entry, delta, self._timing.first_token))
                         yield delta
+
+    def _repair(self, entry: ModelEntry, misplaced: int) -> None:
+        """A reply in one piece is put right; of a stream these characters have gone out as content."""
+        self._misplaced = misplaced
+        if misplaced:
+            log.warning(
+                "the model closed thinking that it never opened: set its entry's profile to prefilled",
+                model=entry.name,
+            )
 
     def _chunk(
         self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None

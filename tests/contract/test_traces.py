@@ -259,6 +259,9 @@ async def test_the_gateway_passes_on_who_answered(
     async with session.post(f"{chain.url}/v1/chat/completions", json=body) as reply:
         raw = await reply.read()
     assert reply.headers["x-ragline-fallback"] == "backed -> main"
+    timed = {part.split(";")[0] for part in reply.headers["server-timing"].split(", ")}
+    assert timed >= {"embedding", "retrieval", "reranking", "ttft"}
+    assert ("e2el" in timed) is not stream
     if not stream:
         answer = orjson.loads(raw)
         assert (answer["model"], answer["degraded"]) == ("main", ["generation:backed"])

@@ -130,15 +130,11 @@ class Thinking:
             return self._staged()
         return self._single()
 
-    async def _unthinking(self) -> AsyncGenerator[Delta]:
+    def _unthinking(self) -> AsyncGenerator[Delta]:
         """The turn begins with a thinking block that is closed already."""
         self._parser = ReasoningParser(as_written(self._profile))
         prefix = f"{self._begin}{self._profile.closer}\n\n"
-        async with aclosing(
-            self._ask(replace(self._prompt, prefix=prefix, max_tokens=self._limits.total))
-        ) as deltas:
-            async for delta in deltas:
-                yield delta
+        return self._ask(replace(self._prompt, prefix=prefix, max_tokens=self._limits.total))
 
     async def _staged(self) -> AsyncGenerator[Delta]:
         profile, limits, prompt = self._profile, self._limits, self._prompt

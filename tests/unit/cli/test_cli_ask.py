@@ -84,13 +84,15 @@ ERROR = (
 
 
 class Gateway:
-    """Answers every request with `events`, or with `status` and an error body."""
+    """Answers every request with `events`, or with `status` and an error body; before that, once with a
+    503 for each message of `loading`, with its Retry-After."""
 
     def __init__(self) -> None:
         self.events: list[bytes] = []
         self.status = 200
         self.pause = 0.0
         self.broke = 0.0
+        self.loading: list[tuple[str, str]] = []
         self.requests: list[tuple[str, dict[str, Any], str | None]] = []
         outer = self
 
@@ -98,9 +100,21 @@ class Gateway:
             def log_message(self, *_: object) -> None:
                 return
 
+            def refuse(self, message: str, retry_after: str) -> None:
+                error = {"type": "server_error", "code": "service_unavailable", "message": message}
+                self.send_response(503)
+                if retry_after:
+                    self.send_header("retry-after", retry_after)
+                self.send_header("connection", "close")
+                self.end_headers()
+                self.wfile.write(json.dumps({"error": error}).encode())
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 outer.requests.append((self.path, body, self.headers.get("authorization")))
+                if outer.loading:
+                    self.refuse(*outer.loading.pop(0))
+                    return
                 self.send_response(outer.status)
                 self.send_header("connection", "close")
                 self.end_headers()
@@ -224,6 +238,37 @@ def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ra
     assert "answered without reranking" in done.stdout
     assert "not an answer" in done.stdout
     assert "cut at its token limit" in done.stdout
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["stream", "json"])
+def test_a_model_that_is_being_fetched_is_waited_for_and_said(
+    gateway: Gateway, ragline: Ragline, option: list[str]
+) -> None:
+    gateway.loading = [("model large: fetching: 3 %", "0"), ("model large: fetching: 3 %", "0")]
+    gateway.loading += [("model large: converting (once) ...", "1")]
+    gateway.events = [b'{"id": "x"}'] if option else [FIRST, *ANSWER, last(), DONE]
+    done = ragline("ask", "x", "--model", "large", *option)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "waiting: model large: fetching: 3 %",
+        "waiting: model large: converting (once) ...",
+    ]
+    assert len(gateway.requests) == 4
+
+
+def test_a_service_that_says_no_time_is_not_waited_for(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.loading = [("generation is down", "")]
+    done = ragline("ask", "x")
+    assert done.returncode == 1
+    assert "generation is down" in done.stderr
+    assert len(gateway.requests) == 1
+
+
+def test_who_answered_instead_is_said(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, *ANSWER, last(degraded=["reranking", "generation:large"]), DONE]
+    done = ragline("ask", "x")
+    assert "Degraded: answered without reranking." in done.stdout
+    assert "Degraded: small answered, because large could not." in done.stdout
 
 
 def test_json_prints_the_gateways_reply(gateway: Gateway, ragline: Ragline) -> None:

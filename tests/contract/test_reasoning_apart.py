@@ -1,0 +1,136 @@
+"""The trace stays out of the answer, its citations, the retrieval query and the history: over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import pytest
+from starlette.types import ASGIApp
+
+from pipelines.rag import Finished, Piece, Question, RagPipeline, Search
+from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.reranking import RerankingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.wire.answer import AnswerRequest
+from services.core.wire.base import Filter
+from services.core.wire.chat import ChatMessage
+from services.core.wire.passages import Passage
+from services.core.wire.reranking import RerankedPassage
+from services.gateway.chat import _question
+from services.gateway.settings import Settings as GatewaySettings
+from services.generation.app import create
+from services.generation.backends.fake import Format
+from services.generation.settings import Settings
+
+Serve = Callable[[ASGIApp], str]
+
+PROFILE = {"prefilled": "deepseek-r1", "granite": "granite", "harmony": "gpt-oss"}
+ASKED = "What do bees make?"
+PASSAGE = Passage(
+    id="1", document_id="d", title="d.md", text="Bees\nBees make honey. Thinking is hard.", score=0.9
+)
+HISTORY = (
+    ChatMessage(role="user", content="Hello"),
+    ChatMessage(role="assistant", content="<think>\nThinking on on\n</think>\n\nHello."),
+)
+
+
+class Embedding(EmbeddingClient):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def embed_query(self, text: str) -> list[float]:
+        self.texts.append(text)
+        return [1.0]
+
+
+class Retrieval(RetrievalClient):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def search(
+        self,
+        text: str,
+        vector: Sequence[float],
+        *,
+        k: int,
+        collection: str,
+        where: Filter | None = None,
+        threshold: float | None = None,
+    ) -> list[Passage]:
+        self.texts.append(text)
+        return [PASSAGE]
+
+
+class Reranking(RerankingClient):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def rerank(
+        self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str
+    ) -> list[RerankedPassage]:
+        self.texts.append(query)
+        return [RerankedPassage(index=0, score=1.0)]
+
+
+@pytest.fixture(scope="module")
+def urls(serve: Serve) -> dict[str, str]:
+    """A generation service for each wire format."""
+    found = {}
+    for kind in get_args(Format):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FAKE_REASONING_TOKENS", "6")
+            patch.setenv("FAKE_REASONING_FORMAT", kind)
+            profile = PROFILE.get(kind, "unknown")
+            url = serve(create(Settings(engine="fake", backend="m", profile=profile, max_tokens=60)))
+            found[kind] = url
+    return found
+
+
+@pytest.mark.parametrize("kind", get_args(Format))
+async def test_the_trace_stays_apart(urls: dict[str, str], kind: str) -> None:
+    embedding, retrieval, reranking = Embedding(), Retrieval(), Reranking()
+    async with HttpClient("generation", urls[kind]) as http:
+        chain = RagPipeline(embedding, retrieval, reranking, GenerationClient(http))
+        question = Question(text=ASKED, history=HISTORY, prompt="cite", search=Search())
+        events = [event async for event in chain.answer(question)]
+    content = "".join(event.content for event in events if isinstance(event, Piece))
+    reasoning = "".join(event.reasoning for event in events if isinstance(event, Piece))
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert content.endswith("Bees make honey. [1]")
+    assert "Thinking" not in content
+    assert reasoning.startswith("Thinking")
+    assert finished.finish_reason == "stop"
+    assert [citation.quote for citation in finished.citations] == ["Bees\nBees make honey."]
+    assert all(citation.index <= len(content) for citation in finished.citations)
+    assert embedding.texts == retrieval.texts == reranking.texts == [ASKED]
+
+
+def test_the_gateway_passes_the_budget_on() -> None:
+    body = AnswerRequest.model_validate(
+        {
+            "messages": [{"role": "user", "content": ASKED}],
+            "reasoning_effort": "low",
+            "max_reasoning_tokens": 5,
+        }
+    )
+    sampling = _question(body, GatewaySettings()).sampling
+    assert (sampling.reasoning_effort, sampling.max_reasoning_tokens) == ("low", 5)
+
+
+@pytest.mark.parametrize(("budget", "thinks"), [(None, True), (0, False)])
+async def test_the_budget_arrives_at_the_engine(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, budget: int | None, thinks: bool
+) -> None:
+    monkeypatch.setenv("FAKE_REASONING_TOKENS", "6")
+    url = serve(create(Settings(engine="fake", backend="m")))
+    async with HttpClient("generation", url) as http:
+        sampling = Sampling(max_reasoning_tokens=budget)
+        stream = GenerationClient(http).chat([ChatMessage(role="user", content="Hi")], sampling=sampling)
+        deltas = [delta async for delta in stream]
+    assert any(delta.reasoning for delta in deltas) is thinks
+    assert "".join(delta.content for delta in deltas) == "Hi"
