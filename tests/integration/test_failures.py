@@ -229,3 +229,7 @@ def test_a_service_that_is_told_to_stop_finishes_its_stream(healed: Running) -> 
         rest = [line for line in lines if line]
     assert rest[-1] == "data: [DONE]"
     assert "event: error" not in rest
+    end = time.monotonic() + 10
+    while healed.stack.pid("generation") is not None:  # healed only once it has gone
+        assert time.monotonic() < end
+        time.sleep(0.1)
