@@ -78,6 +78,7 @@ def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "LLM_BACKENDS": json.dumps(ENTRIES),
         "LLM_BACKEND": "openvino-entry",
         "LLM_MAX_TOKENS": "64",
+        "OMP_WAIT_POLICY": "passive",  # llama.cpp's threads must not spin where tests share the processors
     }
     with Stack(models_home, environment, free_ports(), run=folder / "run") as stack:
         for name in SERVICES:
