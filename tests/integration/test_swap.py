@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import pytest
 
 from tests.integration.conftest import Running
 
@@ -12,15 +13,20 @@ CHAT = "/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "How many grams are in one pound?"}]}
 
 
-def test_the_default_model_is_swapped_by_environment(running: Running) -> None:
+def test_the_default_model_is_swapped_by_environment(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     documents = running.documents()
     pids = {name: running.stack.pid(name) for name in running.stack.local}
     first = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
     start = time.monotonic()
     try:
         running.heal("generation", {"LLM_BACKEND": "llamacpp-entry"})
-        print(f"downtime of generation: {time.monotonic() - start:.1f} s")
+        down = time.monotonic() - start
         second = httpx.post(running.url + CHAT, json=BODY, timeout=120).json()
+        whole = time.monotonic() - start
+        with capsys.disabled():
+            print(f"\nswap: generation down for {down:.1f} s, next answer complete after {whole:.1f} s")
     finally:
         running.heal("generation")
     assert (first["model"], second["model"]) == ("openvino-entry", "llamacpp-entry")
