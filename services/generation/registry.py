@@ -96,11 +96,6 @@ class Registry:
         """A request's way to the entry or to one of its fallbacks."""
         return Route(self.entries.chain(entry), self._health)
 
-    def next_fallback(self, entry: ModelEntry) -> ModelEntry | None:
-        """The first entry after this one in its chain that is not known to be down."""
-        others = self.entries.chain(entry)[1:]
-        return next((other for other in others if not self._health.is_down(other.name)), None)
-
     async def ready(self) -> None:
         """Return where the default entry or a fallback of it can answer; raises what keeps the default
         one from that, and begins to open its fallbacks."""

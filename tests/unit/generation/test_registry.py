@@ -227,11 +227,3 @@ async def test_closing_stops_what_is_being_warmed() -> None:
         await house.registry.ready()
     await house.registry.close()
     assert house.resident == []
-
-
-async def test_next_fallback() -> None:
-    house = House("a", "b", "c", a=("b", "c"))
-    found = house.registry.entries.by_name
-    assert house.registry.next_fallback(found["a"]) == found["b"]
-    assert house.registry.next_fallback(found["c"]) is None
-    await house.registry.close()
