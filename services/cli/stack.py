@@ -24,6 +24,7 @@ GRACE_SECONDS = 35.0
 """Longer than the services' default `SHUTDOWN_SECONDS`, in which they finish their streams."""
 
 POLL_SECONDS = 0.2
+REAP_SECONDS = 5.0
 TAIL_LINES = 15
 
 OnWait = Callable[[str, str], None]
@@ -116,7 +117,7 @@ class Stack:
     def end_of(self, name: str) -> str:
         """How a process that has ended did so, in words."""
         child = self._children.get(name)
-        code = child.poll() if child else None
+        code = _reap(child) if child else None
         if code is None:
             return "ended"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -235,8 +236,8 @@ class Stack:
             if not process.wait_gone(record.pid, record.started, max(0.0, end - time.monotonic())):
                 process.kill(record.pid, record.started)
                 process.wait_gone(record.pid, record.started, 5.0)
-        for child in self._children.values():
-            child.poll()
+        for child in (self._children[name] for name in leaving if name in self._children):
+            _reap(child)
 
     def _forget(self, names: Iterable[str]) -> None:
         with self._state.change() as state:
@@ -244,3 +245,11 @@ class Stack:
                 record = state.services.get(name)
                 if record is not None and not record.alive:
                     del state.services[name]
+
+
+def _reap(child: subprocess.Popen[bytes]) -> int | None:
+    """The exit code of a child that has ended; a zombie whose other threads still run gives it later."""
+    try:
+        return child.wait(REAP_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
