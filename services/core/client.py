@@ -140,8 +140,8 @@ class HttpClient:
         """The reply once its head is there; to be used as a context manager."""
         try:
             return await self._request(method, path, body, headers)
-        except (aiohttp.ServerDisconnectedError, ConnectionError):
-            if not idempotent:
+        except (aiohttp.ClientError, OSError) as error:
+            if not (idempotent and isinstance(self._translated(error), _StaleConnection)):
                 raise
         return await self._request(method, path, body, headers)
 
