@@ -1,6 +1,7 @@
 """The exceptions of Ragline, the status each one travels with, and the one error body.
 
     RaglineError                 500  internal_error
+      NotSupported               501  not_supported          the backend behind the service cannot do this
       InvalidRequest             422  invalid_request        the caller must change the request
         MalformedRequest         400  malformed_request      not even parseable (invalid JSON)
         ContextLengthExceeded    400  context_length_exceeded
@@ -70,6 +71,10 @@ class RaglineError(Exception):
                 request_id=request_id,
             )
         )
+
+
+class NotSupported(RaglineError):
+    status, code = 501, "not_supported"
 
 
 class InvalidRequest(RaglineError):

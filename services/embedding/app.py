@@ -23,6 +23,8 @@ from services.core.wire.embedding import (
     EncodeRequest,
     OpenAIEmbeddingReply,
     OpenAIEmbeddingRequest,
+    Token,
+    TokenizeRequest,
 )
 from services.embedding.backend import PACKAGE, EmbeddingBackend, Encoded
 from services.embedding.render import encode_reply, openai_reply, reply
@@ -90,6 +92,12 @@ class _Call:
             with self._metrics.stage("embed", known.model_id):
                 return await until_disconnected(self._request, work), known.model_id
 
+    async def tokenize(self, texts: str | Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        inputs = self._checked([texts] if isinstance(texts, str) else texts)
+        work = self._backend.tokenize(inputs, add_special_tokens=add_special_tokens)
+        async with within_deadline("tokenization", service=SERVICE):
+            return await until_disconnected(self._request, work)
+
     def _checked(self, texts: Sequence[str]) -> Sequence[str]:
         if not texts:
             raise InvalidRequest("`inputs` cannot be empty: send at least one text")
@@ -129,6 +137,16 @@ async def embed_all(request: Request, body: EmbedRequest) -> Response:
     if encoded.states is None:
         raise InvalidRequest(f"{model} behind this service gives no token vectors: use /embed")
     return reply(encoded.states)
+
+
+@router.post(
+    "/tokenize",
+    response_model=list[list[Token]],
+    summary="TEI: the model's tokens, with offsets in characters",
+)
+async def tokenize(request: Request, body: TokenizeRequest) -> Response:
+    """Nothing is truncated. 501 where the backend has no tokenizer to ask."""
+    return reply(await _Call(request).tokenize(body.inputs, add_special_tokens=body.add_special_tokens))
 
 
 @router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.backends import Backend
-from services.core.wire.embedding import EmbeddingInfo
+from services.core.wire.embedding import EmbeddingInfo, Token
 
 PACKAGE = "services.embedding.backends"
 
@@ -46,6 +46,12 @@ class EmbeddingBackend(Backend, Protocol):
 
         Raises `PayloadTooLarge` where a text is longer than the model's limit and `truncate` is off, and
         `InvalidRequest` where token vectors are asked of a model that has none.
+        """
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        """The model's own tokens of each text, in order and never truncated; offsets are in characters.
+
+        Raises `NotSupported` where the backend has no tokenizer to ask.
         """
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from services.core.errors import PayloadTooLarge, ServiceUnavailable
+from services.core.wire.embedding import Token
 
 
 class TextTokenizer:
@@ -34,6 +35,23 @@ class TextTokenizer:
         return [
             self._fit(encoding.ids, truncate=truncate)
             for encoding in self._tokenizer.encode_batch_fast(list(texts))
+        ]
+
+    def tokens(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        """Every token of each text, without truncation, with offsets in characters."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=add_special_tokens)
+        return [
+            [
+                Token(number, name, True) if special else Token(number, text[start:stop], False, start, stop)
+                for number, name, (start, stop), special in zip(
+                    encoding.ids,
+                    encoding.tokens,
+                    encoding.offsets,
+                    encoding.special_tokens_mask,
+                    strict=True,
+                )
+            ]
+            for text, encoding in zip(texts, encodings, strict=True)
         ]
 
     def _fit(self, ids: list[int], *, truncate: bool) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from services.core.backends import load, names
-from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavailable
+from services.core.errors import InvalidRequest, NotSupported, PayloadTooLarge, ServiceUnavailable
 from services.embedding.backend import PACKAGE, EmbeddingBackend
 from services.embedding.backends.fake import MAX_WORDS, FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
@@ -88,12 +89,12 @@ def tei_stand_in() -> FastAPI:
         return await run(request, states=True)
 
     @app.post("/tokenize")
-    async def tokenize(request: Request) -> list[list[dict[str, object]]]:
+    async def tokenize(request: Request) -> JSONResponse:
         body = await request.json()
-        return [
-            [{"id": 1, "text": word, "special": False} for word in ["[CLS]", *text.split(), "[SEP]"]]
-            for text in body["inputs"]
-        ]
+        if len(body["inputs"]) > SERVER_BATCH:
+            return JSONResponse({"error": "batch size > maximum", "error_type": "Validation"}, 413)
+        tokens = await model.tokenize(body["inputs"], add_special_tokens=body["add_special_tokens"])
+        return JSONResponse([[asdict(token) for token in text] for text in tokens])
 
     return app
 
@@ -218,3 +219,27 @@ async def test_a_text_that_is_too_long_is_refused_unless_truncated(backend: Embe
     info = await backend.info()
     encoded = await backend.encode([TOO_LONG], normalize=True, truncate=True)
     assert encoded.prompt_tokens == info.max_input_length
+
+
+async def test_tokens_stand_for_their_part_of_the_text_or_are_refused(backend: EmbeddingBackend) -> None:
+    texts = ["Bees make honey \U0001f41d and Gr\u00fc\u00dfe.", "honey", *["and more"] * SERVER_BATCH]
+    if type(backend).__name__ == "OpenAIEmbeddingServer":
+        with pytest.raises(NotSupported, match="EMBEDDING_BACKEND"):
+            await backend.tokenize(texts, add_special_tokens=True)
+        return
+    tokenized = await backend.tokenize(texts, add_special_tokens=True)
+    assert len(tokenized) == len(texts)
+    for text, tokens in zip(texts, tokenized, strict=True):
+        first, *own, last = tokens
+        assert first.special
+        assert last.special
+        assert (first.start, last.stop) == (None, None)
+        assert [token.text for token in own] == [text[token.start : token.stop] for token in own]
+        assert not any(token.special for token in own)
+    ends = [token.stop for token in tokenized[0][1:-1]]
+    assert ends == sorted(ends)
+    assert tokenized[0][3].text == "honey"
+    bare = await backend.tokenize(texts, add_special_tokens=False)
+    assert bare == [tokens[1:-1] for tokens in tokenized]
+    long = (await backend.tokenize([TOO_LONG], add_special_tokens=False))[0]
+    assert len(long) == 9000

@@ -65,6 +65,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         ("/embed", {"inputs": ["x"] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
         ("/embed", {"inputs": "word " * 600}, 413, "truncate"),
         ("/embed_all", {"inputs": []}, 422, "cannot be empty"),
+        ("/tokenize", {"inputs": []}, 422, "cannot be empty"),
+        ("/tokenize", {"inputs": ["x"] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
         ("/v1/embeddings", {"input": []}, 422, "cannot be empty"),
         ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}, 422, "encoding_format"),
         ("/v1/encode", {"inputs": []}, 422, "inputs"),
@@ -125,6 +127,16 @@ async def test_our_client_gets_vectors_and_token_vectors(minilm_url: str) -> Non
     assert reply.model == info.model_id == "sentence-transformers/all-MiniLM-L6-v2"
     np.testing.assert_allclose(reply.embeddings[0], query, atol=1e-2)
     assert [one.tokens for one in reply.token_vectors or []] == [3, 0]
+
+
+async def test_our_client_gets_tokens(minilm_url: str) -> None:
+    async with HttpClient("embedding", minilm_url) as http:
+        tokens = await EmbeddingClient(http).tokenize(["Unbelievable bees", " "])
+    assert [(token.text, token.start, token.stop) for token in tokens[0]] == [
+        ("Unbelievable", 0, 12),
+        ("bees", 13, 17),
+    ]
+    assert tokens[1] == []
 
 
 def test_tei_client_speaks_to_it(tei: tei_client.HttpClient) -> None:

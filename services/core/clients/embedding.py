@@ -10,13 +10,14 @@ from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
-from services.core.errors import NotFound
-from services.core.wire.embedding import EmbeddingInfo, EncodeReply
+from services.core.errors import NotFound, ServiceError
+from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 
 _VECTORS = TypeAdapter(Annotated[list[list[float]], Field(min_length=1)])
 _ONE_VECTOR = TypeAdapter(Annotated[list[list[float]], Field(min_length=1, max_length=1)])
 _ENCODED = TypeAdapter(EncodeReply)
 _INFO = TypeAdapter(EmbeddingInfo)
+_TOKENS = TypeAdapter(list[list[Token]])
 
 
 class EmbeddingClient:
@@ -43,6 +44,21 @@ class EmbeddingClient:
         except NotFound:
             return await self._encode_by_tei(texts, truncate=truncate)
         return decode(_ENCODED, body, self._http.service)
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[Token]]:
+        """The tokens of each text by the embedding model's own tokenizer, by TEI's `/tokenize`.
+
+        Nothing is truncated. Raises `NotSupported` where the backend has no tokenizer to ask.
+        """
+        request = {"inputs": list(texts), "add_special_tokens": add_special_tokens}
+        body = await self._http.post("/tokenize", orjson.dumps(request), idempotent=True)
+        tokens = decode(_TOKENS, body, self._http.service)
+        if len(tokens) != len(texts):
+            raise ServiceError(
+                f"{self._http.service} tokenized {len(tokens)} of {len(texts)} texts",
+                service=self._http.service,
+            )
+        return tokens
 
     async def info(self) -> EmbeddingInfo:
         return decode(_INFO, await self._http.get("/info"), self._http.service)

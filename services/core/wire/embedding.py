@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +20,28 @@ class EmbedRequest(Wire):
     truncation_direction: Literal["Right", "right"] = "Right"
     prompt_name: None = None
     dimensions: int | None = None
+
+
+class TokenizeRequest(Wire):
+    """TEI `POST /tokenize`, answered by a list of `Token` per text."""
+
+    inputs: Text | list[Text]
+    add_special_tokens: bool = True
+    prompt_name: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """TEI's token: `text[start:stop]`, in characters, is what it stands for; both None for a special one.
+
+    A dataclass, because a long text has many.
+    """
+
+    id: int
+    text: str
+    special: bool
+    start: int | None = None
+    stop: int | None = None
 
 
 class OpenAIEmbeddingRequest(Wire):

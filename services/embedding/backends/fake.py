@@ -12,7 +12,7 @@ from pydantic import Field
 
 from services.core.errors import PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
-from services.core.wire.embedding import EmbeddingInfo
+from services.core.wire.embedding import EmbeddingInfo, Token
 from services.embedding.backend import Encoded, normalized
 
 MAX_WORDS = 512
@@ -49,6 +49,9 @@ class FakeEmbedding:
             states=states if token_vectors else None,
         )
 
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        return [_tokens(text, add_special_tokens=add_special_tokens) for text in texts]
+
     async def ready(self) -> None:
         return
 
@@ -70,6 +73,18 @@ class FakeEmbedding:
         # the special tokens: a text without words must have a direction too
         rows[0, 0] = rows[-1, 0] = np.float32(0.01)
         return rows
+
+
+def _tokens(text: str, *, add_special_tokens: bool) -> list[Token]:
+    """A token is a word; its id is drawn from the word's hash."""
+    words = [
+        Token(_number(word[0]), word[0], False, word.start(), word.end()) for word in _WORD.finditer(text)
+    ]
+    return [Token(0, "[CLS]", True), *words, Token(1, "[SEP]", True)] if add_special_tokens else words
+
+
+def _number(word: str) -> int:
+    return int.from_bytes(blake2b(word.lower().encode(), digest_size=3).digest(), "little") + SPECIAL
 
 
 async def create() -> FakeEmbedding:

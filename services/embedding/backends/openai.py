@@ -10,8 +10,8 @@ import orjson
 from pydantic import Field, ValidationError
 
 from services.core.client import HttpClient
-from services.core.errors import InvalidRequest, ServiceError
-from services.core.wire.embedding import EmbeddingInfo, OpenAIEmbeddingReply
+from services.core.errors import InvalidRequest, NotSupported, ServiceError
+from services.core.wire.embedding import EmbeddingInfo, OpenAIEmbeddingReply, Token
 from services.embedding.backend import Encoded, normalized
 from services.embedding.backends._server import ServerSettings, expect, rows
 from services.embedding.batching import chunks
@@ -72,6 +72,12 @@ class OpenAIEmbeddingServer:
         return Encoded(
             vectors=normalized(vectors) if normalize else vectors,
             prompt_tokens=sum(part.prompt_tokens for part in parts),
+        )
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        raise NotSupported(
+            "an OpenAI-compatible server has no route that tokenizes: "
+            "set EMBEDDING_BACKEND to tei or openvino for it"
         )
 
     async def ready(self) -> None:

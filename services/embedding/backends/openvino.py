@@ -17,7 +17,7 @@ from pydantic import Field
 from services.core.models.catalogue import CATALOGUE, HubFile
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
-from services.core.wire.embedding import EmbeddingInfo
+from services.core.wire.embedding import EmbeddingInfo, Token
 from services.embedding.backend import Encoded, normalized
 from services.embedding.batching import LENGTH_STEP, fill, plan
 from services.embedding.bert import BertConfig, build
@@ -138,6 +138,12 @@ class OpenVinoEmbedding:
             vectors=normalized(vectors) if normalize else vectors,
             prompt_tokens=sum(map(len, ids)),
             states=states if token_vectors else None,
+        )
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._pool, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
         )
 
     async def ready(self) -> None:

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from services.core.client import HttpClient
+from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, ServiceError
-from services.core.wire.embedding import EmbeddingInfo
+from services.core.wire.embedding import EmbeddingInfo, Token
 from services.embedding.backend import Encoded
 from services.embedding.backends._server import ServerSettings, expect, parse, rows
 from services.embedding.batching import chunks
 
 PARALLEL = 4
 """Requests in flight: TEI batches across requests, so a few keep it busy."""
+
+_TOKENS = TypeAdapter(list[list[Token]])
 
 
 class Settings(ServerSettings):
@@ -75,6 +78,16 @@ class TeiEmbedding:
             states=[state for part in parts for state in part.states or []] if token_vectors else None,
         )
 
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        size = (await self.info()).max_client_batch_size
+
+        async def part(texts: Sequence[str]) -> list[list[Token]]:
+            async with self._slots:
+                return await self._tokens(texts, add_special_tokens=add_special_tokens)
+
+        parts = await asyncio.gather(*(part(some) for some in chunks(texts, size)))
+        return [tokens for part in parts for tokens in part]
+
     async def ready(self) -> None:
         await self._http.get("/health")
 
@@ -93,10 +106,19 @@ class TeiEmbedding:
 
     async def _count(self, texts: Sequence[str], limit: int) -> int:
         """By `/tokenize`, the one route whose body tells; it runs beside `/embed`."""
-        reply = await self._post("/tokenize", {"inputs": list(texts), "add_special_tokens": True})
-        if not isinstance(reply, list):
-            raise ServiceError(f"{self._http.service} sent no list of tokens", service=self._http.service)
-        return sum(min(len(tokens), limit) for tokens in reply)
+        tokens = await self._tokens(texts, add_special_tokens=True)
+        return sum(min(len(each), limit) for each in tokens)
+
+    async def _tokens(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        request = {"inputs": list(texts), "add_special_tokens": add_special_tokens}
+        body = await self._http.post("/tokenize", orjson.dumps(request), idempotent=True)
+        tokens = decode(_TOKENS, body, self._http.service)
+        if len(tokens) != len(texts):
+            raise ServiceError(
+                f"{self._http.service} tokenized {len(tokens)} of {len(texts)} texts",
+                service=self._http.service,
+            )
+        return tokens
 
     async def _states(self, texts: Sequence[str], *, truncate: bool) -> list[NDArray[np.float32]]:
         reply = await self._post("/embed_all", {"inputs": list(texts), "truncate": truncate})
