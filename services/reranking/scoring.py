@@ -3,12 +3,13 @@
 MaxSim is the relevance of ColBERT (Khattab and Zaharia 2020, "ColBERT: Efficient and Effective Passage
 Search via Contextualized Late Interaction over BERT", equation 3): every query token takes the best
 cosine that any passage token gives it. Here it is the mean over the query's tokens, not the sum, so that
-it lies in [-1, 1] for a query of any length.
+it lies in [-1, 1] for a query of any length; the mean may be weighted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,47 @@ INT8_SCALE = 127
 BLOCK_ROWS = 16384
 """Passage tokens that are held as float32 at a time: about 25 MB at 384 dimensions."""
 
+SAME_TOKEN = 0.7
+"""Cosine from which two tokens in different company count as the same word."""
+
+Weighting = Literal["uniform", "idf"]
 TokenArray = NDArray[np.int8] | NDArray[np.float32]
 Scores = NDArray[np.float64]
 
 
-def maxsim(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
-    """MaxSim of each passage, shape (n,), in [-1, 1]; 0 where the query or the passage has no token.
+def maxsim(query: TokenArray, passages: Sequence[TokenArray], weighting: Weighting = "uniform") -> Scores:
+    """MaxSim of each passage, shape (n,), in [-1, 1]; 0 where the query or the passage has no token."""
+    best = best_cosines(query, passages)
+    if not best.size:
+        return np.zeros(len(passages), np.float64)
+    scores: Scores = best @ token_weights(best, weighting)
+    return scores
 
-    Token vectors have shape (tokens, dim) and unit length; int8 ones are scaled by 127.
+
+def token_weights(best: Scores, weighting: Weighting) -> Scores:
+    """What each query token counts, summing up to 1; `best` is what `best_cosines` gives.
+
+    `idf` counts a token the less the more of these very passages have it, by BM25's formula (Robertson and
+    Zaragoza 2009, equation 3.3): a passage has a token where its best cosine is at least `SAME_TOKEN`.
     """
-    scores = np.zeros(len(passages), np.float64)
+    count, tokens = best.shape
+    if weighting == "uniform":
+        return np.full(tokens, 1 / tokens, np.float64)
+    having = (best >= SAME_TOKEN).sum(axis=0)
+    idf: Scores = np.log1p((count - having + 0.5) / (having + 0.5))
+    idf /= idf.sum()
+    return idf
+
+
+def best_cosines(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
+    """For each passage the best cosine of each query token, shape (passages, query tokens), in [-1, 1].
+
+    Token vectors have shape (tokens, dim) and unit length; int8 ones are scaled by 127. The row of a
+    passage without tokens is 0.
+    """
+    best = np.zeros((len(passages), len(query)), np.float64)
     if not len(query):
-        return scores
+        return best
     columns = np.ascontiguousarray(_floats(query).T)
     block: list[int] = []
     rows = 0
@@ -36,22 +66,21 @@ def maxsim(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
         if not len(passage):
             continue
         if block and rows + len(passage) > BLOCK_ROWS:
-            scores[block] = _block(columns, [passages[one] for one in block])
+            best[block] = _block(columns, [passages[one] for one in block])
             block, rows = [], 0
         block.append(position)
         rows += len(passage)
     if block:
-        scores[block] = _block(columns, [passages[one] for one in block])
-    return scores
+        best[block] = _block(columns, [passages[one] for one in block])
+    return best
 
 
-def _block(columns: NDArray[np.float32], passages: Sequence[TokenArray]) -> Scores:
+def _block(columns: NDArray[np.float32], passages: Sequence[TokenArray]) -> NDArray[np.float32]:
     """One matrix product for all passages: (all their tokens, dim) @ (dim, query tokens)."""
     lengths = [len(passage) for passage in passages]
     starts = np.concatenate(([0], np.cumsum(lengths[:-1]))).astype(np.intp)
-    similar = _joined(passages) @ columns
-    scores: Scores = np.maximum.reduceat(similar, starts, axis=0).mean(axis=1, dtype=np.float64)
-    return scores
+    best: NDArray[np.float32] = np.maximum.reduceat(_joined(passages) @ columns, starts, axis=0)
+    return best
 
 
 def _joined(passages: Sequence[TokenArray]) -> NDArray[np.float32]:
@@ -79,15 +108,39 @@ def standardized(scores: Scores) -> Scores:
     return z
 
 
-def blend(late: Scores, dense: Sequence[float | None], weight: float = 1.0) -> Scores:
-    """z(MaxSim) + `weight` * z(dense), or MaxSim as it is where a passage has no dense score.
+class Part(NamedTuple):
+    """Another score of the same passages, and what its z-score counts beside MaxSim's, which counts 1.
 
-    Both are put on one scale first, because cosines of pooled vectors spread differently from MaxSim.
+    `absent` stands for the score of a passage that has none where others have one; without it, a part that
+    does not score every passage is left out.
     """
-    known = [score for score in dense if score is not None]
-    if not known or len(known) != len(dense):
+
+    scores: Sequence[float | None]
+    weight: float
+    absent: float | None = None
+
+
+def blend(late: Scores, *parts: Part) -> Scores:
+    """z(MaxSim) + the weighted z-scores of the parts; MaxSim as it is where no part counts.
+
+    All are put on one scale first, because cosines of pooled vectors
+    spread differently from MaxSim, and BM25 is in another unit altogether.
+    """
+    used = [(known, part.weight) for part in parts if part.weight and (known := _known(part)) is not None]
+    if not used:
         return late
-    return standardized(late) + weight * standardized(np.array(known, np.float64))
+    total = standardized(late)
+    for known, weight in used:
+        total = total + weight * standardized(known)
+    return total
+
+
+def _known(part: Part) -> Scores | None:
+    if all(score is None for score in part.scores):
+        return None
+    known = [part.absent if score is None else score for score in part.scores]
+    complete = [score for score in known if score is not None]
+    return np.array(complete, np.float64) if len(complete) == len(known) else None
 
 
 def sigmoid(score: float) -> float:

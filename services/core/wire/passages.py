@@ -49,6 +49,8 @@ class Passage(Wire):
     revision: str = ""
     metadata: Metadata = Field(default_factory=dict)
     score: float | None = None
+    sparse_score: float | None = None
+    fused_score: float | None = None
     rerank_score: float | None = None
 
     @property

@@ -20,7 +20,7 @@ from services.core.settings import Settings as BaseSettings
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
 from services.reranking.cache import Key, TokenVectorCache
-from services.reranking.scoring import blend, maxsim
+from services.reranking.scoring import Part, Weighting, blend, maxsim
 
 ENCODE_BATCH = 64
 LOOKUP_BATCH = 1000
@@ -51,21 +51,32 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         validation_alias="RERANKING_DENSE_WEIGHT",
-        description="late_interaction: weight of the dense score beside that of MaxSim; 0 is MaxSim alone",
+        description="late_interaction: weight of the dense score beside MaxSim's, which is 1",
+    )
+    sparse_weight: float = Field(
+        0.0,
+        ge=0,
+        validation_alias="RERANKING_SPARSE_WEIGHT",
+        description="late_interaction: weight of the sparse (BM25) score beside MaxSim's, which is 1",
+    )
+    token_weights: Weighting = Field(
+        "uniform",
+        validation_alias="RERANKING_TOKEN_WEIGHTS",
+        description="late_interaction: uniform, or idf (what fewer passages have counts more)",
     )
 
 
 class LateInteraction:
     """Token vectors come from this cache, else the store, else the embedding service.
 
-    The score is z(MaxSim) + weight * z(dense) where every passage has a dense score, else MaxSim.
+    The score is z(MaxSim) + weight * z(dense) + weight * z(sparse), without the parts that a passage lacks.
     """
 
     def __init__(self, settings: Settings, embedding: HttpClient, retrieval: HttpClient) -> None:
         self._http = embedding, retrieval
         self._embedding = EmbeddingClient(embedding)
         self._retrieval = RetrievalClient(retrieval)
-        self._weight = settings.dense_weight
+        self._settings = settings
         self._cache = TokenVectorCache(settings.cache_bytes)
         self._encoder = ""
         # BLAS threads that wait for a core spin: on a busy machine 1 ms of work took 8 ms
@@ -98,9 +109,12 @@ class LateInteraction:
         texts = [passages[position].embedded_text for position in missing]
         for position, fresh in zip(missing, await self._encoded(texts, truncate=truncate), strict=True):
             vectors[position] = fresh
-        late = await asyncio.to_thread(maxsim, wanted, [one for one in vectors if one is not None])
-        dense = [passage.score for passage in passages]
-        scores: list[float] = (blend(late, dense, self._weight) if self._weight else late).tolist()
+        complete = [one for one in vectors if one is not None]
+        late = await asyncio.to_thread(maxsim, wanted, complete, self._settings.token_weights)
+        dense = Part([passage.score for passage in passages], self._settings.dense_weight)
+        # a passage that the sparse search did not find shares no word with the query, or next to none
+        sparse = Part([passage.sparse_score for passage in passages], self._settings.sparse_weight, absent=0)
+        scores: list[float] = blend(late, dense, sparse).tolist()
         return scores
 
     async def ready(self) -> None:

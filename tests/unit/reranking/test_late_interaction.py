@@ -82,7 +82,7 @@ def passages(*, dense: bool = False) -> list[Passage]:
 
 
 class Stack:
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, **settings: object) -> None:
         self.embedding, self.retrieval = Embedding(), Retrieval()
         self.reranker = LateInteraction(Settings.model_validate(settings), self.embedding, self.retrieval)
 
@@ -155,6 +155,15 @@ async def test_dense_scores_are_blended_in() -> None:
     assert blended[0] > blended[-1]
     late_only = await Stack(dense_weight=0).reranker.score(QUERY, even, collection=None)
     assert len(set(late_only)) == 1
+
+
+async def test_sparse_scores_are_blended_in_where_they_have_a_weight() -> None:
+    even = [passage.model_copy(update={"text": "bees make honey"}) for passage in passages(dense=True)]
+    found = [*even[:3], even[3].model_copy(update={"sparse_score": 12.5})]
+    dense = await Stack().reranker.score(QUERY, even, collection=None)
+    assert await Stack().reranker.score(QUERY, found, collection=None) == dense
+    blended = await Stack(sparse_weight=2).reranker.score(QUERY, found, collection=None)
+    assert int(np.argmax(blended)) == 3
 
 
 async def test_another_embedding_model_empties_the_cache(stack: Stack) -> None:

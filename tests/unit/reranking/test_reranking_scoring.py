@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.reranking import scoring
-from services.reranking.scoring import blend, maxsim, sigmoid, standardized
+from services.reranking.scoring import Part, best_cosines, blend, maxsim, sigmoid, standardized, token_weights
 
 RANDOM = np.random.default_rng(11)
 
@@ -64,15 +64,46 @@ def test_standardized_scores_have_mean_0_and_deviation_1() -> None:
 
 def test_the_blend_weighs_both_sides() -> None:
     late, dense = np.array([0.9, 0.5, 0.1]), [0.1, 0.5, 0.9]
-    np.testing.assert_allclose(blend(late, dense), 0, atol=1e-12)
-    assert blend(late, dense, 0.5).argmax() == 0
-    assert blend(late, dense, 2).argmax() == 2
+    np.testing.assert_allclose(blend(late, Part(dense, 1)), 0, atol=1e-12)
+    assert blend(late, Part(dense, 0.5)).argmax() == 0
+    assert blend(late, Part(dense, 2)).argmax() == 2
+
+
+def test_a_third_score_of_another_unit_counts_by_its_weight() -> None:
+    late, dense, sparse = np.array([0.9, 0.5, 0.1]), [0.9, 0.5, 0.1], [0.0, 0.0, 40.0]
+    assert blend(late, Part(dense, 1), Part(sparse, 1)).argmax() == 0
+    assert blend(late, Part(dense, 1), Part(sparse, 4)).argmax() == 2
+    without = blend(late, Part(dense, 1))
+    np.testing.assert_array_equal(blend(late, Part(dense, 1), Part(sparse, 0)), without)
+    np.testing.assert_array_equal(blend(late, Part(dense, 1), Part([None] * 3, 4, absent=0)), without)
+
+
+def test_what_the_sparse_search_did_not_find_counts_as_absent() -> None:
+    late = np.array([0.3, 0.2, 0.4])
+    np.testing.assert_array_equal(
+        blend(late, Part([7.0, None, None], 1, absent=0)), blend(late, Part([7.0, 0.0, 0.0], 1))
+    )
 
 
 @pytest.mark.parametrize("dense", [[None, None, None], [0.5, None, 0.5]])
 def test_without_all_dense_scores_maxsim_stands_alone(dense: list[float | None]) -> None:
     late = np.array([0.3, 0.2, 0.9])
-    np.testing.assert_array_equal(blend(late, dense), late)
+    np.testing.assert_array_equal(blend(late, Part(dense, 1)), late)
+
+
+def test_idf_counts_a_token_that_every_passage_has_for_less() -> None:
+    query = unit(2)
+    common, rare = query[:1], query[1:]
+    passages = [np.concatenate([common, unit(5)]) for _ in range(5)]
+    passages[3] = np.concatenate([unit(2), common, rare])
+    weights = token_weights(best_cosines(query, passages), "idf")
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] < 0.15
+    np.testing.assert_allclose(token_weights(best_cosines(query, passages), "uniform"), 0.5)
+    spread = maxsim(query, passages, "idf")
+    assert spread.argmax() == 3
+    assert spread[3] == pytest.approx(1, abs=1e-6)
+    assert maxsim(query, passages)[0] > spread[0]
 
 
 @given(st.floats(-1e6, 1e6))
