@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance settings-table conformance reasoning-formats metrics-table clean
+.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -32,6 +32,9 @@ bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python tests/bench/relevance.py
+
+bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, by the size of the pieces
+	$(BIN)/python tests/bench/reasoning_parser.py
 
 settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
 	$(BIN)/python tests/docs/settings_table.py

@@ -10,6 +10,9 @@ import pytest
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 
+# llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 @pytest.fixture(scope="session")
 def models_home() -> Path:

@@ -31,9 +31,9 @@ _SPACE = re.compile(r"\s*")
 _State = Literal["start", "thinking", "gap", "answer"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
-    """Text for one of the two channels, never empty."""
+    """Text for one of the two channels, never empty. Not frozen: that would double the cost of a token."""
 
     channel: Channel
     text: str
@@ -54,6 +54,8 @@ class ReasoningParser:
         self._content = 0
         self._spaced = True
         self._depth = 0
+        self._passing: tuple[str, ...] | None = None
+        self._passed: list[str] = []
         self._opener = profile.opener
         self._fresh = self._echo = profile.trace in {"prefilled", "prompted"}
         self._state: _State = "thinking" if self._fresh else "start"
@@ -81,6 +83,18 @@ class ReasoningParser:
 
     def feed(self, *, content: str = "", reasoning: str = "") -> list[Piece]:
         """What is certain now. `reasoning` comes from the engine's own field and passes as it is."""
+        passing = self._passing
+        if passing is not None and content and not reasoning:
+            answers = self._state == "answer"
+            for first in passing:
+                if first in content:
+                    break
+            else:  # most tokens by far: no tag can begin here, so nothing changes but the text
+                if answers or not content[-1].isspace():
+                    self._passed.append(content)
+                    return [Piece("content" if answers else "reasoning", content)]
+        if self._passed:
+            self._catch_up()
         if reasoning:
             if not (self._tagged or self._thought or self._answered or self._held):
                 # the engine tells the channels apart by itself: the text is the answer, also where the
@@ -92,10 +106,12 @@ class ReasoningParser:
             self._emit("content", content)
         elif content:
             self._scan(self._held + content, final=False)
+        self._passing = self._may_pass()
         return self._taken()
 
     def finish(self) -> list[Piece]:
         """What was held back. The parser is not to be used afterwards."""
+        self._catch_up()
         self._scan(self._held, final=True)
         if self._state == "start":
             self._say("".join(self._spaces))
@@ -105,6 +121,7 @@ class ReasoningParser:
         """End the thinking that goes on, as if all its closers had come: the answer follows."""
         if not self.truncated:
             return []
+        self._catch_up()
         self._scan(self._held, final=True)
         if self.truncated:
             self._depth = 0
@@ -114,6 +131,31 @@ class ReasoningParser:
     def _taken(self) -> list[Piece]:
         out, self._out = self._out, []
         return out
+
+    def _may_pass(self) -> tuple[str, ...] | None:
+        """The characters without which a text passes as it is, also as thinking where it ends in no space;
+        None: no text does."""
+        if self._held or self._spaces:
+            return None
+        if self._state == "answer" and self._answered:
+            return self._tags.answering.firsts
+        if self._state == "thinking" and self._thought and not self._fresh:
+            return self._tags.thinking[self._opener].firsts
+        return None
+
+    def _catch_up(self) -> None:
+        """Account for what has passed."""
+        text = "".join(self._passed)
+        self._passed.clear()
+        self._passing = None
+        if not text:
+            return
+        if self._state == "answer":
+            self._code.push(text)
+            self._content += len(text)
+            self._spaced = text[-1].isspace()
+        else:
+            self._before = text[-1]
 
     def _scan(self, text: str, *, final: bool) -> None:
         """Consume `text`, but for an end that may be the beginning of a tag."""
@@ -228,7 +270,8 @@ class ReasoningParser:
         if kept:
             self._emit("reasoning", "".join([*self._spaces, kept]))
             self._spaces.clear()
-        self._spaces.append(text[len(kept) :])
+        if len(kept) < len(text):
+            self._spaces.append(text[len(kept) :])
 
     def _say(self, text: str) -> None:
         self._code.push(text)

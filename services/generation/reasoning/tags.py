@@ -17,7 +17,7 @@ class TagSet:
         self.tags = tuple(dict.fromkeys(tags))
         self._pattern = re.compile("|".join(re.escape(tag) for tag in self.tags))
         self._longest = max(map(len, self.tags))
-        self._firsts = frozenset(tag[0] for tag in self.tags)
+        self.firsts = tuple(dict.fromkeys(tag[0] for tag in self.tags))
 
     def search(self, text: str, at: int) -> re.Match[str] | None:
         """The next tag at or after that position."""
@@ -31,7 +31,7 @@ class TagSet:
         """The length of the longest end of `text[at:]` that is the beginning of a tag, but not all of it."""
         tail = text[max(at, len(text) - self._longest + 1) :]
         for start, char in enumerate(tail):
-            if char in self._firsts and self.begins(tail[start:]):
+            if char in self.firsts and self.begins(tail[start:]):
                 return len(tail) - start
         return 0
 
