@@ -36,7 +36,6 @@ from services.core.wire.dataprep import (
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import DocumentsReply
 from services.dataprep.batch import Batch, run
-from services.dataprep.document import Limits
 from services.dataprep.identity import clean_name, document_id
 from services.dataprep.ingest import Batching, Ingestor
 from services.dataprep.openapi import INGEST_BODY
@@ -164,7 +163,7 @@ def create(settings: Settings) -> FastAPI:
                 processes=settings.parsers,
                 seconds=settings.parse_seconds,
                 memory_bytes=settings.parse_bytes,
-                limits=Limits(settings.max_pages, settings.max_characters),
+                limits=settings.limits,
             )
             stack.push_async_callback(sandbox.close)
             batching = Batching(settings.batch, settings.token_vectors)

@@ -22,10 +22,20 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may cost: pages of a PDF, characters of extracted text."""
+    """What a file may cost: pages or slides, characters of extracted text, and what it may unpack to.
+
+    `members`, `member_bytes` (each), `expanded_bytes` (together) and `ratio` (expanded to packed, above a
+    first megabyte) bound archives; the last two bound office files too, which are ZIP archives.
+    `block` is not a limit but the size of a chunk: tables and records are laid out in blocks that fit it.
+    """
 
     pages: int = 2000
     characters: int = 32 * 1024 * 1024
+    members: int = 1000
+    member_bytes: int = 32 * 1024 * 1024
+    expanded_bytes: int = 256 * 1024 * 1024
+    ratio: int = 200
+    block: int = 700
 
 
 @dataclass(frozen=True, slots=True)

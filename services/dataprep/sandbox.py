@@ -14,17 +14,12 @@ from pathlib import Path
 
 import orjson
 
-from services.core.errors import (
-    InvalidRequest,
-    PayloadTooLarge,
-    RaglineError,
-    ServiceUnavailable,
-    UnsupportedMedia,
-)
+from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import parse_environment
 from services.dataprep.chunking import Chunk, Chunking
-from services.dataprep.document import Limits, Reason
+from services.dataprep.document import Limits
 from services.dataprep.job import HEADER, Job, frame
+from services.dataprep.unpacking import Member, Unpacking, failure
 
 WORKER = "services.dataprep.worker"
 FILES_PER_PROCESS = 200
@@ -37,11 +32,6 @@ _INHERITED = frozenset(
     {"PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP"}
 )
 """All that a parser process sees of the environment: no keys, no tokens."""
-_ERRORS: dict[Reason, type[RaglineError]] = {
-    "invalid": InvalidRequest,
-    "unsupported": UnsupportedMedia,
-    "too_large": PayloadTooLarge,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +68,34 @@ class Sandbox:
         Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
         parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
         """
-        job = Job(
-            path=str(path),
-            name=name,
-            size=chunking.size,
-            overlap=chunking.overlap,
-            pages=self._limits.pages,
-            characters=self._limits.characters,
-            seconds=self._seconds,
-        )
+        job = Job(str(path), name, self._seconds, chunking=chunking, limits=self._limits)
+        async with self._working(name) as child:
+            reply = await child.ask(job)
+        return _result(name, reply)
+
+    async def expand(self, path: Path, name: str, folder: Path) -> list[Member]:
+        """Unpack the archive at `path`, called `name`, into `folder`, an empty one of the caller's.
+
+        Raises as `prepare` does where the archive as a whole is at fault; the caller removes the folder.
+        """
+        job = Job(str(path), name, self._seconds, kind="expand", limits=self._limits)
+        unpacking = Unpacking(name, folder, self._limits)
+        try:
+            async with self._working(name) as child:
+                frame = await child.ask(job)
+                while not await unpacking.take(frame):
+                    frame = await child.receive()
+        finally:
+            unpacking.close()
+        return unpacking.members
+
+    @asynccontextmanager
+    async def _working(self, name: str) -> AsyncIterator[_Child]:
+        """A child in time for one job; where it dies or is late that is the fault of the file."""
         async with self._slots, self._child() as child:
             try:
                 async with asyncio.timeout(self._seconds):
-                    reply = await child.ask(job)
+                    yield child
             except TimeoutError:
                 raise InvalidRequest(
                     f"{name} takes longer than {self._seconds:g} s to parse: split it, or raise "
@@ -100,7 +105,6 @@ class Sandbox:
                 raise InvalidRequest(
                     f"{name} cannot be parsed: the parser {await child.end()} over it; is it damaged?"
                 ) from None
-        return _result(name, reply)
 
     @asynccontextmanager
     async def _child(self) -> AsyncIterator[_Child]:
@@ -195,5 +199,5 @@ class _Child:
 def _result(name: str, reply: bytes) -> Prepared:
     answer = orjson.loads(reply)
     if "reason" in answer:
-        raise _ERRORS[answer["reason"]](f"{name} {answer['message']}")
+        raise failure(name, reply)
     return Prepared(answer["text"], [Chunk(*each) for each in answer["chunks"]])

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from services.core.settings import ServiceSettings
+from services.dataprep.document import Limits
 
 SERVICE = "dataprep"
 MAX_CHUNK_SIZE = 20_000
@@ -66,13 +67,34 @@ class Settings(ServiceSettings):
         description="largest upload, all its files together; else a 413",
     )
     max_pages: int = Field(
-        2000, ge=1, validation_alias="DATAPREP_MAX_PAGES", description="most pages of a PDF; else a 413"
+        2000,
+        ge=1,
+        validation_alias="DATAPREP_MAX_PAGES",
+        description="most pages of a PDF or slides of a PPTX; else a 413",
     )
     max_characters: int = Field(
         32 * 1024 * 1024,
         ge=1,
         validation_alias="DATAPREP_MAX_CHARACTERS",
         description="most characters of text in one file, however small it is packed; else a 413",
+    )
+    max_members: int = Field(
+        1000,
+        ge=1,
+        validation_alias="DATAPREP_MAX_MEMBERS",
+        description="most files in an archive; else a 413",
+    )
+    max_expanded_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        validation_alias="DATAPREP_MAX_EXPANDED_BYTES",
+        description="most bytes that an archive or an office file may unpack to; else a 413",
+    )
+    max_ratio: int = Field(
+        200,
+        ge=1,
+        validation_alias="DATAPREP_MAX_RATIO",
+        description="how many times its own size an archive or an office file may unpack to; else a 413",
     )
     parsers: int = Field(
         2,
@@ -98,6 +120,17 @@ class Settings(ServiceSettings):
         validation_alias="DATAPREP_DEADLINE_SECONDS",
         description="longest an upload may take where its caller sets no shorter deadline",
     )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            pages=self.max_pages,
+            characters=self.max_characters,
+            members=self.max_members,
+            member_bytes=self.max_file_bytes,
+            expanded_bytes=self.max_expanded_bytes,
+            ratio=self.max_ratio,
+        )
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

@@ -1,4 +1,4 @@
-"""A parser process: reads jobs on stdin, parses and chunks, writes the results to stdout.
+"""A parser process: reads jobs on stdin, parses and chunks or expands, writes the results to stdout.
 
 It imports the parsers and nothing of the service, holds no secrets and limits itself: memory for good,
 processor time and wall time for every file. It writes an empty frame when it is ready. Results are JSON, so
@@ -13,13 +13,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from services.dataprep import parsers
-from services.dataprep.chunking import Chunking, chunk
-from services.dataprep.document import Limits, Unparsable
-from services.dataprep.job import HEADER, Job, frame
+from services.dataprep import archives, parsers
+from services.dataprep.chunking import chunk
+from services.dataprep.document import Unparsable
+from services.dataprep.job import HEADER, Job, Piece, frame
 from services.dataprep.limits import limit_process, start_clocks, stop_clocks
 
 NO_MEMORY = "needs more memory to parse than DATAPREP_PARSE_BYTES allows: split it"
@@ -34,9 +36,9 @@ def main(memory_bytes: int) -> None:
         results.flush()
         while (job := _read(jobs)) is not None:
             start_clocks(job.seconds)
-            reply = json.dumps(_answer(job), ensure_ascii=False).encode("utf-8", "replace")
+            for answer in _expanded(job) if job.kind == "expand" else [_answer(job)]:
+                results.write(frame(answer))
             stop_clocks()
-            results.write(frame(reply))
             results.flush()
 
 
@@ -45,20 +47,52 @@ def _read(jobs: BinaryIO) -> Job | None:
     return Job.decode(jobs.read(HEADER.unpack(header)[0])) if len(header) == HEADER.size else None
 
 
-def _answer(job: Job) -> dict[str, object]:
+def _answer(job: Job) -> bytes:
     try:
-        return _prepared(job)
-    except Unparsable as error:
-        return {"reason": error.reason, "message": error.message}
-    except (MemoryError, RecursionError):
-        return {"reason": "too_large", "message": NO_MEMORY}
+        return _encoded(_prepared(job))
     except Exception as error:  # noqa: BLE001 - a parser's bug is this file's failure, not the service's
-        return {"reason": "invalid", "message": f"cannot be parsed ({type(error).__name__}): is it damaged?"}
+        return _failure(error)
+
+
+def _expanded(job: Job) -> Iterator[bytes]:
+    try:
+        for member in archives.expand(Path(job.path), job.name, job.limits):
+            # a name that is not UTF-8 comes out with U+FFFD in it, which no document may have
+            yield (
+                Piece.MEMBER
+                + member.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+            )
+            try:
+                for piece in member.pieces:
+                    yield Piece.DATA + piece
+            except archives.Exhausted:
+                raise
+            except Unparsable as problem:
+                yield Piece.PROBLEM + _failure(problem)
+    except Exception as error:  # noqa: BLE001 - as above
+        yield Piece.FAILED + _failure(error)
+        return
+    yield Piece.END
+
+
+def _failure(error: Exception) -> bytes:
+    if isinstance(error, Unparsable):
+        return _encoded({"reason": error.reason, "message": error.message})
+    if isinstance(error, MemoryError | RecursionError):
+        return _encoded({"reason": "too_large", "message": NO_MEMORY})
+    return _encoded(
+        {"reason": "invalid", "message": f"cannot be parsed ({type(error).__name__}): is it damaged?"}
+    )
+
+
+def _encoded(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _prepared(job: Job) -> dict[str, object]:
-    document = parsers.parse(job.name, Path(job.path).read_bytes(), Limits(job.pages, job.characters))
-    chunks = chunk(document, Chunking(job.size, job.overlap))
+    limits = replace(job.limits, block=job.chunking.size)
+    document = parsers.parse(job.name, Path(job.path).read_bytes(), limits)
+    chunks = chunk(document, job.chunking)
     return {
         "text": document.text,
         "chunks": [[each.start, each.end, each.section, each.page] for each in chunks],

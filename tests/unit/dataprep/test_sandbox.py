@@ -180,7 +180,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     """Its stdin closes when the parent dies; nothing else is needed."""
     path = tmp_path / "a.txt"
     path.write_text("text")
-    job = Job(str(path), "a.txt", size=700, overlap=100, pages=1, characters=100, seconds=5)
+    job = Job(str(path), "a.txt", seconds=5)
     command = [sys.executable, "-m", module.WORKER, str(512 * MEBI)]
     done = subprocess.run(command, input=frame(job.encode()), capture_output=True, timeout=30, check=True)
     ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
