@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
+from tests.redis_server import RedisServer
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -30,3 +32,12 @@ def evaluation_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no evaluation data at {folder}: set RAGLINE_EVALUATION_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis with RediSearch, running; a test may kill and start it. Empty for each module."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
