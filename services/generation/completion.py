@@ -6,6 +6,8 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Literal
 
 import orjson
 import structlog
@@ -27,6 +29,7 @@ from services.core.wire.chat import (
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
+from services.generation.reasoning.tally import together
 from services.generation.reasoning.thinking import Task, Thinking
 from services.generation.registry import Registry
 
@@ -51,7 +54,9 @@ class Completion:
         self._registry = registry
         self._route = registry.route(entry)
         self._task = task
-        self._misplaced = 0
+        self._misplaced = self._written = 0
+        self._thinker = ""
+        self._spent: list[TokenCounts | None] = []
         self._timing = Timing(metrics)
         self._tracer = metrics.tracer
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
@@ -67,15 +72,18 @@ class Completion:
     async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
         """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
         failure until then can still be a status."""
-        begun = False
+        told: str | None = None
         async with aclosing(self._deltas()) as deltas:
             async for delta in deltas:
-                if not begun:
-                    begun = True
+                if told is None:
+                    told = self._model
                     yield self._chunk(ChunkDelta(role="assistant", content=""), degraded=self._degraded)
                 if delta.content or delta.reasoning:
+                    degraded = self._degraded if told != self._model else None
+                    told = self._model
                     yield self._chunk(
-                        ChunkDelta(content=delta.content or None, reasoning_content=delta.reasoning or None)
+                        ChunkDelta(content=delta.content or None, reasoning_content=delta.reasoning or None),
+                        degraded=degraded,
                     )
                 if delta.finish_reason:
                     yield self._chunk(ChunkDelta(), delta.finish_reason, self._degraded)
@@ -119,10 +127,10 @@ class Completion:
 
     async def _deltas(self) -> AsyncGenerator[Delta]:
         """The engine's deltas up to the one with the finish reason. Each wait ends at the deadline."""
-        outcome = "cancelled"
+        outcome: Literal["error", "cancelled"] = "cancelled"
         last: Delta | None = None
         try:
-            async with aclosing(self._route.stream(self._attempt)) as deltas:
+            async with aclosing(self._route.stream(self._attempt, unanswered=_unanswered)) as deltas:
                 while last is None or last.finish_reason is None:
                     async with within_deadline("the model's answer", service=SERVICE):
                         last = await anext(deltas, None)
@@ -131,38 +139,54 @@ class Completion:
                             f"model {self._model} ended without a finish reason", service=SERVICE
                         )
                     self._timing.see(last)
-                    outcome = last.finish_reason or outcome
-                    yield last
+                    self._written += len(last.content)
+                    if last.finish_reason:
+                        last = replace(last, tokens=together(self._spent))
+                    yield self._apart(last) if last.reasoning else last
         except Exception:
             outcome = "error"
             raise
         finally:
-            self._timing.finish(self._model, outcome, last.tokens if last else None)
+            if last is None or last.finish_reason is None:
+                self._timing.broken_off(self._model, outcome)
+            else:
+                self._timing.finish(last.tokens)
             if last is not None:
                 self._timing.passed_over(self._route.passed_over, self._model)
 
     async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
         """One entry's deltas, from the wait for its engine on."""
         task = self._task(entry)
+        before = self._written
         with ChatSpan(self._tracer, _asked(entry, task.prompt)) as span:
             async with self._registry.lease(entry) as engine:
                 thinking = Thinking(engine, task)
                 async with aclosing(span.steps(thinking.deltas())) as deltas:
                     async for delta in deltas:
                         if delta.finish_reason:
-                            self._repair(entry, thinking.misplaced)
-                            self._timing.thought(entry.name, thinking.outcome)
+                            self._repair(entry, thinking.misplaced, before)
                             span.answered(_answered(entry, delta, self._timing.first_token))
+                            self._timing.thought(entry.name, thinking.outcome)
+                            self._timing.ended(entry.name, delta.finish_reason, delta.tokens)
+                            self._spent.append(delta.tokens)
                         yield delta
 
-    def _repair(self, entry: ModelEntry, misplaced: int) -> None:
-        """A reply in one piece is put right; of a stream these characters have gone out as content."""
-        self._misplaced = misplaced
+    def _repair(self, entry: ModelEntry, misplaced: int, before: int) -> None:
+        """A reply in one piece is put right; of a stream these characters have gone out as content.
+
+        All that came `before`, of entries that gave no answer, can be nothing else.
+        """
+        self._misplaced = before + misplaced
         if misplaced:
             log.warning(
                 "the model closed thinking that it never opened: set its entry's profile to prefilled",
                 model=entry.name,
             )
+
+    def _apart(self, delta: Delta) -> Delta:
+        """Where a second entry thinks too, its thinking begins on a new line."""
+        thinker, self._thinker = self._thinker, self._model
+        return delta if thinker in {"", self._model} else replace(delta, reasoning=f"\n{delta.reasoning}")
 
     def _chunk(
         self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None
@@ -179,6 +203,10 @@ class Completion:
             "model": self._model,
         }
         return format_event(orjson.dumps(common | fields))
+
+
+def _unanswered(delta: Delta) -> bool:
+    return delta.finish_reason == "reasoning_truncated"
 
 
 def _usage(tokens: TokenCounts) -> Usage:

@@ -31,7 +31,7 @@ class Entries:
     default: ModelEntry
 
     def chain(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
-        """The entry, then those that answer while it is down."""
+        """The entry, then those that answer where it does not."""
         return chain(entry, self.by_name)
 
     def find(self, model: str) -> ModelEntry:

@@ -30,5 +30,5 @@ class ModelEntry(BaseModel):
     )
     aliases: tuple[str, ...] = Field((), description="other names that a request's `model` may say")
     fallback: tuple[str, ...] = Field(
-        (), description="names of the entries to answer instead while this one is down"
+        (), description="names of the entries to answer instead where this one is down or gives no answer"
     )

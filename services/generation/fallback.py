@@ -1,4 +1,4 @@
-"""Which entries answer in place of one that is down. Pure."""
+"""Which entries answer in place of one that is down or gives no answer. Pure."""
 
 from __future__ import annotations
 

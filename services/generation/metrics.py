@@ -6,14 +6,17 @@ Where vLLM has a metric, ours has its name after `ragline_generation_`. Tokens a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Literal
 
 from prometheus_client import Counter, Histogram
 
 from services.core.metrics import SECONDS, Metrics
+from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
+from services.generation.clock import Clock
 from services.generation.reasoning.thinking import Outcome
+from services.generation.routing import Reason
 
 TOKENS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5)
@@ -57,56 +60,51 @@ class GenerationMetrics:
         self.request_reasoning = tokens("request_reasoning_tokens", "Tokens of reasoning by one request")
         self.ended = counter("requests", "Generations by how they ended", ("outcome",))
         self.thinking = counter("thinking", "Generations with thinking by how it ended", ("outcome",))
-        self.fallbacks = counter("fallbacks", "Generations that another entry had to answer", ("used",))
+        self.fallbacks = counter(
+            "fallbacks", "Generations that another entry had to answer", ("used", "reason")
+        )
 
 
 class Timing:
-    """One generation's clock, started with its request."""
+    """The clocks of one request: its own, started with it, and that of the model entry at work.
+
+    They are one and the same until an entry has ended without an answer: the clock of the next one
+    starts there, so that the histograms of no entry hold the thinking of another.
+    """
 
     def __init__(self, metrics: GenerationMetrics) -> None:
         self._metrics = metrics
-        self._start = time.perf_counter()
-        self._first_token: float | None = None
-        self._first_reasoning: float | None = None
-        self._first_output: float | None = None
+        self._request = self._entry = Clock()
         self._spans: dict[str, float] = {}
 
     @property
     def first_token(self) -> float | None:
-        """Seconds from the request to its first token."""
-        return self._first_token
+        """Seconds from the start of the entry at work to its first token."""
+        return self._entry.first_token
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """What is known now: ttft, and once it has ended whole ttfo, think, tpot and e2el."""
-        return {name: seconds * 1e3 for name, seconds in self._spans.items()}
+        """Of the request, what is known now: ttft, and once it has ended whole ttfo, think, tpot and e2el."""
+        first = self._request.first_token
+        spans = self._spans or ({} if first is None else {"ttft": first})
+        return {name: seconds * 1e3 for name, seconds in spans.items()}
 
     def see(self, delta: Delta) -> None:
         """A delta has come."""
-        if not delta.content and not delta.reasoning:
-            return
-        now = time.perf_counter() - self._start
-        if self._first_token is None:
-            self._first_token = self._spans["ttft"] = now
-        if delta.reasoning and self._first_reasoning is None:
-            self._first_reasoning = now
-        if delta.content and self._first_output is None:
-            self._first_output = now
+        self._request.see(delta)
+        if self._entry is not self._request:
+            self._entry.see(delta)
 
-    def finish(self, model: str, outcome: str, tokens: TokenCounts | None) -> None:
-        """The generation by this entry has ended as `outcome`: a finish reason, `error` or `cancelled`.
-
-        Latencies are those of whole answers; one that was broken off says nothing about speed.
-        """
+    def ended(self, model: str, outcome: FinishReason, tokens: TokenCounts | None) -> None:
+        """The generation by this entry has a finish reason."""
         metrics = self._metrics
         labels = (metrics.service, model)
         metrics.ended.labels(*labels, outcome).inc()
-        if outcome in {"error", "cancelled"}:
-            return
-        self._measure(tokens)
+        spans = self._entry.spans(tokens.completion if tokens else None)
+        self._entry = Clock()
         for name, histogram in metrics.seconds.items():
-            if name in self._spans:
-                histogram.labels(*labels).observe(self._spans[name])
+            if name in spans:
+                histogram.labels(*labels).observe(spans[name])
         if tokens is None:
             return
         for amount, counter, per_request in (
@@ -118,22 +116,20 @@ class Timing:
                 counter.labels(*labels).inc(amount)
                 per_request.labels(*labels).observe(amount)
 
+    def broken_off(self, model: str, outcome: Literal["error", "cancelled"]) -> None:
+        """This entry did not get to an end. Its latencies are not observed: they say nothing about speed."""
+        self._metrics.ended.labels(self._metrics.service, model, outcome).inc()
+
+    def finish(self, tokens: TokenCounts | None) -> None:
+        """The request has its answer; `tokens` are all that it took."""
+        self._spans = self._request.spans(tokens.completion if tokens else None)
+
     def thought(self, model: str, outcome: Outcome) -> None:
         """The thinking of this entry has ended so."""
         if outcome != "none":
             self._metrics.thinking.labels(self._metrics.service, model, outcome).inc()
 
-    def passed_over(self, names: Sequence[str], used: str) -> None:
+    def passed_over(self, reasons: Mapping[str, Reason], used: str) -> None:
         """`used` answered in the place of these entries."""
-        for name in names:
-            self._metrics.fallbacks.labels(self._metrics.service, name, used).inc()
-
-    def _measure(self, tokens: TokenCounts | None) -> None:
-        spans = self._spans
-        whole = spans["e2el"] = time.perf_counter() - self._start
-        if self._first_output is not None:
-            spans["ttfo"] = self._first_output
-            if self._first_reasoning is not None:
-                spans["think"] = self._first_output - self._first_reasoning
-        if self._first_token is not None and tokens is not None and tokens.completion > 1:
-            spans["tpot"] = (whole - self._first_token) / (tokens.completion - 1)
+        for name, reason in reasons.items():
+            self._metrics.fallbacks.labels(self._metrics.service, name, used, reason).inc()

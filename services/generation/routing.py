@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import structlog
 
@@ -15,6 +15,9 @@ from services.generation.health import Health
 
 T = TypeVar("T")
 
+Reason = Literal["unavailable", "unanswered"]
+"""Why an entry was passed over: it failed or is down; it thought and gave no answer."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -24,22 +27,35 @@ class Route:
     def __init__(self, chain: Sequence[ModelEntry], health: Health) -> None:
         self._chain = chain
         self._health = health
+        self._unanswered: set[str] = set()
         self.used = chain[0]
 
     @property
-    def passed_over(self) -> list[str]:
-        """The entries that had to answer before `used`, the wanted one first."""
+    def passed_over(self) -> dict[str, Reason]:
+        """The entries that had to answer before `used`, the wanted one first, and why they did not."""
         names = [entry.name for entry in self._chain]
-        return names[: names.index(self.used.name)]
+        before = names[: names.index(self.used.name)]
+        return {name: "unanswered" if name in self._unanswered else "unavailable" for name in before}
 
-    async def stream(self, attempt: Callable[[ModelEntry], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+    async def stream(
+        self,
+        attempt: Callable[[ModelEntry], AsyncGenerator[T]],
+        *,
+        unanswered: Callable[[T], bool] = lambda _: False,
+    ) -> AsyncGenerator[T]:
         """The items of the first attempt that gives one; what fails later is raised.
 
         An entry that is down, or does not begin, is passed over for the next one and remembered; the
         caller's own mistakes and a full queue are not. Raises the first failure where none begins.
+
+        An attempt whose last item is `unanswered` is followed by the next in the chain, after the items
+        that it gave; that last one comes only where no other begins.
         """
         failures: list[tuple[ModelEntry, RaglineError]] = []
+        held: tuple[ModelEntry, T] | None = None
         for entry in self._candidates():
+            if held is not None and not self._follows(entry, held[0]):
+                continue
             begun = False
             self.used = entry
             try:
@@ -48,15 +64,32 @@ class Route:
                         if not begun:
                             begun = True
                             self._health.succeed(entry.name)
+                        if unanswered(item):
+                            held = (entry, item)
+                            break
                         yield item
-                return
+                    else:
+                        return
+                self._unanswered.add(entry.name)
+                log.warning("model entry gave no answer", model=entry.name)
             except RaglineError as error:
-                if begun or not self._can_pass_over(error):
+                passes = self._can_pass_over(error)
+                if begun or not (passes or held is not None):
                     raise
-                self._health.fail(entry.name, error.retry_after)
+                if passes:
+                    self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))
                 log.warning("model entry cannot answer", model=entry.name, reason=error.message)
-        raise _summary(failures)
+            if held is not None and remaining(1.0) == 0:
+                break
+        if held is None:
+            raise _summary(failures)
+        self.used, item = held
+        yield item
+
+    def _follows(self, entry: ModelEntry, other: ModelEntry) -> bool:
+        """Whether it is further along the chain."""
+        return self._chain.index(entry) > self._chain.index(other)
 
     def _candidates(self) -> Iterator[ModelEntry]:
         """Those that are up in their order; then, because nothing else is left, the others."""

@@ -79,7 +79,8 @@ class EntrySettings(BaseSettings):
     fallback: str = Field(
         "",
         validation_alias="LLM_FALLBACK",
-        description="entries that answer while the default one is down, in this order, separated by commas",
+        description="entries that answer where the default one is down, or thinks and gives no answer: "
+        "in this order, separated by commas",
     )
 
 

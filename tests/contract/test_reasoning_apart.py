@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import orjson
 import pytest
 from starlette.types import ASGIApp
 
@@ -27,6 +28,8 @@ from services.generation.settings import Settings
 
 Serve = Callable[[ASGIApp], str]
 
+FORMATS = [kind for kind in get_args(Format) if kind != "stubborn"]
+"""That one never answers."""
 PROFILE = {"prefilled": "deepseek-r1", "granite": "granite", "harmony": "gpt-oss"}
 ASKED = "What do bees make?"
 PASSAGE = Passage(
@@ -80,7 +83,7 @@ class Reranking(RerankingClient):
 def urls(serve: Serve) -> dict[str, str]:
     """A generation service for each wire format."""
     found = {}
-    for kind in get_args(Format):
+    for kind in FORMATS:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("FAKE_REASONING_TOKENS", "6")
             patch.setenv("FAKE_REASONING_FORMAT", kind)
@@ -90,7 +93,7 @@ def urls(serve: Serve) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", get_args(Format))
+@pytest.mark.parametrize("kind", FORMATS)
 async def test_the_trace_stays_apart(urls: dict[str, str], kind: str) -> None:
     embedding, retrieval, reranking = Embedding(), Retrieval(), Reranking()
     async with HttpClient("generation", urls[kind]) as http:
@@ -108,6 +111,30 @@ async def test_the_trace_stays_apart(urls: dict[str, str], kind: str) -> None:
     assert [citation.quote for citation in finished.citations] == ["Bees\nBees make honey."]
     assert all(citation.index <= len(content) for citation in finished.citations)
     assert embedding.texts == retrieval.texts == reranking.texts == [ASKED]
+
+
+async def test_a_fallback_answers_where_thinking_gave_nothing(serve: Serve) -> None:
+    plain = serve(create(Settings(engine="fake", backend="plain")))
+    entries = [
+        {"name": "thinker", "engine": "fake", "model_id": "t", "fallback": ["plain"]},
+        {"name": "plain", "engine": "openai", "model_id": "plain", "endpoint": plain},
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_REASONING_TOKENS", "6")
+        patch.setenv("FAKE_REASONING_FORMAT", "stubborn")
+        url = serve(create(Settings(backends=orjson.dumps(entries).decode())))
+    async with HttpClient("generation", url) as http:
+        chain = RagPipeline(Embedding(), Retrieval(), Reranking(), GenerationClient(http))
+        events = [event async for event in chain.answer(Question(text=ASKED, prompt="cite"))]
+    pieces = [event for event in events if isinstance(event, Piece)]
+    assert {piece.model for piece in pieces if piece.reasoning} == {"thinker"}
+    assert {piece.model for piece in pieces if piece.content} == {"plain"}
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert "".join(piece.content for piece in pieces).endswith("Bees make honey. [1]")
+    assert (finished.model, finished.finish_reason) == ("plain", "stop")
+    assert finished.degraded == ("generation:thinker",)
+    assert [citation.quote for citation in finished.citations] == ["Bees\nBees make honey."]
 
 
 def test_the_gateway_passes_the_budget_on() -> None:

@@ -95,8 +95,9 @@ class ChunkChoice(Wire):
 class ChatChunk(Wire):
     """One `data:` event of a stream; the last before `[DONE]` carries `usage` and no choices.
 
-    Where another entry answers than the wanted one, `degraded` of the first chunk and of the one with
-    the finish reason has `generation:<entry>` for each that could not.
+    Where another entry answers than the wanted one, `degraded` of the chunk with which it begins and of
+    the one with the finish reason has `generation:<entry>` for each that could not. `model` is the entry
+    at work: it changes where one has thought and given no answer.
     """
 
     id: str
@@ -146,8 +147,8 @@ class ModelCapabilities(Wire):
 class ModelInfo(Wire):
     """One model entry: OpenAI's fields, then Ragline's.
 
-    `fallback` names the entries that answer while this one is down, in order. `capabilities` is None
-    until the engine is open.
+    `fallback` names the entries that answer where this one is down or gives no answer, in order.
+    `capabilities` is None until the engine is open.
     """
 
     id: str

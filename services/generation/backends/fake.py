@@ -30,6 +30,7 @@ Format = Literal[
     "mixed",
     "quoted",
     "unanswered",
+    "stubborn",
     "granite",
     "harmony",
 ]
@@ -67,7 +68,8 @@ class Settings(BaseSettings):
         "field",
         validation_alias="FAKE_REASONING_FORMAT",
         description="fake: how its reasoning comes: field, tags, prefilled (no opener), unclosed, nested, "
-        "repeated, mixed (field and tags), quoted (tags in the answer's code), unanswered, granite, harmony",
+        "repeated, mixed (field and tags), quoted (tags in the answer's code), unanswered, stubborn "
+        "(unanswered, also where it shall not think), granite, harmony",
     )
     continuation: bool = Field(
         False,
@@ -129,7 +131,7 @@ class FakeEngine:
         thoughts = ["Thinking", *[" on"] * (self._settings.reasoning - 1)][: self._settings.reasoning]
         opener, closer = _TAGS.get(kind, ("<think>", "</think>"))
         silent = prompt.prefix.rstrip().endswith(closer) if prompt.prefix else prompt.thinking is False
-        if silent or not thoughts:
+        if not thoughts or (silent and kind != "stubborn"):
             return [Delta(content=token) for token in said]
         if kind == "field" and not prompt.prefix:
             return [
@@ -147,6 +149,7 @@ class FakeEngine:
             "repeated": [*block, *block, *said],
             "quoted": [*block, "`<think>`", " and", " `</think>`:", " ", *said],
             "unanswered": block,
+            "stubborn": block,
         }
         return [Delta(content=token) for token in shapes.get(kind, [*block, *said])]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.generation.backend import TokenCounts
 
 
@@ -40,3 +42,17 @@ class Tally:
             return None
         unknown = self._unknown or self._open or (thought and not self._told)
         return TokenCounts(self._prompt, self.completion, None if unknown else self._reasoning)
+
+
+def together(counts: Sequence[TokenCounts | None]) -> TokenCounts | None:
+    """What several entries took, each by its own tokenizer: each has read the prompt too. None where one
+    does not count, and so is `reasoning`."""
+    known = [each for each in counts if each is not None]
+    if not known or len(known) < len(counts):
+        return None
+    reasoning = [each.reasoning for each in known if each.reasoning is not None]
+    return TokenCounts(
+        sum(each.prompt for each in known),
+        sum(each.completion for each in known),
+        sum(reasoning) if len(reasoning) == len(known) else None,
+    )

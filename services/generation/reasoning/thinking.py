@@ -10,7 +10,7 @@ How it is asked depends on the model's profile and on what the engine can do, ne
   estimate, and the stream is stopped where it is over.
 
 Thinking that leaves no answer is closed where a turn can be continued, else the question is asked again
-without thinking. Where that fails too the finish reason is `reasoning_truncated`.
+without thinking. Where that fails too the finish reason is `reasoning_truncated`: another entry may answer.
 """
 
 from __future__ import annotations
@@ -219,17 +219,19 @@ class Thinking:
             if self._engine.capabilities.native_budget:
                 prompt = replace(prompt, max_reasoning_tokens=0)
         prompt = replace(prompt, max_tokens=self._limits.answer)
+        between = "\n" if self._parser.thought else ""
         self._parser, self._raw = ReasoningParser(PROFILES["none"]), []
         async with aclosing(self._ask(prompt)) as deltas:
             async for delta in deltas:
                 if delta.reasoning:
-                    yield delta
+                    yield Delta(reasoning=between + delta.reasoning)
+                    between = ""
         text = "".join(self._raw)
         reasoning, content = split(text, as_written(profile))
         if profile.trace == "prefilled" and profile.closer not in text and self._reason != "stop":
             reasoning, content = text, ""
         if reasoning:
-            yield Delta(reasoning=reasoning)
+            yield Delta(reasoning=between + reasoning)
         if content.strip():
             self._answered, self.outcome = True, "reasked"
             yield Delta(content=content.lstrip())

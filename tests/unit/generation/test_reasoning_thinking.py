@@ -202,7 +202,7 @@ async def test_unclosed_is_asked_again_without_thinking() -> None:
 async def test_asked_again_it_thinks_again_before_it_answers() -> None:
     engine = Scripted(script("hm", reason="length"), script("well\n</think>\n\nYes."))
     reasoning, content, _, _ = await ask(engine, "deepseek-r1")
-    assert (reasoning, content) == ("hmwell", "Yes.")
+    assert (reasoning, content) == ("hm\nwell", "Yes.")
 
 
 async def test_asked_again_it_answers_without_any_tag() -> None:
@@ -213,7 +213,7 @@ async def test_asked_again_it_answers_without_any_tag() -> None:
 async def test_truncated_twice_is_said() -> None:
     engine = Scripted(script("hm", reason="length"), script("well", reason="length"))
     reasoning, content, last, thinking = await ask(engine, "deepseek-r1")
-    assert (reasoning, content) == ("hmwell", "")
+    assert (reasoning, content) == ("hm\nwell", "")
     assert (last.finish_reason, thinking.outcome) == ("reasoning_truncated", "truncated")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
 
+from services.core.context import set_deadline
 from services.core.errors import (
     ContextLengthExceeded,
     DeadlineExceeded,
@@ -30,6 +32,7 @@ class World:
         self.health = Health(SECONDS, now=lambda: self.now)
         self.failing: dict[str, RaglineError] = {}
         self.later: set[str] = set()
+        self.thinking: set[str] = set()
         self.tried: list[str] = []
 
     async def attempt(self, entry: ModelEntry) -> AsyncGenerator[str]:
@@ -38,11 +41,15 @@ class World:
             if entry.name in self.later:
                 yield "begun"
             raise error
-        yield entry.name
+        if entry.name in self.thinking:
+            yield f"{entry.name} thinks"
+            yield "?"
+        else:
+            yield entry.name
 
     async def ask(self, count: int = 3) -> tuple[list[str], Route]:
         route = Route(ENTRIES[:count], self.health)
-        return [item async for item in route.stream(self.attempt)], route
+        return [item async for item in route.stream(self.attempt, unanswered="?".__eq__)], route
 
 
 def down(name: str) -> ServiceUnavailable:
@@ -52,7 +59,7 @@ def down(name: str) -> ServiceUnavailable:
 async def test_the_wanted_entry_answers() -> None:
     items, route = await World().ask()
     assert items == ["a"]
-    assert (route.used.name, route.passed_over) == ("a", [])
+    assert (route.used.name, route.passed_over) == ("a", {})
 
 
 @pytest.mark.parametrize("error", [down("a"), ServiceError("a answered 500"), DeadlineExceeded("504")])
@@ -61,7 +68,10 @@ async def test_one_that_fails_at_the_start_is_passed_over(error: RaglineError) -
     world.failing = {"a": error, "b": down("b")}
     items, route = await world.ask()
     assert items == ["c"]
-    assert (route.used.name, route.passed_over) == ("c", ["a", "b"])
+    assert (route.used.name, [*route.passed_over.items()]) == (
+        "c",
+        [("a", "unavailable"), ("b", "unavailable")],
+    )
 
 
 async def test_it_is_remembered_and_tried_again_later() -> None:
@@ -76,7 +86,7 @@ async def test_it_is_remembered_and_tried_again_later() -> None:
     world.failing.clear()
     world.now += SECONDS
     _, route = await world.ask()
-    assert route.passed_over == []
+    assert route.passed_over == {}
     await world.ask()
     assert world.tried[5:] == ["a", "a"]
 
@@ -134,7 +144,7 @@ async def test_what_is_down_is_tried_where_nothing_else_is_left() -> None:
     world.failing = {"b": down("b"), "c": down("c")}
     items, route = await world.ask()
     assert items == ["a"]
-    assert route.passed_over == []
+    assert route.passed_over == {}
 
 
 async def test_an_entry_without_fallback_is_always_tried() -> None:
@@ -144,3 +154,70 @@ async def test_an_entry_without_fallback_is_always_tried() -> None:
         with pytest.raises(ServiceUnavailable, match=r"^a is down$"):
             await world.ask(1)
     assert world.tried == ["a", "a"]
+
+
+async def test_one_that_gives_no_answer_is_followed_by_the_next() -> None:
+    world = World()
+    world.thinking, world.failing = {"a", "b"}, {}
+    items, route = await world.ask()
+    assert items == ["a thinks", "b thinks", "c"]
+    assert route.used.name == "c"
+    assert route.passed_over == {"a": "unanswered", "b": "unanswered"}
+    assert not world.health.is_down("a")
+
+
+async def test_where_none_answers_the_last_says_so() -> None:
+    world = World()
+    world.thinking = {"a", "b", "c"}
+    items, route = await world.ask()
+    assert items == ["a thinks", "b thinks", "c thinks", "?"]
+    assert list(route.passed_over) == ["a", "b"]
+
+
+@pytest.mark.parametrize("error", [down("b"), ContextLengthExceeded("too long"), RateLimited("full")])
+async def test_where_no_other_begins_it_is_the_entry_without_an_answer(error: RaglineError) -> None:
+    world = World()
+    world.thinking, world.failing = {"a"}, {"b": error, "c": down("c")}
+    items, route = await world.ask()
+    assert items == ["a thinks", "?"]
+    assert (route.used.name, route.passed_over, world.tried) == ("a", {}, ["a", "b", "c"])
+    assert world.health.is_down("b") == isinstance(error, ServiceUnavailable)
+
+
+async def test_what_breaks_off_after_it_is_raised() -> None:
+    world = World()
+    world.thinking, world.failing, world.later = {"a"}, {"b": ServiceError("b broke off")}, {"b"}
+    with pytest.raises(ServiceError, match="broke off"):
+        await world.ask()
+    assert world.tried == ["a", "b"]
+
+
+async def test_the_way_never_goes_back() -> None:
+    world = World()
+    world.health.fail("a")
+    world.thinking = {"b"}
+    items, route = await world.ask(2)
+    assert items == ["b thinks", "?"]
+    assert (route.used.name, route.passed_over) == ("b", {"a": "unavailable"})
+
+
+async def test_one_that_is_down_is_tried_after_one_without_an_answer() -> None:
+    world = World()
+    world.health.fail("b")
+    world.thinking = {"a"}
+    items, route = await world.ask(2)
+    assert items == ["a thinks", "b"]
+    assert route.passed_over == {"a": "unanswered"}
+
+
+async def test_none_is_asked_after_the_deadline() -> None:
+    world = World()
+    world.thinking = {"a"}
+
+    async def late() -> tuple[list[str], Route]:
+        set_deadline(0)
+        return await world.ask()
+
+    items, _ = await asyncio.create_task(late())
+    assert items == ["a thinks", "?"]
+    assert world.tried == ["a"]
