@@ -65,6 +65,9 @@ class HttpClient:
     async def delete(self, path: str) -> bytes:
         return await self._call("DELETE", path)
 
+    async def put(self, path: str, payload: Body) -> bytes:
+        return await self._call("PUT", path, _encoded(payload))
+
     async def post(
         self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS, idempotent: bool = False
     ) -> bytes:

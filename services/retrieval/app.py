@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Protocol, cast
@@ -16,10 +17,16 @@ from services.core.metrics import Metrics
 from services.core.replies import JsonReply
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import (
+    AliasesReply,
+    AliasRequest,
     CollectionsReply,
     CountReply,
     DeleteRequest,
     DocumentsReply,
+    NeighboursReply,
+    NeighboursRequest,
+    PassagesReply,
+    PublishRequest,
     RetrievalReply,
     RetrievalRequest,
     TokenVectorsReply,
@@ -27,6 +34,7 @@ from services.core.wire.retrieval import (
     UpsertRequest,
 )
 from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
+from services.retrieval.candidates import Query as StoreQuery
 from services.retrieval.settings import Settings
 from services.retrieval.url import StoreUrl
 
@@ -55,29 +63,59 @@ Stages = Annotated[Metrics, Depends(_metrics)]
 @routes.post("/v1/retrieval", response_model=RetrievalReply, summary="The passages most similar to a vector")
 async def retrieval(wanted: RetrievalRequest, store: Store, metrics: Stages) -> Response:
     with metrics.stage("search"):
-        found = await store.search(
-            wanted.collection,
-            wanted.embedding,
-            k=wanted.k,
-            where=wanted.filter,
-            threshold=wanted.score_threshold,
-        )
-    docs = [passage.model_dump() for passage in found]
+        query = StoreQuery(vector=wanted.embedding, k=wanted.k, where=wanted.filter)
+        found = (await store.search(wanted.collection, query)).dense
+    least = -1.0 if wanted.score_threshold is None else wanted.score_threshold
+    docs = [passage.model_dump() for passage in found if (passage.score or 0.0) >= least]
     return JsonReply({"retrieved_docs": docs, "initial_query": wanted.text})
 
 
 @routes.post("/v1/passages", response_model=CountReply, summary="Store passages, durable when answered")
 async def upsert(offered: UpsertRequest, store: Store, metrics: Stages) -> Response:
     with metrics.stage("upsert", offered.model):
-        await store.upsert(offered.collection, offered.model, offered.passages)
+        await store.upsert(offered.collection, offered.model, offered.passages, staged=offered.staged)
     return JsonReply({"count": len(offered.passages)})
 
 
 @routes.post("/v1/passages/delete", response_model=CountReply, summary="Delete a document's passages")
 async def delete(doomed: DeleteRequest, store: Store, metrics: Stages) -> Response:
     with metrics.stage("delete"):
-        count = await store.delete(doomed.collection, doomed.document_id, keep_revision=doomed.keep_revision)
+        count = await store.delete(
+            doomed.collection,
+            doomed.document_id,
+            keep_revision=doomed.keep_revision,
+            revision=doomed.revision,
+        )
     return JsonReply({"count": count})
+
+
+@routes.post(
+    "/v1/documents/publish", response_model=CountReply, summary="Show a staged revision in place of others"
+)
+async def publish(wanted: PublishRequest, store: Store, metrics: Stages) -> Response:
+    with metrics.stage("publish"):
+        count = await store.publish(
+            wanted.collection, wanted.document_id, wanted.revision, passages=wanted.passages
+        )
+    return JsonReply({"count": count})
+
+
+@routes.post("/v1/passages/neighbours", response_model=NeighboursReply, summary="What stands around passages")
+async def neighbours(wanted: NeighboursRequest, store: Store) -> Response:
+    found = await store.neighbours(wanted.collection, wanted.ids, before=wanted.before, after=wanted.after)
+    around = {id_: [passage.model_dump() for passage in passages] for id_, passages in found.items()}
+    return JsonReply({"neighbours": around})
+
+
+@routes.get("/v1/passages", response_model=PassagesReply, summary="All passages, page by page")
+async def passages(
+    store: Store,
+    collection: Annotated[CollectionName, Query()] = DEFAULT_COLLECTION,
+    after: Annotated[uuid.UUID | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 256,
+) -> Response:
+    page = await store.scroll(collection, after=str(after) if after else None, limit=limit)
+    return JsonReply({"passages": [passage.model_dump() for passage in page.passages], "next": page.next})
 
 
 @routes.post(
@@ -106,6 +144,21 @@ async def collections(store: Store) -> Response:
 @routes.delete("/v1/collections/{name}", status_code=204, summary="Delete a collection with all it holds")
 async def drop(name: Annotated[CollectionName, Path()], store: Store) -> None:
     await store.drop(name)
+
+
+@routes.get("/v1/aliases", response_model=AliasesReply, summary="The aliases of collections")
+async def aliases(store: Store) -> Response:
+    return JsonReply({"aliases": await store.aliases()})
+
+
+@routes.put("/v1/aliases/{alias}", status_code=204, summary="Let an alias mean a collection from now on")
+async def set_alias(alias: Annotated[CollectionName, Path()], wanted: AliasRequest, store: Store) -> None:
+    await store.set_alias(alias, wanted.collection, replace_collection=wanted.replace_collection)
+
+
+@routes.delete("/v1/aliases/{alias}", status_code=204, summary="Delete an alias, not its collection")
+async def delete_alias(alias: Annotated[CollectionName, Path()], store: Store) -> None:
+    await store.delete_alias(alias)
 
 
 def create(settings: Settings) -> FastAPI:

@@ -22,9 +22,10 @@ TERMS = "terms"
 """Payload key of the passage's filter terms; indexed as keywords."""
 DOCUMENT_ID = "document_id"
 REVISION = "revision"
+INDEX = "index"
 
 _NAMESPACE = uuid.UUID("5f0c9a4e-6a55-5d0b-9b2e-7c1d8f6f3b10")
-_SCORES = {"score", "rerank_score"}
+_SCORES = {"score", "sparse_score", "fused_score", "rerank_score"}
 
 FIELDS = [name for name in Passage.model_fields if name not in _SCORES]
 """The payload keys that `from_payload` needs."""
@@ -90,9 +91,12 @@ def _check_tokens(passage_id: str, vectors: TokenVectors) -> None:
         )
 
 
-def from_payload(payload: Mapping[str, object], score: float) -> Passage:
+def from_payload(
+    payload: Mapping[str, object], score: float | None = None, *, sparse_score: float | None = None
+) -> Passage:
     """The passage, with `score` kept within [-1, 1] against rounding."""
-    return Passage.model_validate({**payload, "score": max(-1.0, min(1.0, score))})
+    cosine = None if score is None else max(-1.0, min(1.0, score))
+    return Passage.model_validate({**payload, "score": cosine, "sparse_score": sparse_score})
 
 
 def query_vector(vector: Sequence[float], collection: str, dim: int) -> NDArray[np.float32]:

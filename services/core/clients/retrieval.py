@@ -13,9 +13,16 @@ from services.core.clients.decode import decode
 from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import (
+    AliasesReply,
+    AliasRequest,
+    CollectionInfo,
+    CollectionsReply,
     CountReply,
     DeleteRequest,
     DocumentsReply,
+    NeighboursReply,
+    PassagesReply,
+    PublishRequest,
     RetrievalReply,
     StoredPassage,
     TokenVectorsReply,
@@ -25,6 +32,10 @@ from services.core.wire.retrieval import (
 _RETRIEVAL = TypeAdapter(RetrievalReply)
 _TOKEN_VECTORS = TypeAdapter(TokenVectorsReply)
 _COUNT = TypeAdapter(CountReply)
+_NEIGHBOURS = TypeAdapter(NeighboursReply)
+_PASSAGES = TypeAdapter(PassagesReply)
+_COLLECTIONS = TypeAdapter(CollectionsReply)
+_ALIASES = TypeAdapter(AliasesReply)
 _DOCUMENTS = TypeAdapter(DocumentsReply)
 
 
@@ -60,21 +71,79 @@ class RetrievalClient:
         body = await self._http.post("/v1/passages/token_vectors", orjson.dumps(request), idempotent=True)
         return decode(_TOKEN_VECTORS, body, self._http.service).token_vectors
 
-    async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
-        request = UpsertRequest(collection=collection, model=model, passages=list(passages))
+    async def neighbours(
+        self, collection: str, ids: Sequence[str], *, before: int = 1, after: int = 1
+    ) -> dict[str, list[Passage]]:
+        """By passage id, its document's passages around it, itself among them, in order."""
+        request = {"collection": collection, "ids": list(ids), "before": before, "after": after}
+        body = await self._http.post("/v1/passages/neighbours", orjson.dumps(request), idempotent=True)
+        return decode(_NEIGHBOURS, body, self._http.service).neighbours
+
+    async def passages(self, collection: str, *, after: str | None = None, limit: int = 256) -> PassagesReply:
+        """One page of all passages; the next one is `after` its `next`, the last one's is None."""
+        query = f"collection={quote(collection)}&limit={limit}" + (f"&after={quote(after)}" if after else "")
+        body = await self._http.get(f"/v1/passages?{query}")
+        return decode(_PASSAGES, body, self._http.service)
+
+    async def upsert(
+        self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
+    ) -> None:
+        """Store these durably; `staged` ones are seen once their revision is published."""
+        request = UpsertRequest(collection=collection, model=model, passages=list(passages), staged=staged)
         await self._http.post("/v1/passages", orjson.dumps(request.model_dump()), idempotent=True)
 
-    async def delete(self, collection: str, document_id: str, *, keep_revision: str | None = None) -> int:
-        """How many passages were deleted."""
-        request = DeleteRequest(collection=collection, document_id=document_id, keep_revision=keep_revision)
-        body = await self._http.post(
-            "/v1/passages/delete", orjson.dumps(request.model_dump()), idempotent=True
+    async def publish(
+        self, collection: str, document_id: str, revision: str, *, passages: int | None = None
+    ) -> int:
+        """Make this the one revision that readers see; how many passages of others that deleted.
+
+        Raises `Conflict` where no passage of the revision is stored, or another number than `passages`.
+        """
+        request = PublishRequest(
+            collection=collection, document_id=document_id, revision=revision, passages=passages
         )
+        return await self._count("/v1/documents/publish", request)
+
+    async def delete(
+        self,
+        collection: str,
+        document_id: str,
+        *,
+        keep_revision: str | None = None,
+        revision: str | None = None,
+    ) -> int:
+        """How many passages were deleted: of the document, all but one revision, or only one."""
+        request = DeleteRequest(
+            collection=collection, document_id=document_id, keep_revision=keep_revision, revision=revision
+        )
+        return await self._count("/v1/passages/delete", request)
+
+    async def _count(self, path: str, request: PublishRequest | DeleteRequest) -> int:
+        body = await self._http.post(path, orjson.dumps(request.model_dump()), idempotent=True)
         return decode(_COUNT, body, self._http.service).count
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
         body = await self._http.get(f"/v1/documents?collection={quote(collection)}")
         return decode(_DOCUMENTS, body, self._http.service).documents
+
+    async def collections(self) -> list[CollectionInfo]:
+        return decode(_COLLECTIONS, await self._http.get("/v1/collections"), self._http.service).collections
+
+    async def drop(self, collection: str) -> None:
+        """Delete a collection with all it holds."""
+        await self._http.delete(f"/v1/collections/{quote(collection)}")
+
+    async def aliases(self) -> dict[str, str]:
+        """The collection that each alias means."""
+        return decode(_ALIASES, await self._http.get("/v1/aliases"), self._http.service).aliases
+
+    async def set_alias(self, alias: str, collection: str, *, replace_collection: bool = False) -> None:
+        """Let the alias mean this collection from now on; see `AliasRequest`."""
+        request = AliasRequest(collection=collection, replace_collection=replace_collection)
+        await self._http.put(f"/v1/aliases/{quote(alias)}", orjson.dumps(request.model_dump()))
+
+    async def delete_alias(self, alias: str) -> None:
+        await self._http.delete(f"/v1/aliases/{quote(alias)}")
 
     async def ready(self) -> None:
         await self._http.ready()

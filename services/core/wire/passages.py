@@ -34,7 +34,9 @@ class TokenVectors(Wire):
 class Passage(Wire):
     """A chunk of a document. `text` is exactly `document_text[start:end]`, in characters.
 
-    `score` is the retrieval's cosine similarity, `rerank_score` the reranker's; None where not scored.
+    `score` is the retrieval's cosine similarity, also of a passage that only the sparse side found;
+    `sparse_score` is that side's, by BM25 weights and the store's IDF, `fused_score` what a hybrid search
+    ordered by, and `rerank_score` the reranker's. None where not scored.
     """
 
     id: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from services.core.wire.base import Filter, StrictWire, Text, Wire
 from services.core.wire.passages import (
@@ -41,20 +43,46 @@ class StoredPassage(StrictWire):
 class UpsertRequest(StrictWire):
     """`POST /v1/passages`: store these; a passage with a known id is overwritten.
 
-    `model` is the embedding model; a collection made with another model or dimension refuses.
+    `model` is the embedding model; a collection made with another model or dimension refuses. With
+    `staged`, no reader sees the passages before their revision is published; passages of a revision that
+    readers see already are overwritten in place.
     """
 
     collection: CollectionName = DEFAULT_COLLECTION
     model: str
     passages: list[StoredPassage] = Field(min_length=1)
+    staged: bool = False
+
+
+class PublishRequest(StrictWire):
+    """`POST /v1/documents/publish`: in one step this revision is the only one of its document that is seen.
+
+    `passages`, where given, is how many the revision must have; another number is a conflict. Repeating
+    a publish changes nothing. Other staged revisions of the document stay staged.
+    """
+
+    collection: CollectionName = DEFAULT_COLLECTION
+    document_id: str
+    revision: str
+    passages: int | None = Field(None, ge=1)
 
 
 class DeleteRequest(StrictWire):
-    """`POST /v1/passages/delete`: a document's passages, except those of `keep_revision`."""
+    """`POST /v1/passages/delete`: a document's passages, staged ones too, gone for readers in one step.
+
+    Except those of `keep_revision`, or only those of `revision`.
+    """
 
     collection: CollectionName = DEFAULT_COLLECTION
     document_id: str
     keep_revision: str | None = None
+    revision: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.revision is not None and self.keep_revision is not None:
+            raise ValueError("give either revision or keep_revision")
+        return self
 
 
 class CountReply(Wire):
@@ -74,6 +102,28 @@ class TokenVectorsReply(Wire):
     token_vectors: dict[str, TokenVectors]
 
 
+class NeighboursRequest(StrictWire):
+    """`POST /v1/passages/neighbours`: the passages before and after these in their documents."""
+
+    collection: CollectionName = DEFAULT_COLLECTION
+    ids: list[str] = Field(min_length=1, max_length=1000)
+    before: int = Field(1, ge=0, le=100)
+    after: int = Field(1, ge=0, le=100)
+
+
+class NeighboursReply(Wire):
+    """By passage id, its document's passages around it, itself among them, in order; unknown ids absent."""
+
+    neighbours: dict[str, list[Passage]]
+
+
+class PassagesReply(Wire):
+    """`GET /v1/passages?collection=&after=&limit=`: one page; `next` is the `after` of the next one."""
+
+    passages: list[Passage]
+    next: str | None = None
+
+
 class DocumentsReply(Wire):
     """`GET /v1/documents?collection=`: every document, by name."""
 
@@ -87,9 +137,27 @@ class CollectionInfo(Wire):
     model: str
     dim: int
     passages: int
+    aliases: list[str] = Field(default_factory=list)
 
 
 class CollectionsReply(Wire):
     """`GET /v1/collections`: every collection, by name."""
 
     collections: list[CollectionInfo]
+
+
+class AliasRequest(StrictWire):
+    """`PUT /v1/aliases/{alias}`: from one request to the next the alias means this collection.
+
+    An alias and a collection cannot have the same name. With `replace_collection`, a collection that has
+    the alias's name is deleted in the same step.
+    """
+
+    collection: CollectionName
+    replace_collection: bool = False
+
+
+class AliasesReply(Wire):
+    """`GET /v1/aliases`: the collection that each alias means."""
+
+    aliases: dict[str, str]

@@ -1,4 +1,4 @@
-"""`memory://`: everything in this process's memory, searched exactly by numpy. For tests."""
+"""`memory://`: everything in this process, nothing on disk. For tests and for trying things out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
+from services.retrieval.backend import Page
+from services.retrieval.candidates import Candidates, Query, Vector
 from services.retrieval.documents import list_documents
 from services.retrieval.filters import Clauses, clauses
 from services.retrieval.payload import (
-    DOCUMENT_ID,
-    REVISION,
+    INDEX,
     TERMS,
     Payload,
     Point,
@@ -25,7 +25,8 @@ from services.retrieval.payload import (
     query_vector,
     to_points,
 )
-from services.retrieval.schema import Schema, unknown
+from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
+from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
 from services.retrieval.url import StoreUrl
 
 
@@ -33,8 +34,12 @@ from services.retrieval.url import StoreUrl
 class _Row:
     payload: Payload
     terms: frozenset[str]
-    unit: NDArray[np.float32]
+    unit: Vector
     token_vectors: TokenVectors | None
+
+    @property
+    def pair(self) -> Pair:
+        return pair_of(self.payload)
 
     def matches(self, wanted: Clauses) -> bool:
         return all(not self.terms.isdisjoint(clause) for clause in wanted)
@@ -42,11 +47,29 @@ class _Row:
 
 @dataclass
 class _Collection:
+    """No method of the store awaits anything between reading and writing: every change is one step."""
+
     schema: Schema
     rows: dict[str, _Row] = field(default_factory=dict)
+    hidden: Hidden = field(default_factory=Hidden)
+
+    def seen(self) -> dict[str, _Row]:
+        if not self.hidden:
+            return self.rows
+        return {id_: row for id_, row in self.rows.items() if row.pair not in self.hidden}
+
+    def of(self, document_id: str) -> dict[str, _Row]:
+        return {id_: row for id_, row in self.rows.items() if row.pair[0] == document_id}
+
+    def remove(self, pairs: set[Pair]) -> int:
+        doomed = [id_ for id_, row in self.rows.items() if row.pair in pairs]
+        for id_ in doomed:
+            del self.rows[id_]
+        self.hidden = self.hidden.forget(pairs)
+        return len(doomed)
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(vector: NDArray[np.float32]) -> Vector:
     """At length one; a zero vector stays zero and is similar to nothing."""
     return vector / np.float32(np.linalg.norm(vector) or 1)
 
@@ -59,72 +82,129 @@ def _row(point: Point) -> _Row:
 class MemoryStore:
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
+        self._aliases: dict[str, str] = {}
 
-    async def search(
-        self,
-        collection: str,
-        vector: Sequence[float],
-        *,
-        k: int,
-        where: Filter | None = None,
-        threshold: float | None = None,
-    ) -> list[Passage]:
+    async def search(self, collection: str, query: Query) -> Candidates:
         held = self._require(collection)
-        query = _unit(query_vector(vector, collection, held.schema.dim))
-        wanted = clauses(where)
-        rows = [row for row in held.rows.values() if row.matches(wanted)]
-        if not rows:
-            return []
-        scores = np.stack([row.unit for row in rows]) @ query
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [
-            from_payload(rows[at].payload, float(scores[at]))
-            for at in best
-            if threshold is None or scores[at] >= threshold
-        ]
+        wanted = clauses(query.where)
+        rows = [row for row in held.seen().values() if row.matches(wanted)]
+        dense: list[Passage] = []
+        if query.vector is not None:
+            unit = _unit(query_vector(query.vector, collection, held.schema.dim))
+            scores = np.stack([row.unit for row in rows]) @ unit if rows else np.empty(0)
+            best = np.argsort(-scores, kind="stable")[: query.k]
+            dense = [from_payload(rows[at].payload, float(scores[at])) for at in best]
+        return Candidates(dense)
+
+    async def neighbours(
+        self, collection: str, ids: Sequence[str], *, before: int, after: int
+    ) -> dict[str, list[Passage]]:
+        held = self._find(collection)
+        rows = held.seen() if held else {}
+        found = {}
+        for id_ in ids:
+            if row := rows.get(point_id(id_)):
+                at = cast(int, row.payload[INDEX])
+                around = (each for each in rows.values() if each.pair == row.pair)
+                passages = sorted((from_payload(each.payload) for each in around), key=lambda p: p.index)
+                found[id_] = [each for each in passages if at - before <= each.index <= at + after]
+        return found
+
+    async def scroll(self, collection: str, *, after: str | None, limit: int) -> Page:
+        rows = sorted(self._require(collection).seen().items())
+        page = [each for each in rows if after is None or each[0] > after][: limit + 1]
+        passages = [from_payload(row.payload) for _, row in page[:limit]]
+        return Page(passages, page[limit - 1][0] if len(page) > limit else None)
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
-        held = self._collections.get(collection)
+        held = self._find(collection)
         rows = held.rows if held else {}
         found = {id_: rows[point_id(id_)].token_vectors for id_ in ids if point_id(id_) in rows}
         return {id_: vectors for id_, vectors in found.items() if vectors is not None}
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
-        held = self._collections.get(collection)
-        rows = held.rows.values() if held else ()
+        held = self._find(collection)
+        rows = held.seen().values() if held else ()
         return list_documents(row.payload for row in rows)
 
     async def collections(self) -> list[CollectionInfo]:
         return [
-            CollectionInfo(name=name, model=held.schema.model, dim=held.schema.dim, passages=len(held.rows))
+            CollectionInfo(
+                name=name,
+                model=held.schema.model,
+                dim=held.schema.dim,
+                passages=len(held.seen()),
+                aliases=self._aliases_of(name),
+            )
             for name, held in sorted(self._collections.items())
         ]
 
-    async def upsert(self, collection: str, model: str, passages: Sequence[StoredPassage]) -> None:
+    async def upsert(
+        self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
+    ) -> None:
         points = to_points(passages)
         schema = Schema(model, len(points[0].vector))
         rows = {point.id: _row(point) for point in points}
-        held = self._collections.setdefault(collection, _Collection(schema))
+        name = self._aliases.get(collection, collection)
+        held = self._collections.setdefault(name, _Collection(schema))
         held.schema.require(collection, schema)
+        if staged:
+            present = (held.rows[id_].payload for id_ in rows if id_ in held.rows)
+            require_own_ids(present, {str(row.payload["id"]): row.pair for row in rows.values()})
+            seen = {row.pair for row in held.seen().values()}
+            held.hidden = held.hidden.stage({row.pair for row in rows.values()} - seen)
         held.rows.update(rows)
 
-    async def delete(self, collection: str, document_id: str, *, keep_revision: str | None = None) -> int:
-        held = self._collections.get(collection)
+    async def publish(
+        self, collection: str, document_id: str, revision: str, *, passages: int | None = None
+    ) -> int:
+        held = self._require(collection)
+        pair = (document_id, revision)
+        pairs = [row.pair for row in held.of(document_id).values()]
+        require_passages(pair, pairs.count(pair), passages)
+        others = set(pairs) - {pair} - held.hidden.staged
+        held.hidden = held.hidden.publish(pair, ())
+        return held.remove(others)
+
+    async def delete(
+        self,
+        collection: str,
+        document_id: str,
+        *,
+        keep_revision: str | None = None,
+        revision: str | None = None,
+    ) -> int:
+        held = self._find(collection)
         if held is None:
             return 0
-        doomed = [
-            id_
-            for id_, row in held.rows.items()
-            if row.payload[DOCUMENT_ID] == document_id
-            and (keep_revision is None or row.payload[REVISION] != keep_revision)
-        ]
-        for id_ in doomed:
-            del held.rows[id_]
-        return len(doomed)
+        pairs = (row.pair for row in held.of(document_id).values())
+        return held.remove(selected(pairs, keep=keep_revision, only=revision))
 
     async def drop(self, collection: str) -> None:
+        if collection in self._aliases:
+            raise is_alias(collection, self._aliases[collection])
         self._require(collection)
+        if aliases := self._aliases_of(collection):
+            raise aliased(collection, aliases)
         del self._collections[collection]
+
+    async def aliases(self) -> dict[str, str]:
+        return dict(self._aliases)
+
+    async def set_alias(self, alias: str, collection: str, *, replace_collection: bool = False) -> None:
+        name = self._aliases.get(collection, collection)
+        self._require(name)
+        if alias in self._collections:
+            if not replace_collection or alias == name:
+                raise taken(alias)
+            if aliases := self._aliases_of(alias):
+                raise aliased(alias, aliases)
+            del self._collections[alias]
+        self._aliases[alias] = name
+
+    async def delete_alias(self, alias: str) -> None:
+        if self._aliases.pop(alias, None) is None:
+            raise unknown_alias(alias)
 
     async def ready(self) -> None:
         return
@@ -132,8 +212,14 @@ class MemoryStore:
     async def close(self) -> None:
         self._collections.clear()
 
+    def _aliases_of(self, name: str) -> list[str]:
+        return sorted(alias for alias, meant in self._aliases.items() if meant == name)
+
+    def _find(self, collection: str) -> _Collection | None:
+        return self._collections.get(self._aliases.get(collection, collection))
+
     def _require(self, collection: str) -> _Collection:
-        held = self._collections.get(collection)
+        held = self._find(collection)
         if held is None:
             raise unknown(collection)
         return held

@@ -4,4 +4,5 @@
 <directory>/collections/<name>.<hex>/
   shard/                                 vectors and payloads, a Qdrant Edge shard
   tokens.db                              token vectors, a SQLite file
+  revisions.db                           which revisions are hidden, a SQLite file
 """

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.errors import ServiceUnavailable
-from services.retrieval.schema import Schema
+from services.retrieval.edge.tokens import transaction
+from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
 
 FORMAT = 1
 LOCK_SECONDS = 1.0
@@ -71,8 +72,14 @@ class Catalogue:
             "create table if not exists collections"
             "(name text primary key, model text not null, dim integer not null, folder text not null)"
         )
+        self._db.execute(
+            "create table if not exists aliases(alias text primary key, collection text not null)"
+        )
         self._db.execute(f"pragma user_version={FORMAT}")
         self._db.execute("commit")
+        self.aliases: dict[str, str] = dict(
+            self._db.execute("select alias, collection from aliases").fetchall()
+        )
         rows = self._db.execute("select name, model, dim, folder from collections").fetchall()
         return {
             name: Entry(name, Schema(model, dim), self._folders / folder) for name, model, dim, folder in rows
@@ -99,7 +106,52 @@ class Catalogue:
         """Forget the collection, then delete its folder."""
         self._db.execute("delete from collections where name = ?", (entry.name,))
         self.entries.pop(entry.name, None)
+        self.delete_files(entry)
+
+    @staticmethod
+    def delete_files(entry: Entry) -> None:
         shutil.rmtree(entry.folder, ignore_errors=True)
+
+    def resolve(self, name: str) -> str:
+        """The collection's own name, for its name or an alias of it."""
+        return self.aliases.get(name, name)
+
+    def aliases_of(self, name: str) -> list[str]:
+        return sorted(alias for alias, meant in self.aliases.items() if meant == name)
+
+    def require_own_name(self, name: str) -> Entry:
+        """The entry of a collection that may be deleted: named by its own name, meant by no alias."""
+        if name in self.aliases:
+            raise is_alias(name, self.aliases[name])
+        entry = self.entries.get(name)
+        if entry is None:
+            raise unknown(name)
+        if aliases := self.aliases_of(name):
+            raise aliased(name, aliases)
+        return entry
+
+    def set_alias(self, alias: str, collection: str, *, replace: bool) -> Entry | None:
+        """Let `alias` mean a collection, in one step; the entry of a collection that this replaced."""
+        name = self.resolve(collection)
+        if name not in self.entries:
+            raise unknown(collection)
+        replaced = None
+        if alias in self.entries:
+            if not replace or alias == name:
+                raise taken(alias)
+            replaced = self.require_own_name(alias)
+        with transaction(self._db):
+            self._db.execute("delete from collections where name = ?", (alias,))
+            self._db.execute("insert or replace into aliases values (?, ?)", (alias, name))
+        self.entries.pop(alias, None)
+        self.aliases[alias] = name
+        return replaced
+
+    def delete_alias(self, alias: str) -> None:
+        if alias not in self.aliases:
+            raise unknown_alias(alias)
+        self._db.execute("delete from aliases where alias = ?", (alias,))
+        del self.aliases[alias]
 
     def close(self) -> None:
         self._db.close()

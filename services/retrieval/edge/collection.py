@@ -1,4 +1,4 @@
-"""One collection on disk: passages in a shard, their token vectors in a file beside it."""
+"""One collection on disk: passages in a shard, token vectors and hidden revisions in files beside it."""
 
 from __future__ import annotations
 
@@ -8,57 +8,87 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
+from services.retrieval.backend import Page
+from services.retrieval.candidates import Candidates, Vector
 from services.retrieval.documents import MENTION_FIELDS, list_documents
-from services.retrieval.edge.shard import Shard
+from services.retrieval.edge.revisions import RevisionFile
+from services.retrieval.edge.shard import Shard, around, of_document, of_revision
 from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Clauses
-from services.retrieval.payload import FIELDS, Payload, Point, from_payload, point_id
+from services.retrieval.payload import (
+    DOCUMENT_ID,
+    FIELDS,
+    INDEX,
+    REVISION,
+    Payload,
+    Point,
+    from_payload,
+    point_id,
+)
+from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
 
 ID = "id"
 TOKEN_ROW = "token_row"  # noqa: S105 - a payload key
+OWNER = [ID, DOCUMENT_ID, REVISION]
 
 
 class EdgeCollection:
-    """Blocking; one thread may write (`upsert`, `delete`) while another reads.
+    """Blocking; one thread may write (`upsert`, `hide_others`, `hide`, `purge`) while another reads.
 
     A passage's point is the record of both of its parts: it names the row of its token vectors. Rows
     are therefore written before the point that names them and removed after the point is gone or names
     another, and a crash in between leaves rows that nothing names, which the next `load` removes.
     """
 
-    def __init__(self, shard: Shard, tokens: TokenFile) -> None:
+    def __init__(self, shard: Shard, tokens: TokenFile, revisions: RevisionFile) -> None:
         self._shard = shard
         self._tokens = tokens
+        self._revisions = revisions
         self._clean = True
 
     @classmethod
     def create(cls, folder: Path, dim: int) -> Self:
-        return cls(Shard.create(folder / "shard", dim), TokenFile(folder / "tokens.db"))
+        shard = Shard.create(folder / "shard", dim)
+        return cls(shard, TokenFile(folder / "tokens.db"), RevisionFile(folder / "revisions.db"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
+        """Open, and finish what a crash interrupted. Staged revisions stay."""
         shard = Shard.load(folder / "shard")
         try:
             tokens = TokenFile(folder / "tokens.db")
+            collection = cls(shard, tokens, RevisionFile(folder / "revisions.db"))
         except BaseException:
             shard.close()
             raise
         if tokens.crashed:
             named = _row_by_id(stored.payload for stored in shard.scroll([ID, TOKEN_ROW]))
             tokens.keep_only(set(named.values()))
-        return cls(shard, tokens)
+        collection.purge(collection._revisions.hidden.doomed)
+        return collection
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], *, staged: bool = False) -> None:
         """Store these, each id given once; durable on return, also through a power failure."""
-        replaced = _row_by_id(self._shard.payloads([point.id for point in points], [ID, TOKEN_ROW]))
+        present = self._shard.payloads([point.id for point in points], [*OWNER, TOKEN_ROW])
+        pairs = {str(point.payload[ID]): pair_of(point.payload) for point in points}
+        if staged:
+            require_own_ids(present, pairs)
+        self.purge(set(pairs.values()) & self._revisions.hidden.doomed)
+        if staged:
+            self._stage(set(pairs.values()))
+        replaced = _row_by_id(present)
         with self._two_parts():
             self._shard.upsert(self._with_rows(points))
             self._shard.flush()
             self._tokens.remove(replaced.values())
+
+    def _stage(self, pairs: set[Pair]) -> None:
+        """Hide these before they have points, except those that readers see already."""
+        hidden = self._revisions.hidden
+        fresh = {pair for pair in pairs if pair not in hidden and not self._shard.count(of_revision(pair))}
+        if fresh:
+            self._revisions.set(hidden.stage(fresh))
 
     def _with_rows(self, points: Sequence[Point]) -> list[Point]:
         """The points, each naming the row where its token vectors now are."""
@@ -70,23 +100,77 @@ class EdgeCollection:
             for point in points
         ]
 
-    def delete(self, document_id: str, keep_revision: str | None) -> int:
-        """How many were deleted: all at once, durable on return."""
-        doomed = list(
-            self._shard.scroll([ID, TOKEN_ROW], document_id=document_id, except_revision=keep_revision)
-        )
-        if doomed:
-            with self._two_parts():
-                self._shard.delete([stored.id for stored in doomed])
-                self._shard.flush()
-                self._tokens.remove(_row_by_id(stored.payload for stored in doomed).values())
-        return len(doomed)
+    def hide_others(self, pair: Pair, expected: int | None) -> tuple[set[Pair], int]:
+        """Show this revision and hide what was seen of its document: one step, durable on return.
 
-    def search(
-        self, vector: NDArray[np.float32], *, k: int, wanted: Clauses, threshold: float | None
-    ) -> list[Passage]:
-        hits = self._shard.search(vector, k=k, wanted=wanted, threshold=threshold, keys=FIELDS)
-        return [from_payload(hit.payload, hit.score) for hit in hits]
+        The revisions that are now to be purged, and how many passages of them are stored.
+        """
+        hidden = self._revisions.hidden
+        stored = 0 if pair in hidden.doomed else self._shard.count(of_revision(pair))
+        require_passages(pair, stored, expected)
+        others = self._stored_pairs(pair[0]) - {pair} - hidden.staged
+        if others or pair in hidden:
+            self._revisions.set(hidden.publish(pair, others))
+        return others, self._count_of(others - hidden.doomed)
+
+    def hide(self, document_id: str, *, keep: str | None, only: str | None) -> tuple[set[Pair], int]:
+        """Hide a document's revisions, in one step; those to be purged, and how many passages they have."""
+        hidden = self._revisions.hidden
+        known = hidden.of(document_id)
+        pairs = selected(self._stored_pairs(document_id) | known.staged | known.doomed, keep=keep, only=only)
+        if pairs:
+            self._revisions.set(hidden.doom(pairs))
+        return pairs, self._count_of(pairs - hidden.doomed)
+
+    def purge(self, pairs: Iterable[Pair]) -> None:
+        """Delete hidden revisions' points, all of a revision at once, and forget them."""
+        pairs = set(pairs)
+        for pair in pairs:
+            doomed = list(self._shard.scroll([ID, TOKEN_ROW], of_revision(pair)))
+            if doomed:
+                with self._two_parts():
+                    self._shard.delete([stored.id for stored in doomed])
+                    self._shard.flush()
+                    self._tokens.remove(_row_by_id(stored.payload for stored in doomed).values())
+        if pairs:
+            self._revisions.set(self._revisions.hidden.forget(pairs))
+
+    def _stored_pairs(self, document_id: str) -> set[Pair]:
+        return {pair_of(stored.payload) for stored in self._shard.scroll(OWNER, of_document(document_id))}
+
+    def _count_of(self, pairs: Iterable[Pair]) -> int:
+        return sum(self._shard.count(of_revision(pair)) for pair in pairs)
+
+    def search(self, vector: Vector | None, *, k: int, wanted: Clauses) -> Candidates:
+        hidden = self._revisions.hidden
+        return Candidates([] if vector is None else self._dense(vector, k, wanted, hidden))
+
+    def _dense(self, vector: Vector, k: int, wanted: Clauses, hidden: Hidden) -> list[Passage]:
+        """Hidden passages are left out afterwards: a filter on them would cost more than a longer list."""
+        limit = 2 * k if hidden else k
+        while True:
+            hits = self._shard.search(vector, k=limit, wanted=wanted, keys=FIELDS)
+            seen = [hit for hit in hits if pair_of(hit.payload) not in hidden]
+            if len(seen) >= k or len(hits) < limit:
+                return [from_payload(hit.payload, hit.score) for hit in seen[:k]]
+            limit *= 2
+
+    def neighbours(self, ids: Sequence[str], before: int, after: int) -> dict[str, list[Passage]]:
+        hidden = self._revisions.hidden
+        found = {}
+        for payload in self._shard.payloads([point_id(id_) for id_ in ids], [*OWNER, INDEX]):
+            pair, index = pair_of(payload), payload[INDEX]
+            if pair not in hidden and isinstance(index, int):
+                stored = self._shard.scroll(FIELDS, around(pair, index - before, index + after))
+                passages = [from_payload(each.payload) for each in stored]
+                found[str(payload[ID])] = sorted(passages, key=lambda passage: passage.index)
+        return found
+
+    def page(self, after: str | None, limit: int) -> Page:
+        hidden = self._revisions.hidden
+        stored, following = self._shard.page(FIELDS, after=after, limit=limit)
+        passages = [from_payload(each.payload) for each in stored if pair_of(each.payload) not in hidden]
+        return Page(passages, following)
 
     def token_vectors(self, ids: Sequence[str]) -> dict[str, TokenVectors]:
         """By passage id. A row that an overwrite removed since it was looked up is looked up again."""
@@ -101,14 +185,19 @@ class EdgeCollection:
         return rows, self._tokens.read(list(rows.values()))
 
     def documents(self) -> list[DocumentInfo]:
-        return list_documents(stored.payload for stored in self._shard.scroll(MENTION_FIELDS))
+        hidden = self._revisions.hidden
+        mentions = (stored.payload for stored in self._shard.scroll(MENTION_FIELDS))
+        return list_documents(payload for payload in mentions if pair_of(payload) not in hidden)
 
     def count(self) -> int:
-        return self._shard.count()
+        """Of the passages that readers see."""
+        hidden = self._revisions.hidden
+        return self._shard.count() - self._count_of(hidden.staged | hidden.doomed)
 
     def close(self) -> None:
         self._shard.close()
         self._tokens.close(clean=self._clean)
+        self._revisions.close()
 
     @contextmanager
     def _two_parts(self) -> Iterator[None]:

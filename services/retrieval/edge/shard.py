@@ -25,6 +25,7 @@ from qdrant_edge import (
     PayloadSchemaType,
     Query,
     QueryRequest,
+    RangeFloat,
     ScrollRequest,
     SearchParams,
     UpdateOperation,
@@ -32,7 +33,17 @@ from qdrant_edge import (
 from qdrant_edge import Point as EdgePoint
 
 from services.retrieval.filters import Clauses
-from services.retrieval.payload import DENSE, DOCUMENT_ID, REVISION, SPARSE, TERMS, Payload, Point
+from services.retrieval.payload import (
+    DENSE,
+    DOCUMENT_ID,
+    INDEX,
+    REVISION,
+    SPARSE,
+    TERMS,
+    Payload,
+    Point,
+)
+from services.retrieval.revisions import Pair
 
 SCROLL_PAGE = 512
 NO_GRAPH_KB = 2**31
@@ -41,6 +52,7 @@ NO_GRAPH_KB = 2**31
 
 @dataclass(frozen=True)
 class Hit:
+    id: str
     payload: Payload
     score: float
 
@@ -95,55 +107,60 @@ class Shard:
     def flush(self) -> None:
         self._shard.flush()
 
-    def search(
-        self,
-        vector: NDArray[np.float32],
-        *,
-        k: int,
-        wanted: Clauses,
-        threshold: float | None,
-        keys: list[str],
-    ) -> list[Hit]:
+    def search(self, vector: NDArray[np.float32], *, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
         """The best `k` by cosine, exactly; the shard is never made into a graph, which pays above 50,000."""
         conditions = [FieldCondition(TERMS, match=MatchAny(clause)) for clause in wanted]
         request = QueryRequest(
             limit=k,
             query=Query.Nearest(vector.tolist(), using=DENSE),
             filter=Filter(must=[*conditions]) if conditions else None,
-            score_threshold=threshold,
             with_payload=keys,
             params=SearchParams(exact=True),
         )
-        return [Hit(point.payload or {}, point.score) for point in self._shard.query(request)]
+        return [Hit(str(point.id), point.payload or {}, point.score) for point in self._shard.query(request)]
 
     def payloads(self, ids: Sequence[str], keys: list[str]) -> list[Payload]:
         """These keys of those points that exist, in no order."""
         records = self._shard.retrieve(list(ids), with_payload=keys, with_vector=False)
         return [record.payload or {} for record in records]
 
-    def scroll(
-        self, keys: list[str], *, document_id: str | None = None, except_revision: str | None = None
-    ) -> Iterator[Stored]:
-        """Every point, or those of one document without one of its revisions; read in small pages."""
-        of_document = [] if document_id is None else [_is(DOCUMENT_ID, document_id)]
-        of_revision = [] if except_revision is None else [_is(REVISION, except_revision)]
-        where = Filter(must=[*of_document], must_not=[*of_revision]) if of_document or of_revision else None
-        offset = None
+    def scroll(self, keys: list[str], where: Filter | None = None) -> Iterator[Stored]:
+        """Every point, or those that match; read in small pages."""
+        after: str | None = None
         while True:
-            request = ScrollRequest(
-                offset=offset, limit=SCROLL_PAGE, filter=where, with_payload=keys, with_vector=False
-            )
-            records, offset = self._shard.scroll(request)
-            for record in records:
-                yield Stored(str(record.id), record.payload or {})
-            if offset is None:
+            page, after = self.page(keys, after=after, limit=SCROLL_PAGE, where=where)
+            yield from page
+            if after is None:
                 return
 
-    def count(self) -> int:
-        return int(self._shard.count(CountRequest()))
+    def page(
+        self, keys: list[str], *, after: str | None, limit: int, where: Filter | None = None
+    ) -> tuple[list[Stored], str | None]:
+        """The first `limit` points from `after` on, by id, and where the next page begins."""
+        request = ScrollRequest(offset=after, limit=limit, filter=where, with_payload=keys, with_vector=False)
+        records, following = self._shard.scroll(request)
+        page = [Stored(str(record.id), record.payload or {}) for record in records]
+        return page, None if following is None else str(following)
+
+    def count(self, where: Filter | None = None) -> int:
+        return int(self._shard.count(CountRequest(filter=where)))
 
     def close(self) -> None:
         self._shard.close()
+
+
+def of_document(document_id: str) -> Filter:
+    return Filter(must=[_is(DOCUMENT_ID, document_id)])
+
+
+def of_revision(pair: Pair) -> Filter:
+    return Filter(must=[_is(DOCUMENT_ID, pair[0]), _is(REVISION, pair[1])])
+
+
+def around(pair: Pair, first: int, last: int) -> Filter:
+    """The passages of a revision from index `first` to index `last`."""
+    position = FieldCondition(INDEX, range=RangeFloat(gte=first, lte=last))
+    return Filter(must=[_is(DOCUMENT_ID, pair[0]), _is(REVISION, pair[1]), position])
 
 
 def _is(key: str, value: str) -> FieldCondition:

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from services.core.errors import NotFound
 from services.retrieval.edge.catalogue import Entry
 from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.revisions import Pair
 from services.retrieval.schema import unknown
 
 T = TypeVar("T")
 Call = Callable[[EdgeCollection], T]
+Hide = Call[tuple[set[Pair], int]]
+"""Hides revisions; they, and how many passages that are."""
 
 
 class CollectionThreads:
@@ -32,6 +36,21 @@ class CollectionThreads:
     async def write(self, call: Call[T]) -> T:
         """For writes, one after another, and for long reads; raises `NotFound` after `close`."""
         return await self._submit(self._writer, call)
+
+    async def retire(self, hide: Hide) -> int:
+        """Hide revisions, and delete them once nothing reads them; how many passages that were.
+
+        Reads are one after another, so those that began before the hiding are over when a read that was
+        submitted after it runs. What is hidden stays so where the collection is closed in between: the
+        next opening deletes it.
+        """
+        pairs, count = await self.write(hide)
+        try:
+            await self.read(lambda _: None)
+            await self.write(lambda on_disk: on_disk.purge(pairs))
+        except NotFound:
+            return count
+        return count
 
     async def _submit(self, executor: ThreadPoolExecutor, call: Call[T]) -> T:
         if self._closed:

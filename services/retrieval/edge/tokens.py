@@ -43,7 +43,7 @@ class TokenFile:
             return []
         insert = "insert into token_vectors(tokens, dim, data) values (?, ?, ?)"
         rows = []
-        with _transaction(self._writer), closing(self._writer.cursor()) as cursor:
+        with transaction(self._writer), closing(self._writer.cursor()) as cursor:
             for each in vectors:
                 cursor.execute(insert, (each.tokens, each.dim, each.unpack()))
                 rows.append(cursor.lastrowid or 0)
@@ -61,7 +61,7 @@ class TokenFile:
     def remove(self, rows: Iterable[int]) -> None:
         doomed = [(row,) for row in rows]
         if doomed:
-            with _transaction(self._writer):
+            with transaction(self._writer):
                 self._writer.executemany("delete from token_vectors where row = ?", doomed)
 
     def keep_only(self, rows: set[int]) -> None:
@@ -77,7 +77,7 @@ class TokenFile:
         self._writer.close()
 
 
-class _transaction:  # noqa: N801 - reads as the statement it is
+class transaction:  # noqa: N801 - reads as the statement it is
     """All statements of the body or none; `sqlite3`'s own context manager begins too late."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

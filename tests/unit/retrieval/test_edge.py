@@ -13,6 +13,7 @@ from services.core.errors import NotFound, ServiceUnavailable
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.edge import EdgeStore, create
+from services.retrieval.candidates import Candidates, Query
 from services.retrieval.edge.catalogue import Catalogue
 from services.retrieval.edge.collection import EdgeCollection
 from services.retrieval.edge.shard import Shard
@@ -23,6 +24,10 @@ from services.retrieval.schema import Schema
 from services.retrieval.url import StoreUrl
 
 DIM = 4
+
+
+async def search(store, name, vector, *, k, where=None) -> list[Passage]:
+    return (await store.search(name, Query(vector=vector, k=k, where=where))).dense
 
 
 def tokens(seed: int) -> TokenVectors:
@@ -39,6 +44,12 @@ def stored(id_: str, seed: int | None = 0, **fields) -> StoredPassage:
 
 def points(*passages: StoredPassage) -> list[Point]:
     return to_points(passages)
+
+
+def delete(collection: EdgeCollection, keep: str | None = None) -> int:
+    pairs, count = collection.hide("d", keep=keep, only=None)
+    collection.purge(pairs)
+    return count
 
 
 def rows(folder) -> int:
@@ -96,7 +107,7 @@ def test_a_deletion_that_stops_before_its_token_vectors_leaves_no_orphans(folder
     with monkeypatch.context() as patch:
         patch.setattr(TokenFile, "remove", stop)
         with pytest.raises(PowerFailure):
-            collection.delete("d", None)
+            delete(collection)
     assert collection.token_vectors(["p", "q"]) == {}
     collection.close()
     EdgeCollection.load(folder).close()
@@ -148,7 +159,7 @@ def test_opening_gives_back_the_space_of_deleted_passages(folder):
     collection.upsert(many)
     kept = points(stored("kept", 7, revision="new"))
     collection.upsert(kept)
-    assert collection.delete("d", "new") == 3000
+    assert delete(collection, keep="new") == 3000
     collection.close()
     segments = folder / "shard" / "segments"
     before = disk(segments)
@@ -225,10 +236,10 @@ async def test_a_collection_whose_files_are_gone_says_what_to_do_and_can_be_drop
     shard.rename(tmp_path / "elsewhere")
     store = await open_store(tmp_path)
     with pytest.raises(ServiceUnavailable, match="DELETE /v1/collections/c"):
-        await store.search("c", [1.0] * DIM, k=1)
+        await search(store, "c", [1.0] * DIM, k=1)
     await store.drop("c")
     with pytest.raises(NotFound):
-        await store.search("c", [1.0] * DIM, k=1)
+        await search(store, "c", [1.0] * DIM, k=1)
     await store.close()
 
 
@@ -272,7 +283,7 @@ async def test_a_search_does_not_wait_for_a_write(tmp_path):
 
     writing = asyncio.ensure_future(threads.write(slow))
     query = np.ones(DIM, dtype=np.float32)
-    assert await threads.read(lambda held: held.search(query, k=1, wanted=[], threshold=None)) == []
+    assert await threads.read(lambda held: held.search(query, k=1, wanted=[])) == Candidates()
     assert not writing.done()
     release.set()
     await writing

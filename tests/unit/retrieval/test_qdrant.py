@@ -23,11 +23,17 @@ from services.core.errors import (
 )
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backends.qdrant import MODEL, QdrantStore, create
-from services.retrieval.qdrant_errors import translate
+from services.retrieval.backends.qdrant import QdrantStore, create
+from services.retrieval.candidates import Query
+from services.retrieval.qdrant.collections import MODEL
+from services.retrieval.qdrant.errors import translate
 from services.retrieval.url import StoreUrl
 
 PASSAGE = StoredPassage(passage=Passage(id="p", document_id="d", text="t"), vector=[1.0, 0.0])
+
+
+async def search(store, name, vector, *, k, where=None) -> list[Passage]:
+    return (await store.search(name, Query(vector=vector, k=k, where=where))).dense
 
 
 def description(metadata: dict[str, str]) -> dict[str, object]:
@@ -61,6 +67,8 @@ class Server:
     def describe(self, name: str, metadata: dict[str, str]) -> None:
         self.replies[f"GET /collections/{name}/exists"] = (200, {"exists": True})
         self.replies[f"GET /collections/{name}"] = (200, description(metadata))
+        nothing = {"points": [], "next_page_offset": None}
+        self.replies[f"POST /collections/{name}/points/scroll"] = (200, nothing)
 
     async def handle(self, request: web.Request) -> web.Response:
         self.keys.add(request.headers.get("api-key"))
@@ -121,12 +129,12 @@ async def test_a_slow_server_is_cut_at_the_deadline():
     server.delay = 1
     async with serving(server) as store:
 
-        async def search() -> None:
+        async def slow() -> None:
             start_request("r", 0.1)
-            await store.search("c", [1.0, 0.0], k=1)
+            await search(store, "c", [1.0, 0.0], k=1)
 
         with pytest.raises(DeadlineExceeded, match="Qdrant"):
-            await asyncio.wait_for(search(), 3)
+            await asyncio.wait_for(slow(), 3)
         server.delay = 0
 
 
@@ -145,6 +153,7 @@ async def test_a_collection_of_someone_else_is_left_alone():
     server.describe("theirs", {})
     server.describe("ours", {MODEL: "m"})
     server.replies["GET /collections"] = (200, {"collections": [{"name": "theirs"}, {"name": "ours"}]})
+    server.replies["GET /aliases"] = (200, {"aliases": []})
     server.replies["POST /collections/ours/points/count"] = (200, {"count": 3})
     async with serving(server) as store:
         with pytest.raises(Conflict, match="not made by Ragline"):
@@ -159,14 +168,15 @@ async def test_a_collection_that_vanished_since_it_was_described_is_not_found():
     server.describe("c", {MODEL: "m"})
     server.replies["POST /collections/c/points/query"] = (200, {"points": []})
     async with serving(server) as store:
-        assert await store.search("c", [1.0, 0.0], k=1) == []
+        assert await search(store, "c", [1.0, 0.0], k=1) == []
         server.replies = {
+            "POST /collections/c/points/scroll": (404, None),
             "POST /collections/c/points/query": (404, None),
             "GET /collections/c/exists": (200, {"exists": False}),
         }
         for _ in range(2):
             with pytest.raises(NotFound, match="'c' does not exist"):
-                await store.search("c", [1.0, 0.0], k=1)
+                await search(store, "c", [1.0, 0.0], k=1)
 
 
 @pytest.mark.parametrize(

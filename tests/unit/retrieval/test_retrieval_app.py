@@ -59,6 +59,8 @@ async def test_the_whole_life_of_a_document(client):
         "revision": "",
         "metadata": {},
         "score": body["retrieved_docs"][0]["score"],
+        "sparse_score": None,
+        "fused_score": None,
         "rerank_score": None,
     }
 
@@ -73,7 +75,9 @@ async def test_the_whole_life_of_a_document(client):
         "documents": [{"id": "doc", "name": "Doc", "revision": "", "passages": 2, "metadata": {}}]
     }
     reply = await client.get("/v1/collections")
-    assert reply.json() == {"collections": [{"name": "default", "model": "m", "dim": DIM, "passages": 2}]}
+    assert reply.json() == {
+        "collections": [{"name": "default", "model": "m", "dim": DIM, "passages": 2, "aliases": []}]
+    }
 
     reply = await client.post("/v1/passages/delete", json={"document_id": "doc"})
     assert (reply.status_code, reply.json()) == (200, {"count": 2})
