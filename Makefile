@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-gateway bench-http-client bench-relevance bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
+.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -23,6 +23,12 @@ lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench-embedding: $(VENV)/.installed-dev ## what batching across requests buys while documents are embedded
+	$(BIN)/python tests/bench/embedding.py
+
+bench-ingest: $(VENV)/.installed-dev ## ingestion and search from 1,000 to 100,000 passages; SIZES=1000,10000 for less
+	$(BIN)/python tests/bench/ingest.py $(if $(SIZES),--sizes $(SIZES))
 
 bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services that cost nothing
 	$(BIN)/python tests/bench/gateway.py

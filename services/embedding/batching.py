@@ -1,4 +1,4 @@
-"""Which texts share a batch: pure functions over token counts."""
+"""Texts as the arrays of a pass: pure functions."""
 
 from __future__ import annotations
 
@@ -16,21 +16,6 @@ LENGTH_STEP = 8
 def padded(length: int) -> int:
     """The number of tokens that a text of `length` tokens takes in a batch of its own."""
     return -(-length // LENGTH_STEP) * LENGTH_STEP
-
-
-def plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Positions of texts, grouped by similar length, so that little is spent on padding.
-
-    A batch holds at most `max_tokens` tokens, padding included, or a single text.
-    """
-    batches: list[list[int]] = []
-    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        width = padded(lengths[position])
-        if batches and (len(batches[-1]) + 1) * width <= max_tokens:
-            batches[-1].append(position)
-        else:
-            batches.append([position])
-    return batches
 
 
 def fill(texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -186,7 +186,8 @@ async def test_vectors_come_in_the_order_of_the_texts_whatever_their_company(
     alone = [(await backend.encode([text], normalize=True, truncate=True)).vectors[0] for text in texts]
     assert cosines(together, np.stack(alone)).min() > 0.9998
     at_once = await asyncio.gather(*(backend.encode([text], normalize=True, truncate=True) for text in texts))
-    np.testing.assert_array_equal(np.stack([one.vectors[0] for one in at_once]), np.stack(alone))
+    # not equal to the last bit: texts of several requests may share a pass, and padding rounds otherwise
+    assert cosines(np.stack([one.vectors[0] for one in at_once]), np.stack(alone)).min() > 0.9998
 
 
 async def test_without_normalisation_the_direction_is_the_same(backend: EmbeddingBackend) -> None:

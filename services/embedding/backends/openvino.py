@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal
 
 import numpy as np
@@ -19,13 +19,16 @@ from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.embedding.backend import Encoded, normalized
-from services.embedding.batching import LENGTH_STEP, fill, plan
+from services.embedding.batcher import Batcher, Limits
+from services.embedding.batching import LENGTH_STEP, fill
 from services.embedding.bert import BertConfig, build
 from services.embedding.tokens import TextTokenizer
 from services.embedding.weights import read_safetensors
 
-WORKERS = 2
-"""One batch is tokenized or pooled while the engine, which runs one at a time, works on another."""
+IN_FLIGHT = 2
+"""What one pass gave is handed out while the engine works on the next."""
+
+TOKENIZERS = 2
 
 WARM_TOKENS = 64
 
@@ -58,10 +61,22 @@ class Settings(HomeSettings):
         description="longest text in tokens; all-MiniLM-L6-v2 was trained on at most 256",
     )
     batch_tokens: int = Field(
-        1024,
+        512,
         ge=1,
         validation_alias="EMBEDDING_BATCH_TOKENS",
         description="openvino: tokens per pass; a query waits for at most the pass in progress",
+    )
+    batch_wait_ms: float = Field(
+        0,
+        ge=0,
+        validation_alias="EMBEDDING_BATCH_WAIT_MS",
+        description="openvino: how long an idle engine waits for a pass to become fuller",
+    )
+    queue_tokens: int = Field(
+        262_144,
+        ge=1,
+        validation_alias="EMBEDDING_QUEUE_TOKENS",
+        description="openvino: most tokens that may wait, all requests together; more are a 429",
     )
     threads: int = Field(
         0,
@@ -89,7 +104,7 @@ class Settings(HomeSettings):
 
 
 class OpenVinoEmbedding:
-    """Batches by length, runs off the event loop, one pass at a time and each caller's turn in order."""
+    """Tokenizes on threads; the batcher runs the engine, one pass at a time, off the event loop."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         config = BertConfig.read(folder / "config.json")
@@ -104,11 +119,11 @@ class OpenVinoEmbedding:
         if settings.threads:
             options["INFERENCE_NUM_THREADS"] = str(settings.threads)
         compiled = core.compile_model(model, "CPU", options)
-        self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(WORKERS):
-            self._requests.put(compiled.create_infer_request())
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="embedding")
-        self._warm_up()
+        engine = _Engine(compiled)
+        _warm_up(engine)
+        limits = Limits(settings.batch_tokens, settings.queue_tokens, settings.batch_wait_ms / 1e3)
+        self._batcher = Batcher(engine, _first if settings.pooling == "cls" else _mean, limits)
+        self._threads = ThreadPoolExecutor(TOKENIZERS, thread_name_prefix="tokenizer")
 
     async def info(self) -> EmbeddingInfo:
         return EmbeddingInfo(
@@ -125,15 +140,10 @@ class OpenVinoEmbedding:
         self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
     ) -> Encoded:
         loop = asyncio.get_running_loop()
-        ids = await loop.run_in_executor(self._pool, lambda: self._tokenizer.encode(texts, truncate=truncate))
-        vectors = np.empty((len(ids), self._dim), np.float32)
-        states: list[NDArray[np.float32]] = [vectors[:0]] * len(ids)
-        for batch in plan([len(text) for text in ids], self._settings.batch_tokens):
-            inputs = [ids[position] for position in batch]
-            pooled, hidden = await loop.run_in_executor(self._pool, self._run, inputs, token_vectors)
-            vectors[batch] = pooled
-            for position, rows in zip(batch, hidden, strict=False):
-                states[position] = rows
+        ids = await loop.run_in_executor(
+            self._threads, lambda: self._tokenizer.encode(texts, truncate=truncate)
+        )
+        vectors, states = await self._batcher.run(ids, keep_states=token_vectors)
         return Encoded(
             vectors=normalized(vectors) if normalize else vectors,
             prompt_tokens=sum(map(len, ids)),
@@ -143,38 +153,57 @@ class OpenVinoEmbedding:
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._pool, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
+            self._threads, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
         )
 
     async def ready(self) -> None:
         return
 
     async def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._batcher.close)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _run(
-        self, texts: Sequence[Sequence[int]], keep_states: bool
-    ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-        """Pooled vectors, and each text's hidden states where `keep_states`; blocks."""
-        request = self._requests.get()
-        try:
-            # the arrays shared with the engine are not used after this call, its output is copied below
-            output = request.infer(list(fill(texts)), share_inputs=True, share_outputs=True)[0]
-            rows = [output[row, : len(text)] for row, text in enumerate(texts)]
-            pooled = np.stack([self._pool_rows(row) for row in rows])
-            return pooled, [row.copy() for row in rows] if keep_states else []
-        finally:
-            self._requests.put(request)
 
-    def _pool_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        pooled: NDArray[np.float32] = rows[0] if self._settings.pooling == "cls" else rows.mean(axis=0)
-        return pooled
+class _Engine:
+    """The compiled model's infer requests, each used in its turn."""
 
-    def _warm_up(self) -> None:
-        """See the lengths of usual queries once, so that no user's query pays for a shape's first time."""
-        for _ in range(WORKERS):
-            for length in range(LENGTH_STEP, WARM_TOKENS + 1, LENGTH_STEP):
-                self._run([[0] * length], False)
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self._requests = deque(compiled.create_infer_request() for _ in range(IN_FLIGHT))
+
+    def start(self, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> _Pass:
+        self._requests.rotate()
+        return _Pass(self._requests[0], ids, mask)
+
+
+class _Pass:
+    """A pass that runs; it keeps the arrays that the engine reads."""
+
+    def __init__(self, request: ov.InferRequest, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> None:
+        self._request = request
+        self._inputs = ids, mask
+        request.start_async([ids, mask], share_inputs=True)
+
+    def wait(self) -> NDArray[np.float32]:
+        self._request.wait()
+        states: NDArray[np.float32] = self._request.get_output_tensor(0).data
+        return states
+
+
+def _mean(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = states.mean(axis=0)
+    return mean
+
+
+def _first(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    first: NDArray[np.float32] = states[0].copy()
+    return first
+
+
+def _warm_up(engine: _Engine) -> None:
+    """See the lengths of usual queries once, so that no user's query pays for a shape's first time."""
+    for _ in range(IN_FLIGHT):
+        for length in range(LENGTH_STEP, WARM_TOKENS + 1, LENGTH_STEP):
+            engine.start(*fill([[0] * length])).wait()
 
 
 def _precision(core: ov.Core, wanted: str) -> str:
