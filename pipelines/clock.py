@@ -24,6 +24,17 @@ class AnswerClock:
         self._first_answer: float | None = None
         self._last_token: float | None = None
 
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._now() - self._start
+
+    def resumed(self, elapsed: float) -> AnswerClock:
+        """A clock of its own that has seen the same stages and shows `elapsed` seconds now."""
+        twin = AnswerClock(self._metrics, self._now)
+        twin._start -= elapsed
+        twin._stages = dict(self._stages)
+        return twin
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage before generation; it is counted also where it fails."""

@@ -51,9 +51,15 @@ def number(passages: Sequence[Passage]) -> str:
 
 
 def messages(
-    name: PromptName, question: str, passages: Sequence[Passage], history: Sequence[ChatMessage] = ()
+    name: PromptName,
+    question: str,
+    passages: Sequence[Passage],
+    history: Sequence[ChatMessage] = (),
+    *,
+    salt: str = "",
 ) -> list[ChatMessage]:
-    """Instruction (with the caller's own system messages), earlier turns, then passages and question."""
+    """Instruction (after `salt`, with the caller's own system messages), earlier turns, then passages and
+    question."""
     prompt = PROMPTS[name]
     own = [message.text for message in history if message.role in {"system", "developer"}]
     turns = [message for message in history if message.role in {"user", "assistant"}]
@@ -61,7 +67,7 @@ def messages(
     if prompt.reminder:
         last = f"{last}\n{prompt.reminder}"
     return [
-        ChatMessage(role="system", content="\n".join([prompt.instruction, *own])),
+        ChatMessage(role="system", content="\n".join([*([salt] if salt else []), prompt.instruction, *own])),
         *turns,
         ChatMessage(role="user", content=last),
     ]

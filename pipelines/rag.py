@@ -51,6 +51,8 @@ class Question:
     prompt: PromptName = "plain"
     search: Search = field(default_factory=Search)
     sampling: Sampling = field(default_factory=Sampling)
+    salt: str = ""
+    """The prompt's first line, where it must not begin as another one does (engines cache prefixes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,21 @@ class RagPipeline:
         """
         clock = AnswerClock(self.metrics)
         passages, left_out = await self.find(question.text, question.search, clock)
-        context, degraded = freeze(passages), tuple(left_out)
+        async with aclosing(self.answer_from(question, passages, tuple(left_out), clock)) as events:
+            async for event in events:
+                yield event
+
+    async def answer_from(
+        self, question: Question, passages: Sequence[Passage], degraded: tuple[str, ...], clock: AnswerClock
+    ) -> AsyncGenerator[Event]:
+        """As `answer`, from passages that were found before; `clock` goes on from there."""
+        context = freeze(passages)
         if not passages:
             yield Found(context, degraded, question.model, clock.timings())
             yield Piece(model=question.model, content=ABSTENTION)
             yield _abstention(question.model, clock, degraded)
             return
-        prompt = messages(question.prompt, question.text, passages, question.history)
+        prompt = messages(question.prompt, question.text, passages, question.history, salt=question.salt)
         clock.asked()
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
         collected = _Collected(model=question.model, degraded=degraded)

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.cli import ask as asking
+from services.cli import compare as comparing
 from services.cli import conformance
 from services.cli import ingest as ingesting
 from services.cli import models as catalogue
@@ -136,6 +137,32 @@ def ask(
     output = Output.standard()
     answer = asking.ask_json if json else asking.ask
     _with_gateway(lambda client: answer(asked, client, output))
+
+
+@app.command()
+def compare(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    *,
+    arms: Annotated[str, typer.Option(help="MODEL[+PROMPT][@THINKING TOKENS], separated by commas.")],
+    collection: Collection = DEFAULT_COLLECTION,
+    together: Annotated[
+        bool, typer.Option("--together", help="All arms at once, not one after another.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole comparison as JSON.")] = False,
+) -> None:
+    """Ask several models the same question, from the same passages.
+
+    Retrieves once and freezes the context, so that the answers differ by model, prompt and thinking alone:
+
+        ragline compare "How dense is ice?" --arms small,large,large@256
+
+    The exit code is 1 where an arm failed.
+    """
+    names = [arm.strip() for arm in arms.split(",") if arm.strip()]
+    asked = comparing.Question(question, names, collection, serial=not together)
+    output = Output.standard()
+    failed = _with_gateway(lambda client: comparing.compare(asked, client, output, as_json=json))
+    raise typer.Exit(1 if failed else 0)
 
 
 @app.command("conformance")

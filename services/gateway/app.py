@@ -15,7 +15,7 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
-from services.gateway import chat, documents
+from services.gateway import chat, compare, documents
 from services.gateway.settings import Settings
 
 
@@ -55,5 +55,6 @@ def create(settings: Settings) -> FastAPI:
 
     router = APIRouter()
     router.include_router(chat.router)
+    router.include_router(compare.router)
     router.include_router(documents.router)
     return create_app(service="gateway", settings=settings, router=router, resources=resources)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pipelines.clock import server_timing
-from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from services.core import fallback
 from services.core.clients.generation import GenerationClient, Sampling
 from services.core.context import within_deadline
@@ -20,6 +20,7 @@ from services.core.sse import DONE, format_event
 from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
+from services.gateway.search import search_of
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["chat"])
@@ -57,19 +58,12 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
     *history, last = body.messages
     if last.role != "user" or not last.text.strip():
         raise InvalidRequest("messages: the last message must have the role user and some text")
-    rag = body.rag
     return Question(
         text=last.text,
         history=tuple(history),
         model=body.model,
         prompt=settings.prompt,
-        search=Search(
-            collection=rag.collection,
-            top_k=rag.top_k or settings.top_k,
-            top_n=rag.top_n or settings.top_n,
-            where=rag.filter,
-            floor=settings.floor if rag.floor is None else rag.floor,
-        ),
+        search=search_of(body.rag, settings),
         sampling=Sampling(
             max_tokens=body.token_limit,
             temperature=body.temperature,

@@ -1,0 +1,183 @@
+"""One question, one frozen context, N arms: what each model makes of the same passages, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from pipelines.arms import Arm
+from pipelines.clock import AnswerClock
+from pipelines.context import freeze
+from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from services.core.errors import InvalidRequest, RaglineError, ServiceError
+from services.core.wire.answer import FrozenContext, Timings
+from services.core.wire.chat import ChatMessage
+from services.core.wire.passages import Passage
+
+QUEUE = 64
+"""Events that wait for a slow reader before the arms are held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The question and how it is asked. `serial`: one arm after another, for arms that share hardware."""
+
+    text: str
+    arms: Sequence[Arm]
+    history: tuple[ChatMessage, ...] = ()
+    search: Search = field(default_factory=Search)
+    serial: bool = False
+    cold: bool = True
+    """Each arm's prompt begins with a line of its own, so that no arm finds the passages in a prefix
+    cache that another arm filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The first event: what all arms answer from, how long it took to find, what had to be left out."""
+
+    context: FrozenContext
+    timings: Timings
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPiece:
+    arm: str
+    content: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDone:
+    """The whole of one arm: its answer, or why there is none."""
+
+    arm: Arm
+    context_id: str
+    content: str = ""
+    reasoning: str = ""
+    finished: Finished | None = None
+    error: RaglineError | None = None
+
+
+Event = Frozen | ArmPiece | ArmDone
+
+
+async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Event]:
+    """`Frozen`, then the arms' pieces as they come, each arm ending with its `ArmDone`.
+
+    A failing arm is an `ArmDone` with its error, and the others go on. Closing the generator cancels
+    every arm. Raises what finding the passages raises, and `InvalidRequest` where two arms share a name.
+    """
+    _check(asked.arms)
+    clock = AnswerClock(pipeline.metrics)
+    passages, left_out = await pipeline.find(asked.text, asked.search, clock)
+    context, degraded = freeze(passages), tuple(left_out)
+    found = _Frozen(context.context_id, tuple(passages), degraded, clock, clock.elapsed())
+    yield Frozen(context, clock.timings(), degraded)
+    if asked.serial:
+        for arm in asked.arms:
+            async with aclosing(_answer(pipeline, asked, arm, found)) as events:
+                async for event in events:
+                    yield event
+        return
+    async with aclosing(_together([_answer(pipeline, asked, arm, found) for arm in asked.arms])) as merged:
+        async for event in merged:
+            yield event
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    context_id: str
+    passages: tuple[Passage, ...]
+    degraded: tuple[str, ...]
+    clock: AnswerClock
+    elapsed: float
+
+
+def _check(arms: Sequence[Arm]) -> None:
+    if not arms:
+        raise InvalidRequest("arms: name at least one")
+    names = [arm.name for arm in arms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidRequest(f"arms: {', '.join(twice)} comes twice: give each arm a `name` of its own")
+
+
+async def _answer(
+    pipeline: RagPipeline, asked: Comparison, arm: Arm, found: _Frozen
+) -> AsyncGenerator[Event]:
+    """One arm, whose clock shows the search's time when it begins."""
+    question = Question(
+        text=asked.text,
+        history=asked.history,
+        model=arm.model,
+        prompt=arm.prompt,
+        search=asked.search,
+        sampling=arm.sampling,
+        salt=f"Session {uuid.uuid4().hex}." if asked.cold else "",
+    )
+    content: list[str] = []
+    reasoning: list[str] = []
+    context_id = found.context_id
+    finished: Finished | None = None
+    error: RaglineError | None = None
+    stream = pipeline.answer_from(
+        question, found.passages, found.degraded, found.clock.resumed(found.elapsed)
+    )
+    try:
+        async with aclosing(stream) as events:
+            async for event in events:
+                if isinstance(event, Piece):
+                    content.append(event.content)
+                    reasoning.append(event.reasoning)
+                    yield ArmPiece(arm.name, event.content, event.reasoning)
+                elif isinstance(event, Found):
+                    context_id = _same(event.context.context_id, found.context_id, arm)
+                else:
+                    finished = event
+    except RaglineError as failure:
+        error = failure
+    yield ArmDone(arm, context_id, "".join(content), "".join(reasoning), finished, error)
+
+
+def _same(seen: str, frozen: str, arm: Arm) -> str:
+    """Raises `ServiceError` where an arm answered from other passages: its answer proves nothing."""
+    if seen != frozen:
+        raise ServiceError(
+            f"arm {arm.name} saw another context ({seen[:12]}) than {frozen[:12]}: not compared"
+        )
+    return seen
+
+
+async def _together(arms: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
+    """The events of all arms as they come; every arm is closed with this."""
+    queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(QUEUE)
+
+    async def drain(events: AsyncGenerator[Event]) -> None:
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    await queue.put(event)
+            await queue.put(None)
+        except Exception as error:  # noqa: BLE001 - a bug in an arm is the caller's to see, not to wait for
+            await queue.put(error)
+
+    tasks = [asyncio.create_task(drain(events)) for events in arms]
+    try:
+        running = len(tasks)
+        while running:
+            event = await queue.get()
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                running -= 1
+            else:
+                yield event
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

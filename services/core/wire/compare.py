@@ -1,0 +1,100 @@
+"""`POST /v1/compare`: one question, one frozen context, several arms."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.core.errors import ErrorDetail
+from services.core.wire.answer import FileCitation, FrozenContext, RagOptions, Timings
+from services.core.wire.base import StrictWire, Text, Wire
+from services.core.wire.chat import ChatMessage, FinishReason, ReasoningEffort, Usage
+
+ArmName = Text
+ArmStatus = Literal["answered", "abstained", "reasoning_truncated", "failed"]
+
+
+class ArmRequest(StrictWire):
+    """A column of the comparison. `name` tells it apart (the model's where left out), `model` is a model
+    entry (the default one where left out), `prompt` a strategy; the rest as in `/v1/chat/completions`."""
+
+    name: ArmName = ""
+    model: Text = ""
+    prompt: Text = ""
+    max_tokens: int | None = Field(None, ge=1, le=131072)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
+
+
+class CompareRequest(StrictWire):
+    """An arm may be short for its object: `small`, `small+cite`, `large@512` (a thinking budget).
+
+    `serial`: one arm after another, so that one's load is not another's latency. `cold`: every arm's
+    prompt begins with a line of its own, so that none finds the passages in a cache that another filled.
+    """
+
+    question: Text = Field(min_length=1)
+    arms: list[ArmRequest | Text] = Field(min_length=1, max_length=16)
+    history: list[ChatMessage] = Field(default_factory=list)
+    rag: RagOptions = Field(default_factory=RagOptions)
+    serial: bool = False
+    cold: bool = True
+    stream: bool = False
+
+
+class ArmReply(Wire):
+    """What one arm made of the context whose id is `context_id`; `error` where `status` is failed.
+
+    `model` is the entry that answered. `timings` hold the search, which all arms share, and this arm's own.
+    """
+
+    arm: ArmName
+    model: str = ""
+    prompt: str = ""
+    status: ArmStatus
+    context_id: str
+    content: str = ""
+    reasoning_content: str | None = None
+    finish_reason: FinishReason | None = None
+    annotations: list[FileCitation] = Field(default_factory=list)
+    usage: Usage | None = None
+    timings: Timings | None = None
+    degraded: list[str] = Field(default_factory=list)
+    error: ErrorDetail | None = None
+
+
+class ArmDifference(Wire):
+    """An arm minus the first arm: milliseconds, and tokens; None where either has no such figure."""
+
+    arm: ArmName
+    ttft: float | None = None
+    ttfo: float | None = None
+    e2el: float | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    same_answer: bool = False
+
+
+class CompareReply(Wire):
+    """`differences` are to the first arm; one question shows what happened, not what is better."""
+
+    question: str
+    context: FrozenContext
+    timings: Timings
+    serial: bool
+    cold: bool
+    arms: list[ArmReply]
+    differences: list[ArmDifference]
+    degraded: list[str] = Field(default_factory=list)
+
+
+class ArmDelta(Wire):
+    """An event `delta` of the stream: a piece of one arm's output, in one of its channels."""
+
+    arm: ArmName
+    content: str | None = None
+    reasoning_content: str | None = None
