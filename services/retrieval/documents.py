@@ -30,18 +30,18 @@ def list_documents(payloads: Iterable[Payload]) -> list[DocumentInfo]:
     for (document_id, revision), count in counts.items():
         chosen[document_id] = max(chosen.get(document_id, (0, "")), (count, revision))
     documents = [
-        _document(document_id, revision, count, first[document_id, revision][1])
-        for document_id, (count, revision) in chosen.items()
+        describe(first[document_id, revision][1], count) for document_id, (count, revision) in chosen.items()
     ]
     return sorted(documents, key=lambda document: (document.name, document.id))
 
 
-def _document(document_id: str, revision: str, passages: int, head: Payload) -> DocumentInfo:
+def describe(head: Payload, passages: int) -> DocumentInfo:
+    """A document of so many passages, by the payload of its first one."""
     return DocumentInfo.model_validate(
         {
-            "id": document_id,
-            "name": head["title"] or document_id,
-            "revision": revision,
+            "id": head["document_id"],
+            "name": head["title"] or head["document_id"],
+            "revision": head["revision"],
             "passages": passages,
             "metadata": head["metadata"],
         }

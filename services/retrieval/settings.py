@@ -17,7 +17,8 @@ class Settings(ServiceSettings):
         "edge:",
         validation_alias="VECTOR_URL",
         description="vector store: edge: (below RAGLINE_HOME), edge:///path/to/dir, qdrant://host:6333 "
-        "(qdrants:// for TLS, ?grpc_port=6334 for gRPC) or memory:// (for tests)",
+        "(qdrants:// for TLS, ?grpc_port=6334 for gRPC), redis://host:6379/0 with RediSearch (rediss:// for "
+        "TLS) or memory:// (for tests)",
     )
     max_body_bytes: int = Field(
         64 * 1024 * 1024,

@@ -32,10 +32,14 @@ class StoreUrl:
             raise InvalidRequest(f"VECTOR_URL={text!r} is not a URL: {error}") from None
         if not parts.scheme:
             raise InvalidRequest(
-                f"VECTOR_URL={text!r} has no scheme: write edge:, edge:///path/to/dir or qdrant://host:6333"
+                f"VECTOR_URL={text!r} has no scheme: write edge:, edge:///path/to/dir, qdrant://host:6333 or "
+                "redis://host:6379/0"
             )
         if parts.username or parts.password:
-            raise InvalidRequest("VECTOR_URL must not carry a password: set QDRANT_API_KEY instead")
+            raise InvalidRequest(
+                "VECTOR_URL must not carry a user or password: set QDRANT_API_KEY, or REDIS_USERNAME and "
+                "REDIS_PASSWORD, instead"
+            )
         options = dict(parse_qsl(parts.query))
         return cls(parts.scheme, parts.hostname or "", port, unquote(parts.path), options)
 

@@ -22,6 +22,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backend import PACKAGE, VectorStore
 from services.retrieval.backends.qdrant import QdrantStore
+from services.retrieval.backends.redis import RedisStore
 from services.retrieval.candidates import Query
 from services.retrieval.url import StoreUrl
 
@@ -39,12 +40,14 @@ async def search(store, name, vector, *, k, where=None) -> list[Passage]:
     return (await store.search(name, Query(vector=vector, k=k, where=where))).dense
 
 
-async def _open(kind: str, directory: Path) -> VectorStore:
+async def _open(kind: str, directory: Path, request: pytest.FixtureRequest) -> VectorStore:
     if kind == IN_PROCESS:
         return QdrantStore(AsyncQdrantClient(":memory:"), "memory")
     variable = f"{kind.upper()}_TEST_URL"
     local = {"edge": f"edge://{directory}", "memory": "memory://"}
     text = os.environ.get(variable) or local.get(kind)
+    if kind == "redis" and text is None:
+        text = request.getfixturevalue("redis_server").url
     if text is None:
         pytest.skip(f"no {kind} server: set {variable} to its URL")
     return await load(PACKAGE, kind).create(StoreUrl.parse(text))
@@ -61,8 +64,8 @@ def name() -> str:
 
 
 @pytest.fixture
-async def store(kind, name, tmp_path) -> AsyncIterator[VectorStore]:
-    opened = await _open(kind, tmp_path)
+async def store(kind, name, tmp_path, request) -> AsyncIterator[VectorStore]:
+    opened = await _open(kind, tmp_path, request)
     yield opened
     for alias in await opened.aliases():
         if alias.startswith(name):
@@ -75,7 +78,7 @@ async def store(kind, name, tmp_path) -> AsyncIterator[VectorStore]:
 
 async def settle(store: VectorStore) -> None:
     """Return when what was hidden is also deleted, which a server's backend does in the background."""
-    if isinstance(store, QdrantStore):
+    if isinstance(store, QdrantStore | RedisStore):
         await store._retirement.settled()
 
 

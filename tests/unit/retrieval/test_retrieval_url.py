@@ -48,6 +48,7 @@ def test_a_local_directory_may_have_spaces_or_be_left_out(tmp_path):
         ("", "no scheme"),
         ("qdrant://host:port", "not a URL"),
         ("qdrant://:secret@host", "QDRANT_API_KEY"),
+        ("redis://:secret@host", "REDIS_PASSWORD"),
     ],
 )
 def test_a_bad_url_says_how_it_must_look(text, says):

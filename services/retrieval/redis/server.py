@@ -1,0 +1,100 @@
+"""The Redis server: its scripts, and whether its indexes are complete."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from services.core.errors import ServiceError, ServiceUnavailable
+from services.core.redis import RedisAddress, calling
+
+FOLDER = Path(__file__).parent / "lua"
+Argument = str | bytes | int
+
+
+@cache
+def _source(name: str) -> bytes:
+    """The script of this name, with what all scripts have."""
+    return (FOLDER / "common.lua").read_bytes() + (FOLDER / f"{name}.lua").read_bytes()
+
+
+class Server:
+    """`prefix` is what the names of all keys and indexes begin with."""
+
+    def __init__(self, client: Redis, address: RedisAddress, prefix: str) -> None:
+        self._client = client
+        self._address = address
+        self._prefix = prefix
+
+    async def run(self, name: str, *arguments: Argument, what: str) -> list[Any]:
+        """The reply of the script `<name>.lua`; `what` is what it does, for errors."""
+        with self._needs_search():
+            async with calling(self._address, what, service="retrieval"):
+                try:
+                    return await self._evaluate(name, arguments)
+                except NoScriptError:
+                    await self._load(name)
+                    return await self._evaluate(name, arguments)
+
+    async def search(self, *arguments: Argument) -> list[Any]:
+        """The reply of `search.lua`. Raises `ServiceUnavailable` while an index is not complete.
+
+        A server that has started knows no script, so to find this one there is to know that somebody has
+        seen complete indexes since: it is loaded at no other place.
+        """
+        with self._needs_search():
+            async with calling(self._address, "search", service="retrieval"):
+                try:
+                    return await self._evaluate("search", arguments)
+                except NoScriptError:
+                    await self.complete()
+                    await self._load("search")
+                    return await self._evaluate("search", arguments)
+
+    async def complete(self) -> None:
+        """Raises `ServiceUnavailable` where an index is not complete; one that is missing is made."""
+        for index in await self.run("mend", what="list its indexes"):
+            with self._needs_search():
+                async with calling(self._address, "describe its indexes", service="retrieval"):
+                    reply = await self._command("FT.INFO", index)
+            told = dict(zip(reply[::2], reply[1::2], strict=True))
+            if int(told[b"indexing"]) or float(told[b"percent_indexed"]) < 1:
+                percent = 100 * float(told[b"percent_indexed"])
+                raise ServiceUnavailable(
+                    f"{self._address.where} is still building its index: {percent:.0f} % of the passages",
+                    retry_after=5,
+                )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> list[Any]:
+        digest = hashlib.sha1(_source(name), usedforsecurity=False).hexdigest()
+        return await self._command("EVALSHA", digest, 0, self._prefix, *arguments)
+
+    async def _load(self, name: str) -> None:
+        await self._command("SCRIPT LOAD", _source(name))
+
+    async def _command(self, *arguments: Argument) -> list[Any]:
+        return cast(list[Any], await self._client.execute_command(*arguments))  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _needs_search(self) -> Iterator[None]:
+        """A server without the search module does not know its commands: say so."""
+        try:
+            yield
+        except ServiceError as error:
+            said = str(error.__cause__).lower()
+            if isinstance(error.__cause__, ResponseError) and "unknown" in said and "command" in said:
+                raise ServiceUnavailable(
+                    f"{self._address.where} has no search module: {self._address.variable} needs Redis 8, "
+                    "Redis Stack, or a server with RediSearch loaded (--loadmodule redisearch.so)"
+                ) from error
+            raise
