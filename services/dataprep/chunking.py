@@ -89,9 +89,10 @@ def _spans(document: ParsedDocument) -> Iterator[_Span]:
 
 
 def _is_below(outer: _Span, inner: _Span) -> bool:
-    return (
-        bool(outer.path) and len(inner.path) > len(outer.path) and inner.path[: len(outer.path)] == outer.path
-    )
+    """Whether `inner` is of a deeper section, or goes on with the same one without a heading of its own."""
+    if not outer.path or inner.path[: len(outer.path)] != outer.path:
+        return False
+    return len(inner.path) > len(outer.path) or inner.start == inner.body
 
 
 def _cut(document: ParsedDocument) -> Iterator[_Span]:

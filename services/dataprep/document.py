@@ -56,6 +56,12 @@ class ParsedDocument:
     pages: tuple[int, ...] = ()
 
 
+def shortened(title: str) -> str:
+    """The title on one line, cut to `TITLE_LENGTH`."""
+    title = " ".join(title.split())
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
+
+
 class Outline:
     """Collects headings in document order and works out each one's path from its level."""
 
@@ -65,15 +71,18 @@ class Outline:
 
     def add(self, level: int, title: str, *, start: int, body: int) -> None:
         """A heading of `level` (1 is the outermost); one without a title marks nothing."""
-        title = " ".join(title.split())
+        title = shortened(title)
         if not title:
             return
-        if len(title) > TITLE_LENGTH:
-            title = title[: TITLE_LENGTH - 1] + "…"
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
         self._open.append((level, title))
         self._sections.append(Section(start, body, tuple(name for _, name in self._open)))
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The path of the last heading."""
+        return self._sections[-1].path if self._sections else ()
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -11,7 +11,7 @@ from services.core.errors import InvalidRequest
 from services.dataprep.chunking import Chunking
 
 NAME_BYTES = 255
-FORMAT = 1
+FORMAT = 2
 """Raise it when parsers or chunking change what they give: stored documents then count as outdated."""
 
 _NAMESPACE = uuid.UUID("0b1d6c3e-64a6-5c86-9b0c-3f3f5a1f9a52")

@@ -1,4 +1,4 @@
-"""The parsers: one file per format, each with `parse(data, limits) -> ParsedDocument`.
+"""The parsers: one file per format, each with `parse(data, limits, suffix) -> ParsedDocument`.
 
 A format is one file here and one line in `FORMATS`. The modules are imported when first needed.
 """
@@ -12,35 +12,52 @@ from types import MappingProxyType
 from typing import Protocol, cast
 
 from services.dataprep.document import Limits, ParsedDocument, Unparsable
+from services.dataprep.signatures import contradicts
+from services.dataprep.symbols import SUFFIXES
+
+EXTRA = "dataprep-office"
+"""The extra that brings what the office formats need."""
 
 FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "text": (".txt", ".text"),
+        "text": (".txt", ".text", ".log", ".xml"),
         "markdown": (".md", ".markdown"),
-        "html": (".html", ".htm"),
+        "rst": (".rst",),
+        "html": (".html", ".htm", ".xhtml"),
         "pdf": (".pdf",),
+        "docx": (".docx",),
+        "pptx": (".pptx",),
+        "xlsx": (".xlsx", ".xlsm"),
+        "csv": (".csv", ".tsv"),
+        "json": (".json", ".jsonl", ".ndjson"),
+        "code": tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes),
     }
 )
 SUPPORTED = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
-_FOREIGN = (
-    (b"%PDF-", "pdf", "a PDF"),
-    (b"PK\x03\x04", "", "a ZIP archive (or a DOCX, XLSX, PPTX, EPUB or ODT, which are not read)"),
-    (b"\xd0\xcf\x11\xe0", "", "an old Office file, which is not read"),
-    (b"\x1f\x8b", "", "a gzip archive"),
-    (b"\x89PNG", "", "a PNG image"),
-    (b"\xff\xd8\xff", "", "a JPEG image"),
-)
-"""Magic bytes that tell a file apart from what its suffix says: the bytes, their format here, its name."""
-
 
 class _Parser(Protocol):
-    def parse(self, data: bytes, limits: Limits) -> ParsedDocument: ...
+    def parse(self, data: bytes, limits: Limits, suffix: str, /) -> ParsedDocument: ...
+
+
+def _parser(format_: str) -> _Parser:
+    try:
+        return cast(_Parser, importlib.import_module(f"{__name__}.{format_}"))
+    except ModuleNotFoundError as error:
+        raise Unparsable(
+            "unsupported",
+            f"is {format_}, which this installation does not read, for want of {error.name}: install it "
+            f"with pip install 'ragline[{EXTRA}]'",
+        ) from None
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def format_of(name: str) -> str:
     """The format by the name's suffix. Raises `Unparsable` that lists what is supported."""
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = _suffix(name)
     for format_, suffixes in FORMATS.items():
         if suffix in suffixes:
             return format_
@@ -53,12 +70,10 @@ def parse(name: str, data: bytes, limits: Limits | None = None) -> ParsedDocumen
     format_ = format_of(name)
     if not data:
         raise Unparsable("invalid", "is empty: there is nothing to ingest")
-    for magic, actual, description in _FOREIGN:
-        if actual != format_ and data.startswith(magic):
-            raise Unparsable("unsupported", f"is {description}, not {format_}")
+    if actual := contradicts(data, format_):
+        raise Unparsable("unsupported", f"is {actual}, not {format_}")
     limits = limits or Limits()
-    module = cast(_Parser, importlib.import_module(f"{__name__}.{format_}"))
-    document = module.parse(data, limits)
+    document = _parser(format_).parse(data, limits, _suffix(name))
     if len(document.text) > limits.characters:
         raise Unparsable("too_large", f"holds more than {limits.characters} characters of text: split it")
     if not document.text.strip():

@@ -82,7 +82,7 @@ _WINDOWS = {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"}
 """Encodings that browsers read as windows-1252 (WHATWG encoding standard)."""
 
 
-def parse(data: bytes, _: Limits) -> ParsedDocument:
+def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
     source = _XML_DECLARATION.sub("", decode(data, declared=_declared(data)), count=1)
     parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, no_network=True)
     try:

@@ -21,7 +21,7 @@ _FRONT_MATTER = re.compile(
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def parse(data: bytes, _: Limits) -> ParsedDocument:
+def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
     text = decode(data)
     front = _FRONT_MATTER.match(text)
     return ParsedDocument(text, _sections(text, front.end() if front else 0))

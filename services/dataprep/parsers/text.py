@@ -6,5 +6,5 @@ from services.dataprep.decoding import decode
 from services.dataprep.document import Limits, ParsedDocument
 
 
-def parse(data: bytes, _: Limits) -> ParsedDocument:
+def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
     return ParsedDocument(decode(data))

@@ -55,7 +55,7 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "from services.dataprep.parsers import text\n"
         "from services.dataprep.document import ParsedDocument\n"
         "from services.dataprep import worker\n"
-        "def parse(data, limits):\n"
+        "def parse(data, limits, suffix):\n"
         "    what = data.decode()\n"
         "    if what == 'hang': time.sleep(100)\n"
         "    if what == 'spin':\n"
