@@ -70,7 +70,8 @@ class Demo:
         self._output.line(f"here: {', '.join(wanted)}")
         with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
             run = Path(folder)
-            env = self._env | {"VECTOR_URL": f"edge://{run / 'vectors'}"}
+            stores = {"VECTOR_URL": f"edge://{run / 'vectors'}", "JOBS_URL": f"sqlite://{run / 'jobs'}"}
+            env = self._env | stores
             with Stack(self._home, env, free(names), run=run / "run") as stack:
                 self._through(stack)
 

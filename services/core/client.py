@@ -78,16 +78,23 @@ class HttpClient:
         return await self._call("POST", path, _encoded(payload), headers, idempotent=idempotent)
 
     async def stream(
-        self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS, idempotent: bool = False
+        self,
+        path: str,
+        payload: Body | None,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        idempotent: bool = False,
     ) -> AsyncGenerator[Event]:
-        """POST and yield the events of the reply. An `error` event is raised as its exception.
+        """POST, or without a payload GET, and yield the reply's events. An `error` event is raised as its
+        exception.
 
         `idempotent` allows one retry as in `post`, before the reply has begun. Raises `ServiceError` where
         the connection ends inside an event.
         """
         parser = SseParser()
         try:
-            reply = await self._begin("POST", path, _encoded(payload), headers, idempotent=idempotent)
+            method, body = ("GET", None) if payload is None else ("POST", _encoded(payload))
+            reply = await self._begin(method, path, body, headers, idempotent=idempotent)
             async with reply:
                 if reply.status >= 400:
                     raise self._refused(reply, await reply.read())

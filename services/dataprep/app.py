@@ -1,29 +1,28 @@
-"""The dataprep service: parses, chunks, embeds and stores documents."""
+"""The dataprep service: takes documents, parses, chunks, embeds and stores them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, cast
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import Response
-from starlette.requests import ClientDisconnect
 
 from services.core.app import create_app
+from services.core.backends import load, names
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.context import within_deadline
-from services.core.errors import NotFound
+from services.core.errors import DeadlineExceeded, NotFound, ServiceUnavailable
 from services.core.health import Check
 from services.core.replies import JsonReply
 from services.core.sse import format_event
-from services.core.streaming import ClientGone, EventStream, until_disconnected
+from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.dataprep import (
     DeletedDocument,
     DeleteFileReply,
@@ -33,27 +32,33 @@ from services.core.wire.dataprep import (
     ListedFile,
     ListRequest,
 )
+from services.core.wire.jobs import Job
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import DocumentsReply
-from services.dataprep.batch import Batch, run
+from services.dataprep import jobs
+from services.dataprep.backend import PACKAGE, CreateJobStore, JobLimits, JobStore
+from services.dataprep.documents import Documents
 from services.dataprep.identity import clean_name, document_id
 from services.dataprep.ingest import Batching, Ingestor
+from services.dataprep.metrics import JobMetrics
 from services.dataprep.openapi import INGEST_BODY
+from services.dataprep.runner import Runner, Workers
 from services.dataprep.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
-from services.dataprep.uploads import Form, UploadLimits, receive
+from services.dataprep.synchronous import told
+from services.dataprep.url import JobsUrl
 
 ALL = "all"
 
 routes = APIRouter(tags=["dataprep"])
 
 
-def _ingestor(request: Request) -> Ingestor:
-    ingestor: Ingestor = request.app.state.ingestor
-    return ingestor
+def _documents(request: Request) -> Documents:
+    documents: Documents = request.app.state.documents
+    return documents
 
 
-Ingestion = Annotated[Ingestor, Depends(_ingestor)]
+Stored = Annotated[Documents, Depends(_documents)]
 
 
 @routes.post(
@@ -62,44 +67,27 @@ Ingestion = Annotated[Ingestor, Depends(_ingestor)]
     openapi_extra=INGEST_BODY,
     summary="Parse, embed and store files; `?stream=true` reports progress as events",
 )
-async def ingest(request: Request, ingestor: Ingestion, stream: bool = False) -> Response:
-    settings: Settings = request.app.state.settings
-    folder = TemporaryDirectory(prefix="ragline-upload-")
-    try:  # the whole body first: only behind it a hang-up can be told
-        batch = Batch.of(await _received(request, Path(folder.name), settings), settings)
-    except BaseException:
-        folder.cleanup()
-        raise
-    events = _ingested(folder, batch, ingestor)
+async def ingest(request: Request, stream: bool = False) -> Response:
+    """A job that is waited for, and that does not wait for a service that is down: that is an error at once.
+
+    A caller that hangs up once all of the body is there ends the waiting, not the job.
+    """
+    job = await jobs.submitted(request, patient=False)
+    events = told(jobs.store_of(request).changes(job.id))
     if stream:
         return await EventStream.open(request, _encoded(events), service=SERVICE)
-    return JsonReply((await until_disconnected(request, _reply(events))).model_dump())
+    return JsonReply((await until_disconnected(request, _reply(events, job))).model_dump())
 
 
-async def _ingested(
-    folder: TemporaryDirectory[str], batch: Batch, ingestor: Ingestor
-) -> AsyncGenerator[IngestProgress | IngestReply]:
-    """The batch's events; the folder with its files lasts as long as they do."""
-    with folder:
-        async with aclosing(run(batch, ingestor)) as events:
-            async for event in events:
-                yield event
-
-
-async def _received(request: Request, folder: Path, settings: Settings) -> Form:
-    limits = UploadLimits(settings.max_file_bytes, settings.max_files, settings.max_upload_bytes)
+async def _reply(events: AsyncGenerator[IngestProgress | IngestReply], job: Job) -> IngestReply:
     try:
-        return await receive(request.stream(), request.headers.get("content-type", ""), folder, limits)
-    except ClientDisconnect:
-        raise ClientGone from None
-
-
-async def _reply(events: AsyncGenerator[IngestProgress | IngestReply]) -> IngestReply:
-    async with within_deadline("the ingestion", service=SERVICE), aclosing(events):
-        async for event in events:
-            if isinstance(event, IngestReply):
-                return event
-    raise RuntimeError("an ingestion ended without a reply")
+        async with within_deadline("the ingestion", service=SERVICE), aclosing(events):
+            async for event in events:
+                if isinstance(event, IngestReply):
+                    return event
+    except DeadlineExceeded as error:
+        raise DeadlineExceeded(f"{error.message}; it goes on as job {job.id}", service=SERVICE) from None
+    raise RuntimeError("a job ended without a reply")
 
 
 async def _encoded(events: AsyncGenerator[IngestProgress | IngestReply]) -> AsyncGenerator[bytes]:
@@ -110,45 +98,71 @@ async def _encoded(events: AsyncGenerator[IngestProgress | IngestReply]) -> Asyn
 
 
 @routes.post("/v1/dataprep/get", response_model=list[ListedFile], summary="OPEA: the documents")
-async def listed(ingestor: Ingestion, wanted: ListRequest | None = None) -> Response:
-    documents = await ingestor.documents((wanted or ListRequest()).collection)
+async def listed(stored: Stored, wanted: ListRequest | None = None) -> Response:
+    documents = await stored.all((wanted or ListRequest()).collection)
     return JsonReply([ListedFile(name=each.name, id=each.id).model_dump() for each in documents])
 
 
 @routes.post(
     "/v1/dataprep/delete", response_model=DeleteFileReply, summary="OPEA: delete a document by name, or all"
 )
-async def delete_file(doomed: DeleteFileRequest, ingestor: Ingestion) -> Response:
+async def delete_file(doomed: DeleteFileRequest, stored: Stored) -> Response:
     if doomed.file_path == ALL:
-        ids = [document.id for document in await ingestor.documents(doomed.collection)]
-    else:
-        ids = [document_id(clean_name(doomed.file_path))]
-    counts = [await ingestor.delete(doomed.collection, id_) for id_ in ids]
-    if doomed.file_path != ALL and not any(counts):
+        counts = await stored.delete_all(doomed.collection)
+        return JsonReply(DeleteFileReply(documents=len(counts), passages=sum(counts)).model_dump())
+    count = await stored.delete(doomed.collection, document_id(clean_name(doomed.file_path)))
+    if count is None:
         raise NotFound(f"no document {doomed.file_path!r} in collection {doomed.collection!r}")
-    return JsonReply(DeleteFileReply(documents=len(ids), passages=sum(counts)).model_dump())
+    return JsonReply(DeleteFileReply(documents=1, passages=count).model_dump())
 
 
 @routes.get("/v1/documents", response_model=DocumentsReply, summary="The documents of a collection")
-async def documents(ingestor: Ingestion, collection: CollectionName = DEFAULT_COLLECTION) -> Response:
-    found = await ingestor.documents(collection)
+async def documents(stored: Stored, collection: CollectionName = DEFAULT_COLLECTION) -> Response:
+    found = await stored.all(collection)
     return JsonReply({"documents": [document.model_dump() for document in found]})
 
 
 @routes.delete("/v1/documents/{id}", response_model=DeletedDocument, summary="Delete a document")
 async def delete_document(
     id_: Annotated[str, PathParameter(alias="id")],
-    ingestor: Ingestion,
+    stored: Stored,
     collection: CollectionName = DEFAULT_COLLECTION,
 ) -> Response:
-    count = await ingestor.delete(collection, id_)
-    if not count:
+    count = await stored.delete(collection, id_)
+    if count is None:
         raise NotFound(f"no document {id_!r} in collection {collection!r}")
     return JsonReply(DeletedDocument(id=id_, passages=count).model_dump())
 
 
+async def _job_store(settings: Settings) -> JobStore:
+    url = JobsUrl.parse(settings.jobs_url)
+    known = names(PACKAGE)
+    backend = url.scheme if url.scheme in known else url.scheme.removesuffix("s")  # rediss: by TLS
+    limits = JobLimits(settings.queue, settings.jobs_kept, settings.jobs_kept_days * 86400)
+    return await cast(CreateJobStore, load(PACKAGE, backend).create)(url, limits)  # type: ignore[attr-defined]
+
+
+def _alive(worker: asyncio.Task[None]) -> Check:
+    async def check() -> None:
+        if worker.done():
+            raise ServiceUnavailable("the worker has ended: see the log, and restart dataprep")
+
+    return check
+
+
+@asynccontextmanager
+async def _working(runner: Runner) -> AsyncIterator[asyncio.Task[None]]:
+    """The runner at work; what it has in hand at the end goes back to the job store."""
+    worker = asyncio.ensure_future(runner.run())
+    try:
+        yield worker
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
 def create(settings: Settings) -> FastAPI:
-    """The service's app; its clients and parser processes live as long as it, at `app.state.ingestor`."""
+    """The service's app; its job store, worker, clients and parser processes live as long as it."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
@@ -166,8 +180,23 @@ def create(settings: Settings) -> FastAPI:
                 limits=settings.limits,
             )
             stack.push_async_callback(sandbox.close)
-            batching = Batching(settings.batch, settings.token_vectors)
-            app.state.ingestor = Ingestor(embedding, retrieval, sandbox, app.state.metrics, batching)
-            yield {"embedding": embedding.ready, "retrieval": retrieval.ready}
+            app.state.sandbox = sandbox
+            store = app.state.jobs = await _job_store(settings)
+            stack.push_async_callback(store.close)
+            app.state.documents = Documents(retrieval, store)
+            batching = Batching(settings.batch, settings.token_vectors, settings.batches_ahead)
+            ingestor = Ingestor(embedding, retrieval, sandbox, app.state.metrics, batching)
+            workers = Workers(settings.workers, settings.retry_seconds)
+            runner = Runner(store, ingestor, JobMetrics(app.state.metrics), workers)
+            worker = await stack.enter_async_context(_working(runner))
+            yield {
+                "embedding": embedding.ready,
+                "retrieval": retrieval.ready,
+                "job store": store.ready,
+                "worker": _alive(worker),
+            }
 
-    return create_app(service=SERVICE, settings=settings, router=routes, resources=resources)
+    router = APIRouter()
+    router.include_router(routes)
+    router.include_router(jobs.routes)
+    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)

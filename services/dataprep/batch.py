@@ -1,29 +1,27 @@
-"""A batch: the files of one upload, one after another, each failing for itself."""
+"""A batch: what an upload's form asks for, as an order and its files."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 
 from services.core.app import explain
-from services.core.context import request_id
-from services.core.errors import InvalidRequest, RaglineError
+from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
 from services.core.wire.base import StrictWire
-from services.core.wire.dataprep import IngestedFile, IngestProgress, IngestReply
+from services.core.wire.jobs import JobFile
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+from services.dataprep.backend import Order, Received
 from services.dataprep.chunking import Chunking
-from services.dataprep.ingest import Ingestor
-from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, SERVICE, Settings
+from services.dataprep.expansion import expanded
+from services.dataprep.identity import clean_name, document_id
+from services.dataprep.reasons import failed
+from services.dataprep.sandbox import Sandbox
+from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
 from services.dataprep.uploads import FILES_FIELD, Form, Upload
-
-SUCCEEDED = "Data preparation succeeded"
-
-log = structlog.get_logger(__name__)
 
 
 class _Fields(StrictWire):
@@ -37,11 +35,10 @@ class _Fields(StrictWire):
 @dataclass(frozen=True, slots=True)
 class Batch:
     uploads: Sequence[Upload]
-    collection: str
-    chunking: Chunking
+    order: Order
 
     @classmethod
-    def of(cls, form: Form, settings: Settings) -> Batch:
+    def of(cls, form: Form, settings: Settings, *, patient: bool, trace: str = "") -> Batch:
         """What the form asks for. Raises `InvalidRequest` that names the field at fault."""
         given = {name: values for name, values in form.fields.items() if any(values)}
         if "link_list" in given:
@@ -61,7 +58,41 @@ class Batch:
             issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
             raise explain(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
-        return cls(uploads or form.files, fields.collection, _chunking(fields, settings))
+        order = Order(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
+        return cls(uploads or form.files, order)
+
+    async def received(self, folder: Path, sandbox: Sandbox) -> list[Received]:
+        """The files, those of archives unpacked below `folder`; one that can be told to fail already has.
+
+        Raises the first one's error where all do.
+        """
+        errors: list[RaglineError] = []
+        taken: set[str] = set()
+        received: list[Received] = []
+        for upload in await expanded(self.uploads, folder, sandbox):
+            file = JobFile(name=upload.name, size=upload.size)
+            try:
+                name = _acceptable(upload, taken)
+                file = file.model_copy(update={"name": name, "document_id": document_id(name)})
+            except RaglineError as error:
+                errors.append(error)
+                file = failed(file, error)
+            received.append(Received(file, upload.sha256, upload.path))
+        if len(errors) == len(received):
+            raise errors[0]
+        return received
+
+
+def _acceptable(upload: Upload, taken: set[str]) -> str:
+    name = clean_name(upload.name)
+    if upload.error is not None:
+        raise upload.error
+    if upload.too_large:
+        raise PayloadTooLarge(f"{name} is larger than DATAPREP_MAX_FILE_BYTES allows: split it")
+    if name in taken:
+        raise InvalidRequest(f"{name} comes twice in this upload: send it once")
+    taken.add(name)
+    return name
 
 
 def _chunking(fields: _Fields, settings: Settings) -> Chunking:
@@ -72,35 +103,3 @@ def _chunking(fields: _Fields, settings: Settings) -> Chunking:
     if overlap * 2 > size:
         raise InvalidRequest(f"chunk_overlap: {overlap} is more than half of chunk_size, which is {size}")
     return Chunking(size, overlap)
-
-
-async def run(batch: Batch, ingestor: Ingestor) -> AsyncGenerator[IngestProgress | IngestReply]:
-    """Progress, and at the end the reply. Raises the first file's error where every file failed."""
-    results: list[IngestedFile] = []
-    errors: list[RaglineError] = []
-    taken: set[str] = set()
-    for upload in batch.uploads:
-        try:
-            if upload.name in taken:
-                raise InvalidRequest(f"{upload.name} comes twice in this upload: send it once")
-            taken.add(upload.name)
-            async with aclosing(ingestor.ingest(upload, batch.collection, batch.chunking)) as steps:
-                async for step in steps:
-                    if isinstance(step, IngestProgress):
-                        yield step
-                    else:
-                        results.append(step)
-        except RaglineError as error:
-            errors.append(error)
-            detail = error.body(service=SERVICE, request_id=request_id.get()).error
-            log.info("file failed", code=error.code, status=error.status)
-            if len(batch.uploads) > 1:  # alone it is the reply itself
-                results.append(IngestedFile(name=upload.name, status="failed", error=detail))
-                yield IngestProgress(stage="failed", name=upload.name, error=detail)
-    if len(errors) == len(batch.uploads):
-        raise errors[0]
-    message = SUCCEEDED
-    if errors:
-        good = len(batch.uploads) - len(errors)
-        message += f" for {good} of {len(batch.uploads)} files: see `error` of the others"
-    yield IngestReply(message=message, files=results)

@@ -1,43 +1,40 @@
-"""Ingestion of one file: parse and chunk, embed, store, then drop what the document was before."""
+"""Ingestion of one file: parse and chunk, embed, store where no reader sees it, publish."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
-
-import structlog
+from pathlib import Path
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.context import request_id, start_request
-from services.core.errors import PayloadTooLarge, RaglineError, ServiceError
+from services.core.errors import Conflict, NotFound, ServiceError
 from services.core.metrics import Metrics
-from services.core.wire.dataprep import IngestedFile, IngestProgress
 from services.core.wire.embedding import EncodeReply
-from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
+from services.core.wire.jobs import Outcome
+from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
-from services.dataprep.chunking import Chunking
-from services.dataprep.identity import clean_name, document_id, passage_id, revision
+from services.dataprep.ahead import ahead
+from services.dataprep.backend import Ticket
+from services.dataprep.identity import document_id, passage_id, revision
+from services.dataprep.patience import Patience
+from services.dataprep.progress import Progress
 from services.dataprep.sandbox import Prepared, Sandbox
-from services.dataprep.uploads import Upload
-
-UNDO_SECONDS = 10.0
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How many passages are embedded and stored at a time, and whether with their token vectors."""
+    """How many passages are embedded and stored at a time, how many such requests of a file are under way
+    at the embedding service, and whether token vectors are stored too."""
 
     size: int
     token_vectors: bool
+    ahead: int = 2
 
 
 class Ingestor:
-    """Writes documents through the two services; one at a time per document."""
+    """Writes documents through the two services; its caller sees to it that it is one at a time of each."""
 
     def __init__(
         self,
@@ -52,79 +49,75 @@ class Ingestor:
         self._sandbox = sandbox
         self._metrics = metrics
         self._batching = batching
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def ingest(
-        self, upload: Upload, collection: str, chunking: Chunking
-    ) -> AsyncGenerator[IngestProgress | IngestedFile]:
-        """Progress, and at the end what became of the file.
+    async def ingest(self, ticket: Ticket, path: Path, progress: Progress, patience: Patience) -> Outcome:
+        """Raises what is wrong with the file, or the error of the service that could not be waited for.
 
-        Nothing is written before the file is parsed and its first passages are embedded. On an error, or
-        when the generator is closed, what was written of a new revision is removed again; the document as
-        it was before stays.
+        Readers see the document as it was until, at the very end, they see all of the new revision. What
+        is stored of it before is for the caller to `discard` where this raises.
         """
-        name = clean_name(upload.name)
-        if upload.too_large:
-            raise PayloadTooLarge(f"{name} is larger than DATAPREP_MAX_FILE_BYTES allows: split it")
-        with self._metrics.stage("parse"):
-            prepared = await self._sandbox.prepare(upload.path, name, chunking)
-        passages = _passages(name, revision(upload.sha256, chunking), prepared)
+        collection, name = ticket.order.collection, ticket.file.name
+        prepared = await patience.call(lambda: self._prepare(ticket, path))
+        passages = _passages(name, _revision(ticket), prepared)
         first, total = passages[0], len(passages)
-        yield IngestProgress(
-            stage="parsed", name=name, document_id=first.document_id, done=total, total=total
-        )
-        result = IngestedFile(
-            name=name,
-            document_id=first.document_id,
-            revision=first.revision,
-            passages=total,
-            status="unchanged",
-        )
-        async with self._locked(collection, first.document_id):
-            before = await self._before(collection, first.document_id)
-            if before is None or (before.revision, before.passages) != (first.revision, total):
-                async with aclosing(self._write(passages, collection, before)) as steps:
-                    async for step in steps:
-                        yield step
-                result = result.model_copy(update={"status": "ingested"})
-            await self._retrieval.delete(collection, first.document_id, keep_revision=first.revision)
-        yield IngestProgress(
-            stage="stored", name=name, document_id=first.document_id, done=total, total=total
-        )
-        yield result
+        await progress.tell(revision=first.revision, passages=total)
+        progress.publishing = ticket.file.attempts > 1  # then all of it may be stored already
+        if await patience.call(lambda: self._is_stored(collection, first, total)):
+            await progress.tell(embedded=total, stored=total)
+            return "ingested" if ticket.file.attempts > 1 else "unchanged"
+        progress.publishing = False
+        await self._write(passages, collection, progress, patience)
+        progress.publishing = True
+        await patience.call(lambda: self._publish(collection, first, total))
+        return "ingested"
 
-    async def delete(self, collection: str, document: str) -> int:
-        """Delete a document; how many passages it had."""
-        async with self._locked(collection, document):
-            return await self._retrieval.delete(collection, document)
+    async def discard(self, ticket: Ticket) -> bool:
+        """Delete what is stored of the ticket's revision, unless readers see it; whether they do."""
+        collection, document, held = ticket.order.collection, ticket.file.document_id, _revision(ticket)
+        seen = await self._retrieval.documents(collection)
+        if any((info.id, info.revision) == (document, held) for info in seen):
+            return True
+        await self._retrieval.delete(collection, document, revision=held)
+        return False
 
-    async def documents(self, collection: str) -> list[DocumentInfo]:
-        return await self._retrieval.documents(collection)
+    async def _prepare(self, ticket: Ticket, path: Path) -> Prepared:
+        with self._metrics.stage("parse"):
+            return await self._sandbox.prepare(path, ticket.file.name, ticket.order.chunking)
+
+    async def _is_stored(self, collection: str, first: Passage, total: int) -> bool:
+        """Whether all of the revision is stored; it is what readers see then, also after a `kill -9`
+        between its last passage and its publication."""
+        try:
+            await self._publish(collection, first, total)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _publish(self, collection: str, first: Passage, total: int) -> None:
+        with self._metrics.stage("publish"):
+            await self._retrieval.publish(collection, first.document_id, first.revision, passages=total)
 
     async def _write(
-        self, passages: Sequence[Passage], collection: str, before: DocumentInfo | None
-    ) -> AsyncGenerator[IngestProgress]:
+        self, passages: Sequence[Passage], collection: str, progress: Progress, patience: Patience
+    ) -> None:
+        async def encode(batch: Sequence[Passage]) -> EncodeReply:
+            return await patience.call(lambda: self._encode(batch))
+
         size = self._batching.size
-        document, total = passages[0].document_id, len(passages)
-        wrote = False
-        try:
-            for start in range(0, total, size):
-                batch = passages[start : start + size]
-                encoded = await self._encode(batch)
-                wrote = True
-                with self._metrics.stage("upsert", encoded.model):
-                    await self._retrieval.upsert(collection, encoded.model, _with_vectors(batch, encoded))
-                yield IngestProgress(
-                    stage="embedded",
-                    name=passages[0].title,
-                    document_id=document,
-                    done=start + len(batch),
-                    total=total,
-                )
-        except BaseException:
-            if wrote:
-                await _regardless(self._undo(collection, document, before))
-            raise
+        batches = [passages[start : start + size] for start in range(0, len(passages), size)]
+        stored = 0
+        async with aclosing(ahead(batches, encode, self._batching.ahead)) as encoded_batches:
+            async for batch, encoded in encoded_batches:
+                await progress.tell(embedded=stored + len(batch))
+                offered = _with_vectors(batch, encoded)
+                progress.wrote = True
+                await patience.call(lambda: self._store(collection, encoded.model, offered))  # noqa: B023 - awaited here
+                stored += len(batch)
+                await progress.tell(stored=stored)
+
+    async def _store(self, collection: str, model: str, offered: Sequence[StoredPassage]) -> None:
+        with self._metrics.stage("upsert", model):
+            await self._retrieval.upsert(collection, model, offered, staged=True)
 
     async def _encode(self, batch: Sequence[Passage]) -> EncodeReply:
         texts = [passage.embedded_text for passage in batch]
@@ -134,34 +127,9 @@ class Ingestor:
             raise ServiceError("embedding sent fewer or more vectors than texts", service="embedding")
         return encoded
 
-    async def _before(self, collection: str, document: str) -> DocumentInfo | None:
-        found = await self._retrieval.documents(collection)
-        return next((info for info in found if info.id == document), None)
 
-    async def _undo(self, collection: str, document: str, before: DocumentInfo | None) -> None:
-        start_request(request_id.get(), UNDO_SECONDS)  # the request's own deadline may be over
-        try:
-            await self._retrieval.delete(
-                collection, document, keep_revision=before.revision if before else None
-            )
-        except RaglineError as error:
-            log.warning("passages of a failed ingestion remain", document_id=document, reason=error.message)
-
-    @asynccontextmanager
-    async def _locked(self, collection: str, document: str) -> AsyncIterator[None]:
-        lock = self._locks.setdefault((collection, document), asyncio.Lock())
-        async with lock:
-            yield
-
-
-async def _regardless(work: Coroutine[object, object, None]) -> None:
-    """Finish `work` in a context of its own, also when the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+def _revision(ticket: Ticket) -> str:
+    return revision(ticket.sha256, ticket.order.chunking)
 
 
 def _passages(name: str, revision: str, prepared: Prepared) -> list[Passage]:

@@ -51,6 +51,47 @@ class Settings(ServiceSettings):
         validation_alias="DATAPREP_BATCH",
         description="passages to embed and store at a time",
     )
+    batches_ahead: int = Field(
+        2,
+        ge=1,
+        le=16,
+        validation_alias="DATAPREP_BATCHES_AHEAD",
+        description="requests of one file that are under way at the embedding service at a time",
+    )
+    jobs_url: str = Field(
+        "sqlite:",
+        validation_alias="JOBS_URL",
+        description="job store: sqlite: (below RAGLINE_HOME), sqlite:///path/to/dir, or "
+        "redis://host:6379/0 for many dataprep workers on one queue",
+    )
+    workers: int = Field(
+        4,
+        ge=1,
+        le=64,
+        validation_alias="DATAPREP_WORKERS",
+        description="files that this process ingests at a time",
+    )
+    queue: int = Field(
+        10_000,
+        ge=1,
+        validation_alias="DATAPREP_QUEUE",
+        description="most accepted files that are not ingested yet; more are a 429 with Retry-After",
+    )
+    retry_seconds: float = Field(
+        3600,
+        ge=0,
+        validation_alias="DATAPREP_RETRY_SECONDS",
+        description="how long a job waits for a service that is down before its file fails; 0: not at all",
+    )
+    jobs_kept: int = Field(
+        1000, ge=0, validation_alias="DATAPREP_JOBS_KEPT", description="finished jobs that can be looked up"
+    )
+    jobs_kept_days: float = Field(
+        7,
+        ge=0,
+        validation_alias="DATAPREP_JOBS_KEPT_DAYS",
+        description="how long a finished job can be looked up",
+    )
     max_file_bytes: int = Field(
         32 * 1024 * 1024,
         gt=0,
@@ -95,17 +136,6 @@ class Settings(ServiceSettings):
         ge=1,
         validation_alias="DATAPREP_MAX_RATIO",
         description="how many times its own size an archive or an office file may unpack to; else a 413",
-    )
-    fetch_urls: bool = Field(
-        False,
-        validation_alias="DATAPREP_FETCH_URLS",
-        description="fetch the links that clients send in `link_list`, from addresses of the internet only",
-    )
-    fetch_seconds: float = Field(
-        30,
-        gt=0,
-        validation_alias="DATAPREP_FETCH_SECONDS",
-        description="longest that fetching a link may take",
     )
     parsers: int = Field(
         2,

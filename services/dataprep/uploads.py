@@ -12,7 +12,13 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from services.core.errors import InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMedia
+from services.core.errors import (
+    InvalidRequest,
+    MalformedRequest,
+    PayloadTooLarge,
+    RaglineError,
+    UnsupportedMedia,
+)
 
 FILES_FIELD = "files"
 FIELD_BYTES = 64 * 1024
@@ -28,13 +34,17 @@ class UploadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as received; where it was too large only its start is at `path`."""
+    """A file as received, or of an archive; where it was too large only its start is at `path`.
+
+    `error` says why it cannot be ingested, where that is known already.
+    """
 
     name: str
     path: Path
     size: int
     sha256: str
-    too_large: bool
+    too_large: bool = False
+    error: RaglineError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The public API: OpenAI's chat completions and models, and the documents."""
+"""The public API: OpenAI's chat completions and models, the documents, and the jobs that make them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, documents
+from services.gateway import chat, compare, documents, jobs
 from services.gateway.settings import Settings
 
 
@@ -57,4 +57,5 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(chat.router)
     router.include_router(compare.router)
     router.include_router(documents.router)
+    router.include_router(jobs.router)
     return create_app(service="gateway", settings=settings, router=router, resources=resources)

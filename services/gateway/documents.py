@@ -27,17 +27,26 @@ def _dataprep(request: Request) -> HttpClient:
     return client
 
 
-@router.post("", summary="Upload files (multipart field `files`); they are parsed, embedded and stored")
-async def upload(request: Request, stream: bool = False) -> Response:
-    """`collection`, `chunk_size` and `chunk_overlap` may be form fields; `?stream=true` reports progress."""
+def upload_headers(request: Request) -> dict[str, str]:
+    """What dataprep must know of an upload that is passed on, which may take longer than an answer.
+
+    Raises `UnsupportedMedia` where it is not one.
+    """
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
         raise UnsupportedMedia("upload files as multipart/form-data, in fields named `files`")
     settings: Settings = request.app.state.settings
-    start_request(request_id.get(), settings.upload_seconds)  # longer than an answer may take
+    start_request(request_id.get(), settings.upload_seconds)
     headers = {"content-type": content_type}
     if length := request.headers.get("content-length"):
         headers["content-length"] = length
+    return headers
+
+
+@router.post("", summary="Upload files (multipart field `files`); they are parsed, embedded and stored")
+async def upload(request: Request, stream: bool = False) -> Response:
+    """`collection`, `chunk_size` and `chunk_overlap` may be form fields; `?stream=true` reports progress."""
+    headers = upload_headers(request)
     if not stream:
         reply = await _dataprep(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)
         return Response(reply, media_type="application/json")

@@ -15,7 +15,6 @@ from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.filters import passage_terms
-from services.retrieval.sparse import passage_weights
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -36,15 +35,11 @@ Payload = dict[str, object]
 
 @dataclass(frozen=True)
 class Point:
-    """A passage as it is stored; `id` is a UUID, the passage's own id is in the payload.
-
-    `sparse` are the BM25 weights of its header and text, by term.
-    """
+    """A passage as it is stored; `id` is a UUID, the passage's own id is in the payload."""
 
     id: str
     payload: Payload
     vector: list[float]
-    sparse: dict[int, float]
     token_vectors: TokenVectors | None
 
 
@@ -70,8 +65,7 @@ def _to_point(stored: StoredPassage) -> Point:
         orjson.dumps(payload)
     except TypeError as error:
         raise InvalidRequest(f"passage {passage.id!r} has no JSON form: {error}") from None
-    sparse = passage_weights(passage.embedded_text)
-    return Point(point_id(passage.id), payload, stored.vector, sparse, stored.token_vectors)
+    return Point(point_id(passage.id), payload, stored.vector, stored.token_vectors)
 
 
 def _check_vectors(passages: Sequence[StoredPassage]) -> None:

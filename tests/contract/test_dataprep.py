@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -53,6 +54,22 @@ class Service:
     def send(self, *files: tuple[str, bytes], **fields: object) -> httpx.Response:
         return self.post("/v1/dataprep/ingest", files=[("files", file) for file in files], data=fields)
 
+    def jobs(self, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(f"{self.url}/v1/jobs", params=query).json()["jobs"]
+        return found
+
+    def job(self, id_: str) -> dict[str, Any]:
+        job: dict[str, Any] = httpx.get(f"{self.url}/v1/jobs/{id_}").json()
+        return job
+
+    def finished(self, id_: str) -> dict[str, Any]:
+        """The job, once it has finished."""
+        end = time.monotonic() + 20
+        while (job := self.job(id_))["finished_at"] is None:
+            assert time.monotonic() < end, job
+            time.sleep(0.02)
+        return job
+
     def documents(self, collection: str = "default") -> dict[str, dict[str, Any]]:
         reply = httpx.get(f"{self.url}/v1/documents", params={"collection": collection})
         assert reply.status_code == 200, reply.text
@@ -75,14 +92,20 @@ def retrieval(serve: Serve) -> str:
     return serve(create_retrieval(RetrievalSettings(vector_url="memory://")))
 
 
-def settings(embedding: str, retrieval: str, **rest: Any) -> Settings:
-    return Settings(embedding_url=embedding, retrieval_url=retrieval, parsers=1, **rest)
+def settings(embedding: str, retrieval: str, folder: Path, **rest: Any) -> Settings:
+    urls = {"embedding_url": embedding, "retrieval_url": retrieval, "jobs_url": f"sqlite://{folder}/jobs"}
+    return Settings(parsers=1, **urls, **rest)
 
 
 @pytest.fixture(scope="module")
-def running(serve: Serve, embedding: str, retrieval: str) -> Service:
+def running(
+    serve: Serve, embedding: str, retrieval: str, tmp_path_factory: pytest.TempPathFactory
+) -> Service:
     limits = {"max_file_bytes": 100_000, "max_files": 5, "max_upload_bytes": 400_000, "max_pages": 3}
-    return Service(serve(create(settings(embedding, retrieval, batch=4, **limits))), retrieval)
+    return Service(
+        serve(create(settings(embedding, retrieval, tmp_path_factory.mktemp("dataprep"), batch=4, **limits))),
+        retrieval,
+    )
 
 
 @pytest.fixture
@@ -97,6 +120,17 @@ def error_of(reply: httpx.Response) -> dict[str, str]:
     error: dict[str, str] = reply.json()["error"]
     assert error["request_id"] == reply.headers["x-request-id"]
     return error
+
+
+async def passed_on(request: Request, embedding: str) -> Response:
+    """As the embedding service answers."""
+    async with httpx.AsyncClient() as client:
+        reply = await client.post(
+            f"{embedding}/v1/encode",
+            content=await request.body(),
+            headers={"content-type": "application/json"},
+        )
+    return Response(reply.content, media_type="application/json")
 
 
 MARKDOWN = ("# Tides\n\n" + "The moon pulls the water. " * 60 + "\n\n## Neap\n\nSmall ones.").encode()
@@ -282,10 +316,16 @@ def test_progress_comes_as_events(service: Service) -> None:
     events = events_of(reply)
     kinds = [kind for kind, _ in events]
     embedded = [(data["done"], data["total"]) for kind, data in events if kind == "embedded"]
-    assert kinds == ["parsed", *["embedded"] * len(embedded), "stored", "failed", "done"]
-    assert len(embedded) > 1
-    assert [done for done, _ in embedded] == [*range(4, embedded[0][1], 4), embedded[0][1]]
-    assert events[-2][1]["error"]["code"] == "unsupported_media"
+    of_tides = [data["stage"] for _, data in events[:-1] if data["name"] == "tides.md"]
+    assert of_tides == ["parsed", *["embedded"] * len(embedded), "stored"]
+    assert sorted({*kinds} - {*of_tides}) == ["done", "failed"]
+    total = embedded[0][1]
+    assert embedded[-1] == (total, total)
+    counts = [done for done, _ in embedded]
+    assert counts == sorted(set(counts)), "changes in quick succession may come as one"
+    assert set(counts) <= {*range(4, total, 4), total}
+    [failure] = [data for kind, data in events if kind == "failed"]
+    assert failure["error"]["code"] == "unsupported_media"
     assert [each["status"] for each in events[-1][1]["files"]] == ["ingested", "failed"]
 
 
@@ -317,10 +357,10 @@ def test_listing_and_deleting(service: Service) -> None:
 @pytest.mark.parametrize("down", ["embedding", "retrieval"])
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_a_service_that_is_down_is_named(
-    serve: Serve, embedding: str, retrieval: str, service: Service, down: str, stream: str
+    serve: Serve, embedding: str, retrieval: str, service: Service, down: str, stream: str, tmp_path: Path
 ) -> None:
     urls = {"embedding": embedding, "retrieval": retrieval, down: closed_port()}
-    broken = Service(serve(create(settings(urls["embedding"], urls["retrieval"]))), retrieval)
+    broken = Service(serve(create(settings(urls["embedding"], urls["retrieval"], tmp_path))), retrieval)
     broken.send(("warm.txt", b"x"))
     start = time.monotonic()
     reply = broken.post(
@@ -342,7 +382,7 @@ def test_a_service_that_is_down_is_named(
 
 
 def test_a_failure_midway_leaves_the_document_as_it_was(
-    serve: Serve, embedding: str, retrieval: str, service: Service
+    serve: Serve, embedding: str, retrieval: str, service: Service, tmp_path: Path
 ) -> None:
     """The embedding service fails at the second batch of the replacement."""
     flaky = FastAPI()
@@ -353,15 +393,9 @@ def test_a_failure_midway_leaves_the_document_as_it_was(
         calls["count"] += 1
         if calls["count"] == 3:
             return Response("out of memory", status_code=500)
-        async with httpx.AsyncClient() as client:
-            reply = await client.post(
-                f"{embedding}/v1/encode",
-                content=await request.body(),
-                headers={"content-type": "application/json"},
-            )
-        return Response(reply.content, media_type="application/json")
+        return await passed_on(request, embedding)
 
-    broken = Service(serve(create(settings(serve(flaky), retrieval, batch=2))), retrieval)
+    broken = Service(serve(create(settings(serve(flaky), retrieval, tmp_path, batch=2))), retrieval)
     assert broken.send(("tides.md", b"# Tides\n\nThe old text.")).status_code == 200
     before = service.passages()
     reply = broken.send(("tides.md", MARKDOWN))
@@ -370,23 +404,22 @@ def test_a_failure_midway_leaves_the_document_as_it_was(
     assert broken.send(("tides.md", MARKDOWN)).status_code == 200
 
 
-def test_a_client_that_hangs_up_leaves_nothing(
-    serve: Serve, embedding: str, retrieval: str, service: Service
+def test_a_client_that_hangs_up_is_not_waited_for_and_nothing_is_lost(
+    serve: Serve, embedding: str, retrieval: str, service: Service, tmp_path: Path
 ) -> None:
+    """Accepted means done: once the whole body is there the job goes on."""
     slow = FastAPI()
 
     @slow.post("/v1/encode")
-    def encode() -> Response:
-        time.sleep(1)
-        return Response(status_code=500)
+    async def encode(request: Request) -> Response:
+        await asyncio.sleep(1)
+        return await passed_on(request, embedding)
 
-    broken = Service(serve(create(settings(serve(slow), retrieval))), retrieval)
-    broken_files = {"files": ("a.txt", b"text")}
+    broken = Service(serve(create(settings(serve(slow), retrieval, tmp_path))), retrieval)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{broken.url}/v1/dataprep/ingest", files=broken_files, timeout=0.6)
-    time.sleep(1)
-    assert service.documents() == {}
-    assert httpx.get(f"{broken.url}/health").status_code == 200
+        httpx.post(f"{broken.url}/v1/dataprep/ingest", files={"files": ("a.txt", b"text")}, timeout=0.6)
+    assert broken.finished(broken.jobs()[0]["id"])["status"] == "done"
+    assert set(service.documents()) == {"a.txt"}
 
 
 def test_uploads_leave_no_files_behind(

@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics import Metrics
+from services.dataprep.metrics import JobMetrics
 from services.generation.metrics import GenerationMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -23,10 +24,19 @@ def table() -> str:
     shared = Metrics("gateway")
     generation = Metrics("generation")
     GenerationMetrics(generation)
+    dataprep = Metrics("dataprep")
+    JobMetrics(dataprep)
     common = {each._name for each in collectors(shared)}
-    own = [each for each in collectors(generation) if each._name not in common]
+
+    def own(metrics: Metrics) -> list[MetricWrapperBase]:
+        return [each for each in collectors(metrics) if each._name not in common]
+
     lines = ["| metric | type | of | labels | what it is |", "|---|---|---|---|---|"]
-    for of, found in (("every service", collectors(shared)), ("generation", own)):
+    for of, found in (
+        ("every service", collectors(shared)),
+        ("generation", own(generation)),
+        ("dataprep", own(dataprep)),
+    ):
         for each in found:
             name = each._name + ("_total" if each._type == "counter" else "")
             labels = ", ".join(f"`{label}`" for label in each._labelnames)

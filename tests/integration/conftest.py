@@ -75,6 +75,7 @@ def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         **inherited,
         "RAGLINE_HOME": str(models_home),
         "VECTOR_URL": f"edge://{folder}/vectors",
+        "JOBS_URL": f"sqlite://{folder}/jobs",
         "LLM_BACKENDS": json.dumps(ENTRIES),
         "LLM_BACKEND": "openvino-entry",
         "LLM_MAX_TOKENS": "64",

@@ -20,8 +20,6 @@ from services.core.wire.retrieval import (
     CountReply,
     DeleteRequest,
     DocumentsReply,
-    Fusion,
-    Mode,
     NeighboursReply,
     PassagesReply,
     PublishRequest,
@@ -48,19 +46,14 @@ class RetrievalClient:
     async def search(
         self,
         text: str,
-        vector: Sequence[float] | None,
+        vector: Sequence[float],
         *,
         k: int,
         collection: str,
         where: Filter | None = None,
         threshold: float | None = None,
-        mode: Mode | None = None,
-        fusion: Fusion | None = None,
-        dense_weight: float | None = None,
-        rrf_k: int | None = None,
-        mmr_lambda: float | None = None,
     ) -> list[Passage]:
-        """The `k` best passages, each with its scores; what is None is as the service's settings say."""
+        """The `k` most similar passages, best first, each with its score."""
         request = {
             "text": text,
             "embedding": vector,
@@ -68,11 +61,6 @@ class RetrievalClient:
             "collection": collection,
             "filter": where,
             "score_threshold": threshold,
-            "mode": mode,
-            "fusion": fusion,
-            "dense_weight": dense_weight,
-            "rrf_k": rrf_k,
-            "mmr_lambda": mmr_lambda,
         }
         body = await self._http.post("/v1/retrieval", orjson.dumps(request), idempotent=True)
         return decode(_RETRIEVAL, body, self._http.service).retrieved_docs
