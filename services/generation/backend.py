@@ -31,6 +31,8 @@ class Capabilities:
     """Honours `Prompt.max_reasoning_tokens`."""
     continuation: bool = False
     """Honours `Prompt.prefix`."""
+    effort: bool = False
+    """Honours `Prompt.effort`: has a field for it, or gives it to the model's chat template."""
     grammar: bool = False
     """Can be held to a grammar or a JSON schema while it generates."""
     logprobs: bool = False
@@ -57,6 +59,9 @@ class Prompt:
     thinking: bool | None = None
     """Whether the model's chat template shall ask it to think; None leaves it to the template. An
     engine whose template has no such switch ignores it."""
+    effort: str = ""
+    """How hard it shall think, in a word of the model's own scale; empty leaves it to the template. Only
+    where the engine has `effort`."""
     max_reasoning_tokens: int | None = None
     """Tokens it may think; None: no limit of its own. Only where the engine has `native_budget`."""
 

@@ -7,6 +7,7 @@ from services.core.wire.chat import ChatRequest
 from services.generation.backend import Prompt
 from services.generation.entry import ModelEntry
 from services.generation.reasoning.budget import limits
+from services.generation.reasoning.effort import word
 from services.generation.reasoning.history import folded, without_thinking
 from services.generation.reasoning.profiles import Profile, profile_for
 from services.generation.reasoning.thinking import Task
@@ -37,6 +38,7 @@ def task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int)
         top_p=_first(request.top_p, entry.top_p, profile.top_p),
         seed=request.seed,
         stop=stops,
+        effort=word(request, profile, held),
     )
     return Task(prompt, profile, held)
 

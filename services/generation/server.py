@@ -20,6 +20,7 @@ from services.core.errors import (
     Unauthorized,
 )
 from services.core.sse import Event
+from services.generation import template
 from services.generation.backend import Delta, Prompt
 from services.generation.chunks import DONE, Chunks, failure, too_long
 from services.generation.entry import ModelEntry
@@ -137,10 +138,14 @@ def messages(prompt: Prompt) -> list[dict[str, str]]:
 
 
 def switch(prompt: Prompt) -> dict[str, object]:
-    """What turns thinking on or off in a chat template: Qwen3's name for it, and Granite's and DeepSeek's."""
-    if prompt.thinking is None:
-        return {}
-    return {"chat_template_kwargs": {"enable_thinking": prompt.thinking, "thinking": prompt.thinking}}
+    """What the request says to the model's chat template, for a server that passes it on."""
+    options = template.options(prompt)
+    return {"chat_template_kwargs": options} if options else {}
+
+
+def effort(prompt: Prompt) -> dict[str, object]:
+    """OpenAI's field for how hard the model shall think."""
+    return {"reasoning_effort": prompt.effort} if prompt.effort else {}
 
 
 def parsed(body: bytes, engine: str) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Protocol
 
 from services.core.errors import ContextLengthExceeded, InvalidRequest, ServiceUnavailable
-from services.generation import gaudi
+from services.generation import gaudi, template
 from services.generation.backend import Prompt
 
 PACKAGES = ("torch", "transformers", "accelerate")
@@ -97,12 +97,9 @@ class TorchModel:
         Raises `ContextLengthExceeded`, or `InvalidRequest` where the template refuses the messages.
         """
         messages = [{"role": role, "content": text} for role, text in prompt.messages]
-        options: dict[str, object] = {}
-        if prompt.thinking is not None:
-            options = {"enable_thinking": prompt.thinking, "thinking": prompt.thinking}
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **options
+                messages, tokenize=False, add_generation_prompt=True, **template.options(prompt)
             )
         except Exception as error:
             raise InvalidRequest(

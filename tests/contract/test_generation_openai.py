@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -160,6 +161,36 @@ async def test_the_request_is_what_the_prompt_says(url: str, server: Server) -> 
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+@pytest.mark.parametrize(
+    ("engine", "fields", "sent"),
+    [
+        ("openai", {"effort": "low"}, {"reasoning_effort": "low"}),
+        ("openai", {"thinking": False}, {}),
+        ("ollama", {"thinking": False}, {"reasoning_effort": "none"}),
+        ("ollama", {"thinking": False, "effort": "low"}, {"reasoning_effort": "low"}),
+        ("ollama", {"thinking": True}, {}),
+        (
+            "sglang",
+            {"effort": "high"},
+            {"reasoning_effort": "high", "chat_template_kwargs": {"reasoning_effort": "high"}},
+        ),
+        (
+            "ovms",
+            {"thinking": False},
+            {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
+        ),
+    ],
+)
+async def test_thinking_is_asked_for_in_the_servers_own_way(
+    url: str, server: Server, engine: str, fields: dict[str, object], sent: dict[str, object]
+) -> None:
+    await collect(url, "good", replace(ASK, **fields), engine=engine)  # type: ignore[arg-type]
+    request = server.requests[-1]
+    assert {
+        name: request[name] for name in ("reasoning_effort", "chat_template_kwargs") if name in request
+    } == sent
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/", "/v3", "/v1/chat/completions"])

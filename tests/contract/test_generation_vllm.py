@@ -133,6 +133,13 @@ async def test_the_template_is_told_whether_to_think(url: str, server: Server, t
     assert server.asked[0][1]["chat_template_kwargs"] == {"enable_thinking": thinking, "thinking": thinking}
 
 
+async def test_an_effort_goes_to_the_server_and_to_the_template(url: str, server: Server) -> None:
+    server.asked.clear()
+    await deltas(url, changed(effort="low"))
+    assert server.asked[0][1]["reasoning_effort"] == "low"
+    assert server.asked[0][1]["chat_template_kwargs"] == {"reasoning_effort": "low"}
+
+
 async def test_nothing_extra_is_sent_unasked(url: str, server: Server) -> None:
     server.asked.clear()
     await deltas(url, ASK)

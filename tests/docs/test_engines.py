@@ -20,7 +20,16 @@ import settings_table
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "engines.md").read_text()
 TABLE = PAGE.split("<!-- engines -->")[1].split("<!-- /engines -->")[0]
-COLUMNS = ("embedded", "seed", "native_reasoning", "native_budget", "continuation", "grammar", "logprobs")
+COLUMNS = (
+    "embedded",
+    "seed",
+    "native_reasoning",
+    "native_budget",
+    "continuation",
+    "effort",
+    "grammar",
+    "logprobs",
+)
 
 
 def rows() -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ GENERIC = {"tags", "prefilled", "field"}
 
 
 def test_every_profile_with_its_sampling() -> None:
-    rows = re.findall(r"^\| `([\w-]+)` \|.*\| ([\d.]+), ([\d.]+) \| (.+) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.-]+)` \|.*\| ([\d.]+), ([\d.]+) \| (.+) \|$", PAGE, re.MULTILINE)
     shown = {
         name: (float(temperature), float(top_p), system == "as sent")
         for name, temperature, top_p, system in rows

@@ -24,7 +24,13 @@ from services.generation.server import messages, switch
 from services.generation.settings import EmbeddedSettings
 
 CAPABILITIES = Capabilities(
-    embedded=True, seed=True, continuation=True, grammar=True, logprobs=True, distribution="xllamacpp"
+    embedded=True,
+    seed=True,
+    continuation=True,
+    effort=True,
+    grammar=True,
+    logprobs=True,
+    distribution="xllamacpp",
 )
 """No reasoning of its own: llama.cpp's parser is switched off, its text comes with the tags in it."""
 

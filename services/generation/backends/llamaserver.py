@@ -16,7 +16,9 @@ from services.generation.chunks import failure
 from services.generation.entry import ModelEntry
 from services.generation.server import Server, messages, sampled, switch
 
-CAPABILITIES = Capabilities(seed=True, native_reasoning=True, continuation=True, grammar=True, logprobs=True)
+CAPABILITIES = Capabilities(
+    seed=True, native_reasoning=True, continuation=True, effort=True, grammar=True, logprobs=True
+)
 
 
 class _Rendered(BaseModel):

@@ -7,13 +7,17 @@ from contextlib import aclosing
 
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.entry import ModelEntry
-from services.generation.server import Server, messages, sampled, switch
+from services.generation.server import Server, effort, messages, sampled, switch
 
-CAPABILITIES = Capabilities(seed=True, native_reasoning=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True, effort=True)
 """What every such server can be asked for; one that can do more has a file of its own."""
 
 TEMPLATE_SWITCH = frozenset({"ovms", "sglang"})
 """Servers that document `chat_template_kwargs`; others refuse a field they do not know."""
+
+
+SWITCHED_BY_EFFORT = frozenset({"ollama"})
+"""Servers whose `reasoning_effort` of `none` turns thinking off."""
 
 
 class OpenAIEngine:
@@ -30,9 +34,11 @@ class OpenAIEngine:
         await self._server.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        request = sampled(self._entry.model_id, prompt) | {"messages": messages(prompt)}
+        request = sampled(self._entry.model_id, prompt) | {"messages": messages(prompt)} | effort(prompt)
         if self._entry.engine in TEMPLATE_SWITCH:
             request |= switch(prompt)
+        elif self._entry.engine in SWITCHED_BY_EFFORT and prompt.thinking is False and not prompt.effort:
+            request["reasoning_effort"] = "none"
         async with aclosing(self._server.chat(request)) as deltas:
             async for delta in deltas:
                 yield delta

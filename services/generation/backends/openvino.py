@@ -17,6 +17,7 @@ import openvino_genai as genai
 
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
+from services.generation import template
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.convert import DONE
 from services.generation.cpu import usable_cpus
@@ -30,7 +31,9 @@ from services.generation.text import Detokenizer, StopScanner
 
 DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
-CAPABILITIES = Capabilities(embedded=True, continuation=True, grammar=True, distribution=DISTRIBUTION)
+CAPABILITIES = Capabilities(
+    embedded=True, continuation=True, effort=True, grammar=True, distribution=DISTRIBUTION
+)
 
 PROBE = "a " * 40_000
 """Longer than the length at which tokenizers made from GGUF files silently cut (8,192 tokens)."""
@@ -130,9 +133,8 @@ def _encode(model: Model, prompt: Prompt) -> ov.Tensor:
     """The prompt by the model's own chat template and what the turn begins with, as token ids of shape
     (1, n), never truncated."""
     messages = [{"role": role, "content": text} for role, text in prompt.messages]
-    switch = {} if prompt.thinking is None else {"enable_thinking": prompt.thinking}
-    template = model.tokenizer.apply_chat_template
-    text = template(messages, add_generation_prompt=True, extra_context=switch) + prompt.prefix
+    apply = model.tokenizer.apply_chat_template
+    text = apply(messages, add_generation_prompt=True, extra_context=template.options(prompt)) + prompt.prefix
     tokens = _tokens(model.tokenizer, text)
     if tokens.shape[1] < model.truncates_at:
         return tokens

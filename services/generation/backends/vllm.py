@@ -20,10 +20,16 @@ from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.chunks import failure
 from services.generation.entry import ModelEntry
-from services.generation.server import Server, messages, sampled, switch
+from services.generation.server import Server, effort, messages, sampled, switch
 
 CAPABILITIES = Capabilities(
-    seed=True, native_reasoning=True, native_budget=True, continuation=True, grammar=True, logprobs=True
+    seed=True,
+    native_reasoning=True,
+    native_budget=True,
+    continuation=True,
+    effort=True,
+    grammar=True,
+    logprobs=True,
 )
 
 
@@ -86,7 +92,7 @@ class VllmEngine:
             request["prompt"] = await self._continued(prompt)
             stream = self._server.complete(request)
         else:
-            request |= {"messages": messages(prompt)} | switch(prompt)
+            request |= {"messages": messages(prompt)} | switch(prompt) | effort(prompt)
             if prompt.max_reasoning_tokens is not None and self.capabilities.native_budget:
                 request["thinking_token_budget"] = prompt.max_reasoning_tokens
             stream = self._server.chat(request)

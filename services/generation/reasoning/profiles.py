@@ -2,8 +2,10 @@
 
 Sources: the model cards of DeepSeek-R1 (T 0.5-0.7, 0.6 advised, top-p 0.95, no system prompt, no greedy
 decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`),
-gpt-oss (the harmony response format), Granite 3.2 and 3.3, Phi-4-reasoning, Magistral Small 2506,
-Sky-T1 (`begin_of_thought`), and vLLM's page "Reasoning Outputs" for the tags of each.
+gpt-oss (the harmony response format; "Reasoning: low" in the system message), Granite 3.2 and 3.3,
+Phi-4-reasoning, Magistral Small 2506, Sky-T1 (`begin_of_thought`), DeepSeek-V3.1 (hybrid; `thinking`),
+Llama-Nemotron v1 ("detailed thinking on"); and vLLM's reasoning parsers for the tags of these and of
+Kimi-K2-Thinking, MiniMax-M2, ERNIE-4.5-Thinking, Hunyuan-A13B, Seed-OSS, GLM-4.5 and OLMo 3.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from services.core.errors import RaglineError
+from services.core.wire.chat import ReasoningEffort
 
 Trace = Literal["none", "field", "tags", "prefilled", "prompted"]
 Budget = Literal["native", "close", "reask", "none"]
@@ -52,6 +55,14 @@ class Profile:
     """Markers that belong to neither channel."""
     nests: bool = True
     """An opener inside the thinking is one more level; False: one more marker."""
+    efforts: tuple[ReasoningEffort, ...] = ()
+    """The words of the model's own scale of effort, the least first."""
+    effort_line: str = ""
+    """The system text that says it where only the template is there, with `{effort}` in it."""
+    off: bool = False
+    """Its chat template asks for no thinking unless told to: it is told where a request asks for some."""
+    switch: tuple[str, str] | None = None
+    """The system texts that turn thinking on and off, for models that have nothing else for it."""
     unsure: bool = False
     """The model is unknown: it may think or not, so nothing is set aside for thinking."""
 
@@ -61,13 +72,17 @@ class Profile:
         return ((self.opener, self.closer), *self.aliases)
 
 
+_KIMI = ("\u25c1think\u25b7", "\u25c1/think\u25b7")
 _COMMON = (
     ("<thinking>", "</thinking>"),
     ("<reasoning>", "</reasoning>"),
     ("<thought>", "</thought>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("[THINK]", "[/THINK]"),
+    ("<seed:think>", "</seed:think>"),
+    _KIMI,
 )
+_RESPONSE = ("<response>", "</response>")
 _SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
 _GRANITE = tuple(
     (f"{start} my thought process:", f"{end} my response:")
@@ -98,9 +113,47 @@ _ALL = (
         temperature=1.0,
         top_p=1.0,
         budget="reask",
+        efforts=("low", "medium", "high"),
+        effort_line="Reasoning: {effort}",
     ),
     Profile(
-        "granite", "tags", aliases=_GRANITE, drop=("<response>", "</response>"), budget="reask", unsure=True
+        "granite",
+        "tags",
+        aliases=_GRANITE,
+        drop=_RESPONSE,
+        budget="reask",
+        off=True,
+        unsure=True,
+    ),
+    Profile("deepseek-v3.1", "prefilled", temperature=0.6, top_p=0.95, budget="reask", off=True, unsure=True),
+    Profile("kimi-k2", "prefilled", temperature=1.0, budget="native"),
+    Profile("minimax-m2", "prefilled", temperature=1.0, top_p=0.95, budget="native"),
+    Profile("ernie", "prefilled", drop=_RESPONSE, temperature=0.6, top_p=0.95, budget="native"),
+    Profile(
+        "hunyuan",
+        "tags",
+        drop=("<answer>", "</answer>"),
+        temperature=0.7,
+        top_p=0.8,
+        budget="native",
+    ),
+    Profile(
+        "seed-oss",
+        "tags",
+        opener="<seed:think>",
+        closer="</seed:think>",
+        temperature=1.1,
+        top_p=0.95,
+        budget="native",
+    ),
+    Profile(
+        "nemotron",
+        "tags",
+        system_prompt=False,
+        temperature=0.6,
+        top_p=0.95,
+        budget="native",
+        switch=("detailed thinking on", "detailed thinking off"),
     ),
     Profile("phi-4-reasoning", "tags", temperature=0.8, top_p=0.95, budget="native"),
     Profile(
@@ -127,6 +180,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for pr
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"deepseek-?r1|r1-distill|deepseek-reasoner", "deepseek-r1"),
+    (r"deepseek-?v3\.[12]", "deepseek-v3.1"),
+    (r"kimi-?k2.*think", "kimi-k2"),
+    (r"minimax-?m2", "minimax-m2"),
+    (r"ernie-?4\.5.*think", "ernie"),
+    (r"hunyuan-a13b", "hunyuan"),
+    (r"seed-?oss", "seed-oss"),
+    (r"nemotron-(nano|super|ultra)-\d+b-v1$", "nemotron"),
+    (r"glm-?(4\.[5-9]|5)", "tags"),
+    (r"glm-?z1|olmo-?3.*think", "prefilled"),
     (r"qwq", "qwq"),
     (r"qwen3.*thinking", "prefilled"),
     (r"qwen-?3.*(instruct|coder|embed)", "none"),

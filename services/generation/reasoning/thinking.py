@@ -25,6 +25,7 @@ from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, Engine, Prompt
 from services.generation.reasoning import prompted
 from services.generation.reasoning.budget import Estimate, Limits, method
+from services.generation.reasoning.effort import least, written
 from services.generation.reasoning.history import split
 from services.generation.reasoning.parser import Piece, ReasoningParser
 from services.generation.reasoning.profiles import PROFILES, Profile, as_written
@@ -52,14 +53,16 @@ class Thinking:
     def __init__(self, engine: Engine, task: Task) -> None:
         self._engine = engine
         self._prompt = task.prompt
-        self._profile = task.profile
         self._limits = task.limits
-        self._parser = ReasoningParser(task.profile)
+        self._asked = task.limits.asked and task.limits.thinking > 0
+        self._profile = as_written(task.profile) if task.profile.off and not self._asked else task.profile
+        self._parser = ReasoningParser(self._profile)
         self._tally = Tally()
         self._raw: list[str] = []
         self._fielded = False
         self._reason: FinishReason | None = None
         self._answered = False
+        self._thinks = task.limits.thinking > 0
         self.outcome: Outcome = "none"
 
     @property
@@ -176,7 +179,7 @@ class Thinking:
         prompt = replace(
             self._prompt,
             max_tokens=limits.total,
-            thinking=None if limits.thinking else False,
+            thinking=self._told,
             max_reasoning_tokens=limits.thinking if how == "native" else None,
         )
         guarded = limits.asked and how in {"close", "reask"}
@@ -208,13 +211,18 @@ class Thinking:
     async def _reask(self) -> AsyncGenerator[Delta]:
         """The question again, without thinking. It is read to its end before it is told what it is."""
         profile, prompt = self._profile, self._prompt
-        self.outcome = "truncated"
+        self.outcome, self._thinks = "truncated", False
         if profile.trace == "prompted":
             profile = PROFILES["unknown"]
         else:
+            if profile.off:
+                profile = as_written(profile)
             role, last = prompt.messages[-1]
             prompt = replace(
-                prompt, messages=(*prompt.messages[:-1], (role, f"{last}\n\n{_DIRECTLY}")), thinking=False
+                prompt,
+                messages=(*prompt.messages[:-1], (role, f"{last}\n\n{_DIRECTLY}")),
+                thinking=False,
+                effort=least(profile),
             )
             if self._engine.capabilities.native_budget:
                 prompt = replace(prompt, max_reasoning_tokens=0)
@@ -249,6 +257,7 @@ class Thinking:
         """One request's text through the parser; `thinking`: all of it counts as that."""
         self._reason = None
         self._tally.begin()
+        prompt = written(prompt, self._profile, self._engine.capabilities, thinks=self._thinks)
         async with aclosing(self._engine.generate(prompt)) as deltas:
             async for delta in deltas:
                 if delta.reasoning:
@@ -260,6 +269,13 @@ class Thinking:
                     self._reason = delta.finish_reason
                     self._tally.end(delta.tokens, thinking=thinking)
                     return
+
+    @property
+    def _told(self) -> bool | None:
+        """What the chat template is told about thinking, None where it does the right thing by itself."""
+        if not self._limits.thinking:
+            return False
+        return True if self._profile.off and self._asked else None
 
     @property
     def _begin(self) -> str:
