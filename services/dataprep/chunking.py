@@ -28,14 +28,20 @@ _SENTENCE_START = re.compile(r"(?<=[.!?…])\s+|[\r\n]+|(?<=[。！？])")  # no
 _WORD_START = re.compile(r"\s+")
 
 PATH = " > "
+PATH_LENGTH = 240
+"""A longer path loses its middle: it is embedded with every chunk below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """`size`: most characters of a chunk; `overlap`: most that it repeats of the one before, up to a half."""
+    """`size`: most characters of a chunk; `overlap`: most that it repeats of the one before, up to a half.
+
+    `tokens`: most tokens with its header, 0 for the embedding model's window; see `tokens.py`.
+    """
 
     size: int = 700
     overlap: int = 100
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,17 @@ def chunk(document: ParsedDocument, chunking: Chunking) -> list[Chunk]:
     """The document's chunks in order."""
     splitter = _Splitter(document.text, chunking)
     return [
-        Chunk(start, end, PATH.join(span.path), _page(document.pages, start))
+        Chunk(start, end, _joined(span.path), _page(document.pages, start))
         for span in _spans(document)
         for start, end in splitter.split(span)
     ]
+
+
+def _joined(path: tuple[str, ...]) -> str:
+    whole = PATH.join(path)
+    if len(whole) <= PATH_LENGTH:
+        return whole
+    return whole[: PATH_LENGTH // 3] + "…" + whole[PATH_LENGTH // 3 + 1 - PATH_LENGTH :]
 
 
 def _page(pages: tuple[int, ...], position: int) -> int | None:

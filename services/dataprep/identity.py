@@ -52,7 +52,7 @@ def document_id(name: str) -> str:
 
 def revision(sha256: str, chunking: Chunking) -> str:
     """The SHA-256 over the file's own SHA-256 and all that decides its passages."""
-    source = f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}"
+    source = f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}:{chunking.tokens}"
     return hashlib.sha256(source.encode()).hexdigest()
 
 

@@ -137,6 +137,17 @@ class Settings(ServiceSettings):
         validation_alias="DATAPREP_MAX_RATIO",
         description="how many times its own size an archive or an office file may unpack to; else a 413",
     )
+    fetch_urls: bool = Field(
+        False,
+        validation_alias="DATAPREP_FETCH_URLS",
+        description="fetch the links that clients send in `link_list`, from addresses of the internet only",
+    )
+    fetch_seconds: float = Field(
+        30,
+        gt=0,
+        validation_alias="DATAPREP_FETCH_SECONDS",
+        description="longest that fetching a link may take",
+    )
     parsers: int = Field(
         2,
         ge=1,

@@ -34,7 +34,8 @@ from services.core.wire.retrieval import (
     UpsertRequest,
 )
 from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
-from services.retrieval.candidates import Query as StoreQuery
+from services.retrieval.plan import plan
+from services.retrieval.ranking import rank
 from services.retrieval.settings import Settings
 from services.retrieval.url import StoreUrl
 
@@ -51,22 +52,28 @@ def _metrics(request: Request) -> Metrics:
     return cast(Metrics, request.app.state.metrics)
 
 
+def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
 class _Module(Protocol):
     @property
     def create(self) -> CreateStore: ...
 
 
 Store = Annotated[VectorStore, Depends(_store)]
+Configured = Annotated[Settings, Depends(_settings)]
 Stages = Annotated[Metrics, Depends(_metrics)]
 
 
-@routes.post("/v1/retrieval", response_model=RetrievalReply, summary="The passages most similar to a vector")
-async def retrieval(wanted: RetrievalRequest, store: Store, metrics: Stages) -> Response:
+@routes.post("/v1/retrieval", response_model=RetrievalReply, summary="The passages that a question finds")
+async def retrieval(
+    wanted: RetrievalRequest, store: Store, settings: Configured, metrics: Stages
+) -> Response:
+    todo = plan(wanted, settings)
     with metrics.stage("search"):
-        query = StoreQuery(vector=wanted.embedding, k=wanted.k, where=wanted.filter)
-        found = (await store.search(wanted.collection, query)).dense
-    least = -1.0 if wanted.score_threshold is None else wanted.score_threshold
-    docs = [passage.model_dump() for passage in found if (passage.score or 0.0) >= least]
+        found = rank(await store.search(wanted.collection, todo.query), todo)
+    docs = [passage.model_dump() for passage in found]
     return JsonReply({"retrieved_docs": docs, "initial_query": wanted.text})
 
 

@@ -18,11 +18,13 @@ Vector = NDArray[np.float32]
 class Query:
     """The `k` best of each side: of `vector` by cosine, of `text` by BM25 weights and the store's IDF.
 
-    A side without its input is not searched. `with_vectors` asks for the passages' vectors too.
+    A side without its input is not searched; without `dense`, the vector only gives the sparse side's
+    passages their cosines. `with_vectors` asks for the passages' vectors too.
     """
 
     vector: Sequence[float] | None = None
     text: str = ""
+    dense: bool = True
     k: int = 4
     where: Filter | None = None
     with_vectors: bool = False

@@ -15,6 +15,7 @@ from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.filters import passage_terms
+from services.retrieval.sparse import passage_weights
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -35,11 +36,15 @@ Payload = dict[str, object]
 
 @dataclass(frozen=True)
 class Point:
-    """A passage as it is stored; `id` is a UUID, the passage's own id is in the payload."""
+    """A passage as it is stored; `id` is a UUID, the passage's own id is in the payload.
+
+    `sparse` are the BM25 weights of its header and text, by term.
+    """
 
     id: str
     payload: Payload
     vector: list[float]
+    sparse: dict[int, float]
     token_vectors: TokenVectors | None
 
 
@@ -65,7 +70,8 @@ def _to_point(stored: StoredPassage) -> Point:
         orjson.dumps(payload)
     except TypeError as error:
         raise InvalidRequest(f"passage {passage.id!r} has no JSON form: {error}") from None
-    return Point(point_id(passage.id), payload, stored.vector, stored.token_vectors)
+    sparse = passage_weights(passage.embedded_text)
+    return Point(point_id(passage.id), payload, stored.vector, sparse, stored.token_vectors)
 
 
 def _check_vectors(passages: Sequence[StoredPassage]) -> None:

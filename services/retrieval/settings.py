@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.core.settings import ServiceSettings
+from services.core.wire.retrieval import Fusion, Mode
 
 
 class Settings(ServiceSettings):
@@ -25,4 +26,37 @@ class Settings(ServiceSettings):
         gt=0,
         validation_alias="RETRIEVAL_MAX_BODY_BYTES",
         description="largest body of a request to the retrieval service; passages bring their token vectors",
+    )
+    mode: Mode = Field(
+        "hybrid",
+        validation_alias="RETRIEVAL_MODE",
+        description="hybrid (dense and sparse, fused), dense (embeddings) or sparse (BM25), where a request "
+        "does not say",
+    )
+    fusion: Fusion = Field(
+        "weighted",
+        validation_alias="RETRIEVAL_FUSION",
+        description="how a hybrid search makes one order of two: weighted (standardised scores) or rrf "
+        "(reciprocal ranks)",
+    )
+    dense_weight: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        validation_alias="RETRIEVAL_DENSE_WEIGHT",
+        description="weight of the dense side in weighted fusion; the sparse side has the rest",
+    )
+    rrf_k: int = Field(
+        60,
+        ge=1,
+        le=1000,
+        validation_alias="RETRIEVAL_RRF_K",
+        description="k of reciprocal rank fusion, 1 / (k + rank)",
+    )
+    pool: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        validation_alias="RETRIEVAL_POOL",
+        description="candidates that each side of a hybrid search finds, at least as many as are asked for",
     )

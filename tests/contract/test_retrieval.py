@@ -23,7 +23,7 @@ from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backend import PACKAGE, VectorStore
 from services.retrieval.backends.qdrant import QdrantStore
 from services.retrieval.backends.redis import RedisStore
-from services.retrieval.candidates import Query
+from services.retrieval.candidates import Candidates, Query
 from services.retrieval.url import StoreUrl
 
 pytestmark = [
@@ -607,3 +607,82 @@ async def test_an_alias_takes_the_name_of_a_collection_only_where_it_replaces_it
     await store.set_alias(name, new, replace_collection=True)
     assert await seen(store, name) == {"new"}
     assert [info.name for info in await store.collections() if info.name.startswith(name)] == [new]
+
+
+TEXTS = {
+    "engine": "The jet engine of the aircraft burned kerosene.",
+    "engines": "Engines: a history of engine design, engine by engine.",
+    "wing": "The wing bends upwards in flight.",
+    "tea": "A cup of tea with milk.",
+}
+
+
+def texts() -> list[StoredPassage]:
+    return [
+        stored(id_, unit(1, at), text=text, title="Flying", document_id=id_, index=at)
+        for at, (id_, text) in enumerate(TEXTS.items())
+    ]
+
+
+async def test_the_sparse_side_finds_words_and_knows_the_cosine_of_what_it_finds(store, name):
+    await store.upsert(name, MODEL, texts())
+    found = await store.search(name, Query(vector=unit(1), text="jet engines", k=3))
+    assert [passage.id for passage in found.dense] == ["engine", "engines", "wing"]
+    assert [passage.id for passage in found.sparse] == ["engine", "engines"]
+    scores = [passage.sparse_score for passage in found.sparse]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[1] > 0
+    cosines = {f"{id_}": unit(1, at)[0] for at, id_ in enumerate(TEXTS)}
+    for passage in (*found.dense, *found.sparse):
+        assert passage.score == pytest.approx(cosines[passage.id], abs=1e-5)
+    assert all(passage.sparse_score is None for passage in found.dense)
+    (tea,) = (await store.search(name, Query(vector=unit(1), text="tea", k=1))).sparse
+    assert (tea.id, tea.score) == ("tea", pytest.approx(cosines["tea"], abs=1e-5))
+
+
+async def test_the_sparse_side_reads_the_header_too_and_can_be_searched_alone(store, name):
+    await store.upsert(name, MODEL, texts())
+    found = await store.search(name, Query(text="FLYING", k=9))
+    assert {passage.id for passage in found.sparse} == set(TEXTS)
+    assert (found.dense, {passage.score for passage in found.sparse}) == ([], {None})
+    found = await store.search(name, Query(vector=unit(1), text="tea", dense=False, k=9))
+    assert (found.dense, [passage.id for passage in found.sparse]) == ([], ["tea"])
+    assert found.sparse[0].score is not None
+    for nothing in ("", "the of and", "unheard"):
+        assert await store.search(name, Query(text=nothing, k=9)) == Candidates()
+
+
+async def test_a_rare_word_counts_more_than_a_frequent_one(store, name):
+    many = [stored(f"p{i}", unit(1, i), text="common words here") for i in range(20)]
+    await store.upsert(name, MODEL, [*many, stored("rare", unit(0, 1), text="seldom words here")])
+    found = await store.search(name, Query(text="common seldom", k=2))
+    assert found.sparse[0].id == "rare"
+    scores = [passage.sparse_score for passage in found.sparse]
+    assert scores[0] > 3 * scores[1] > 0
+
+
+async def test_both_sides_keep_to_the_filter_and_to_what_is_published(store, name):
+    await store.upsert(name, MODEL, texts())
+    where = {"document_id": ["engines", "wing"]}
+    found = await store.search(name, Query(vector=unit(1), text="engine wing tea", k=9, where=where))
+    assert (
+        {passage.id for passage in found.dense}
+        == {passage.id for passage in found.sparse}
+        == {"engines", "wing"}
+    )
+    staged = stored("new", unit(1), text="engine engine", document_id="wing", revision="2")
+    await store.upsert(name, MODEL, [staged], staged=True)
+    for id_, published in (("wing", False), ("new", True)):
+        if published:
+            await store.publish(name, "wing", "2")
+        found = await store.search(name, Query(vector=unit(1), text="engine wing", k=9))
+        assert {passage.id for passage in found.dense} == {"engine", "engines", "tea", id_}
+        assert {passage.id for passage in found.sparse} == {"engine", "engines", id_}
+
+
+async def test_vectors_come_with_the_candidates_where_asked(store, name):
+    await store.upsert(name, MODEL, [stored("a", [3.0, 4.0, *[0.0] * 6], text="alpha"), *texts()])
+    found = await store.search(name, Query(vector=unit(1), text="alpha", k=2, with_vectors=True))
+    assert set(found.vectors) == {passage.id for passage in (*found.dense, *found.sparse)}
+    assert found.vectors["a"].tolist() == pytest.approx(unit(3, 4), abs=1e-6)
+    assert (await store.search(name, Query(vector=unit(1), text="alpha", k=2))).vectors == {}

@@ -20,6 +20,8 @@ from services.core.wire.retrieval import (
     CountReply,
     DeleteRequest,
     DocumentsReply,
+    Fusion,
+    Mode,
     NeighboursReply,
     PassagesReply,
     PublishRequest,
@@ -46,14 +48,19 @@ class RetrievalClient:
     async def search(
         self,
         text: str,
-        vector: Sequence[float],
+        vector: Sequence[float] | None,
         *,
         k: int,
         collection: str,
         where: Filter | None = None,
         threshold: float | None = None,
+        mode: Mode | None = None,
+        fusion: Fusion | None = None,
+        dense_weight: float | None = None,
+        rrf_k: int | None = None,
+        mmr_lambda: float | None = None,
     ) -> list[Passage]:
-        """The `k` most similar passages, best first, each with its score."""
+        """The `k` best passages, each with its scores; what is None is as the service's settings say."""
         request = {
             "text": text,
             "embedding": vector,
@@ -61,6 +68,11 @@ class RetrievalClient:
             "collection": collection,
             "filter": where,
             "score_threshold": threshold,
+            "mode": mode,
+            "fusion": fusion,
+            "dense_weight": dense_weight,
+            "rrf_k": rrf_k,
+            "mmr_lambda": mmr_lambda,
         }
         body = await self._http.post("/v1/retrieval", orjson.dumps(request), idempotent=True)
         return decode(_RETRIEVAL, body, self._http.service).retrieved_docs

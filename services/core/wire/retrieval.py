@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,20 +15,42 @@ from services.core.wire.passages import (
     TokenVectors,
 )
 
+Mode = Literal["hybrid", "dense", "sparse"]
+Fusion = Literal["weighted", "rrf"]
+SearchType = Literal["similarity", "similarity_distance_threshold", "similarity_score_threshold", "mmr"]
+
 
 class RetrievalRequest(StrictWire):
-    """`POST /v1/retrieval`. `embedding` has the collection's dimension; `text` is echoed back."""
+    """`POST /v1/retrieval`. What is None is as the service's settings say.
+
+    `embedding` has the collection's dimension; mode `sparse` can do without. `text` is the question for
+    the sparse side; without it the search is dense. `score_threshold` is the least cosine of a passage,
+    in every mode; `distance_threshold` the same as 1 - cosine. With `mmr_lambda`, passages are chosen that
+    are unlike each other: 1 is relevance alone, 0 difference alone.
+
+    OPEA's fields mean what they mean there: `search_type` says which threshold counts (`similarity` and
+    `mmr`: none) and, as `mmr`, that the `fetch_k` best are chosen from with `lambda_mult`.
+    """
 
     text: Text = ""
-    embedding: list[float] = Field(min_length=1)
+    embedding: list[float] | None = Field(None, min_length=1)
     k: int = Field(4, ge=1, le=1000)
     collection: CollectionName = DEFAULT_COLLECTION
     filter: Filter | None = None
+    mode: Mode | None = None
+    fusion: Fusion | None = None
+    rrf_k: int | None = Field(None, ge=1, le=1000)
+    dense_weight: float | None = Field(None, ge=0, le=1)
     score_threshold: float | None = None
+    distance_threshold: float | None = None
+    mmr_lambda: float | None = Field(None, ge=0, le=1)
+    search_type: SearchType | None = None
+    fetch_k: int | None = Field(None, ge=1, le=1000)
+    lambda_mult: float = Field(0.5, ge=0, le=1)
 
 
 class RetrievalReply(Wire):
-    """`retrieved_docs` best first; `score` is the cosine similarity, in [-1, 1]."""
+    """`retrieved_docs` best first; `score` is the cosine similarity, in [-1, 1], in every mode."""
 
     retrieved_docs: list[Passage]
     initial_query: str = ""

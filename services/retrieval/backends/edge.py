@@ -42,7 +42,7 @@ class EdgeStore:
         wanted = clauses(query.where)
         if impossible(wanted):
             return Candidates()
-        return await held.read(lambda on_disk: on_disk.search(vector, k=query.k, wanted=wanted))
+        return await held.read(lambda on_disk: on_disk.search(query, vector, wanted))
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -27,6 +28,7 @@ from services.retrieval.payload import (
 )
 from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
 from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
+from services.retrieval.sparse import query_weights
 from services.retrieval.url import StoreUrl
 
 
@@ -35,6 +37,7 @@ class _Row:
     payload: Payload
     terms: frozenset[str]
     unit: Vector
+    sparse: dict[int, float]
     token_vectors: TokenVectors | None
 
     @property
@@ -76,7 +79,22 @@ def _unit(vector: NDArray[np.float32]) -> Vector:
 
 def _row(point: Point) -> _Row:
     terms = frozenset(str(term) for term in cast(list[object], point.payload[TERMS]))
-    return _Row(point.payload, terms, _unit(np.asarray(point.vector, np.float32)), point.token_vectors)
+    unit = _unit(np.asarray(point.vector, np.float32))
+    return _Row(point.payload, terms, unit, point.sparse, point.token_vectors)
+
+
+def _best(scores: Sequence[float], k: int) -> list[int]:
+    return sorted(range(len(scores)), key=lambda at: -scores[at])[:k]
+
+
+def _sparse_scores(text: str, rows: Sequence[_Row], held: _Collection) -> list[float]:
+    """By the rows' weights and Qdrant's IDF over all rows of the collection."""
+    total = len(held.rows)
+    idf = {}
+    for term in query_weights(text):
+        having = sum(term in row.sparse for row in held.rows.values())
+        idf[term] = math.log((total - having + 0.5) / (having + 0.5) + 1)
+    return [sum(row.sparse.get(term, 0.0) * weight for term, weight in idf.items()) for row in rows]
 
 
 class MemoryStore:
@@ -88,13 +106,20 @@ class MemoryStore:
         held = self._require(collection)
         wanted = clauses(query.where)
         rows = [row for row in held.seen().values() if row.matches(wanted)]
+        cosines: list[float | None] = [None] * len(rows)
         dense: list[Passage] = []
         if query.vector is not None:
             unit = _unit(query_vector(query.vector, collection, held.schema.dim))
-            scores = np.stack([row.unit for row in rows]) @ unit if rows else np.empty(0)
-            best = np.argsort(-scores, kind="stable")[: query.k]
-            dense = [from_payload(rows[at].payload, float(scores[at])) for at in best]
-        return Candidates(dense)
+            cosines = [float(row.unit @ unit) for row in rows]
+            if query.dense:
+                best = _best([cosine or 0.0 for cosine in cosines], query.k)
+                dense = [from_payload(rows[at].payload, cosines[at]) for at in best]
+        scores = _sparse_scores(query.text, rows, held)
+        found = [at for at in _best(scores, query.k) if scores[at] > 0]
+        sparse = [from_payload(rows[at].payload, cosines[at], sparse_score=scores[at]) for at in found]
+        ids = {passage.id for passage in (*dense, *sparse)} if query.with_vectors else set()
+        vectors = {str(row.payload["id"]): row.unit for row in rows if row.payload["id"] in ids}
+        return Candidates(dense, sparse, vectors)
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int

@@ -16,6 +16,7 @@ from services.retrieval.payload import (
     DENSE,
     DOCUMENT_ID,
     REVISION,
+    SPARSE,
     Point,
     to_points,
 )
@@ -166,7 +167,8 @@ def _record(point: Point) -> q.PointStruct:
     payload = point.payload
     if point.token_vectors is not None:
         payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump()}
-    return q.PointStruct(id=point.id, vector={DENSE: point.vector}, payload=payload)
+    sparse = q.SparseVector(indices=[*point.sparse], values=[*point.sparse.values()])
+    return q.PointStruct(id=point.id, vector={DENSE: point.vector, SPARSE: sparse}, payload=payload)
 
 
 async def create(url: StoreUrl) -> QdrantStore:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.retrieval.backend import Page
-from services.retrieval.candidates import Candidates, Vector
+from services.retrieval.candidates import Candidates, Query, Vector
 from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.edge.revisions import RevisionFile
-from services.retrieval.edge.shard import Shard, around, of_document, of_revision
+from services.retrieval.edge.shard import Hit, Shard, around, of_document, of_revision
 from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Clauses
 from services.retrieval.payload import (
@@ -27,6 +30,7 @@ from services.retrieval.payload import (
     point_id,
 )
 from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
+from services.retrieval.sparse import query_weights
 
 ID = "id"
 TOKEN_ROW = "token_row"  # noqa: S105 - a payload key
@@ -141,19 +145,30 @@ class EdgeCollection:
     def _count_of(self, pairs: Iterable[Pair]) -> int:
         return sum(self._shard.count(of_revision(pair)) for pair in pairs)
 
-    def search(self, vector: Vector | None, *, k: int, wanted: Clauses) -> Candidates:
+    def search(self, query: Query, vector: Vector | None, wanted: Clauses) -> Candidates:
+        """`vector` and `wanted` are what the store made of the query's own."""
         hidden = self._revisions.hidden
-        return Candidates([] if vector is None else self._dense(vector, k, wanted, hidden))
-
-    def _dense(self, vector: Vector, k: int, wanted: Clauses, hidden: Hidden) -> list[Passage]:
-        """Hidden passages are left out afterwards: a filter on them would cost more than a longer list."""
-        limit = 2 * k if hidden else k
-        while True:
-            hits = self._shard.search(vector, k=limit, wanted=wanted, keys=FIELDS)
-            seen = [hit for hit in hits if pair_of(hit.payload) not in hidden]
-            if len(seen) >= k or len(hits) < limit:
-                return [from_payload(hit.payload, hit.score) for hit in seen[:k]]
-            limit *= 2
+        dense: list[Hit] = []
+        sparse: list[Hit] = []
+        if vector is not None and query.dense:
+            find = partial(self._shard.search, vector, wanted=wanted, keys=FIELDS)
+            dense = _seen(find, query.k, hidden)
+        if weights := query_weights(query.text):
+            find = partial(self._shard.search_sparse, weights, wanted=wanted, keys=FIELDS)
+            sparse = _seen(find, query.k, hidden)
+        cosines = {hit.id: hit.score for hit in dense}
+        wished = {hit.id for hit in (*dense, *sparse) if query.with_vectors or hit.id not in cosines}
+        vectors = self._shard.vectors([*wished]) if wished else {}
+        if vector is not None:
+            unit = vector / np.float32(np.linalg.norm(vector) or 1)
+            cosines = {**{id_: float(each @ unit) for id_, each in vectors.items()}, **cosines}
+        return Candidates(
+            [from_payload(hit.payload, hit.score) for hit in dense],
+            [from_payload(hit.payload, cosines.get(hit.id), sparse_score=hit.score) for hit in sparse],
+            {str(hit.payload[ID]): vectors[hit.id] for hit in (*dense, *sparse) if hit.id in vectors}
+            if query.with_vectors
+            else {},
+        )
 
     def neighbours(self, ids: Sequence[str], before: int, after: int) -> dict[str, list[Passage]]:
         hidden = self._revisions.hidden
@@ -207,6 +222,17 @@ class EdgeCollection:
         except BaseException:
             self._clean = False
             raise
+
+
+def _seen(find: Callable[..., list[Hit]], k: int, hidden: Hidden) -> list[Hit]:
+    """The best `k` that are not hidden, left out afterwards: a filter would cost more than a longer list."""
+    limit = 2 * k if hidden else k
+    while True:
+        hits = find(k=limit)
+        seen = [hit for hit in hits if pair_of(hit.payload) not in hidden]
+        if len(seen) >= k or len(hits) < limit:
+            return seen[:k]
+        limit *= 2
 
 
 def _row_by_id(payloads: Iterable[Payload]) -> dict[str, int]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from qdrant_edge import (
     CountRequest,
     Distance,
@@ -28,10 +27,12 @@ from qdrant_edge import (
     RangeFloat,
     ScrollRequest,
     SearchParams,
+    SparseVector,
     UpdateOperation,
 )
 from qdrant_edge import Point as EdgePoint
 
+from services.retrieval.candidates import Vector
 from services.retrieval.filters import Clauses
 from services.retrieval.payload import (
     DENSE,
@@ -97,8 +98,7 @@ class Shard:
 
     def upsert(self, points: Sequence[Point]) -> None:
         """All of them in one logged operation; their token vectors are not this class's concern."""
-        records = [EdgePoint(point.id, {DENSE: point.vector}, point.payload) for point in points]
-        self._shard.update(UpdateOperation.upsert_points(records))
+        self._shard.update(UpdateOperation.upsert_points([_record(point) for point in points]))
 
     def delete(self, ids: Sequence[str]) -> None:
         """All of them in one logged operation: a crash leaves all or none."""
@@ -107,17 +107,36 @@ class Shard:
     def flush(self) -> None:
         self._shard.flush()
 
-    def search(self, vector: NDArray[np.float32], *, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
+    def search(self, vector: Vector, *, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
         """The best `k` by cosine, exactly; the shard is never made into a graph, which pays above 50,000."""
+        return self._query(Query.Nearest(vector.tolist(), using=DENSE), k, wanted, keys)
+
+    def search_sparse(
+        self, weights: dict[int, float], *, k: int, wanted: Clauses, keys: list[str]
+    ) -> list[Hit]:
+        """The best `k` by their weights, the query's and the IDF; only those that share a term with it."""
+        query = SparseVector(list(weights), list(weights.values()))
+        return self._query(Query.Nearest(query, using=SPARSE), k, wanted, keys)
+
+    def _query(self, query: Query, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
         conditions = [FieldCondition(TERMS, match=MatchAny(clause)) for clause in wanted]
         request = QueryRequest(
             limit=k,
-            query=Query.Nearest(vector.tolist(), using=DENSE),
+            query=query,
             filter=Filter(must=[*conditions]) if conditions else None,
             with_payload=keys,
             params=SearchParams(exact=True),
         )
         return [Hit(str(point.id), point.payload or {}, point.score) for point in self._shard.query(request)]
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """By point id, at length one; absent where there is no such point."""
+        records = self._shard.retrieve(list(ids), with_payload=False, with_vector=[DENSE])
+        return {
+            str(record.id): np.asarray(record.vector[DENSE], np.float32)
+            for record in records
+            if isinstance(record.vector, dict)
+        }
 
     def payloads(self, ids: Sequence[str], keys: list[str]) -> list[Payload]:
         """These keys of those points that exist, in no order."""
@@ -147,6 +166,11 @@ class Shard:
 
     def close(self) -> None:
         self._shard.close()
+
+
+def _record(point: Point) -> EdgePoint:
+    sparse = SparseVector(list(point.sparse), list(point.sparse.values()))
+    return EdgePoint(point.id, {DENSE: point.vector, SPARSE: sparse}, point.payload)
 
 
 def of_document(document_id: str) -> Filter:

@@ -15,12 +15,10 @@ from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.filters import clauses, impossible
 from services.retrieval.locks import DocumentLocks
 from services.retrieval.payload import (
-    DENSE,
     DOCUMENT_ID,
     FIELDS,
     INDEX,
     REVISION,
-    TERMS,
     Payload,
     from_payload,
     point_id,
@@ -28,6 +26,7 @@ from services.retrieval.payload import (
 )
 from services.retrieval.qdrant.collections import Collections
 from services.retrieval.qdrant.connection import Connection
+from services.retrieval.qdrant.requests import Requests
 from services.retrieval.qdrant.retirement import Retirement
 from services.retrieval.qdrant.revisions import IS_RECORD, Records, equals, hiding, of_revisions
 from services.retrieval.revisions import Pair, pair_of
@@ -52,24 +51,15 @@ class QdrantReader:
         schema = await self._collections.require(collection)
         vector = None if query.vector is None else query_vector(query.vector, collection, schema.dim)
         wanted = clauses(query.where)
-        if impossible(wanted) or vector is None:
+        if impossible(wanted):
             return Candidates()
-        conditions = [q.FieldCondition(key=TERMS, match=q.MatchAny(any=clause)) for clause in wanted]
         try:
-            hidden = await self._hidden(collection)
+            requests = Requests(query, vector, wanted, await self._hidden(collection))
             async with self._connection.call("search", collection):
-                reply = await self._client.query_points(
-                    collection,
-                    query=vector.tolist(),
-                    using=DENSE,
-                    limit=query.k,
-                    query_filter=q.Filter(must=[*conditions], must_not=hidden),
-                    search_params=q.SearchParams(acorn=q.AcornSearchParams(enable=bool(conditions))),
-                    with_payload=FIELDS,
-                )
+                replies = await self._client.query_batch_points(collection, requests.all())
         except NotFound as error:
             raise self._collections.vanished(collection, error) from error
-        return Candidates([from_payload(point.payload or {}, point.score) for point in reply.points])
+        return requests.candidates([reply.points for reply in replies])
 
     async def _hidden(self, collection: str) -> list[q.Condition]:
         """What every read must not match. Doomed revisions that nobody purges are purged from here."""

@@ -20,9 +20,10 @@ Argument = str | bytes | int
 
 
 @cache
-def _source(name: str) -> bytes:
-    """The script of this name, with what all scripts have."""
-    return (FOLDER / "common.lua").read_bytes() + (FOLDER / f"{name}.lua").read_bytes()
+def _source(name: str, prefix: str) -> bytes:
+    """The script of this name, with what all scripts have; another one for every prefix."""
+    parts = [f"-- {prefix}\n".encode(), *((FOLDER / f"{each}.lua").read_bytes() for each in ("common", name))]
+    return b"".join(parts)
 
 
 class Server:
@@ -53,22 +54,28 @@ class Server:
             async with calling(self._address, "search", service="retrieval"):
                 try:
                     return await self._evaluate("search", arguments)
-                except NoScriptError:
-                    await self.complete()
-                    await self._load("search")
-                    return await self._evaluate("search", arguments)
+                except ResponseError as error:
+                    if not isinstance(error, NoScriptError) and "no such index" not in str(error):
+                        raise
+                await self.complete()
+                await self._load("search")
+                return await self._evaluate("search", arguments)
 
     async def complete(self) -> None:
         """Raises `ServiceUnavailable` where an index is not complete; one that is missing is made."""
-        for index in await self.run("mend", what="list its indexes"):
-            with self._needs_search():
-                async with calling(self._address, "describe its indexes", service="retrieval"):
-                    reply = await self._command("FT.INFO", index)
+        names, missing = await self.run("mend", "", what="list its indexes")
+        if missing:
+            async with calling(self._address, "forget its scripts", service="retrieval"):
+                await self._command("SCRIPT FLUSH")
+            await self.run("mend", "1", what="make an index")
+        for name in names:
+            async with calling(self._address, "describe its indexes", service="retrieval"):
+                reply = await self._command("FT.INFO", name)
             told = dict(zip(reply[::2], reply[1::2], strict=True))
-            if int(told[b"indexing"]) or float(told[b"percent_indexed"]) < 1:
-                percent = 100 * float(told[b"percent_indexed"])
+            done = float(told[b"percent_indexed"])
+            if int(told[b"indexing"]) or done < 1:
                 raise ServiceUnavailable(
-                    f"{self._address.where} is still building its index: {percent:.0f} % of the passages",
+                    f"{self._address.where} is still building its index: {100 * done:.0f} % of the passages",
                     retry_after=5,
                 )
 
@@ -76,11 +83,11 @@ class Server:
         await self._client.aclose()
 
     async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> list[Any]:
-        digest = hashlib.sha1(_source(name), usedforsecurity=False).hexdigest()
+        digest = hashlib.sha1(_source(name, self._prefix), usedforsecurity=False).hexdigest()
         return await self._command("EVALSHA", digest, 0, self._prefix, *arguments)
 
     async def _load(self, name: str) -> None:
-        await self._command("SCRIPT LOAD", _source(name))
+        await self._command("SCRIPT LOAD", _source(name, self._prefix))
 
     async def _command(self, *arguments: Argument) -> list[Any]:
         return cast(list[Any], await self._client.execute_command(*arguments))  # type: ignore[no-untyped-call]

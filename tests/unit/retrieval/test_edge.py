@@ -283,7 +283,7 @@ async def test_a_search_does_not_wait_for_a_write(tmp_path):
 
     writing = asyncio.ensure_future(threads.write(slow))
     query = np.ones(DIM, dtype=np.float32)
-    assert await threads.read(lambda held: held.search(query, k=1, wanted=[])) == Candidates()
+    assert await threads.read(lambda held: held.search(Query(k=1), query, [])) == Candidates()
     assert not writing.done()
     release.set()
     await writing

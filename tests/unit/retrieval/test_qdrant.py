@@ -166,12 +166,12 @@ async def test_a_collection_of_someone_else_is_left_alone():
 async def test_a_collection_that_vanished_since_it_was_described_is_not_found():
     server = Server()
     server.describe("c", {MODEL: "m"})
-    server.replies["POST /collections/c/points/query"] = (200, {"points": []})
+    server.replies["POST /collections/c/points/query/batch"] = (200, [{"points": []}])
     async with serving(server) as store:
         assert await search(store, "c", [1.0, 0.0], k=1) == []
         server.replies = {
             "POST /collections/c/points/scroll": (404, None),
-            "POST /collections/c/points/query": (404, None),
+            "POST /collections/c/points/query/batch": (404, None),
             "GET /collections/c/exists": (200, {"exists": False}),
         }
         for _ in range(2):

@@ -60,7 +60,7 @@ async def test_the_whole_life_of_a_document(client):
         "metadata": {},
         "score": body["retrieved_docs"][0]["score"],
         "sparse_score": None,
-        "fused_score": None,
+        "fused_score": body["retrieved_docs"][0]["fused_score"],
         "rerank_score": None,
     }
 
