@@ -1,0 +1,135 @@
+"""One metric's difference between two arms: interval, p, discordant pairs, smallest detectable difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from pipelines.evaluation.statistics.bootstrap import RESAMPLES, interval, sign_flip
+from pipelines.evaluation.statistics.mcnemar import Discordance, discordance
+from pipelines.evaluation.statistics.multiplicity import holm
+from pipelines.evaluation.statistics.paired import Paired, cluster_totals
+from pipelines.evaluation.statistics.power import detectable_mean, detectable_proportion
+
+Test = Literal["bootstrap", "mcnemar", "sign-flip"]
+
+FEW = 25
+"""Discordant pairs below which large-sample tests of them are not trusted: the usual rule for McNemar's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Candidate minus baseline in one metric, over `n` questions in `clusters` clusters.
+
+    `p` is that of the bootstrap, at or under `alpha` exactly where the interval leaves 0 out. Where fewer
+    than `FEW` clusters tell the arms apart the bootstrap trusts them too much, and `p` is an exact test's if
+    that is greater: McNemar's where answers are right or wrong and questions independent, else the one that
+    swaps the arms by cluster. `test` names the one that `p` is from. `p_adjusted` is Holm's, over the metrics
+    of one `family`; it is `p` until then. `discordant` is None where scores are graded.
+    `smallest_detectable` is None where the sample does not tell it.
+    """
+
+    metric: str
+    n: int
+    clusters: int
+    unpaired: int
+    baseline: float
+    candidate: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    p_adjusted: float
+    test: Test
+    discordant: Discordance | None
+    smallest_detectable: float | None
+    alpha: float
+    higher_is_better: bool
+
+    @property
+    def detectable(self) -> bool:
+        return self.p_adjusted <= self.alpha and self.difference != 0
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the candidate is; None where no difference is detectable."""
+        return (self.difference > 0) == self.higher_is_better if self.detectable else None
+
+
+def compare(
+    metric: str,
+    paired: Paired,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    alpha: float = 0.05,
+    higher_is_better: bool = True,
+) -> Difference:
+    """The same arguments give the same result, bit for bit."""
+    differences = paired.differences
+    spread = interval(
+        differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
+    )
+    found = discordance(paired)
+    test, p = _tested(paired, found, spread.p, seed=seed, resamples=resamples)
+    return Difference(
+        metric=metric,
+        n=len(paired.questions),
+        clusters=paired.clusters,
+        unpaired=paired.unpaired,
+        baseline=float(paired.baseline.mean()),
+        candidate=float(paired.candidate.mean()),
+        difference=spread.value,
+        low=spread.low,
+        high=spread.high,
+        p=p,
+        p_adjusted=p,
+        test=test,
+        discordant=found,
+        smallest_detectable=_smallest(paired, found, spread.error, alpha),
+        alpha=alpha,
+        higher_is_better=higher_is_better,
+    )
+
+
+def family(differences: Sequence[Difference]) -> list[Difference]:
+    """The same, with p adjusted for being looked at together."""
+    adjusted = holm([each.p for each in differences])
+    return [replace(each, p_adjusted=p) for each, p in zip(differences, adjusted, strict=True)]
+
+
+def _tested(
+    paired: Paired, found: Discordance | None, p: float, *, seed: int, resamples: int
+) -> tuple[Test, float]:
+    sums, _ = cluster_totals(paired.differences, paired.cluster, paired.clusters)
+    if np.count_nonzero(sums) >= FEW:
+        return "bootstrap", p
+    if found is not None and not paired.clustered:
+        test: Test = "mcnemar"
+        exact = found.p
+    else:
+        test = "sign-flip"
+        exact = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
+    return (test, exact) if exact >= p else ("bootstrap", p)
+
+
+def _smallest(paired: Paired, found: Discordance | None, error: float, alpha: float) -> float | None:
+    if found is None:
+        # where all differences are alike nothing is known of their spread: 0 would be a boast
+        return detectable_mean(error, paired.clusters, alpha=alpha) or None
+    n = len(paired.questions)
+    # half a pair more in each cell, so that no discordance seen is not taken for none possible:
+    # Agresti and Min (2005), Statistics in Medicine 24, 729-740
+    share = (found.gained + found.lost + 1) / (n + 2)
+    return detectable_proportion(n / _design_effect(paired, error), share, alpha=alpha)
+
+
+def _design_effect(paired: Paired, error: float) -> float:
+    """How many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
+    if not paired.clustered:
+        return 1.0
+    naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
+    return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0

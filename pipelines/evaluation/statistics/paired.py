@@ -1,0 +1,107 @@
+"""Two arms' scores, aligned by question. Repeats are averaged within their question first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric's value for one answer.
+
+    Questions with the same `cluster` (a passage, a document, a family of riddles) are not independent of
+    each other; a question without one stands alone.
+    """
+
+    question: str
+    value: float
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Per question, in the baseline's order: both arms' mean over repeats, and the cluster's number.
+
+    Clusters are numbered 0 to `clusters - 1`. `unpaired` questions were scored in one arm only and are left
+    out: a difference is only known where both arms answered.
+    """
+
+    questions: tuple[str, ...]
+    baseline: NDArray[np.float64]
+    candidate: NDArray[np.float64]
+    cluster: NDArray[np.intp]
+    clusters: int
+    unpaired: int
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """Candidate minus baseline, per question."""
+        return self.candidate - self.baseline
+
+    @property
+    def clustered(self) -> bool:
+        return self.clusters < len(self.questions)
+
+    @property
+    def binary(self) -> bool:
+        """Every question is plainly right or wrong in both arms; False where repeats disagree."""
+        return bool(np.isin(self.baseline, (0.0, 1.0)).all() and np.isin(self.candidate, (0.0, 1.0)).all())
+
+
+def pair(baseline: Iterable[Score], candidate: Iterable[Score]) -> Paired:
+    """Align two arms. InvalidRequest where no question is in both, or a question is in two clusters."""
+    left, right = _means(baseline), _means(candidate)
+    shared = [question for question in left if question in right]
+    if not shared:
+        raise InvalidRequest("the two arms have no question in common: nothing can be compared")
+    names = [_cluster(question, left[question][1], right[question][1]) for question in shared]
+    cluster, clusters = numbered(names)
+    return Paired(
+        questions=tuple(shared),
+        baseline=np.array([left[question][0] for question in shared]),
+        candidate=np.array([right[question][0] for question in shared]),
+        cluster=cluster,
+        clusters=clusters,
+        unpaired=len(left.keys() ^ right.keys()),
+    )
+
+
+def numbered(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:
+    """Each item's cluster number, in order of appearance, and how many there are; "" stands alone."""
+    keys = [(name, None) if name else ("", index) for index, name in enumerate(clusters)]
+    number = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number[key] for key in keys], dtype=np.intp), len(number)
+
+
+def cluster_totals(
+    values: NDArray[np.float64], cluster: NDArray[np.intp], clusters: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per cluster: the sum of its values, and how many they are."""
+    sums = np.bincount(cluster, weights=values, minlength=clusters).astype(np.float64)
+    return sums, np.bincount(cluster, minlength=clusters).astype(np.float64)
+
+
+def _means(scores: Iterable[Score]) -> dict[str, tuple[float, str]]:
+    values: dict[str, list[float]] = {}
+    clusters: dict[str, str] = {}
+    for score in scores:
+        if not math.isfinite(score.value):
+            raise InvalidRequest(
+                f"question {score.question!r} has the score {score.value}: scores are finite"
+            )
+        values.setdefault(score.question, []).append(score.value)
+        _cluster(score.question, clusters.setdefault(score.question, score.cluster), score.cluster)
+    return {question: (math.fsum(each) / len(each), clusters[question]) for question, each in values.items()}
+
+
+def _cluster(question: str, one: str, other: str) -> str:
+    if one != other:
+        raise InvalidRequest(f"question {question!r} is in two clusters, {one!r} and {other!r}: it has one")
+    return one

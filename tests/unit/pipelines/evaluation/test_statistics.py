@@ -1,0 +1,314 @@
+"""Each statistic against a figure worked out by hand or by another library."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from pipelines.evaluation.statistics import (
+    Score,
+    compare,
+    detectable_mean,
+    detectable_proportion,
+    family,
+    holm,
+    mcnemar,
+    mean_interval,
+    pair,
+    percentile,
+    proportion_interval,
+    questions_needed,
+    samples_needed,
+    verdict,
+)
+from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
+from services.core.errors import InvalidRequest
+
+
+def scores(values, clusters=None):
+    names = clusters or [""] * len(values)
+    return [Score(f"q{index}", float(value), names[index]) for index, value in enumerate(values)]
+
+
+def paired_of(gained, lost, alike):
+    left = [0] * gained + [1] * lost + [1] * alike
+    right = [1] * gained + [0] * lost + [1] * alike
+    return pair(scores(left), scores(right))
+
+
+def test_repeats_are_averaged_within_their_question_first() -> None:
+    baseline = [Score("a", 1.0), Score("a", 0.0), Score("b", 1.0), Score("only here", 1.0)]
+    candidate = [Score("b", 0.0), Score("a", 1.0), Score("a", 1.0), Score("a", 0.0)]
+    paired = pair(baseline, candidate)
+    assert paired.questions == ("a", "b")
+    assert paired.baseline.tolist() == [0.5, 1.0]
+    assert paired.candidate.tolist() == pytest.approx([2 / 3, 0.0])
+    assert (paired.unpaired, paired.binary, paired.clustered) == (1, False, False)
+
+
+def test_clusters_are_numbered_and_unnamed_questions_stand_alone() -> None:
+    paired = pair(scores([1, 0, 1, 1], ["x", "", "x", ""]), scores([1, 1, 0, 1], ["x", "", "x", ""]))
+    assert paired.cluster.tolist() == [0, 1, 0, 2]
+    assert paired.clusters == 3
+    assert paired.clustered
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "message"),
+    [
+        ([Score("a", 1.0)], [Score("b", 1.0)], "no question in common"),
+        ([Score("a", 1.0, "x")], [Score("a", 1.0, "y")], "two clusters"),
+        ([Score("a", 1.0, "x"), Score("a", 1.0, "y")], [Score("a", 1.0, "x")], "two clusters"),
+        ([Score("a", math.nan)], [Score("a", 1.0)], "finite"),
+    ],
+)
+def test_scores_that_cannot_be_paired_say_why(baseline, candidate, message) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        pair(baseline, candidate)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (5, 0), (1, 9), (12, 12), (30, 14), (200, 150)])
+def test_mcnemar_agrees_with_scipy_and_statsmodels(gained: int, lost: int) -> None:
+    p = mcnemar(gained, lost)
+    if gained + lost:
+        assert p == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
+        assert p == pytest.approx(min(1.0, 2 * stats.binom.cdf(min(gained, lost), gained + lost, 0.5)))
+    assert p == pytest.approx(statsmodels_mcnemar([[7, lost], [gained, 9]], exact=True).pvalue)
+
+
+def test_mcnemar_by_hand() -> None:
+    # 5 of 5 discordant pairs one way: 2 / 2^5
+    assert mcnemar(5, 0) == mcnemar(0, 5) == pytest.approx(1 / 16)
+
+
+def test_swapping_the_arms_is_mcnemar_where_answers_are_right_or_wrong() -> None:
+    paired = paired_of(14, 5, 60)
+    p = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=1, resamples=50_000)
+    assert p == pytest.approx(mcnemar(14, 5), abs=0.005)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
+    assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "discordance", "questions"), [(0.10, 0.25, 194), (0.05, 0.20, 626), (-0.03, 0.15, 1306)]
+)
+def test_questions_that_a_difference_needs(difference: float, discordance: float, questions: int) -> None:
+    assert questions_needed(difference, discordance) == questions
+    assert detectable_proportion(questions, discordance) == pytest.approx(abs(difference), rel=0.002)
+
+
+@pytest.mark.parametrize(
+    ("n", "discordance", "points"), [(500, 0.25, 6.25), (270, 0.30, 9.3), (30, 0.10, 24.2)]
+)
+def test_the_smallest_difference_that_questions_show(n: int, discordance: float, points: float) -> None:
+    # the last: a difference of 24 points cannot be had with a discordance of 10 %, so that counts as 24 %
+    assert detectable_proportion(n, discordance) == pytest.approx(points / 100, abs=0.0006)
+
+
+def test_power_of_mcnemar_at_the_computed_size() -> None:
+    """The size is for 80 %: the exact test, simulated, reaches it nearly, and never by far more."""
+    generator = np.random.default_rng(5)
+    cells = generator.multinomial(194, [0.175, 0.075, 0.75], size=4_000)
+    found = np.mean([mcnemar(int(gained), int(lost)) <= 0.05 for gained, lost, _ in cells])
+    assert 0.74 < found < 0.83
+
+
+def test_too_few_questions_show_nothing() -> None:
+    assert detectable_proportion(3, 0.25) is None
+    assert detectable_mean(0.1, 1) is None
+    with pytest.raises(ValueError, match="needs a discordance"):
+        questions_needed(0.3, 0.2)
+
+
+def test_the_smallest_difference_of_means_is_the_t_test_s() -> None:
+    # 30 pairs, standard error 1/sqrt(30): Cohen's d of a paired t test at 80 % power is 0.53
+    assert detectable_mean(1 / math.sqrt(30), 30) == pytest.approx(0.53, abs=0.01)
+
+
+@pytest.mark.parametrize(("level", "needed"), [(0.95, 72), (0.99, 368), (0.5, 6), (0.05, 72)])
+def test_percentiles_need_samples(level: float, needed: int) -> None:
+    assert samples_needed(level) == needed
+    short = percentile(range(needed - 1), level)
+    assert short.insufficient
+    assert short.value is None
+    assert str(short) == f"insufficient (n = {needed - 1}, needs {needed})"
+    enough = percentile(range(needed), level)
+    assert not enough.insufficient
+    assert enough.low <= enough.value <= enough.high
+
+
+def test_the_median_s_interval_is_the_textbook_s() -> None:
+    # Conover, table of the sign test: n = 10 gives x_(2) to x_(9) at 97.9 %, the first above 95 %
+    found = percentile([float(value) for value in range(1, 11)], 0.5)
+    assert (found.low, found.value, found.high) == (2.0, 5.5, 9.0)
+
+
+@pytest.mark.parametrize(("n", "level"), [(80, 0.95), (150, 0.95), (60, 0.5), (400, 0.99)])
+def test_percentile_intervals_cover_at_least_as_often_as_they_say(n: int, level: float) -> None:
+    generator = np.random.default_rng(n)
+    truth = stats.expon.ppf(level)
+    found = [percentile(sample, level) for sample in generator.exponential(size=(1_500, n))]
+    assert np.mean([each.low <= truth <= each.high for each in found]) >= 0.94
+    assert np.mean([truth < each.low for each in found]) <= 0.035
+    assert np.mean([truth > each.high for each in found]) <= 0.035
+
+
+def test_proportions_have_wilson_s_interval() -> None:
+    assert proportion_interval(7, 20) == pytest.approx(proportion_confint(7, 20, method="wilson"))
+    assert proportion_interval(0, 20)[1] > 0.1
+    assert proportion_interval(0, 0) is None
+
+
+def test_the_interval_of_a_mean_is_the_t_interval_where_that_is_right() -> None:
+    values = np.random.default_rng(2).normal(3.0, 2.0, size=40)
+    found = mean_interval(values, resamples=40_000)
+    low, high = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.06), pytest.approx(high, abs=0.06))
+    assert found.error == pytest.approx(stats.sem(values), rel=0.02)
+
+
+def test_the_interval_and_its_p_agree_exactly() -> None:
+    generator = np.random.default_rng(3)
+    seen = set()
+    for index in range(400):
+        values = generator.normal(0.3, 1.0, size=30)
+        found = mean_interval(values, seed=index, resamples=500)
+        outside = not found.low <= 0 <= found.high
+        assert outside == (found.p <= 0.05)
+        seen.add(outside)
+    assert seen == {True, False}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
+    paired = paired_of(30, 18, 100)
+    assert compare("exact match", paired, seed=4) == compare("exact match", paired, seed=4)
+    assert compare("exact match", paired, seed=4).low is not None
+    values = np.random.default_rng(0).normal(size=50)
+    assert mean_interval(values, seed=1).low != mean_interval(values, seed=2).low
+
+
+def test_a_cluster_repeated_is_no_news() -> None:
+    """Every question asked ten times under one cluster each: the interval stays, where it would shrink."""
+    values = np.random.default_rng(1).normal(0.2, 1.0, size=25)
+    once = mean_interval(values, seed=1)
+    clusters = [f"c{index}" for index in range(25) for _ in range(10)]
+    tenfold = mean_interval(np.repeat(values, 10), clusters, seed=1)
+    blind = mean_interval(np.repeat(values, 10), seed=1)
+    assert (tenfold.low, tenfold.high) == (pytest.approx(once.low), pytest.approx(once.high))
+    assert blind.high - blind.low < 0.5 * (once.high - once.low)
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 3])
+def test_few_clusters_have_no_interval(clusters: int) -> None:
+    found = mean_interval([1.0, 0.9, 1.1, 1.0, 0.8, 1.2], [f"c{index % clusters}" for index in range(6)])
+    assert (found.low, found.high) == (None, None)
+    assert found.p > 0.05
+
+
+def test_a_mean_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no value"):
+        mean_interval([])
+    with pytest.raises(InvalidRequest, match="2 values have 1 clusters"):
+        mean_interval([1.0, 2.0], ["a"])
+
+
+def test_a_difference_tells_all_that_a_reader_needs() -> None:
+    found = compare("exact match", paired_of(40, 10, 150))
+    assert (found.n, found.clusters, found.test) == (200, 200, "bootstrap")
+    assert (found.baseline, found.candidate) == (0.8, 0.95)
+    assert found.difference == pytest.approx(0.15)
+    assert 0 < found.low < 0.15 < found.high
+    assert found.discordant.p == pytest.approx(2.4e-5, rel=0.05)
+    assert found.smallest_detectable == pytest.approx(detectable_proportion(200, 51 / 202))
+    assert found.better is True
+    assert verdict(found, baseline="A", candidate="B") == (
+        "B is better than A in exact match by 15.0 points (n = 200, 95% interval "
+        f"{100 * found.low:+.1f} to {100 * found.high:+.1f} points, p < 0.001, 40 gained and 10 lost)."
+    )
+
+
+def test_no_detectable_difference_says_what_would_have_been() -> None:
+    found = compare("exact match", paired_of(6, 4, 20))
+    assert found.better is None
+    said = verdict(found, baseline="A", candidate="B")
+    assert said.startswith("No detectable difference in exact match between B and A (n = 30, ")
+    assert said.endswith(
+        f"the smallest detectable difference is {100 * found.smallest_detectable:.1f} points."
+    )
+
+
+def test_five_of_five_is_not_yet_detectable() -> None:
+    """The bootstrap alone would say so (p = 0.01); McNemar's exact p is 1/16."""
+    paired = paired_of(5, 0, 45)
+    spread = interval(paired.differences, paired.cluster, paired.clusters, seed=0)
+    assert spread.p < 0.05
+    found = compare("exact match", paired)
+    assert (found.test, found.p) == ("mcnemar", pytest.approx(1 / 16))
+    assert not found.detectable
+
+
+def test_arms_that_agree_everywhere_show_no_difference_and_do_not_boast() -> None:
+    found = compare("exact match", paired_of(0, 0, 50))
+    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert found.smallest_detectable == pytest.approx(0.15, abs=0.03)
+    graded = compare("token F1", pair(scores([0.5] * 20), scores([0.5] * 20)))
+    assert graded.smallest_detectable is None
+    assert "does not tell" in verdict(graded, baseline="A", candidate="B")
+
+
+def test_lower_can_be_better() -> None:
+    generator = np.random.default_rng(6)
+    baseline = generator.normal(900, 50, size=60)
+    found = compare(
+        "E2EL",
+        pair(scores(baseline), scores(baseline + generator.normal(80, 40, size=60))),
+        higher_is_better=False,
+    )
+    assert found.better is False
+    assert " A in E2EL by 7" in verdict(
+        found, baseline="A", candidate="B", unit="ms"
+    ) or " A in E2EL by 8" in verdict(found, baseline="A", candidate="B", unit="ms")
+
+
+def test_a_family_is_adjusted_together() -> None:
+    alone = compare("exact match", paired_of(15, 4, 100))
+    assert alone.detectable
+    together = family([alone, *(compare(f"metric {k}", paired_of(9, 8, 100)) for k in range(9))])
+    assert together[0].p == alone.p
+    assert together[0].p_adjusted == pytest.approx(10 * alone.p)
+    assert not together[0].detectable
+
+
+def test_clusters_make_the_smallest_detectable_difference_larger() -> None:
+    clusters = [f"c{index // 10}" for index in range(200)]
+    left = [0] * 200
+    right = [int((index // 10) % 3 == 0) for index in range(200)]
+    blind = compare("exact match", pair(scores(left), scores(right)))
+    aware = compare("exact match", pair(scores(left, clusters), scores(right, clusters)))
+    assert (aware.test, blind.test) == ("sign-flip", "bootstrap")
+    assert aware.smallest_detectable > 2 * blind.smallest_detectable
+
+
+def test_the_gateway_needs_none_of_it() -> None:
+    code = "import sys, services.gateway.app; raise SystemExit('scipy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
