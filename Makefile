@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
+.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -35,6 +35,9 @@ bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services tha
 
 bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 	$(BIN)/python tests/bench/http_client.py
+
+bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on public sets, with intervals
+	$(BIN)/python -m tests.bench.retrieval
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python tests/bench/relevance.py

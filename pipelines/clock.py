@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.core.metrics import Metrics
-from services.core.wire.answer import Timings
+from services.core.wire.answer import SEARCH_STAGES, Timings
 
 
 class AnswerClock:
@@ -69,9 +69,7 @@ class AnswerClock:
         e2el = self._now() - self._start
         ttft = _since(self._start, self._first_token)
         return Timings(
-            embedding=_ms(self._stages.get("embedding")),
-            retrieval=_ms(self._stages.get("retrieval")),
-            reranking=_ms(self._stages.get("reranking")),
+            **{stage: _ms(self._stages.get(stage)) for stage in SEARCH_STAGES},
             ttft=_ms(ttft),
             ttfo=_ms(_since(self._start, self._first_answer)),
             think=_ms(_since(self._first_reasoning, self._first_answer)),

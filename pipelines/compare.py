@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pipelines.arms import Arm
 from pipelines.clock import AnswerClock
 from pipelines.context import freeze
-from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
+from pipelines.search import Evidence, Search
 from services.core.errors import InvalidRequest, RaglineError, ServiceError
 from services.core.wire.answer import FrozenContext, Timings
 from services.core.wire.chat import ChatMessage
-from services.core.wire.passages import Passage
 
 QUEUE = 64
 """Events that wait for a slow reader before the arms are held back."""
@@ -74,10 +74,12 @@ async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Ev
     """
     _check(asked.arms)
     clock = AnswerClock(pipeline.metrics)
-    passages, left_out = await pipeline.find(asked.text, asked.search, clock)
-    context, degraded = freeze(passages), tuple(left_out)
-    found = _Frozen(context.context_id, tuple(passages), degraded, clock, clock.elapsed())
-    yield Frozen(context, clock.timings(), degraded)
+    evidence = await pipeline.find(
+        asked.text, asked.search, clock, history=asked.history, model=asked.arms[0].model
+    )
+    context = freeze(evidence.passages, evidence.query)
+    found = _Frozen(context.context_id, evidence, clock, clock.elapsed())
+    yield Frozen(context, clock.timings(), evidence.degraded)
     if asked.serial:
         for arm in asked.arms:
             async with aclosing(_answer(pipeline, asked, arm, found)) as events:
@@ -92,8 +94,7 @@ async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Ev
 @dataclass(frozen=True, slots=True)
 class _Frozen:
     context_id: str
-    passages: tuple[Passage, ...]
-    degraded: tuple[str, ...]
+    evidence: Evidence
     clock: AnswerClock
     elapsed: float
 
@@ -125,9 +126,7 @@ async def _answer(
     context_id = found.context_id
     finished: Finished | None = None
     error: RaglineError | None = None
-    stream = pipeline.answer_from(
-        question, found.passages, found.degraded, found.clock.resumed(found.elapsed)
-    )
+    stream = pipeline.answer_from(question, found.evidence, found.clock.resumed(found.elapsed))
     try:
         async with aclosing(stream) as events:
             async for event in events:

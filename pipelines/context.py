@@ -20,5 +20,6 @@ def context_id(passages: Sequence[Passage]) -> str:
     return digest.hexdigest()
 
 
-def freeze(passages: Sequence[Passage]) -> FrozenContext:
-    return FrozenContext(context_id=context_id(passages), passages=list(passages))
+def freeze(passages: Sequence[Passage], query: str | None = None) -> FrozenContext:
+    """`query`: what was searched for, where that is not the question itself."""
+    return FrozenContext(context_id=context_id(passages), passages=list(passages), query=query)

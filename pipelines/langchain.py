@@ -17,12 +17,14 @@ from langchain_core.callbacks import (
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import BaseRetriever
 
+from pipelines.neighbours import stretches
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.wire.base import Filter
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
+from services.core.wire.retrieval import Mode
 
 
 def to_document(passage: Passage) -> Document:
@@ -43,8 +45,11 @@ def to_passage(document: Document) -> Passage:
 
 
 class RaglineRetriever(BaseRetriever):
-    """Retrieves the `k` passages most similar to a query from a Ragline collection.
+    """Retrieves the `k` best passages for a query from a Ragline collection.
 
+    `mode` is hybrid, dense or sparse (None: as the retrieval service is set), `score_threshold` the least
+    cosine of a passage, `mmr_lambda` chooses passages that are unlike each other (1: relevance alone), and
+    `neighbours` lets as many passages before and after each one join it.
     Every call opens its own connections, so that it works inside and outside of an event loop.
     """
 
@@ -53,6 +58,10 @@ class RaglineRetriever(BaseRetriever):
     collection: str = DEFAULT_COLLECTION
     k: int = 4
     where: Filter | None = None
+    mode: Mode | None = None
+    score_threshold: float | None = None
+    mmr_lambda: float | None = None
+    neighbours: int = 0
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
@@ -70,9 +79,22 @@ class RaglineRetriever(BaseRetriever):
             HttpClient("retrieval", self.retrieval_url) as retrieval,
         ):
             vector = await EmbeddingClient(embedding).embed_query(query)
-            passages = await RetrievalClient(retrieval).search(
-                query, vector, k=self.k, collection=self.collection, where=self.where
+            client = RetrievalClient(retrieval)
+            passages = await client.search(
+                query,
+                vector,
+                k=self.k,
+                collection=self.collection,
+                where=self.where,
+                threshold=self.score_threshold,
+                mode=self.mode,
+                mmr_lambda=self.mmr_lambda,
             )
+            if self.neighbours and passages:
+                ids = [passage.id for passage in passages]
+                span = self.neighbours
+                around = await client.neighbours(self.collection, ids, before=span, after=span)
+                passages = [each.passage for each in stretches(passages, around)]
         return [to_document(passage) for passage in passages]
 
 

@@ -1,44 +1,27 @@
-"""The chain: embed and retrieve, rerank, prompt, generate, cite."""
+"""The chain: find the passages, prompt, generate, cite."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-import structlog
-
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
 from pipelines.context import freeze
+from pipelines.neighbours import located
 from pipelines.prompting import ABSTENTION, PromptName, messages
+from pipelines.search import Evidence, Finder, Search
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.errors import RaglineError, ServiceError
+from services.core.errors import ServiceError
 from services.core.fallback import passed_over
 from services.core.genai import Answered, Asked, ChatSpan
 from services.core.metrics import Metrics
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
-from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage, FinishReason, Usage
-from services.core.wire.passages import DEFAULT_COLLECTION, Passage
-from services.core.wire.reranking import RerankedPassage
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How to find the passages: retrieve `top_k`, drop those under `floor` (cosine), keep `top_n`."""
-
-    collection: str = DEFAULT_COLLECTION
-    top_k: int = 20
-    top_n: int = 4
-    where: Filter | None = None
-    floor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +78,7 @@ Event = Found | Piece | Finished
 
 @dataclass(frozen=True, slots=True)
 class RagPipeline:
-    """Four clients in a row. `rerank_seconds` bounds the only stage an answer can do without."""
+    """Four clients in a row; the seconds bound the stages that an answer can do without."""
 
     embedding: EmbeddingClient
     retrieval: RetrievalClient
@@ -103,43 +86,29 @@ class RagPipeline:
     generation: GenerationClient
     metrics: Metrics | None = None
     rerank_seconds: float = 5.0
+    rewrite_seconds: float = 10.0
 
     async def find(
-        self, text: str, search: Search, clock: AnswerClock | None = None
-    ) -> tuple[list[Passage], list[str]]:
-        """The passages to answer from, best first, and the stages that had to be left out.
-
-        Passages under `search.floor` are left out; empty where none reaches it. Raises what embedding and
-        retrieval raise; a failing reranking leaves the retrieval's order.
-        """
+        self,
+        text: str,
+        search: Search,
+        clock: AnswerClock | None = None,
+        *,
+        history: Sequence[ChatMessage] = (),
+        model: str = "",
+    ) -> Evidence:
+        """The passages to answer from; see `Finder.find`. `model` is the entry that answers."""
+        finder = Finder(
+            self.embedding,
+            self.retrieval,
+            self.reranking,
+            self.generation,
+            self.metrics,
+            self.rerank_seconds,
+            self.rewrite_seconds,
+        )
         clock = clock or AnswerClock(self.metrics)
-        with clock.stage("embedding"):
-            vector = await self.embedding.embed_query(text)
-        with clock.stage("retrieval"):
-            passages = await self.retrieval.search(
-                text,
-                vector,
-                k=max(search.top_k, search.top_n),
-                collection=search.collection,
-                where=search.where,
-            )
-        passages = [passage for passage in passages if (passage.score or 0.0) >= search.floor]
-        if not passages:
-            return [], []
-        with clock.stage("reranking"):
-            try:
-                async with asyncio.timeout(self.rerank_seconds):
-                    ranked = await self.reranking.rerank(
-                        text, passages, top_n=search.top_n, collection=search.collection
-                    )
-                return _reordered(passages, ranked), []
-            except RaglineError as error:
-                log.warning("answering without reranking", reason=error.message)
-            except TimeoutError:
-                log.warning("answering without reranking", reason=f"over {self.rerank_seconds:g} s")
-        if self.metrics is not None:
-            self.metrics.degraded("reranking")
-        return passages[: search.top_n], ["reranking"]
+        return await finder.find(text, search, clock, history=history, model=model)
 
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
         """`Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
@@ -148,16 +117,19 @@ class RagPipeline:
         that a failure up to then keeps its own status.
         """
         clock = AnswerClock(self.metrics)
-        passages, left_out = await self.find(question.text, question.search, clock)
-        async with aclosing(self.answer_from(question, passages, tuple(left_out), clock)) as events:
+        found = await self.find(
+            question.text, question.search, clock, history=question.history, model=question.model
+        )
+        async with aclosing(self.answer_from(question, found, clock)) as events:
             async for event in events:
                 yield event
 
     async def answer_from(
-        self, question: Question, passages: Sequence[Passage], degraded: tuple[str, ...], clock: AnswerClock
+        self, question: Question, found: Evidence, clock: AnswerClock
     ) -> AsyncGenerator[Event]:
         """As `answer`, from passages that were found before; `clock` goes on from there."""
-        context = freeze(passages)
+        passages, degraded = found.passages, found.degraded
+        context = freeze(passages, found.query)
         if not passages:
             yield Found(context, degraded, question.model, clock.timings())
             yield Piece(model=question.model, content=ABSTENTION)
@@ -180,7 +152,7 @@ class RagPipeline:
                         yield Found(context, collected.degraded, collected.model, clock.timings())
                     if output:
                         yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
-            finished = collected.finish(clock, passages)
+            finished = collected.finish(clock, found)
             self._account(finished, span)
         yield finished
 
@@ -232,7 +204,7 @@ class _Collected:
         if delta.content:
             self.parts.append(delta.content)
 
-    def finish(self, clock: AnswerClock, passages: Sequence[Passage]) -> Finished:
+    def finish(self, clock: AnswerClock, found: Evidence) -> Finished:
         if self.finish_reason is None:
             raise ServiceError("generation ended without a finish_reason", service="generation")
         if self.usage is None:
@@ -242,7 +214,7 @@ class _Collected:
             finish_reason=self.finish_reason,
             usage=self.usage,
             timings=clock.timings(self.usage.completion_tokens),
-            citations=cite("".join(self.parts), passages),
+            citations=located(cite("".join(self.parts), found.passages), found.stretches),
             degraded=self.degraded,
             abstained=False,
         )
@@ -260,13 +232,3 @@ def _abstention(model: str, clock: AnswerClock, degraded: tuple[str, ...]) -> Fi
         degraded=degraded,
         abstained=True,
     )
-
-
-def _reordered(passages: Sequence[Passage], ranks: Sequence[RerankedPassage]) -> list[Passage]:
-    """The passages at these positions, with the reranker's scores.
-
-    Raises `ServiceError` where a position names no passage.
-    """
-    if any(not 0 <= rank.index < len(passages) for rank in ranks):
-        raise ServiceError("reranking named a passage that it was not given", service="reranking")
-    return [passages[rank.index].model_copy(update={"rerank_score": rank.score}) for rank in ranks]

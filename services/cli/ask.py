@@ -15,7 +15,7 @@ from services.core.client import HttpClient
 from services.core.context import remaining, set_deadline
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.fallback import marks, passed_over
-from services.core.wire.answer import AnswerChunk, FileCitation, FrozenContext, Timings
+from services.core.wire.answer import SEARCH_STAGES, AnswerChunk, FileCitation, FrozenContext, Timings
 from services.core.wire.passages import Passage
 
 ANSWER_SECONDS = 900.0
@@ -201,7 +201,7 @@ def sources(passages: Sequence[Passage], citations: Sequence[FileCitation]) -> l
         page = f"page {passage.page}" if passage.page is not None else ""
         score = f"score {passage.score:.3f}" if passage.score is not None else ""
         place = " > ".join(part for part in (passage.title or passage.document_id, passage.section) if part)
-        cited = [citation for citation in citations if citation.passage_id == passage.id]
+        cited = [citation for citation in citations if citation.marker == number]
         parts = [
             place,
             page,
@@ -219,13 +219,12 @@ def sources(passages: Sequence[Passage], citations: Sequence[FileCitation]) -> l
 
 def waterfall(timings: Timings) -> list[str]:
     """One bar per stage, each beginning where the one before it ended; milliseconds from request in."""
-    found = (timings.embedding or 0) + (timings.retrieval or 0) + (timings.reranking or 0)
+    search = {stage: getattr(timings, stage) for stage in SEARCH_STAGES}
+    found = sum(took or 0 for took in search.values())
     first = max(0.0, timings.ttft - found) if timings.ttft is not None else None
     begun = timings.ttfo if timings.ttfo is not None else timings.ttft
     stages = [
-        ("embedding", timings.embedding),
-        ("retrieval", timings.retrieval),
-        ("reranking", timings.reranking),
+        *search.items(),
         ("first token", first),
         ("thinking", timings.think),
         ("answer", max(0.0, timings.e2el - begun) if begun is not None else None),

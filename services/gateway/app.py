@@ -43,6 +43,7 @@ def create(settings: Settings) -> FastAPI:
                 generation=generation,
                 metrics=app.state.metrics,
                 rerank_seconds=settings.rerank_seconds,
+                rewrite_seconds=settings.rewrite_seconds,
             )
 
             yield {

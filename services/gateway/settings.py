@@ -43,6 +43,25 @@ class Settings(ServiceSettings):
         validation_alias="RELEVANCE_FLOOR",
         description="cosine that a passage needs; where none has it the answer is an abstention; 0: never",
     )
+    neighbours: int = Field(
+        0,
+        ge=0,
+        le=10,
+        validation_alias="NEIGHBOURS",
+        description="passages before and after each of the prompt's that join it",
+    )
+    rewrite: str = Field(
+        "",
+        validation_alias="QUERY_REWRITE",
+        description="make a follow-up question stand alone before it is searched for: true (by the model "
+        "that answers) or the model entry to ask; empty: search for it as it is",
+    )
+    rewrite_seconds: float = Field(
+        10.0,
+        gt=0,
+        validation_alias="REWRITE_SECONDS",
+        description="longest wait for a rewritten question; then the original is searched for, degraded",
+    )
     prompt: Literal["plain", "cite"] = Field(
         "plain",
         validation_alias="PROMPT",

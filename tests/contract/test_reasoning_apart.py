@@ -9,14 +9,14 @@ import orjson
 import pytest
 from starlette.types import ASGIApp
 
-from pipelines.rag import Finished, Piece, Question, RagPipeline, Search
+from pipelines.rag import Finished, Piece, Question, RagPipeline
+from pipelines.search import Search
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient, Sampling
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.wire.answer import AnswerRequest
-from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
@@ -54,16 +54,7 @@ class Retrieval(RetrievalClient):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    async def search(
-        self,
-        text: str,
-        vector: Sequence[float],
-        *,
-        k: int,
-        collection: str,
-        where: Filter | None = None,
-        threshold: float | None = None,
-    ) -> list[Passage]:
+    async def search(self, text: str, vector: Sequence[float] | None, **options: object) -> list[Passage]:
         self.texts.append(text)
         return [PASSAGE]
 

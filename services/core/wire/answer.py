@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.core.wire.base import Filter, StrictWire, Wire
+from services.core.wire.base import Filter, StrictWire, Text, Wire
 from services.core.wire.chat import (
     AssistantMessage,
     ChatChoice,
@@ -17,13 +17,17 @@ from services.core.wire.chat import (
     ChunkDelta,
 )
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
+from services.core.wire.retrieval import Mode
 
 
 class RagOptions(StrictWire):
-    """How to find the passages. None leaves a number to the gateway's settings.
+    """How to find the passages. None leaves it to the settings of the gateway and of retrieval.
 
     `top_k` passages are retrieved, those under `floor` (cosine, 0 to 1) left out, and the reranker keeps
     `top_n` for the prompt. Where none reaches the floor the answer is an abstention; 0 switches that off.
+    `mmr` chooses passages that are unlike each other (1: relevance alone, 0: difference alone);
+    `neighbours` lets as many passages before and after each one join it; `rewrite` has a follow-up
+    question made to stand alone before it is searched for, by the entry that answers (true) or a named one.
     """
 
     collection: CollectionName = DEFAULT_COLLECTION
@@ -31,6 +35,10 @@ class RagOptions(StrictWire):
     top_n: int | None = Field(None, ge=1, le=50)
     filter: Filter | None = None
     floor: float | None = Field(None, ge=0, le=1)
+    mode: Mode | None = None
+    mmr: float | None = Field(None, ge=0, le=1)
+    neighbours: int | None = Field(None, ge=0, le=10)
+    rewrite: bool | Text | None = None
 
 
 class AnswerRequest(ChatRequest):
@@ -65,24 +73,35 @@ class FileCitation(Wire):
 
 
 class FrozenContext(Wire):
-    """The ordered passages an answer comes from; `context_id` is a SHA-256 over them."""
+    """The ordered passages an answer comes from; `context_id` is a SHA-256 over them.
+
+    `query` is what was searched for where that is not the question itself: it was rewritten.
+    """
 
     context_id: str
     passages: list[Passage]
+    query: str | None = None
+
+
+SEARCH_STAGES = ("rewriting", "embedding", "retrieval", "reranking", "neighbours")
+"""The stages before generation, in their order; fields of `Timings`."""
 
 
 class Timings(Wire):
     """Milliseconds, from the gateway's clock; None where the stage did not happen.
 
-    `ttft` and `ttfo` run from request in to the first token of any kind and to the first answer token,
-    `think` from the first reasoning token to the first answer token, `generation` from the request to
-    the engine to its last token, `e2el` from request in to the reply's end. `tpot` is
-    (e2el - ttft) / (output tokens - 1), vLLM's convention.
+    `rewriting` to `neighbours` are the stages of the search, in their order. `ttft` and `ttfo` run from
+    request in to the first token of any kind and to the first answer token, `think` from the first
+    reasoning token to the first answer token, `generation` from the request to the engine to its last
+    token, `e2el` from request in to the reply's end. `tpot` is (e2el - ttft) / (output tokens - 1), vLLM's
+    convention.
     """
 
+    rewriting: float | None = None
     embedding: float | None = None
     retrieval: float | None = None
     reranking: float | None = None
+    neighbours: float | None = None
     ttft: float | None = None
     ttfo: float | None = None
     think: float | None = None

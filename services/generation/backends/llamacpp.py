@@ -270,8 +270,7 @@ def _sampled(prompt: Prompt) -> dict[str, object]:
         "return_progress": True,
     }
     if prompt.seed is not None:
-        # what is left of a cached prompt is computed in other batches, whose last bits differ
-        request |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
+        request["seed"] = prompt.seed % 2**31
     return request
 
 

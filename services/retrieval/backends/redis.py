@@ -17,7 +17,7 @@ from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.documents import describe
-from services.retrieval.filters import Wanted, wanted
+from services.retrieval.filters import clauses, impossible
 from services.retrieval.payload import from_payload, point_id, query_vector, to_points
 from services.retrieval.redis.points import (
     arguments,
@@ -79,7 +79,7 @@ class RedisStore:
         self._retirement = Retirement(server)
 
     async def search(self, collection: str, query: Query) -> Candidates:
-        where = wanted(query.where)
+        wanted = clauses(query.where)
         vector = b""
         if query.vector is not None:
             vector = unit(query_vector(query.vector, collection, len(query.vector))).tobytes()
@@ -88,7 +88,7 @@ class RedisStore:
             vector,
             query.k,
             max(self._settings.ef, query.k),
-            filter_query(Wanted() if where.impossible else where),
+            filter_query([] if impossible(wanted) else wanted),
             query.k,
             "",
             "1" if query.with_vectors else "",
@@ -97,7 +97,7 @@ class RedisStore:
             raise unknown(collection)
         if status == b"dim":
             query_vector(query.vector or [], collection, reply[0])
-        if where.impossible:
+        if impossible(wanted):
             return Candidates()
         found = list(hits(reply[2]))
         return Candidates(

@@ -12,7 +12,7 @@ import orjson
 
 from services.core.wire.passages import TokenVectors
 from services.retrieval.candidates import Vector
-from services.retrieval.filters import Wanted
+from services.retrieval.filters import Clauses
 from services.retrieval.payload import INDEX, TERMS, Payload, Point
 from services.retrieval.redis.server import Argument
 from services.retrieval.revisions import Pair, pair_of
@@ -66,16 +66,9 @@ def unpack_tokens(packed: bytes) -> TokenVectors:
     return TokenVectors.pack(packed[_SHAPE.size :], tokens=count, dim=dim)
 
 
-def filter_query(where: Wanted) -> str:
+def filter_query(wanted: Clauses) -> str:
     """In RediSearch's language; terms are hashed, so nothing in them has a meaning there."""
-    parts = [_has(terms) for terms in where.all_of]
-    if where.none_of:
-        parts.append("-" + _has(where.none_of))
-    return " ".join(parts)
-
-
-def _has(terms: Sequence[str]) -> str:
-    return "@terms:{" + "|".join(map(_hash, terms)) + "}"
+    return " ".join("@terms:{" + "|".join(map(_hash, clause)) + "}" for clause in wanted)
 
 
 def hits(reply: Sequence[object]) -> Iterable[dict[str, bytes]]:

@@ -10,7 +10,8 @@ import pytest
 from pipelines.arms import Arm
 from pipelines.compare import ArmDone, ArmPiece, Comparison, Event, Frozen, compare
 from pipelines.context import context_id
-from pipelines.rag import RagPipeline, Search
+from pipelines.rag import RagPipeline
+from pipelines.search import Evidence, Search
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.clients.reranking import RerankingClient
@@ -26,9 +27,9 @@ USAGE = Usage(prompt_tokens=5, completion_tokens=3, total_tokens=8)
 class Chain(RagPipeline):
     """The passages are there; what a test counts is how often they were looked for."""
 
-    async def find(self, text: str, search: Search, clock: object = None) -> tuple[list[Passage], list[str]]:
+    async def find(self, text: str, search: Search, clock: object = None, **asked: object) -> Evidence:
         self.generation.found += 1  # type: ignore[attr-defined]
-        return list(PASSAGES), []
+        return Evidence(tuple(PASSAGES))
 
 
 class Generation(GenerationClient):
@@ -116,8 +117,8 @@ async def test_an_arm_that_sees_another_context_is_refused(monkeypatch: pytest.M
     pipeline = chain(Generation())
     whole = RagPipeline.answer_from
 
-    def other(self: RagPipeline, question: object, passages: Sequence[Passage], *rest: object) -> object:
-        seen = passages[1:] if question.model == "b" else passages  # type: ignore[attr-defined]
+    def other(self: RagPipeline, question: object, found: Evidence, *rest: object) -> object:
+        seen = Evidence(found.passages[1:]) if question.model == "b" else found  # type: ignore[attr-defined]
         return whole(self, question, seen, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(RagPipeline, "answer_from", other)

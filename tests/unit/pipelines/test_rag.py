@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 
 from pipelines.prompting import ABSTENTION
-from pipelines.rag import Finished, Found, Piece, Question, RagPipeline, Search
+from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
+from pipelines.search import Search
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.clients.reranking import RerankingClient
@@ -20,7 +22,16 @@ from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
 
 PASSAGES = [
-    Passage(id=str(n), document_id="d", title="d.md", text=f"fact number {n}.", score=0.9 - n / 10)
+    Passage(
+        id=str(n),
+        document_id="d",
+        title="d.md",
+        text=f"fact number {n}.",
+        start=n * 20,
+        end=n * 20 + 14,
+        index=n,
+        score=0.9 - n / 10,
+    )
     for n in range(5)
 ]
 USAGE = Usage(prompt_tokens=5, completion_tokens=3, total_tokens=8)
@@ -44,22 +55,21 @@ class Embedding(EmbeddingClient):
 
 
 class Retrieval(RetrievalClient):
-    def __init__(self, passages: Sequence[Passage] = PASSAGES) -> None:
+    def __init__(self, passages: Sequence[Passage] = PASSAGES, error: RaglineError | None = None) -> None:
         self.passages = passages
-        self.asked: list[tuple[int, str, Filter | None]] = []
+        self.error = error
+        self.asked: list[tuple[str, dict[str, object]]] = []
 
-    async def search(
-        self,
-        text: str,
-        vector: Sequence[float],
-        *,
-        k: int,
-        collection: str,
-        where: Filter | None = None,
-        threshold: float | None = None,
-    ) -> list[Passage]:
-        self.asked.append((k, collection, where))
-        return list(self.passages[:k])
+    async def search(self, text: str, vector: Sequence[float] | None, **options: Any) -> list[Passage]:
+        self.asked.append((text, options))
+        return list(self.passages[: options["k"]])
+
+    async def neighbours(
+        self, collection: str, ids: Sequence[str], *, before: int = 1, after: int = 1
+    ) -> dict[str, list[Passage]]:
+        if self.error:
+            raise self.error
+        return {id_: list(PASSAGES[max(0, int(id_) - before) : int(id_) + after + 1]) for id_ in ids}
 
 
 class Reranking(RerankingClient):
@@ -138,8 +148,19 @@ async def test_the_reranker_orders_the_context() -> None:
 
 async def test_search_options_reach_the_store() -> None:
     retrieval = Retrieval()
-    await run(chain(retrieval=retrieval), top_k=3, collection="c", where={"title": "d.md"})
-    assert retrieval.asked == [(3, "c", {"title": "d.md"})]
+    where: Filter = {"title": "d.md"}
+    await run(
+        chain(retrieval=retrieval), top_k=3, collection="c", where=where, mode="sparse", mmr=0.5, floor=0.2
+    )
+    wanted = {
+        "k": 3,
+        "collection": "c",
+        "where": where,
+        "mode": "sparse",
+        "mmr_lambda": 0.5,
+        "threshold": 0.2,
+    }
+    assert retrieval.asked == [("q", wanted)]
 
 
 @pytest.mark.parametrize(
@@ -203,3 +224,83 @@ async def test_closing_the_answer_closes_the_generation() -> None:
     assert not generation.closed
     await answer.aclose()
     assert generation.closed
+
+
+async def test_what_only_words_found_must_reach_the_floor_too() -> None:
+    unvouched = [PASSAGES[0].model_copy(update={"id": "9", "score": None, "sparse_score": 30.0}), PASSAGES[4]]
+    found, _, finished = await run(chain(retrieval=Retrieval(unvouched)), floor=0.6)
+    assert found.context.passages == []
+    assert finished.abstained
+
+
+async def test_passages_are_read_with_their_neighbours_and_cited_by_their_own_name() -> None:
+    generation = Generation()
+    found, _, finished = await run(chain(generation=generation, reranking=Reranking(order=[3])), neighbours=1)
+    (passage,) = found.context.passages
+    assert (passage.id, passage.start, passage.end, passage.rerank_score) == ("3", 40, 94, 1.0)
+    assert passage.text.split("\n\n\n\n\n\n") == ["fact number 2.", "fact number 3.", "fact number 4."]
+    assert [(one.passage_id, one.start, one.end) for one in finished.citations] == [("2", 40, 54)]
+    assert finished.timings.neighbours is not None
+    assert finished.degraded == ()
+
+
+async def test_without_neighbours_to_be_had_the_passages_stand_alone() -> None:
+    retrieval = Retrieval(error=ServiceUnavailable("retrieval is down"))
+    found, _, finished = await run(chain(retrieval=retrieval), neighbours=1)
+    assert [passage.id for passage in found.context.passages] == ["2", "0"]
+    assert finished.degraded == ("neighbours",)
+
+
+class Writer(Generation):
+    """Rewrites first, then answers; `error` is that of the rewriting."""
+
+    def __init__(self, error: RaglineError | None = None) -> None:
+        super().__init__()
+        self.failing = error
+        self.models: list[str] = []
+
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+    ) -> AsyncGenerator[ChatDelta]:
+        self.models.append(model)
+        if len(self.models) > 1:
+            async for delta in super().chat(messages, model=model, sampling=sampling):
+                yield delta
+            return
+        if self.failing:
+            raise self.failing
+        yield ChatDelta(content="How heavy is a pound?")
+
+
+FOLLOW_UP = (
+    ChatMessage(role="user", content="What is a pound?"),
+    ChatMessage(role="assistant", content="453 g."),
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "query", "degraded"),
+    [(None, "How heavy is a pound?", ()), (ServiceUnavailable("down"), None, ("rewriting",))],
+)
+async def test_a_follow_up_is_searched_for_as_it_stands_alone(
+    error: RaglineError | None, query: str | None, degraded: tuple[str, ...]
+) -> None:
+    retrieval, generation = Retrieval(), Writer(error)
+    question = Question("how heavy?", FOLLOW_UP, model="large", search=Search(top_n=2, rewrite="small"))
+    pipeline = chain(retrieval=retrieval, generation=generation)
+    found, *_, finished = [event async for event in pipeline.answer(question)]
+    assert isinstance(found, Found)
+    assert isinstance(finished, Finished)
+    assert retrieval.asked[0][0] == (query or "how heavy?")
+    assert found.context.query == query
+    assert finished.degraded == degraded
+    assert finished.timings.rewriting is not None
+    assert generation.models == ["small", "large"]
+    assert "Question: how heavy?" in generation.messages[-1].text
+
+
+async def test_a_first_question_is_not_rewritten() -> None:
+    generation = Generation()
+    found, _, finished = await run(chain(generation=generation), rewrite="")
+    assert finished.timings.rewriting is None
+    assert found.context.query is None

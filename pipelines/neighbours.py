@@ -1,0 +1,98 @@
+"""Neighbour expansion: a found passage together with what stands around it in its document. Pure.
+
+A model that reads a passage with its siblings sees where a thought began and how it goes on. What they
+repeat of each other (chunks overlap) is shown once, and what lay between them was white space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from services.core.wire.answer import FileCitation
+from services.core.wire.passages import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run of passages of one document, in order, around `lead`: the best ranked one among them."""
+
+    lead: Passage
+    parts: tuple[Passage, ...]
+
+    @property
+    def passage(self) -> Passage:
+        """The lead with the whole run's text and span, and its own id, header and scores.
+
+        `text` is the document's at [start:end], but for the white space between two parts, which is as
+        long as it was.
+        """
+        return self.lead.model_copy(
+            update={"text": _joined(self.parts), "start": self.parts[0].start, "end": self.parts[-1].end}
+        )
+
+
+def stretches(ranked: Sequence[Passage], around: Mapping[str, Sequence[Passage]]) -> list[Stretch]:
+    """The ranked passages, each with its neighbours, in order of rank.
+
+    `around`: by passage id, its siblings with itself among them; those of another revision, and those
+    beyond a missing one, are left out. Passages whose neighbourhoods touch make one stretch.
+    """
+    made: list[Stretch] = []
+    for passage in ranked:
+        one = Stretch(passage, _run(passage, around.get(passage.id, ())))
+        touched = [other for other in made if _touch(one, other)]
+        if not touched:
+            made.append(one)
+            continue
+        first = touched[0]
+        parts = {part.index: part for each in (one, *touched) for part in each.parts}
+        whole = Stretch(first.lead, tuple(parts[index] for index in sorted(parts)))
+        made = [whole if each is first else each for each in made if each is first or each not in touched]
+    return made
+
+
+def located(citations: Sequence[FileCitation], found: Sequence[Stretch]) -> list[FileCitation]:
+    """The citations, each with the id, page and section of the very passage that its span begins in."""
+    parts = [part for each in found for part in each.parts]
+
+    def placed(citation: FileCitation) -> FileCitation:
+        for part in parts:
+            if part.document_id == citation.file_id and part.start <= citation.start < part.end:
+                fields = {"passage_id": part.id, "page": part.page, "section": part.section}
+                return citation.model_copy(update=fields)
+        return citation
+
+    return [placed(citation) for citation in citations]
+
+
+def _run(lead: Passage, siblings: Sequence[Passage]) -> tuple[Passage, ...]:
+    """The siblings without a gap before or after the lead."""
+    by_index = {one.index: one for one in siblings if _kin(one, lead)} | {lead.index: lead}
+    low = high = lead.index
+    while low - 1 in by_index:
+        low -= 1
+    while high + 1 in by_index:
+        high += 1
+    return tuple(by_index[index] for index in range(low, high + 1))
+
+
+def _kin(one: Passage, other: Passage) -> bool:
+    return (one.document_id, one.revision) == (other.document_id, other.revision)
+
+
+def _touch(one: Stretch, other: Stretch) -> bool:
+    return (
+        _kin(one.lead, other.lead)
+        and one.parts[0].index <= other.parts[-1].index + 1
+        and other.parts[0].index <= one.parts[-1].index + 1
+    )
+
+
+def _joined(parts: Sequence[Passage]) -> str:
+    text = parts[0].text
+    for before, after in pairwise(parts):
+        gap = after.start - before.end
+        text += "\n" * gap + after.text if gap >= 0 else after.text[-gap:]
+    return text

@@ -1,0 +1,187 @@
+"""Finding the passages that an answer comes from: rewrite, embed, retrieve, rerank, expand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from pipelines.clock import AnswerClock
+from pipelines.neighbours import Stretch, stretches
+from pipelines.rewriting import Rewriter
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import GenerationClient
+from services.core.clients.reranking import RerankingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.errors import RaglineError, ServiceError
+from services.core.metrics import Metrics
+from services.core.wire.base import Filter
+from services.core.wire.chat import ChatMessage
+from services.core.wire.passages import DEFAULT_COLLECTION, Passage
+from services.core.wire.reranking import RerankedPassage
+from services.core.wire.retrieval import Mode
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to find the passages: retrieve `top_k` that reach `floor` (cosine), keep the reranker's `top_n`.
+
+    `mode` None is as the retrieval service is set. With `mmr`, the `top_k` are chosen to be unlike each
+    other: 1 is relevance alone, 0 difference alone. `neighbours` is how many passages before and after
+    each of the `top_n` join it. `rewrite` names the model entry that makes a follow-up question stand
+    alone, empty for the one that answers; None leaves the question as it is.
+    """
+
+    collection: str = DEFAULT_COLLECTION
+    top_k: int = 20
+    top_n: int = 4
+    where: Filter | None = None
+    floor: float = 0.0
+    mode: Mode | None = None
+    mmr: float | None = None
+    neighbours: int = 0
+    rewrite: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found: `passages` best first, `degraded` the stages that had to be left out.
+
+    `query` is what was searched for where that is not the question itself; `stretches` are what the
+    passages are made of where they were joined with their neighbours.
+    """
+
+    passages: tuple[Passage, ...] = ()
+    degraded: tuple[str, ...] = ()
+    query: str | None = None
+    stretches: tuple[Stretch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """`rerank_seconds` and `rewrite_seconds` bound the stages that an answer can do without."""
+
+    embedding: EmbeddingClient
+    retrieval: RetrievalClient
+    reranking: RerankingClient
+    generation: GenerationClient
+    metrics: Metrics | None = None
+    rerank_seconds: float = 5.0
+    rewrite_seconds: float = 10.0
+
+    async def find(
+        self,
+        question: str,
+        search: Search,
+        clock: AnswerClock,
+        *,
+        history: Sequence[ChatMessage] = (),
+        model: str = "",
+    ) -> Evidence:
+        """Evidence without passages where none reaches the floor.
+
+        Raises what embedding and retrieval raise. Where rewriting fails the question is searched for as
+        it is, where reranking fails the retrieval's order stands, where the neighbours are not to be had
+        the passages stand alone.
+        """
+        run = _Run(self, search, clock)
+        text = await run.query(question, history, model)
+        passages = await run.retrieved(text)
+        if passages:
+            passages = await run.reranked(text, passages)
+        joined = await run.expanded(passages) if passages and search.neighbours else []
+        return Evidence(
+            passages=tuple([each.passage for each in joined] or passages),
+            degraded=tuple(run.degraded),
+            query=None if text == question else text,
+            stretches=tuple(joined),
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One search; `degraded` grows by the stages that it had to do without."""
+
+    finder: Finder
+    search: Search
+    clock: AnswerClock
+    degraded: list[str] = field(default_factory=list)
+
+    async def query(self, question: str, history: Sequence[ChatMessage], model: str) -> str:
+        entry = self.search.rewrite
+        if entry is None or not any(message.role == "user" for message in history):
+            return question
+        rewriter = Rewriter(self.finder.generation, self.finder.rewrite_seconds)
+        with self.clock.stage("rewriting"):
+            try:
+                return await rewriter.rewrite(question, history, model=entry or model)
+            except RaglineError as error:
+                self._without("rewriting", error.message)
+            except TimeoutError:
+                self._without("rewriting", f"over {self.finder.rewrite_seconds:g} s")
+        return question
+
+    async def retrieved(self, text: str) -> list[Passage]:
+        search = self.search
+        with self.clock.stage("embedding"):
+            vector = await self.finder.embedding.embed_query(text)
+        with self.clock.stage("retrieval"):
+            passages = await self.finder.retrieval.search(
+                text,
+                vector,
+                k=max(search.top_k, search.top_n),
+                collection=search.collection,
+                where=search.where,
+                threshold=search.floor or None,
+                mode=search.mode,
+                mmr_lambda=search.mmr,
+            )
+        # whatever a store makes of the threshold: what no vector vouches for must not reach the prompt
+        return [one for one in passages if not search.floor or (one.score or 0.0) >= search.floor]
+
+    async def reranked(self, text: str, passages: list[Passage]) -> list[Passage]:
+        top_n = self.search.top_n
+        with self.clock.stage("reranking"):
+            try:
+                async with asyncio.timeout(self.finder.rerank_seconds):
+                    ranked = await self.finder.reranking.rerank(
+                        text, passages, top_n=top_n, collection=self.search.collection
+                    )
+                return _reordered(passages, ranked)
+            except RaglineError as error:
+                self._without("reranking", error.message)
+            except TimeoutError:
+                self._without("reranking", f"over {self.finder.rerank_seconds:g} s")
+        return passages[:top_n]
+
+    async def expanded(self, passages: Sequence[Passage]) -> list[Stretch]:
+        ids, span = [passage.id for passage in passages], self.search.neighbours
+        with self.clock.stage("neighbours"):
+            try:
+                around = await self.finder.retrieval.neighbours(
+                    self.search.collection, ids, before=span, after=span
+                )
+            except RaglineError as error:
+                self._without("neighbours", error.message)
+                return []
+        return stretches(passages, around)
+
+    def _without(self, stage: str, reason: str) -> None:
+        log.warning("answering without a stage", stage=stage, reason=reason)
+        self.degraded.append(stage)
+        if self.finder.metrics is not None:
+            self.finder.metrics.degraded(stage)
+
+
+def _reordered(passages: Sequence[Passage], ranks: Sequence[RerankedPassage]) -> list[Passage]:
+    """The passages at these positions, with the reranker's scores.
+
+    Raises `ServiceError` where a position names no passage.
+    """
+    if any(not 0 <= rank.index < len(passages) for rank in ranks):
+        raise ServiceError("reranking named a passage that it was not given", service="reranking")
+    return [passages[rank.index].model_copy(update={"rerank_score": rank.score}) for rank in ranks]

@@ -1,0 +1,53 @@
+"""`rag` in a request: what it becomes, and how a wrong value is refused."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from services.core.wire.answer import RagOptions
+from services.gateway.app import create
+from services.gateway.search import rewriting_entry, search_of
+from services.gateway.settings import Settings
+
+
+def test_what_a_request_leaves_out_is_as_the_gateway_is_set() -> None:
+    settings = Settings(top_k=7, top_n=2, floor=0.5, neighbours=1, rewrite="small")
+    search = search_of(RagOptions(), settings)
+    assert (search.top_k, search.top_n, search.floor, search.neighbours) == (7, 2, 0.5, 1)
+    assert (search.mode, search.mmr, search.rewrite) == (None, None, "small")
+    wanted = RagOptions(mode="sparse", mmr=0.3, neighbours=0, floor=0, rewrite=False)
+    search = search_of(wanted, settings)
+    assert (search.mode, search.mmr, search.neighbours, search.floor) == ("sparse", 0.3, 0, 0)
+    assert search.rewrite is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "entry"),
+    [(True, ""), ("true", ""), ("On", ""), (False, None), ("", None), ("off", None), ("large", "large")],
+)
+def test_rewriting_is_off_or_by_the_entry_that_answers_or_by_another(
+    wanted: bool | str, entry: str | None
+) -> None:
+    assert rewriting_entry(wanted) == entry
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"mode": "fuzzy"}, "rag.mode"),
+        ({"mmr": 1.5}, "rag.mmr"),
+        ({"neighbours": -1}, "rag.neighbours"),
+        ({"neighbours": 11}, "rag.neighbours"),
+        ({"floor": 2}, "rag.floor"),
+        ({"rewrite": 3}, "rag.rewrite"),
+        ({"neighbors": 1}, "rag.neighbors"),
+    ],
+)
+async def test_a_wrong_option_is_refused_by_name(options: dict[str, object], named: str) -> None:
+    body = {"messages": [{"role": "user", "content": "q"}], "rag": options}
+    transport = httpx.ASGITransport(create(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        reply = await client.post("/v1/chat/completions", json=body)
+    assert reply.status_code == 422
+    assert named in reply.json()["error"]["message"]
