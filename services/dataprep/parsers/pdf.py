@@ -19,6 +19,10 @@ Table = list[list[str]]
 _HEADER_WITHIN = 1024
 """Readers accept a PDF whose header comes within its first kilobyte."""
 
+_END_MARKS = (b"%%EOF", b"startxref", b"trailer")
+_END_WITHIN = 4096
+"""Where none of them is near the end, pdfium would read what is there and say nothing of the rest."""
+
 _HYPHEN = re.compile(r"[\x02\ufffe\u00ad](?:\r\n|\r|\n)?")
 """How pdfium shows a hyphen that only breaks the line: the word goes on behind it."""
 
@@ -28,6 +32,8 @@ _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\ufffe\uffff]|\r(?=\n)")
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     if b"%PDF-" not in data[:_HEADER_WITHIN]:
         raise Unparsable("unsupported", "is not a PDF, though its name says so")
+    if not any(mark in data[-_END_WITHIN:] for mark in _END_MARKS):
+        raise Unparsable("invalid", "ends before its end, perhaps it was cut off: send it again")
     layout = Layout(limits)
     with closing(_open(data)) as document:
         count = len(document)
