@@ -40,6 +40,7 @@ from services.dataprep.backend import PACKAGE, CreateJobStore, JobLimits, JobSto
 from services.dataprep.documents import Documents
 from services.dataprep.identity import clean_name, document_id
 from services.dataprep.ingest import Batching, Ingestor
+from services.dataprep.links import Fetcher, LinkLimits
 from services.dataprep.metrics import JobMetrics
 from services.dataprep.openapi import INGEST_BODY
 from services.dataprep.runner import Runner, Workers
@@ -181,6 +182,7 @@ def create(settings: Settings) -> FastAPI:
             )
             stack.push_async_callback(sandbox.close)
             app.state.sandbox = sandbox
+            app.state.fetcher = Fetcher(LinkLimits(settings.max_file_bytes, settings.fetch_seconds))
             store = app.state.jobs = await _job_store(settings)
             stack.push_async_callback(store.close)
             app.state.documents = Documents(retrieval, store)

@@ -18,6 +18,7 @@ from services.dataprep.backend import Order, Received
 from services.dataprep.chunking import Chunking
 from services.dataprep.expansion import expanded
 from services.dataprep.identity import clean_name, document_id
+from services.dataprep.links import Fetcher, links
 from services.dataprep.reasons import failed
 from services.dataprep.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
@@ -36,17 +37,22 @@ class _Fields(StrictWire):
 class Batch:
     uploads: Sequence[Upload]
     order: Order
+    links: Sequence[str] = ()
 
     @classmethod
     def of(cls, form: Form, settings: Settings, *, patient: bool, trace: str = "") -> Batch:
         """What the form asks for. Raises `InvalidRequest` that names the field at fault."""
         given = {name: values for name, values in form.fields.items() if any(values)}
-        if "link_list" in given:
+        wanted = links(given.pop("link_list", []))
+        if wanted and not settings.fetch_urls:
             raise InvalidRequest(
                 f"link_list is not accepted: this service fetches no URLs; send the pages in `{FILES_FIELD}`"
+                ", or set DATAPREP_FETCH_URLS"
             )
         names = given.pop("names", [])
-        if not form.files:
+        if len(form.files) + len(wanted) > settings.max_files:
+            raise PayloadTooLarge(f"more than {settings.max_files} files and links: send fewer at a time")
+        if not form.files and not wanted:
             raise InvalidRequest(f"no file to ingest: send at least one in the field `{FILES_FIELD}`")
         if names and len(names) != len(form.files):
             raise InvalidRequest(
@@ -59,17 +65,19 @@ class Batch:
             raise explain(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
         order = Order(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
-        return cls(uploads or form.files, order)
+        return cls(uploads or form.files, order, wanted)
 
-    async def received(self, folder: Path, sandbox: Sandbox) -> list[Received]:
-        """The files, those of archives unpacked below `folder`; one that can be told to fail already has.
+    async def received(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[Received]:
+        """The files and what is behind the links, archives unpacked, all below `folder`; one that can be
+        told to fail already has.
 
         Raises the first one's error where all do.
         """
         errors: list[RaglineError] = []
         taken: set[str] = set()
         received: list[Received] = []
-        for upload in await expanded(self.uploads, folder, sandbox):
+        fetched = await fetcher.fetch_all(self.links, folder)
+        for upload in await expanded([*self.uploads, *fetched], folder, sandbox):
             file = JobFile(name=upload.name, size=upload.size)
             try:
                 name = _acceptable(upload, taken)
@@ -84,9 +92,9 @@ class Batch:
 
 
 def _acceptable(upload: Upload, taken: set[str]) -> str:
-    name = clean_name(upload.name)
     if upload.error is not None:
         raise upload.error
+    name = clean_name(upload.name)
     if upload.too_large:
         raise PayloadTooLarge(f"{name} is larger than DATAPREP_MAX_FILE_BYTES allows: split it")
     if name in taken:
@@ -99,7 +107,7 @@ def _chunking(fields: _Fields, settings: Settings) -> Chunking:
     size = settings.chunk_size if fields.chunk_size is None else fields.chunk_size
     overlap = fields.chunk_overlap
     if overlap is None:  # the default suits the default size; a smaller one bounds it
-        return Chunking(size, min(settings.chunk_overlap, size // 2))
+        return Chunking(size, min(settings.chunk_overlap, size // 2), settings.chunk_tokens)
     if overlap * 2 > size:
         raise InvalidRequest(f"chunk_overlap: {overlap} is more than half of chunk_size, which is {size}")
-    return Chunking(size, overlap)
+    return Chunking(size, overlap, settings.chunk_tokens)

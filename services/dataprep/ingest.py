@@ -21,6 +21,7 @@ from services.dataprep.identity import document_id, passage_id, revision
 from services.dataprep.patience import Patience
 from services.dataprep.progress import Progress
 from services.dataprep.sandbox import Prepared, Sandbox
+from services.dataprep.tokens import TokenFit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Ingestor:
         is stored of it before is for the caller to `discard` where this raises.
         """
         collection, name = ticket.order.collection, ticket.file.name
-        prepared = await patience.call(lambda: self._prepare(ticket, path))
+        parsed = await patience.call(lambda: self._parse(ticket, path))
+        prepared = await patience.call(lambda: self._fit(ticket, parsed))
         passages = _passages(name, _revision(ticket), prepared)
         first, total = passages[0], len(passages)
         await progress.tell(revision=first.revision, passages=total)
@@ -80,9 +82,14 @@ class Ingestor:
         await self._retrieval.delete(collection, document, revision=held)
         return False
 
-    async def _prepare(self, ticket: Ticket, path: Path) -> Prepared:
+    async def _parse(self, ticket: Ticket, path: Path) -> Prepared:
         with self._metrics.stage("parse"):
             return await self._sandbox.prepare(path, ticket.file.name, ticket.order.chunking)
+
+    async def _fit(self, ticket: Ticket, parsed: Prepared) -> Prepared:
+        """Cut once more what the embedding model would not see to its end."""
+        with self._metrics.stage("tokenize"):
+            return await TokenFit(self._embedding).fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
 
     async def _is_stored(self, collection: str, first: Passage, total: int) -> bool:
         """Whether all of the revision is stored; it is what readers see then, also after a `kill -9`

@@ -41,7 +41,7 @@ async def submitted(request: Request, *, patient: bool) -> Job:
     async with store.incoming() as folder:
         form = await _received(request, folder, settings)
         batch = Batch.of(form, settings, patient=patient, trace=request.headers.get("traceparent", ""))
-        files = await batch.received(folder, request.app.state.sandbox)
+        files = await batch.received(folder, request.app.state.sandbox, request.app.state.fetcher)
         return await store.submit(batch.order, files)
 
 

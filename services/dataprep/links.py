@@ -21,11 +21,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from services.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
 from services.dataprep.parsers import FORMATS
 from services.dataprep.uploads import Upload
 
 REDIRECTS = 5
+AT_A_TIME = 8
 PIECE_BYTES = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SUFFIXES = {
@@ -126,6 +127,20 @@ class Fetcher:
             refusal = error.__cause__
             reason = refusal if isinstance(refusal, _Refused) else type(error).__name__
             raise InvalidRequest(f"{link} cannot be fetched: {reason}") from None
+
+    async def fetch_all(self, links: Sequence[str], folder: Path) -> list[Upload]:
+        """What is behind each link, in order, in files below `folder`; what cannot be had is its `error`."""
+        slots = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(number: int, link: str) -> Upload:
+            path = folder / f"link-{number}"
+            async with slots:
+                try:
+                    return await self.fetch(link, path)
+                except RaglineError as error:
+                    return Upload(link, path, 0, "", error=error)
+
+        return await asyncio.gather(*(one(number, link) for number, link in enumerate(links)))
 
     async def _followed(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
         url = self._checked(link, link)

@@ -11,17 +11,20 @@ INGEST_BODY: Final[dict[str, object]] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["files"],
                     "properties": {
                         "files": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "text, Markdown, HTML or PDF; a file's name is its document's",
+                            "description": "documents and archives; a file's name is its document's",
                         },
                         "names": {
                             "type": "array",
                             "items": {"type": "string"},
                             "description": "names in place of the files' own, in their order: guide/setup.md",
+                        },
+                        "link_list": {
+                            "type": "string",
+                            "description": "a JSON list of links, where DATAPREP_FETCH_URLS allows them",
                         },
                         "collection": {"type": "string"},
                         "chunk_size": {"type": "integer", "description": "characters; default CHUNK_SIZE"},

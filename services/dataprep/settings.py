@@ -39,6 +39,12 @@ class Settings(ServiceSettings):
         validation_alias="CHUNK_OVERLAP",
         description="most characters that a passage repeats of the one before; at most half of CHUNK_SIZE",
     )
+    chunk_tokens: int = Field(
+        0,
+        ge=0,
+        validation_alias="CHUNK_TOKENS",
+        description="most tokens of a passage with its header; 0: the embedding model's window",
+    )
     token_vectors: bool = Field(
         True,
         validation_alias="TOKEN_VECTORS",

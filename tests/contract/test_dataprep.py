@@ -432,12 +432,27 @@ def test_uploads_leave_no_files_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_links_are_fetched_where_that_is_allowed_and_never_from_inside(
+    serve: Serve, embedding: str, retrieval: str, service: Service, tmp_path: Path
+) -> None:
+    fetching = Service(serve(create(settings(embedding, retrieval, tmp_path, fetch_urls=True))), retrieval)
+    inside = fetching.url + "/health"
+    form = {"link_list": (None, json.dumps([inside]))}
+    reply = fetching.post("/v1/dataprep/ingest", files=form)
+    assert (reply.status_code, error_of(reply)["code"]) == (422, "invalid_request")
+    assert "127.0.0.1 is not an address of the internet" in error_of(reply)["message"]
+    reply = fetching.send(("a.md", b"text"), link_list=inside)
+    assert [each["status"] for each in reply.json()["files"]] == ["ingested", "failed"]
+    assert set(service.documents()) == {"a.md"}
+
+
 def test_the_form_is_documented(service: Service) -> None:
     schema = httpx.get(f"{service.url}/openapi.json").json()
     form = schema["paths"]["/v1/dataprep/ingest"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert set(form["schema"]["properties"]) == {
         "files",
         "names",
+        "link_list",
         "collection",
         "chunk_size",
         "chunk_overlap",

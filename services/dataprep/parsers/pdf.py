@@ -33,7 +33,7 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     if b"%PDF-" not in data[:_HEADER_WITHIN]:
         raise Unparsable("unsupported", "is not a PDF, though its name says so")
     if not any(mark in data[-_END_WITHIN:] for mark in _END_MARKS):
-        raise Unparsable("invalid", "ends before its end, perhaps it was cut off: send it again")
+        raise Unparsable("invalid", "is a broken PDF: it lacks its end, as if it was cut off; send it again")
     layout = Layout(limits)
     with closing(_open(data)) as document:
         count = len(document)

@@ -12,7 +12,7 @@ import pytest
 
 from services.core.errors import Conflict, InvalidRequest, NotFound, RaglineError, ServiceUnavailable
 from services.core.metrics import Metrics
-from services.core.wire.embedding import EncodeReply
+from services.core.wire.embedding import EmbeddingInfo, EncodeReply
 from services.core.wire.jobs import Job, JobFile
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
@@ -43,6 +43,9 @@ class Embedding:
         self.gate: asyncio.Event | None = None
         self.under_way = 0
         self.most_under_way = 0
+
+    async def info(self) -> EmbeddingInfo:
+        return EmbeddingInfo(model_id="m", max_input_length=100_000)
 
     async def encode(
         self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True
