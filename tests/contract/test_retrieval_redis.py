@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,7 @@ from services.core.errors import InvalidRequest, NotFound, ServiceError, Service
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.app import create as create_app
+from services.retrieval.backends.memory import MemoryStore
 from services.retrieval.backends.redis import RedisStore, create
 from services.retrieval.candidates import Query
 from services.retrieval.settings import Settings
@@ -267,3 +269,51 @@ async def test_token_vectors_can_be_left_out(redis_server, store, monkeypatch):
     async with opened(redis_server) as sparing:
         await sparing.upsert("c", MODEL, passages("d", 1, 2, tokens=True))
         assert await sparing.token_vectors("c", ["d/1/0", "d/1/1"]) == {}
+
+
+async def test_scores_are_those_of_an_exact_search_whatever_was_replaced_before(store):
+    """By the same passages in the store that scores every one of them; also after others were deleted."""
+    exact = MemoryStore()
+    rng = random.Random(5)
+    vocabulary = [f"word{number}x" for number in range(300)]
+    common = [1 / (rank + 2) for rank in range(300)]
+
+    def written(document: str, revision: int) -> list[StoredPassage]:
+        stored = passages(document, revision, 30)
+        return [
+            each.model_copy(
+                update={
+                    "passage": each.passage.model_copy(
+                        update={"text": " ".join(rng.choices(vocabulary, common, k=rng.randint(5, 300)))}
+                    )
+                }
+            )
+            for each in stored
+        ]
+
+    for number in range(12):
+        batch = written(f"d{number}", number)
+        for each in (store, exact):
+            await each.upsert("c", MODEL, batch)
+    for each in (store, exact):
+        await each.delete("c", "d3")
+    for revision in range(100, 115):
+        replaced = written("d5", revision)
+        for each in (store, exact):
+            await each.upsert("c", MODEL, replaced, staged=True)
+            await each.publish("c", "d5", str(revision))
+    await store._retirement.settled()
+    for where in (None, {"document_id": ["d1", "d5", "d7"]}):
+        for _ in range(20):
+            text = " ".join(rng.choices(vocabulary, k=6))
+            query = Query(vector=[rng.random() for _ in range(DIM)], text=text, k=10, where=where)
+            found, expected = await store.search("c", query), await exact.search("c", query)
+            assert [hit.score for hit in found.dense] == pytest.approx(
+                [hit.score for hit in expected.dense], abs=1e-5
+            )
+            assert [hit.sparse_score for hit in found.sparse] == pytest.approx(
+                [hit.sparse_score for hit in expected.sparse], rel=1e-4
+            )
+            assert [hit.score for hit in found.sparse] == pytest.approx(
+                [hit.score for hit in expected.sparse], abs=1e-5
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,14 +19,15 @@ from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.documents import describe
 from services.retrieval.filters import clauses, impossible
-from services.retrieval.payload import from_payload, point_id, query_vector, to_points
+from services.retrieval.payload import Point, from_payload, point_id, query_vector, to_points
 from services.retrieval.redis.points import (
     arguments,
+    candidates,
     document_key,
     filter_query,
-    hits,
     pair_key,
     payload_of,
+    query_words,
     unit,
     unpack_tokens,
 )
@@ -80,17 +82,17 @@ class RedisStore:
 
     async def search(self, collection: str, query: Query) -> Candidates:
         wanted = clauses(query.where)
-        vector = b""
+        vector = None
         if query.vector is not None:
-            vector = unit(query_vector(query.vector, collection, len(query.vector))).tobytes()
+            vector = unit(query_vector(query.vector, collection, len(query.vector)))
         status, *reply = await self._server.search(
             collection,
-            vector,
+            b"" if vector is None else vector.tobytes(),
+            "1" if query.dense else "",
             query.k,
             max(self._settings.ef, query.k),
             filter_query([] if impossible(wanted) else wanted),
-            query.k,
-            "",
+            query_words(query.text),
             "1" if query.with_vectors else "",
         )
         if status == b"missing":
@@ -99,10 +101,7 @@ class RedisStore:
             query_vector(query.vector or [], collection, reply[0])
         if impossible(wanted):
             return Candidates()
-        found = list(hits(reply[2]))
-        return Candidates(
-            [from_payload(payload_of(hit["json"]), 1 - float(hit["distance"])) for hit in found]
-        )
+        return candidates(reply, vector, with_vectors=query.with_vectors)
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int
@@ -165,10 +164,12 @@ class RedisStore:
         points = await asyncio.to_thread(to_points, passages)
         schema = Schema(model, len(points[0].vector))
         for start in range(0, len(points), BATCH):
-            batch: list[Argument] = []
-            for point in points[start : start + BATCH]:
-                batch += arguments(point, with_tokens=self._settings.token_vectors)
+            batch = await asyncio.to_thread(self._arguments, points[start : start + BATCH])
             await self._store(collection, schema, staged, batch)
+
+    def _arguments(self, points: Sequence[Point]) -> list[Argument]:
+        each = (arguments(point, with_tokens=self._settings.token_vectors) for point in points)
+        return list(chain.from_iterable(each))
 
     async def _store(self, collection: str, schema: Schema, staged: bool, batch: Sequence[Argument]) -> None:
         """One step, after what has to be there or gone before it."""

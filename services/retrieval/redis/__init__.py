@@ -7,7 +7,8 @@ its keys are never another's. Keys, below a prefix (`ragline:`):
 collections        hash    name -> {"uid", "model", "dim", "index"} as JSON
 aliases            hash    alias -> name of a collection
 dropped            set     ids of dropped collections whose keys are not all deleted yet
-<uid>:p:<point>    hash    a passage: its JSON, its vector, token vectors, filter terms, words, revision
+<uid>:p:<point>    hash    a passage: its JSON, vector, token vectors, filter terms, words as often as they
+                           weigh, their weights ("<word>:<weight> ..."), and its revision
 <uid>:points       zset    all points, in the order of their ids
 <uid>:documents    set     documents, hashed
 <uid>:d:<document> set     a document's revisions, hashed

@@ -23,13 +23,9 @@ local function document_of(pair) return string.sub(pair, 1, 20) end
 
 local function hidden(c, pair) return redis.call('HGET', c.keys .. 'hidden', pair) end
 
-local function count_words(c, text, by)
-  local seen = {}
-  for word in string.gmatch(text, '%S+') do
-    if not seen[word] then
-      seen[word] = true
-      if redis.call('HINCRBY', c.keys .. 'df', word, by) <= 0 then redis.call('HDEL', c.keys .. 'df', word) end
-    end
+local function count_words(c, weights, by)
+  for word in string.gmatch(weights, '(%S+):') do
+    if redis.call('HINCRBY', c.keys .. 'df', word, by) <= 0 then redis.call('HDEL', c.keys .. 'df', word) end
   end
 end
 
@@ -45,7 +41,7 @@ local function forget_empty(c, pair)
 end
 
 local function remove(c, point)
-  local stored = redis.call('HMGET', passage(c, point), 'pair', 'words')
+  local stored = redis.call('HMGET', passage(c, point), 'pair', 'weights')
   if not stored[1] then return end
   count_words(c, stored[2], -1)
   redis.call('UNLINK', passage(c, point))

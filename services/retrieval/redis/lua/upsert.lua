@@ -1,6 +1,6 @@
 -- upsert(name, model, dim, staged, passages...): all of these passages or none of them.
--- A passage is eight arguments: point, pair, index, json, terms, words, vector, token vectors or "".
-local WIDTH, FIRST = 8, 6
+-- A passage is nine arguments: point, pair, index, json, terms, words, weights, vector, token vectors or "".
+local WIDTH, FIRST = 9, 6
 local c = find(ARGV[2])
 if not c then return { 'missing' } end
 if c.model ~= ARGV[3] or c.dim ~= tonumber(ARGV[4]) then return { 'schema', c.model, c.dim } end
@@ -14,7 +14,7 @@ for at = FIRST, #ARGV, WIDTH do
   end
 end
 for at = FIRST, #ARGV, WIDTH do
-  local point, pair, words = ARGV[at], ARGV[at + 1], ARGV[at + 5]
+  local point, pair, weights = ARGV[at], ARGV[at + 1], ARGV[at + 6]
   local held = redis.call('HGET', passage(c, point), 'pair')
   -- a revision that readers see already stays seen
   if staged and redis.call('EXISTS', revision(c, pair)) == 0 then
@@ -22,9 +22,9 @@ for at = FIRST, #ARGV, WIDTH do
   end
   remove(c, point)
   redis.call('HSET', passage(c, point), 'pair', pair, 'json', ARGV[at + 3], 'terms', ARGV[at + 4],
-    'words', words, 'vector', ARGV[at + 6])
-  if ARGV[at + 7] ~= '' then redis.call('HSET', passage(c, point), 'tokens', ARGV[at + 7]) end
-  count_words(c, words, 1)
+    'words', ARGV[at + 5], 'weights', weights, 'vector', ARGV[at + 7])
+  if ARGV[at + 8] ~= '' then redis.call('HSET', passage(c, point), 'tokens', ARGV[at + 8]) end
+  count_words(c, weights, 1)
   redis.call('ZADD', c.keys .. 'points', 0, point)
   redis.call('ZADD', revision(c, pair), ARGV[at + 2], point)
   redis.call('SADD', c.keys .. 'd:' .. document_of(pair), pair)
