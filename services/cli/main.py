@@ -20,9 +20,12 @@ from services.cli import up as running
 from services.cli.console import Output
 from services.cli.demo import Demo
 from services.cli.errors import ServiceDied
+from services.cli.reindex import Reindex
 from services.cli.settings import Settings
 from services.cli.stack import Stack
 from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceUnavailable
 from services.core.models.catalogue import entry
 from services.core.settings import parse_environment
@@ -117,6 +120,34 @@ def ingest(
     output = Output.standard()
     failed = _with_gateway(lambda client: ingesting.ingest(uploads, client, collection, output))
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def reindex(
+    collection: Annotated[str, typer.Argument(help="A collection, or an alias of one.")] = DEFAULT_COLLECTION,
+    *,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Delete the old collection after the switch.")
+    ] = False,
+    batch: Annotated[int, typer.Option(help="Passages to embed at a time.", min=1, max=512)] = 64,
+) -> None:
+    """Embed every passage of a collection anew, after a change of the embedding model.
+
+    The new vectors go into a collection of their own; then the name is switched to it in one step. Killed
+    on the way, it goes on where it was when it is run again. It asks the services at EMBEDDING_URL and
+    RETRIEVAL_URL, else those that run here.
+    """
+    asyncio.run(_reindex(collection, Output.standard(), drop_old=drop_old, batch=batch))
+
+
+async def _reindex(collection: str, output: Output, *, drop_old: bool, batch: int) -> None:
+    stack = _stack()
+    async with (
+        HttpClient("embedding", stack.url("embedding")) as embedding,
+        HttpClient("retrieval", stack.url("retrieval")) as retrieval,
+    ):
+        work = Reindex(RetrievalClient(retrieval), EmbeddingClient(embedding), output, batch)
+        await work.run(collection, drop_old=drop_old)
 
 
 @app.command()
