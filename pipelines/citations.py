@@ -44,14 +44,14 @@ def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
     """One citation per sentence and passage, in order; markers that name no passage are left out."""
     found: list[FileCitation] = []
     for sentence in sentences(answer):
-        bare = _MARKER.sub(" ", sentence.text)
+        bare = unmarked(sentence.text)
         if not content_words(bare):
             continue
-        named = markers(sentence.text, len(passages))
-        for position in named:
+        marked = markers(sentence.text, len(passages))
+        for position in marked:
             matched = match(bare, passages[position - 1].text)
             found.append(_citation(sentence, position, passages[position - 1], matched, "model"))
-        if not named and (best := attribute(bare, passages)) is not None:
+        if not marked and (best := attribute(bare, passages)) is not None:
             position, matched = best
             found.append(_citation(sentence, position, passages[position - 1], matched, "attributed"))
     return found
@@ -59,8 +59,18 @@ def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
 
 def markers(sentence: str, count: int) -> list[int]:
     """The passage numbers, 1 to `count`, that a sentence's [n] or [n, m] markers name, once each."""
-    named = (int(part) for group in _MARKER.findall(sentence) for part in group.split(","))
-    return list(dict.fromkeys(position for position in named if 1 <= position <= count))
+    return [position for position in named(sentence) if 1 <= position <= count]
+
+
+def named(sentence: str) -> list[int]:
+    """Every number that a sentence's [n] or [n, m] markers name, once each, whether valid or not."""
+    numbered = (int(part) for group in _MARKER.findall(sentence) for part in group.split(","))
+    return list(dict.fromkeys(numbered))
+
+
+def unmarked(sentence: str) -> str:
+    """A sentence with a blank for each marker."""
+    return _MARKER.sub(" ", sentence)
 
 
 def attribute(sentence: str, passages: Sequence[Passage]) -> tuple[int, Match] | None:

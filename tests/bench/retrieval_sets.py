@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.bench.ranking_metrics import ndcg, recall, reciprocal_rank
+from pipelines.evaluation.metrics.ranking import ndcg, recall, reciprocal_rank
 
 Gains = Mapping[str, float]
 Metric = Callable[[Sequence[str], Gains], float]

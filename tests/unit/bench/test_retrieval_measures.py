@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.evaluation.metrics.ranking import ndcg, recall, reciprocal_rank
 from tests.bench.paired_bootstrap import paired_difference
-from tests.bench.ranking_metrics import ndcg, recall, reciprocal_rank
 from tests.bench.retrieval_sets import champ, cranfield, squad
 
 RANKING = ["c", "a", "x", "b"]

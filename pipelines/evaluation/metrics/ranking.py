@@ -27,3 +27,8 @@ def recall(ranking: Sequence[str], relevant: Collection[str], k: int) -> float:
 def reciprocal_rank(ranking: Sequence[str], relevant: Collection[str]) -> float:
     """1 / the rank of the first relevant one (trec_eval's `recip_rank`); 0 where none is ranked."""
     return next((1 / rank for rank, item in enumerate(ranking, 1) if item in relevant), 0.0)
+
+
+def precision(ranking: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """The share of relevant ones among the first `k` places, filled or not (trec_eval's `P`)."""
+    return len(set(ranking[:k]) & set(relevant)) / k

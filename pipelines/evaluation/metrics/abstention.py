@@ -1,0 +1,121 @@
+"""Whether an answer declines to answer, and how often it should have.
+
+The 2x2 of answerable against answered as in SQuAD 2.0 (Rajpurkar et al. 2018) and NoMIRACL (Thakur et al.
+2024), whose hallucination rate is answered among unanswerable, and error rate abstained among answerable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipelines.evaluation.metrics.final import announced, without_reasoning
+from pipelines.sentences import sentences
+
+_ABSTAINS = re.compile(
+    r"\b(?:i|we)\s+(?:do\s+not|don'?t)\s+(?:really\s+|actually\s+)?know\b"
+    r"|\b(?:i|we)(?:\s+am|'m|\s+are|'re)\s+(?:not\s+(?:sure|able|certain)|unable|sorry)\b"
+    r"|\b(?:i|we)\s+(?:can(?:no|')?t|can\s+not|could\s+not|couldn'?t)\s+(?:\w+\s+)?"
+    r"(?:answer|determine|tell|say|find|calculate|provide|know)\b"
+    r"|\b(?:can(?:no|')?t|can\s+not|could\s+not|impossible\s+to|unable\s+to|no\s+way\s+to)\s+(?:be\s+)?"
+    r"(?:determined?|answer(?:ed)?|calculated?|known?|tell|say|solved?|found|find)\b"
+    r"|\b(?:do(?:es)?|did|is|are|was|were)\s*(?:n'?t|not)\s+"
+    r"(?:(?:explicitly|directly|specifically|actually|any|clearly)\s+)*"
+    r"(?:contain|mention|provide|state|specif|include|say|give|tell|answer|discuss|indicat|stated|known|given)\w*"
+    r"|\bnot\s+(?:enough|sufficient|mentioned|stated|specified|provided|given|known|available|answerable)\b"
+    r"|\b(?:insufficient|missing|not\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?)\b"
+    r"|\bno\s+(?:(?:relevant|specific|such|further)\s+)?(?:information|mention|answer|data|evidence)\b"
+    r"|\bunanswerable\b|\b(?:is|are|remains?)\s+(?:undetermined|indeterminate|unknown)\b"
+    r"|\b(?:information|question|problem|premise)\s+is\s+(?:missing|incomplete|lacking)\b",
+    re.IGNORECASE,
+)
+_YET = re.compile(r"\b(?:but|however|nevertheless|yet|although|still)\b(.*)", re.IGNORECASE | re.DOTALL)
+_COMES_TO = re.compile(r"(?:=|\b(?:therefore|thus|hence|so|is|are|equals|gives|makes)\b).*\d", re.IGNORECASE)
+
+
+def abstains(answer: str) -> bool:
+    """Whether the answer declines: it is empty, or its first or last sentence says that nothing is known.
+
+    A pattern, not an understanding: a refusal in unusual words is taken for an answer. A sentence that says
+    so in passing and then answers all the same ("... is not stated, but the answer is 5") is an answer.
+    """
+    said = sentences(without_reasoning(answer).replace("\u2019", "'"))
+    if not said:
+        return True
+    return any(_declines(sentence.text) for sentence in {said[0], said[-1]}) and not _answers(said[-1].text)
+
+
+def _declines(sentence: str) -> bool:
+    return _ABSTAINS.search(sentence) is not None
+
+
+def _answers(sentence: str) -> bool:
+    """Whether a sentence supplies an answer, where it declines first: after a "but"."""
+    found = _ABSTAINS.search(sentence)
+    if found is not None:
+        turn = _YET.search(sentence, found.end())
+        if turn is None:
+            return False
+        sentence = turn.group(1)
+    return announced(sentence) is not None or _COMES_TO.search(sentence) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """Counts of answerable against answered; a rate is None where nothing was counted."""
+
+    answered: int
+    abstained: int
+    answered_unanswerable: int
+    abstained_unanswerable: int
+
+    @property
+    def answerable(self) -> int:
+        return self.answered + self.abstained
+
+    @property
+    def unanswerable(self) -> int:
+        return self.answered_unanswerable + self.abstained_unanswerable
+
+    @property
+    def error_rate(self) -> float | None:
+        """Abstained among the answerable: too cautious."""
+        return _rate(self.abstained, self.answerable)
+
+    @property
+    def hallucination_rate(self) -> float | None:
+        """Answered among the unanswerable: too bold."""
+        return _rate(self.answered_unanswerable, self.unanswerable)
+
+    @property
+    def precision(self) -> float | None:
+        """Of the abstentions, those that were right."""
+        return _rate(self.abstained_unanswerable, self.abstained_unanswerable + self.abstained)
+
+    @property
+    def recall(self) -> float | None:
+        """Of the unanswerable, those that were abstained from."""
+        return _rate(self.abstained_unanswerable, self.unanswerable)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Answered where answerable or abstained where not; whether the answer is right is another metric."""
+        return _rate(self.answered + self.abstained_unanswerable, self.answerable + self.unanswerable)
+
+
+def abstention(outcomes: Iterable[tuple[bool, bool]]) -> Abstention:
+    """The 2x2 of (answerable, abstained) pairs."""
+    counts = {(answerable, abstained): 0 for answerable in (True, False) for abstained in (True, False)}
+    for outcome in outcomes:
+        counts[outcome] += 1
+    return Abstention(
+        answered=counts[True, False],
+        abstained=counts[True, True],
+        answered_unanswerable=counts[False, False],
+        abstained_unanswerable=counts[False, True],
+    )
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,105 @@
+"""Which of its options an answer chose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from string import ascii_uppercase
+
+from pipelines.evaluation.metrics.final import announced, boxed, without_reasoning
+from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.sentences import sentences
+
+_BRACKETED = re.compile(r"\(([A-Z])\)")
+_BARE = re.compile(r"^\W*(?:option\s+|choice\s+)?\(?([A-Z])\)?(?:[.):,\s]|$)", re.IGNORECASE)
+_LEADING = re.compile(r"^\W*(?:option\s+|choice\s+)?(?:\(([A-Z])\)|([A-Z])\)|([A-Z])[.:](?:\s|$))")
+_ALONE = re.compile(r"^\W*([A-Za-z])\W*$")
+_MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
+
+
+def chosen(answer: str, options: Sequence[str]) -> int | None:
+    """The index of the option that the answer settles on; None where it settles on none, or on several.
+
+    In this order: the announced answer ("the answer is B", a boxed one), a letter that stands alone or leads
+    a line from the end, the last bracketed letter, then the options' own words: at the answer's start, in its
+    last sentence, anywhere. The letter patterns follow the LM Evaluation Harness and the extraction of
+    Wang et al. (2024), MMLU-Pro, section 4.
+    """
+    plain = _MARKDOWN.sub("", without_reasoning(answer)).strip()
+    said = announced(answer)
+    if said is not None:
+        said = _MARKDOWN.sub("", said).strip("{} ")
+        if len(set(_BRACKETED.findall(said))) > 1:
+            return None
+        found = _in_short(said, options, is_boxed=boxed(plain) is not None)
+        if found is not None:
+            return found
+    for line in reversed(plain.splitlines()):
+        match = _ALONE.match(line) or _LEADING.match(line)
+        if match is not None and (found := _index(next(filter(None, match.groups())), options)) is not None:
+            return found
+    letters = [
+        found for letter in _BRACKETED.findall(plain) if (found := _index(letter, options)) is not None
+    ]
+    if letters:
+        return letters[-1]
+    return _by_words(plain, options)
+
+
+def choice_match(answer: str, options: Sequence[str], reference: int) -> float:
+    """1 where the answer chose the option of that index, else 0."""
+    return float(chosen(answer, options) == reference)
+
+
+def _in_short(said: str, options: Sequence[str], *, is_boxed: bool) -> int | None:
+    bracketed = _BRACKETED.search(said)
+    if bracketed is not None:
+        return _index(bracketed.group(1), options)
+    named = _named(said, options)
+    bare = _BARE.match(said)
+    # "the answer is a pound of air": there "a" is an article, no letter; alone, capital or boxed it is one
+    if (
+        bare
+        and (is_boxed or bare.group(1).isupper() or _ALONE.match(said))
+        and not (named and len(said) > 20)
+    ):
+        return _index(bare.group(1), options)
+    return named[0] if len(named) == 1 else None
+
+
+def _by_words(plain: str, options: Sequence[str]) -> int | None:
+    said = [sentence.text for sentence in sentences(plain)]
+    # "No, she does not": an option and a stop is an answer, whatever follows
+    opening = re.split(r"[.,;:!\n]", plain, maxsplit=1)[0]
+    words = [normalised(option) for option in options]
+    if normalised(opening) in words:
+        return words.index(normalised(opening))
+    last = _named(said[-1], options) if said else []
+    if len(last) == 1:
+        return last[0]
+    start = normalised(plain)
+    leading = [index for index, option in enumerate(words) if option and f"{start} ".startswith(f"{option} ")]
+    if leading:
+        return max(leading, key=lambda index: len(words[index]))
+    anywhere = _named(plain, options)
+    return anywhere[0] if len(anywhere) == 1 else None
+
+
+def _named(text: str, options: Sequence[str]) -> list[int]:
+    """The options whose words stand in a text; one that is part of another named one does not count."""
+    said = f" {normalised(text)} "
+    words = [normalised(option) for option in options]
+    found = [index for index, option in enumerate(words) if option and f" {option} " in said]
+    return [
+        index
+        for index in found
+        if not any(
+            other != index and f" {words[index]} " in f" {words[other]} " and words[other] != words[index]
+            for other in found
+        )
+    ]
+
+
+def _index(letter: str, options: Sequence[str]) -> int | None:
+    index = ascii_uppercase.find(letter.upper())
+    return index if 0 <= index < len(options) else None

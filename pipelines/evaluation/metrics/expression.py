@@ -1,0 +1,142 @@
+"""Whether an answer comes to the same number, formula or statement as a reference: for CHAMP.
+
+Mao, Kim and Zhou (2024), "CHAMP: A Competition-level Dataset for Fine-Grained Analyses of LLMs'
+Mathematical Reasoning Capabilities", whose answers are numbers, formulas in n, sets of values and short
+statements. Formulas are equal where they agree at several values of their variables (Schwartz 1980; Zippel
+1979): 2^n/2 is 2^(n-1).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from pipelines.evaluation.metrics.final import announced, conclusion, without_reasoning
+from pipelines.evaluation.metrics.formula import NotAFormula, compute, plain, variables
+from pipelines.evaluation.metrics.numeric import numeric_match
+from pipelines.evaluation.metrics.overlap import normalised
+
+_OR = re.compile(r",?\s*\bor\s+(?:equivalently|approximately|an\s+equivalent\s+form\s+such\s+as)\s+")
+_ASIDE = re.compile(r"\s*\((?:i\.e\.,?\s*)?([^()]*[a-z]{3}[^()]*)\)\s*$")
+_ONLY = re.compile(
+    r"^(?P<number>-?\d+(?:\.\d+)?)\s+"
+    r"(?:is the only possible value|(?:values?|inequalit(?:y|ies)|pairs?|roots?))$"
+    r"|^(?:At (?:least|most)|Exactly)\s+(?P<bound>\w+)\s+.*$"
+    r"|^The limit exists and is equal to\s+(?P<limit>.+)$"
+    r"|^The only possible value for the limit is\s+(?P<value>.+)$",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"\bno\s+(?:\w+\s+){0,2}(?:solutions?|values?|pairs?|roots?|zeros?|numbers?|such|integers?)\b"
+    r"|\bnone\b|\bdoes\s+not\s+exist\b|\bnot\s+possible\b|\bimpossible\b",
+    re.IGNORECASE,
+)
+_MATHS = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_PROSE = re.compile(r"\b(?!(?:sqrt|floor|ceil|abs|log|ln|sum|pi)\b)[A-Za-z]{2,}\b")
+_SYMBOL = re.compile(r"[\^!_]|\\|\b[b-hj-zB-HJ-Z]\b|\d[a-zA-Z]\b|[A-Za-z]\(")
+"""What makes a text more than an amount: powers, factorials, LaTeX, variables, functions."""
+_STATES = re.compile(r"\b(?:is|are|equals)\b|:")
+_LIST = re.compile(r"\d\s*(?:,|and)\s+(?:-?\d|[a-z]\s*=)")
+_POINTS = (
+    (7, 3, 2, 5),
+    (8, 3, 1, 4),
+    (9, 4, 2, 6),
+    (6, 2, 1, 3),
+    (11, 5, 3, 4),
+    (10, 6, 5, 2),
+    (12, 5, 1, 7),
+)
+_RELATIVE = 1e-9
+
+
+def expression_match(answer: str, reference: str) -> float:
+    """1 where the answer comes to the reference, else 0. A form that it cannot read counts as different."""
+    said = conclusion(answer)
+    return float(any(_matches(said, each, answer) for each in alternatives(reference)))
+
+
+def alternatives(reference: str) -> list[str]:
+    """The forms that a reference allows: "252" and "C(10, 5)" of "C(10, 5), or equivalently 252"."""
+    found: list[str] = []
+    for part in _OR.split(reference):
+        aside = _ASIDE.search(part)
+        if aside is None:
+            found.append(part.strip())
+        else:
+            found.extend((part[: aside.start()].strip(), aside.group(1).strip()))
+    return found
+
+
+def same_formula(one: str, other: str) -> bool:
+    """Whether two formulas have the same variables and agree at three or more values of them."""
+    try:
+        names = sorted(variables(one))
+        if names != sorted(variables(other)) or len(names) > 4:
+            return False
+    except (NotAFormula, ArithmeticError, ValueError):
+        return False
+    agreed = 0
+    for point in _POINTS:
+        values = dict(zip(names, map(float, point), strict=False))
+        try:
+            left, right = compute(one, values), compute(other, values)
+        except NotAFormula:
+            return False
+        except (ArithmeticError, ValueError):
+            continue
+        if not math.isclose(left, right, rel_tol=_RELATIVE, abs_tol=1e-12):
+            return False
+        agreed += 1
+    return agreed >= 3
+
+
+def _matches(said: str, reference: str, answer: str) -> bool:
+    if normalised(reference) in {"yes", "no"}:
+        found = _YES_NO.findall(said) or _YES_NO.findall(without_reasoning(answer))
+        return bool(found) and found[0].lower() == normalised(reference)
+    only = _ONLY.match(reference)
+    if only is not None:
+        inner = next(filter(None, only.groupdict().values()))
+        return _matches(said, inner, answer) or (inner == "0" and _NOTHING.search(said) is not None)
+    target = plain(reference)
+    if _is_formula(target):
+        if any(same_formula(candidate, target) for candidate in _candidates(said, answer)):
+            return True
+        plainly = said.rsplit("=", 1)[-1]
+        amounts = not any(_SYMBOL.search(each) or _LIST.search(each) for each in (reference, plainly))
+        return amounts and numeric_match(plainly, reference) == 1.0
+    if _NOTHING.fullmatch(reference.removesuffix(" possible")) or _NOTHING.search(reference):
+        return _NOTHING.search(said) is not None
+    return _squeezed(reference) in _squeezed(said)
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        variables(text)
+    except (NotAFormula, ArithmeticError, ValueError):
+        return False
+    return True
+
+
+def _candidates(said: str, answer: str) -> list[str]:
+    """What in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
+    maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(said)]
+    if announced(answer) is None:
+        maths += [next(filter(None, match.groups())) for match in _MATHS.finditer(without_reasoning(answer))][
+            -1:
+        ]
+    texts = [said, *maths]
+    found: list[str] = []
+    for text in texts:
+        readable = plain(text)
+        found += (readable, readable.rsplit("=", 1)[-1], _STATES.split(readable)[-1])
+        pieces = [piece.strip(" ,;:.") for piece in _PROSE.split(readable)]
+        formulas = [piece for piece in pieces if re.search(r"[\d^!/*+]", piece)]
+        found += formulas if len(formulas) == 1 else ()
+    return [each.strip() for each in dict.fromkeys(found) if each.strip()]
+
+
+def _squeezed(text: str) -> str:
+    """A statement without case, articles, blanks and multiplication signs."""
+    return re.sub(r"\s|\*|\b(?:the|a|an|and)\b", "", plain(text).lower())

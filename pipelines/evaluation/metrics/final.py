@@ -1,0 +1,62 @@
+"""Where an answer says its answer: without reasoning, and without the way that led there."""
+
+from __future__ import annotations
+
+import re
+
+from pipelines.sentences import sentences
+
+_CLOSED = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_OPEN = re.compile(r"<think(?:ing)?>.*", re.DOTALL | re.IGNORECASE)
+_MARKER = re.compile(
+    r"####|\b(?:the\s+)?(?:final\s+|correct\s+|right\s+|best\s+)?(?:answer|result|solution|option|choice)\b"
+    r"(?:\s+(?:is|are|would\s+be|must\s+be|to\s+(?:the|this)\s+\w+\s+is)\b\s*:?|\s*[:=])",
+    re.IGNORECASE,
+)
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_MARKDOWN = re.compile(r"\*\*|__|`")
+
+
+def without_reasoning(text: str) -> str:
+    """What follows the thinking; nothing where thinking was opened and never closed.
+
+    The gateway's answers carry none; replies of other systems, and raw traces, may.
+    """
+    return _OPEN.sub("", _CLOSED.sub("", text)).strip()
+
+
+def boxed(text: str) -> str | None:
+    r"""What stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
+    found = list(_BOXED.finditer(text))
+    if not found:
+        return None
+    depth, start = 1, found[-1].end()
+    for index in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0:
+            return text[start:index].strip()
+    return text[start:].strip()
+
+
+def announced(text: str) -> str | None:
+    """What the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
+    plain = without_reasoning(text)
+    inside = boxed(plain)
+    if inside is not None:
+        return inside
+    plain = _MARKDOWN.sub("", plain)
+    found = [match for match in _MARKER.finditer(plain) if plain[match.end() :].strip()]
+    if not found:
+        return None
+    rest = plain[found[-1].end() :].strip().splitlines()[0]
+    said = sentences(rest)
+    return said[0].text if said else rest
+
+
+def conclusion(text: str) -> str:
+    """What is announced, else the last sentence."""
+    said = announced(text)
+    if said is not None:
+        return said
+    all_of_it = sentences(_MARKDOWN.sub("", without_reasoning(text)))
+    return all_of_it[-1].text if all_of_it else ""

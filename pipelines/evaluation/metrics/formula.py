@@ -1,0 +1,288 @@
+r"""A small language of formulas, computed at given values of its variables: what CHAMP's answers need.
+
+Numbers, one-letter variables, + - * / ^, implicit products, factorials, C(n, k), sqrt, floor, ceil, abs,
+log, ln, pi, and sum_(k=1)^n; LaTeX's \frac, \sqrt, \binom, \cdot, \lfloor, \sum are rewritten into these.
+Every step is bounded, so that nothing that a model writes can hold the scorer up.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+Values = Mapping[str, float]
+
+MAX_CHARACTERS = 400
+MAX_STEPS = 20_000
+_LATEX = (
+    (re.compile(r"\\(?:left|right|displaystyle|quad|,|;|!|:)"), " "),
+    (re.compile(r"\\(?:text|mathrm|operatorname)\s*\{([^{}]*)\}"), r" \1 "),
+    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r"((\1)/(\2))"),
+    (re.compile(r"\\[dt]?binom\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"C(\1,\2)"),
+    (re.compile(r"\\lfloor(.*?)\\rfloor"), r"floor(\1)"),
+    (re.compile(r"\\lceil(.*?)\\rceil"), r"ceil(\1)"),
+    (re.compile(r"\\(?:cdot|times|ast)|[\u00b7\u00d7\u2217]"), "*"),
+    (re.compile(r"\\div|\u00f7"), "/"),
+    (re.compile(r"\\(sum|pi|ln|log)"), r" \1"),
+    (re.compile(r"[\u2212\u2013]"), "-"),
+    (re.compile(r"\u03c0"), "pi"),
+    (re.compile(r"\u221a"), "sqrt"),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"[$]"), ""),
+)
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_ROOT = re.compile(r"\\sqrt\s*\{([^{}]*)\}")
+_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z]+)|(.))", re.DOTALL)
+_NAMES = frozenset({"sqrt", "floor", "ceil", "abs", "log", "ln", "pi", "sum", "c", "factorial"})
+_WORDS = frozenset(
+    [
+        "an",
+        "as",
+        "at",
+        "be",
+        "by",
+        "do",
+        "he",
+        "if",
+        "in",
+        "is",
+        "it",
+        "me",
+        "my",
+        "no",
+        "of",
+        "on",
+        "or",
+        "so",
+        "to",
+        "up",
+        "us",
+        "we",
+    ]
+)
+
+
+class NotAFormula(ValueError):
+    """The text is prose, or uses what the language lacks."""
+
+
+def plain(text: str) -> str:
+    """LaTeX rewritten into the language, innermost fractions first."""
+    text = text[: 4 * MAX_CHARACTERS]
+    for pattern, replacement in _LATEX:
+        text = pattern.sub(replacement, text)
+    for _ in range(8):
+        rewritten = _ROOT.sub(r"sqrt(\1)", _FRACTION.sub(r"((\1)/(\2))", text))
+        if rewritten == text:
+            break
+        text = rewritten
+    return text.replace("{", "(").replace("}", ")").replace("[", "(").replace("]", ")").strip().rstrip(".")
+
+
+def variables(formula: str) -> frozenset[str]:
+    """The variables of a formula in the language. NotAFormula where it is none."""
+    reader = _Reader(formula, None)
+    reader.whole()
+    return frozenset(reader.seen)
+
+
+def compute(formula: str, values: Values) -> float:
+    """Its value. NotAFormula where it is none, ArithmeticError or ValueError where it has none there."""
+    value = _Reader(formula, values).whole()
+    if not math.isfinite(value):
+        raise OverflowError(formula)
+    return value
+
+
+class _Reader:
+    """Recursive descent, computing while reading; without values every variable is 2."""
+
+    def __init__(self, formula: str, values: Values | None) -> None:
+        if len(formula) > MAX_CHARACTERS:
+            raise NotAFormula("too long")
+        self._tokens = [match.group().strip() for match in _TOKEN.finditer(formula) if match.group().strip()]
+        self._at = 0
+        self._values = values
+        self._bound: dict[str, float] = {}
+        self._steps = 0
+        self._depth = 0
+        self.seen: set[str] = set()
+
+    def whole(self) -> float:
+        try:
+            value = self._sum()
+        except (ArithmeticError, ValueError) as error:
+            if self._values is None and not isinstance(error, NotAFormula):
+                return self._scan()
+            raise
+        if self._at != len(self._tokens):
+            raise NotAFormula(self._tokens[self._at])
+        return value
+
+    def _scan(self) -> float:
+        """Only the names were asked for, and the formula has no value where all are 2."""
+        self.seen |= {each for each in self._tokens if each.isalpha() and len(each) == 1 and each != "C"}
+        return math.nan
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _take(self, expected: str = "") -> str:
+        found = self._peek()
+        if not found or (expected and found != expected):
+            raise NotAFormula(f"{found!r} where {expected or 'more'!r} was expected")
+        self._at += 1
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise NotAFormula("too many steps")
+        return found
+
+    def _sum(self) -> float:
+        self._depth += 1
+        if self._depth > 40:
+            raise NotAFormula("nested too deeply")
+        value = self._product()
+        while self._peek() in {"+", "-"}:
+            value = value + self._product() if self._take() == "+" else value - self._product()
+        self._depth -= 1
+        return value
+
+    def _product(self) -> float:
+        value = self._signed()
+        while True:
+            ahead = self._peek()
+            if ahead == "*":
+                self._take()
+                value *= self._signed()
+            elif ahead == "/":
+                self._take()
+                value /= self._signed()
+            elif ahead[:1].isalnum() or ahead == "(":
+                value *= self._power()
+            else:
+                return value
+
+    def _signed(self) -> float:
+        sign = 1.0
+        while self._peek() in {"+", "-"}:
+            sign = -sign if self._take() == "-" else sign
+        return sign * self._power()
+
+    def _power(self) -> float:
+        base = self._factorial()
+        if self._peek() != "^":
+            return base
+        self._take()
+        return math.pow(base, self._signed())
+
+    def _factorial(self) -> float:
+        value = self._atom()
+        while self._peek() == "!":
+            self._take()
+            value = _factorial(value)
+        return value
+
+    def _atom(self) -> float:
+        found = self._take()
+        if found == "(":
+            value = self._sum()
+            self._take(")")
+            return value
+        if found[0].isdigit() or found[0] == ".":
+            return float(found)
+        if not found.isalpha():
+            raise NotAFormula(found)
+        if found.lower() in _NAMES and not (found == "c" or (found == "C" and self._peek() != "(")):
+            return self._named(found.lower())
+        return self._variables(found)
+
+    def _variables(self, names: str) -> float:
+        if len(names) > 2 or names.lower() in _WORDS:
+            raise NotAFormula(names)
+        value = 1.0
+        for name in names:
+            if name in self._bound:
+                value *= self._bound[name]
+                continue
+            self.seen.add(name)
+            if self._values is None:
+                value *= 2.0
+            elif name in self._values:
+                value *= self._values[name]
+            else:
+                raise NotAFormula(f"no value for {name}")
+        return value
+
+    def _named(self, name: str) -> float:
+        if name == "pi":
+            return math.pi
+        if name == "sum":
+            return self._summation()
+        if self._peek() != "(":
+            return _call(name, self._factorial())
+        self._take("(")
+        first = self._sum()
+        if name == "c":
+            self._take(",")
+            second = self._sum()
+            self._take(")")
+            return _choose(first, second)
+        self._take(")")
+        return _call(name, first)
+
+    def _summation(self) -> float:
+        self._take("_")
+        self._take("(")
+        index = self._take()
+        self._take("=")
+        start = _whole(self._sum())
+        self._take(")")
+        self._take("^")
+        stop = _whole(self._atom())
+        body, total = self._at, 0.0
+        if stop - start > 60 or not index.isalpha():
+            raise NotAFormula("sum")
+        shadowed = dict(self._bound)
+        for value in range(start, stop + 1):
+            self._at = body
+            self._bound[index] = float(value)
+            total += self._product()
+        self._bound = shadowed
+        if self._at == body:
+            raise ValueError("an empty sum")
+        return total
+
+
+def _call(name: str, value: float) -> float:
+    match name:
+        case "sqrt":
+            return math.sqrt(value)
+        case "floor":
+            return float(math.floor(value + 1e-12))
+        case "ceil":
+            return float(math.ceil(value - 1e-12))
+        case "abs":
+            return abs(value)
+        case "factorial":
+            return _factorial(value)
+        case _:
+            return math.log(value)
+
+
+def _whole(value: float) -> int:
+    nearest = round(value)
+    if abs(value - nearest) > 1e-9 or abs(nearest) > 10_000:
+        raise ValueError(f"{value} is no whole number")
+    return nearest
+
+
+def _factorial(value: float) -> float:
+    number = _whole(value)
+    if number > 150:
+        raise OverflowError("factorial")
+    return float(math.factorial(number))
+
+
+def _choose(top: float, bottom: float) -> float:
+    return float(math.comb(_whole(top), _whole(bottom)))
