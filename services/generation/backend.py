@@ -31,6 +31,8 @@ class Capabilities:
     """Honours `Prompt.max_reasoning_tokens`."""
     continuation: bool = False
     """Honours `Prompt.prefix`."""
+    switch: bool = False
+    """Passes `Prompt.thinking` on to the model's chat template, or turns it off by a field of its own."""
     effort: bool = False
     """Honours `Prompt.effort`: has a field for it, or gives it to the model's chat template."""
     grammar: bool = False
@@ -58,7 +60,7 @@ class Prompt:
     engine has `continuation`."""
     thinking: bool | None = None
     """Whether the model's chat template shall ask it to think; None leaves it to the template. An
-    engine whose template has no such switch ignores it."""
+    engine without `switch` ignores it, and so does a template that has none."""
     effort: str = ""
     """How hard it shall think, in a word of the model's own scale; empty leaves it to the template. Only
     where the engine has `effort`."""

@@ -43,6 +43,8 @@ class Recording:
     delivers: Delivered
     profiles: tuple[str, ...] = ("",)
     environment: tuple[tuple[str, str], ...] = ()
+    request: tuple[tuple[str, object], ...] = ()
+    """Fields that a request must have to be answered like this."""
     then: str = ""
     note: str = ""
 
@@ -75,6 +77,7 @@ def _read(path: Path) -> Recording:
         delivers=Delivered(**delivers),
         profiles=tuple(fields.pop("profiles", [""])),
         environment=tuple(fields.pop("environment", {}).items()),
+        request=tuple(fields.pop("request", {}).items()),
         **fields,
     )
 

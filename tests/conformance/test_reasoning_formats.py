@@ -84,7 +84,7 @@ def test_two_channels(
     service: Service, recording: Recording, profile: str, chunking: str, stream: bool
 ) -> None:
     service.standin.forget()
-    body = request(entry_name(recording, profile, chunking), stream=stream)
+    body = request(entry_name(recording, profile, chunking), stream=stream) | dict(recording.request)
     reply = httpx.post(f"{service.url(recording)}/v1/chat/completions", json=body, timeout=30)
     assert reply.status_code == 200, reply.text
     got = streamed(reply.content) if stream else whole(reply.content)

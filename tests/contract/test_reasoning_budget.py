@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -14,6 +14,9 @@ import pytest_asyncio
 from starlette.types import ASGIApp
 
 from services.generation.app import create
+from services.generation.backend import Engine
+from services.generation.backends import openvino
+from services.generation.entry import ModelEntry
 from services.generation.reasoning.profiles import PROFILES
 from services.generation.settings import Settings
 
@@ -59,18 +62,48 @@ class Answer:
         return count
 
 
+class Shared:
+    """One loaded model behind every entry that has it, closed with the last of them."""
+
+    def __init__(self, engine: Engine, users: list[str], name: str) -> None:
+        self._engine, self._users, self._name = engine, users, name
+        self.capabilities, self.ready, self.generate = engine.capabilities, engine.ready, engine.generate
+
+    async def close(self) -> None:
+        self._users.remove(self._name)
+        if not self._users:
+            await self._engine.close()
+
+
+def sharing(
+    create_engine: Callable[[ModelEntry], Awaitable[Engine]],
+) -> Callable[[ModelEntry], Awaitable[Engine]]:
+    """Makes an engine once for all entries, because loading it for each would take minutes."""
+    made: list[Engine] = []
+    users: list[str] = []
+
+    async def shared(entry: ModelEntry) -> Engine:
+        users.append(entry.name)
+        if not made:
+            made.append(await create_engine(entry))
+        return Shared(made[0], users, entry.name)
+
+    return shared
+
+
 @pytest.fixture(scope="module")
-def url(serve: Serve, models_home: object) -> str:
+def url(serve: Serve, models_home: object) -> Iterator[str]:
     settings = Settings(
         backends=orjson.dumps(ENTRIES).decode(),
         max_tokens=ANSWER_TOKENS,
         home=str(models_home),
         max_context=2048,
-        loaded_max=1,
+        loaded_max=len(ENTRIES),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGLINE_HOME", str(models_home))
-        return serve(create(settings))
+        patch.setattr(openvino, "create", sharing(openvino.create))
+        yield serve(create(settings))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -26,6 +26,7 @@ COLUMNS = (
     "native_reasoning",
     "native_budget",
     "continuation",
+    "switch",
     "effort",
     "grammar",
     "logprobs",

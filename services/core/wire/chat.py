@@ -140,6 +140,7 @@ class ModelCapabilities(Wire):
     native_reasoning: bool = False
     native_budget: bool = False
     continuation: bool = False
+    switch: bool = False
     effort: bool = False
     grammar: bool = False
     logprobs: bool = False

@@ -18,7 +18,7 @@ from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entry import ModelEntry
 from services.generation.text import StopScanner
 
-CAPABILITIES = Capabilities(seed=True, native_reasoning=True, continuation=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True, continuation=True, switch=True)
 
 Format = Literal[
     "field",

@@ -25,7 +25,7 @@ from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
 from services.generation.torch_model import TorchModel
 
-CAPABILITIES = Capabilities(embedded=True, seed=True, continuation=True, effort=True)
+CAPABILITIES = Capabilities(embedded=True, seed=True, continuation=True, switch=True, effort=True)
 
 
 class Settings(EmbeddedSettings):

@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
     embedded=True,
     seed=True,
     continuation=True,
+    switch=True,
     effort=True,
     grammar=True,
     logprobs=True,

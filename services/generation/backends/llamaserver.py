@@ -17,7 +17,7 @@ from services.generation.entry import ModelEntry
 from services.generation.server import Server, messages, sampled, switch
 
 CAPABILITIES = Capabilities(
-    seed=True, native_reasoning=True, continuation=True, effort=True, grammar=True, logprobs=True
+    seed=True, native_reasoning=True, continuation=True, switch=True, effort=True, grammar=True, logprobs=True
 )
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.entry import ModelEntry
 from services.generation.server import Server, effort, messages, sampled, switch
 
-CAPABILITIES = Capabilities(seed=True, native_reasoning=True, effort=True)
+CAPABILITIES = Capabilities(seed=True, native_reasoning=True, switch=True, effort=True)
 """What every such server can be asked for; one that can do more has a file of its own."""
 
 TEMPLATE_SWITCH = frozenset({"ovms", "sglang"})
 """Servers that document `chat_template_kwargs`; others refuse a field they do not know."""
-
 
 SWITCHED_BY_EFFORT = frozenset({"ollama"})
 """Servers whose `reasoning_effort` of `none` turns thinking off."""
 
 
 class OpenAIEngine:
-    capabilities = CAPABILITIES
-
     def __init__(self, entry: ModelEntry) -> None:
+        switched = entry.engine in TEMPLATE_SWITCH | SWITCHED_BY_EFFORT
+        self.capabilities = replace(CAPABILITIES, switch=switched)
         self._entry = entry
         self._server = Server(entry)
 

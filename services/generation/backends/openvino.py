@@ -32,7 +32,7 @@ from services.generation.text import Detokenizer, StopScanner
 DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
 CAPABILITIES = Capabilities(
-    embedded=True, continuation=True, effort=True, grammar=True, distribution=DISTRIBUTION
+    embedded=True, continuation=True, switch=True, effort=True, grammar=True, distribution=DISTRIBUTION
 )
 
 PROBE = "a " * 40_000

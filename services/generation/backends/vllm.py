@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
     native_reasoning=True,
     native_budget=True,
     continuation=True,
+    switch=True,
     effort=True,
     grammar=True,
     logprobs=True,

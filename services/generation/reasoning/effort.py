@@ -34,7 +34,7 @@ def least(profile: Profile) -> str:
 
 def written(prompt: Prompt, profile: Profile, capabilities: Capabilities, *, thinks: bool) -> Prompt:
     """The prompt with what has to be said in its system text."""
-    lines = [profile.switch[0 if thinks else 1]] if profile.switch else []
+    lines = [profile.system_switch[0 if thinks else 1]] if profile.system_switch else []
     if prompt.effort and not capabilities.effort:
         lines.append(profile.effort_line.format(effort=prompt.effort))
         prompt = replace(prompt, effort="")

@@ -1,7 +1,8 @@
 """Reasoning profiles, as data: where a model's thinking is, how to sample it, how to budget it.
 
 Sources: the model cards of DeepSeek-R1 (T 0.5-0.7, 0.6 advised, top-p 0.95, no system prompt, no greedy
-decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`),
+decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`; since
+3.5 the template pre-fills the opener),
 gpt-oss (the harmony response format; "Reasoning: low" in the system message), Granite 3.2 and 3.3,
 Phi-4-reasoning, Magistral Small 2506, Sky-T1 (`begin_of_thought`), DeepSeek-V3.1 (hybrid; `thinking`),
 Llama-Nemotron v1 ("detailed thinking on"); and vLLM's reasoning parsers for the tags of these and of
@@ -59,9 +60,10 @@ class Profile:
     """The words of the model's own scale of effort, the least first."""
     effort_line: str = ""
     """The system text that says it where only the template is there, with `{effort}` in it."""
-    off: bool = False
-    """Its chat template asks for no thinking unless told to: it is told where a request asks for some."""
-    switch: tuple[str, str] | None = None
+    hybrid: Literal["on", "off"] | None = None
+    """Its chat template takes a switch, and does this by itself. Where thinking is off nothing is pre-filled;
+    where it is off by itself, it is on where a request asks for some."""
+    system_switch: tuple[str, str] | None = None
     """The system texts that turn thinking on and off, for models that have nothing else for it."""
     unsure: bool = False
     """The model is unknown: it may think or not, so nothing is set aside for thinking."""
@@ -82,7 +84,7 @@ _COMMON = (
     ("<seed:think>", "</seed:think>"),
     _KIMI,
 )
-_RESPONSE = ("<response>", "</response>")
+_RESPONSE = ("<response>", "\n</response>", "</response>")
 _SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
 _GRANITE = tuple(
     (f"{start} my thought process:", f"{end} my response:")
@@ -100,7 +102,8 @@ _ALL = (
     Profile("field", "field", temperature=0.6, top_p=0.95, budget="native"),
     Profile("deepseek-r1", "prefilled", system_prompt=False, temperature=0.6, top_p=0.95, budget="native"),
     Profile("qwq", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
-    Profile("qwen3", "tags", temperature=0.6, top_p=0.95, budget="native"),
+    Profile("qwen3", "tags", temperature=0.6, top_p=0.95, budget="native", hybrid="on"),
+    Profile("qwen3.5", "prefilled", temperature=0.6, top_p=0.95, budget="native", hybrid="on"),
     Profile(
         "gpt-oss",
         "field",
@@ -122,17 +125,19 @@ _ALL = (
         aliases=_GRANITE,
         drop=_RESPONSE,
         budget="reask",
-        off=True,
+        hybrid="off",
         unsure=True,
     ),
-    Profile("deepseek-v3.1", "prefilled", temperature=0.6, top_p=0.95, budget="reask", off=True, unsure=True),
+    Profile(
+        "deepseek-v3.1", "prefilled", temperature=0.6, top_p=0.95, budget="reask", hybrid="off", unsure=True
+    ),
     Profile("kimi-k2", "prefilled", temperature=1.0, budget="native"),
     Profile("minimax-m2", "prefilled", temperature=1.0, top_p=0.95, budget="native"),
     Profile("ernie", "prefilled", drop=_RESPONSE, temperature=0.6, top_p=0.95, budget="native"),
     Profile(
         "hunyuan",
         "tags",
-        drop=("<answer>", "</answer>"),
+        drop=("<answer>", "\n</answer>", "</answer>"),
         temperature=0.7,
         top_p=0.8,
         budget="native",
@@ -153,7 +158,7 @@ _ALL = (
         temperature=0.6,
         top_p=0.95,
         budget="native",
-        switch=("detailed thinking on", "detailed thinking off"),
+        system_switch=("detailed thinking on", "detailed thinking off"),
     ),
     Profile("phi-4-reasoning", "tags", temperature=0.8, top_p=0.95, budget="native"),
     Profile(
@@ -192,6 +197,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"qwq", "qwq"),
     (r"qwen3.*thinking", "prefilled"),
     (r"qwen-?3.*(instruct|coder|embed)", "none"),
+    (r"qwen-?3\.[5-9]", "qwen3.5"),
     (r"qwen-?3", "qwen3"),
     (r"gpt-oss", "gpt-oss"),
     (r"granite-?3", "granite"),

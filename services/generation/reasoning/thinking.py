@@ -55,7 +55,7 @@ class Thinking:
         self._prompt = task.prompt
         self._limits = task.limits
         self._asked = task.limits.asked and task.limits.thinking > 0
-        self._profile = as_written(task.profile) if task.profile.off and not self._asked else task.profile
+        self._profile = task.profile
         self._parser = ReasoningParser(self._profile)
         self._tally = Tally()
         self._raw: list[str] = []
@@ -174,8 +174,11 @@ class Thinking:
                 yield delta
 
     async def _single(self) -> AsyncGenerator[Delta]:
-        limits, can = self._limits, self._engine.capabilities
-        how = method(self._profile, can)
+        limits, profile, can = self._limits, self._profile, self._engine.capabilities
+        how = method(profile, can)
+        told = self._told if can.switch else None
+        if profile.hybrid and not (profile.hybrid == "on" if told is None else told):
+            self._parser = ReasoningParser(as_written(profile))  # no opener is pre-filled
         prompt = replace(
             self._prompt,
             max_tokens=limits.total,
@@ -215,7 +218,7 @@ class Thinking:
         if profile.trace == "prompted":
             profile = PROFILES["unknown"]
         else:
-            if profile.off:
+            if profile.hybrid and self._engine.capabilities.switch:
                 profile = as_written(profile)
             role, last = prompt.messages[-1]
             prompt = replace(
@@ -275,7 +278,7 @@ class Thinking:
         """What the chat template is told about thinking, None where it does the right thing by itself."""
         if not self._limits.thinking:
             return False
-        return True if self._profile.off and self._asked else None
+        return True if self._profile.hybrid == "off" and self._asked else None
 
     @property
     def _begin(self) -> str:

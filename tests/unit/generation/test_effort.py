@@ -18,10 +18,13 @@ from services.generation.sampling import task
 EFFORTS = get_args(ReasoningEffort)
 MESSAGES = [ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Why?")]
 ENGINES = {
-    "native": Capabilities(native_reasoning=True, native_budget=True, continuation=True, effort=True),
-    "continuing": Capabilities(continuation=True, effort=True),
+    "native": Capabilities(
+        native_reasoning=True, native_budget=True, continuation=True, switch=True, effort=True
+    ),
+    "continuing": Capabilities(continuation=True, switch=True, effort=True),
     "template alone": Capabilities(continuation=True),
-    "plain": Capabilities(native_reasoning=True, effort=True),
+    "plain": Capabilities(native_reasoning=True, switch=True, effort=True),
+    "hosted": Capabilities(native_reasoning=True, effort=True),
 }
 
 
@@ -68,10 +71,10 @@ async def test_every_profile_with_every_effort(profile: str, effort: ReasoningEf
     written = not ENGINES[engine].effort
     assert first.effort == ("" if written else word)
     assert ("Reasoning: " in system) == (written and bool(word))
-    if kind.switch:
-        assert system == kind.switch[effort == "none"]
+    if kind.system_switch:
+        assert system == kind.system_switch[effort == "none"]
     if effort != "none":
-        assert first.thinking in ({True} if kind.off else {None, False})
+        assert first.thinking in ({True} if kind.hybrid == "off" else {None, False})
         assert (first.thinking is False) == (kind.trace == "prompted")
         return
     closed = first.prefix.rstrip().endswith(kind.closer) if first.prefix else False
@@ -125,6 +128,15 @@ async def test_a_model_that_thinks_only_where_it_is_told_to(profile: str) -> Non
     assert on.thinking is True
     [off] = await asked(profile, "plain", reasoning_effort="none")
     assert off.thinking is False
+
+
+@pytest.mark.parametrize("profile", ["qwen3.5", "deepseek-v3.1"])
+@pytest.mark.parametrize(("engine", "switched"), [("plain", True), ("hosted", False)])
+async def test_where_thinking_is_off_no_opener_was_written(profile: str, engine: str, switched: bool) -> None:
+    """The answer comes as it is; it takes a second request only where the template could not be told."""
+    prompts = await asked(profile, engine, max_reasoning_tokens=0)
+    off_by_itself = PROFILES[profile].hybrid == "off"
+    assert len(prompts) == (1 if switched or off_by_itself else 2)
 
 
 def test_what_a_chat_template_is_told() -> None:

@@ -19,6 +19,7 @@ MODELS = {
     "Qwen/QwQ-32B": "qwq",
     "Qwen/Qwen3-8B": "qwen3",
     "qwen3:4b": "qwen3",
+    "Qwen/Qwen3.5-27B": "qwen3.5",
     "Qwen/Qwen3-30B-A3B-Instruct-2507": "none",
     "Qwen/Qwen3-4B-Thinking-2507": "prefilled",
     "openai/gpt-oss-20b": "gpt-oss",
