@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from services.core import health, tracing
+from services.core import health, tei, tracing
 from services.core.context import request_id
 from services.core.errors import (
     InvalidRequest,
@@ -31,11 +31,17 @@ Resources = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, health.
 
 
 def create_app(
-    *, service: str, settings: ServiceSettings, router: APIRouter, resources: Resources
+    *,
+    service: str,
+    settings: ServiceSettings,
+    router: APIRouter,
+    resources: Resources,
+    tei_routes: Collection[str] = (),
 ) -> FastAPI:
     """A FastAPI app with the service's routes and what all services have: see the package's docs.
 
-    `app.state.settings` and `app.state.metrics` are there before `resources` opens.
+    `tei_routes` answer with text-embeddings-inference's error body. `app.state.settings` and
+    `app.state.metrics` are there before `resources` opens.
     """
     traces = tracing.provider(service, settings.otlp_endpoint)
     spans = tracing.ServerSpans(traces) if traces else None
@@ -55,36 +61,47 @@ def create_app(
     app.state.checks = {}
     app.include_router(router)
     app.include_router(health.router(service, metrics, lambda: app.state.checks))
-    app.add_middleware(RequestMiddleware, service=service, settings=settings, metrics=metrics, spans=spans)
-    _render_errors(app, service)
+    app.add_middleware(
+        RequestMiddleware,
+        service=service,
+        settings=settings,
+        metrics=metrics,
+        spans=spans,
+        tei_routes=frozenset(tei_routes),
+    )
+    _render_errors(app, service, frozenset(tei_routes))
     return app
 
 
-def _render_errors(app: FastAPI, service: str) -> None:
-    """Every failure leaves as the one error body."""
+def _render_errors(app: FastAPI, service: str, tei_routes: frozenset[str]) -> None:
+    """Every failure leaves as the one error body, or on TEI's routes as TEI's."""
 
-    def reply(error: RaglineError) -> Response:
+    def reply(request: Request, error: RaglineError) -> Response:
         headers = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:.0f}"}
+        if request.url.path in tei_routes:
+            status, tei_body = tei.rendered(error, service=service, request_id=request_id.get())
+            return JsonReply(tei_body.model_dump(), status_code=status, headers=headers)
         body = error.body(service=service, request_id=request_id.get())
         return JsonReply(body.model_dump(), status_code=error.status, headers=headers)
 
     @app.exception_handler(RaglineError)
-    async def ragline(_: Request, error: RaglineError) -> Response:
-        return reply(error)
+    async def ragline(request: Request, error: RaglineError) -> Response:
+        return reply(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(_: Request, error: RequestValidationError) -> Response:
-        return reply(explain(error))
+    async def validation(request: Request, error: RequestValidationError) -> Response:
+        return reply(request, explain(error))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, RaglineError):
-            return reply(error.__cause__)
+            return reply(request, error.__cause__)
         if error.status_code == 404:
-            return reply(NotFound(f"no route {request.method} {request.url.path}: see /docs"))
+            return reply(request, NotFound(f"no route {request.method} {request.url.path}: see /docs"))
         if error.status_code == 405:
-            return reply(MethodNotAllowed(f"{request.url.path} does not take {request.method}: see /docs"))
-        return reply(from_status(error.status_code, str(error.detail), service=service))
+            refusal = f"{request.url.path} does not take {request.method}: see /docs"
+            return reply(request, MethodNotAllowed(refusal))
+        return reply(request, from_status(error.status_code, str(error.detail), service=service))
 
 
 def explain(error: RequestValidationError) -> InvalidRequest:

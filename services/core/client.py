@@ -15,6 +15,7 @@ from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, remaining,
 from services.core.errors import (
     DeadlineExceeded,
     ErrorBody,
+    ErrorDetail,
     RaglineError,
     ServiceError,
     ServiceUnavailable,
@@ -23,6 +24,7 @@ from services.core.errors import (
 )
 from services.core.health import Readiness
 from services.core.sse import Event, SseParser
+from services.core.tei import TeiError
 
 NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
@@ -227,15 +229,25 @@ class HttpClient:
 
     def _from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        try:
-            detail = ErrorBody.model_validate_json(body).error
-        except ValidationError:
+        detail = _detail(body)
+        if detail is None:
             message = f"{self.service} answered {status}: {_readable(body)}"
             return from_status(status, message, service=self.service, retry_after=seconds)
         error = from_detail(detail, service=self.service, retry_after=seconds)
         if type(error) is ServiceError and status != ServiceError.status:
             return from_status(status, detail.message, service=self.service, retry_after=seconds)
         return error
+
+
+def _detail(body: bytes) -> ErrorDetail | None:
+    """What one of our services says in its own error body or in TEI's; None where it is neither."""
+    try:
+        return ErrorBody.model_validate_json(body).error
+    except ValidationError:
+        try:
+            return TeiError.model_validate_json(body).detail
+        except ValidationError:
+            return None
 
 
 def _encoded(payload: Body) -> bytes | AsyncIterator[bytes]:

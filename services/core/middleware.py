@@ -9,6 +9,7 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.core import tei
 from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, new_request_id, start_request
 from services.core.errors import PayloadTooLarge, RaglineError
 from services.core.metrics import Metrics
@@ -31,8 +32,11 @@ class RequestMiddleware:
         settings: ServiceSettings,
         metrics: Metrics,
         spans: ServerSpans | None,
+        *,
+        tei_routes: frozenset[str] = frozenset(),
     ) -> None:
         self.app = app
+        self.tei_routes = tei_routes
         self.service = service
         self.settings = settings
         self.metrics = metrics
@@ -120,9 +124,14 @@ class _Exchange:
     async def _fail(self, error: RaglineError) -> None:
         if self.status:
             return
-        body = orjson.dumps(error.body(service=self.owner.service, request_id=self.identifier).model_dump())
+        status, named = error.status, {"service": self.owner.service, "request_id": self.identifier}
+        if self.scope["path"] in self.owner.tei_routes:
+            status, tei_body = tei.rendered(error, **named)
+            body = orjson.dumps(tei_body.model_dump())
+        else:
+            body = orjson.dumps(error.body(**named).model_dump())
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     def _account(self, seconds: float) -> None:

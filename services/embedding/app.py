@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
@@ -13,9 +16,10 @@ from services.core.app import create_app
 from services.core.backends import load
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, PayloadTooLarge
-from services.core.health import Check
+from services.core.health import Check, Soft
 from services.core.metrics import Metrics
 from services.core.streaming import until_disconnected
+from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
     EmbeddingInfo,
     EmbedRequest,
@@ -26,13 +30,20 @@ from services.core.wire.embedding import (
     Token,
     TokenizeRequest,
 )
-from services.embedding.backend import PACKAGE, EmbeddingBackend, Encoded
+from services.embedding.backend import PACKAGE, EmbeddingBackend
+from services.embedding.cache import EmbeddingCache, SharedCache
+from services.embedding.encoder import Embedded, Encoder, Wanted
+from services.embedding.metrics import EmbeddingMetrics
 from services.embedding.render import encode_reply, openai_reply, reply
 from services.embedding.settings import Settings
 
 SERVICE = "embedding"
 
+TEI_ROUTES = ("/info", "/embed", "/embed_all", "/tokenize")
+
 router = APIRouter(tags=["embedding"])
+tei_route = partial(router.post, responses=RESPONSES)
+T = TypeVar("T")
 
 
 class _Module(Protocol):
@@ -40,65 +51,75 @@ class _Module(Protocol):
 
 
 def create(settings: Settings) -> FastAPI:
-    """The service's app; its backend opens and closes with it, at `app.state.embedding`."""
+    """The service's app; what it holds opens and closes with it, at `app.state.encoder` and `.backend`."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
+        metrics = EmbeddingMetrics(app.state.metrics)
         backend = await cast(_Module, load(PACKAGE, settings.backend)).create()
-        app.state.embedding = backend
+        shared = SharedCache(settings.cache_url, settings.cache_seconds) if settings.cache_url else None
+        cache = EmbeddingCache(settings.cache_bytes, shared, metrics.looked_up)
+        metrics.watch(backend, lambda: cache.held)
+        app.state.backend = backend
+        app.state.embedding_metrics = metrics
+        app.state.encoder = Encoder(
+            backend,
+            cache if settings.cache_bytes or shared else None,
+            settings.query_prefix,
+            settings.passage_prefix,
+        )
+        checks: dict[str, Check] = {settings.backend: backend.ready}
+        if shared is not None:
+            checks["redis"] = Soft(shared.ready)
         try:
-            yield {settings.backend: backend.ready}
+            yield checks
         finally:
+            await cache.close()
             await backend.close()
 
-    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)
+    return create_app(
+        service=SERVICE, settings=settings, router=router, resources=resources, tei_routes=TEI_ROUTES
+    )
 
 
 class _Call:
-    """One request's use of the backend: limits first, then within its deadline, while its client listens."""
+    """One request: limits first, then its work within its deadline, while its client listens."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self.settings: Settings = request.app.state.settings
-        self._backend: EmbeddingBackend = request.app.state.embedding
+        self.encoder: Encoder = request.app.state.encoder
+        self.backend: EmbeddingBackend = request.app.state.backend
         self._metrics: Metrics = request.app.state.metrics
+        self._own: EmbeddingMetrics = request.app.state.embedding_metrics
 
     async def info(self) -> EmbeddingInfo:
-        known = await self._backend.info()
+        known = await self.encoder.info()
         limits = {"max_client_batch_size": self.settings.max_batch, "version": version("ragline")}
         return known.model_copy(update=limits)
 
     async def encode(
-        self,
-        texts: str | Sequence[str],
-        *,
-        normalize: bool,
-        truncate: bool,
-        token_vectors: bool = False,
-        dimensions: int | None = None,
-    ) -> tuple[Encoded, str]:
+        self, texts: str | Sequence[str], wanted: Wanted, *, dimensions: int | None = None
+    ) -> tuple[Embedded, str]:
         """The vectors and the model's id. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
-        inputs = self._checked([texts] if isinstance(texts, str) else texts)
-        known = await self._backend.info()
+        inputs = self.checked(texts)
+        known = await self.encoder.info()
         if dimensions not in {None, known.dim}:
             raise InvalidRequest(f"`dimensions`: {known.model_id} gives {known.dim}, leave it out")
-        work = self._backend.encode(
-            inputs,
-            normalize=normalize,
-            truncate=truncate,
-            token_vectors=token_vectors and known.token_vectors,
-        )
+        if wanted.token_vectors and not known.token_vectors:
+            wanted = replace(wanted, token_vectors=False)
+        return await self.work(self.encoder.encode(inputs, wanted), known), known.model_id
+
+    async def work(self, work: Coroutine[object, object, T], known: EmbeddingInfo) -> T:
         async with within_deadline("embedding", service=SERVICE):
             with self._metrics.stage("embed", known.model_id):
-                return await until_disconnected(self._request, work), known.model_id
+                try:
+                    return await until_disconnected(self._request, work)
+                finally:
+                    self._own.passed(self.backend)
 
-    async def tokenize(self, texts: str | Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
-        inputs = self._checked([texts] if isinstance(texts, str) else texts)
-        work = self._backend.tokenize(inputs, add_special_tokens=add_special_tokens)
-        async with within_deadline("tokenization", service=SERVICE):
-            return await until_disconnected(self._request, work)
-
-    def _checked(self, texts: Sequence[str]) -> Sequence[str]:
+    def checked(self, texts: str | Sequence[str]) -> Sequence[str]:
+        texts = [texts] if isinstance(texts, str) else texts
         if not texts:
             raise InvalidRequest("`inputs` cannot be empty: send at least one text")
         if len(texts) > self.settings.max_batch:
@@ -117,50 +138,52 @@ async def info(request: Request) -> EmbeddingInfo:
     return await _Call(request).info()
 
 
-@router.post("/embed", response_model=list[list[float]], summary="TEI: one vector per text")
+@tei_route("/embed", response_model=list[list[float]], summary="TEI: one vector per text")
 async def embed(request: Request, body: EmbedRequest) -> Response:
-    encoded, _ = await _Call(request).encode(
-        body.inputs, normalize=body.normalize, truncate=body.truncate, dimensions=body.dimensions
-    )
-    return reply(encoded.vectors)
+    embedded, _ = await _Call(request).encode(body.inputs, _wanted(body), dimensions=body.dimensions)
+    return reply(embedded.vectors)
 
 
-@router.post(
+@tei_route(
     "/embed_all",
     response_model=list[list[list[float]]],
     summary="TEI: the last hidden state of every token, special ones included, not normalised",
 )
 async def embed_all(request: Request, body: EmbedRequest) -> Response:
-    encoded, model = await _Call(request).encode(
-        body.inputs, normalize=False, truncate=body.truncate, token_vectors=True
-    )
-    if encoded.states is None:
-        raise InvalidRequest(f"{model} behind this service gives no token vectors: use /embed")
+    call = _Call(request)
+    inputs, known = call.checked(body.inputs), await call.encoder.info()
+    if not known.token_vectors:
+        raise InvalidRequest(f"{known.model_id} behind this service gives no token vectors: use /embed")
+    encoded = await call.work(call.encoder.states(inputs, _wanted(body)), known)
     return reply(encoded.states)
 
 
-@router.post(
-    "/tokenize",
-    response_model=list[list[Token]],
-    summary="TEI: the model's tokens, with offsets in characters",
-)
+@tei_route("/tokenize", response_model=list[list[Token]], summary="TEI: tokens, with offsets in characters")
 async def tokenize(request: Request, body: TokenizeRequest) -> Response:
     """Nothing is truncated. 501 where the backend has no tokenizer to ask."""
-    return reply(await _Call(request).tokenize(body.inputs, add_special_tokens=body.add_special_tokens))
+    call = _Call(request)
+    texts = await call.encoder.prefixed(call.checked(body.inputs), body.prompt_name)
+    work = call.backend.tokenize(texts, add_special_tokens=body.add_special_tokens)
+    async with within_deadline("tokenization", service=SERVICE):
+        return reply(await until_disconnected(request, work))
 
 
 @router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")
 async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response:
+    """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries."""
     call = _Call(request)
-    encoded, model = await call.encode(
-        body.input, normalize=True, truncate=call.settings.auto_truncate, dimensions=body.dimensions
-    )
-    return openai_reply(encoded, model, as_base64=body.encoding_format == "base64")
+    wanted = Wanted(truncate=call.settings.auto_truncate)
+    embedded, model = await call.encode(body.input, wanted, dimensions=body.dimensions)
+    return openai_reply(embedded, model, as_base64=body.encoding_format == "base64")
 
 
 @router.post("/v1/encode", response_model=EncodeReply, summary="Vectors and int8 token vectors in one pass")
 async def encode(request: Request, body: EncodeRequest) -> Response:
-    encoded, model = await _Call(request).encode(
-        body.inputs, normalize=True, truncate=body.truncate, token_vectors=body.token_vectors
-    )
-    return encode_reply(encoded, model)
+    wanted = Wanted(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
+    embedded, model = await _Call(request).encode(body.inputs, wanted)
+    # megabytes of token vectors: not on the event loop
+    return await asyncio.to_thread(encode_reply, embedded, model)
+
+
+def _wanted(body: EmbedRequest) -> Wanted:
+    return Wanted(body.normalize, body.truncate, body.truncation_direction, body.prompt_name)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.backends import Backend
-from services.core.wire.embedding import EmbeddingInfo, Token
+from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 
 PACKAGE = "services.embedding.backends"
 
@@ -22,15 +22,37 @@ PACKAGE = "services.embedding.backends"
 class Encoded:
     """What a backend makes of some texts.
 
-    `vectors`: float32, shape (n, dim), L2-normalised where that was asked for. `prompt_tokens`: input
-    tokens of all texts together, special ones included, by the model's own tokenizer. `states`: per text
-    the last hidden states, float32 (tokens, dim), not normalised, of which the first and the last row
-    are the special tokens'; None unless asked for.
+    `vectors`: float32, shape (n, dim), L2-normalised where that was asked for. `tokens`: input tokens per
+    text, special ones included, by the model's own tokenizer. `states`: per text the last hidden states,
+    float32 (tokens, dim), not normalised, of which the first and the last row are the special tokens'; None
+    unless asked for.
     """
 
     vectors: NDArray[np.float32]
-    prompt_tokens: int
+    tokens: list[int]
     states: list[NDArray[np.float32]] | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a backend's queue has done since it began, and what waits there now."""
+
+    texts: int = 0
+    tokens: int = 0
+    passes: int = 0
+    waiting_texts: int = 0
+    waiting_tokens: int = 0
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A backend with a queue of its own."""
+
+    def load(self) -> Load: ...
 
 
 class EmbeddingBackend(Backend, Protocol):
@@ -40,10 +62,17 @@ class EmbeddingBackend(Backend, Protocol):
         """Model id, dimension, longest input, and whether token vectors are to be had."""
 
     async def encode(
-        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        truncate: bool,
+        direction: Direction = "right",
+        token_vectors: bool = False,
     ) -> Encoded:
         """One vector per text, in order; with the hidden states, from the same pass, for `token_vectors`.
 
+        `truncate` cuts a text that is too long at the end that `direction` names.
         Raises `PayloadTooLarge` where a text is longer than the model's limit and `truncate` is off, and
         `InvalidRequest` where token vectors are asked of a model that has none.
         """

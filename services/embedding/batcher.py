@@ -18,6 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
+from services.embedding.backend import Load
 from services.embedding.batching import fill
 from services.embedding.scheduler import Part, Scheduler, Ticket
 
@@ -54,17 +55,6 @@ class Limits:
     batch_tokens: int
     queue_tokens: int
     wait: float
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a batcher has done and what waits, for metrics."""
-
-    texts: int
-    tokens: int
-    passes: int
-    waiting_texts: int
-    waiting_tokens: int
 
 
 @dataclass(eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""What a backend returned, as reply bodies that orjson writes straight from the arrays."""
+"""What the encoder gave, as reply bodies that orjson writes straight from the arrays."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from services.core.wire.passages import TokenVectors
-from services.embedding.backend import Encoded, normalized
-
-INT8_SCALE = 127
-SPECIAL = 1
-"""Special tokens at either end of a text's states."""
+from services.embedding.encoder import Embedded
 
 
 def reply(content: object) -> Response:
@@ -23,26 +19,24 @@ def reply(content: object) -> Response:
     return Response(body, media_type="application/json")
 
 
-def pack(states: NDArray[np.float32]) -> TokenVectors:
-    """A text's hidden states (tokens, dim) as the int8 token vectors of its own tokens."""
-    unit = normalized(states[SPECIAL:-SPECIAL])
-    raw = np.rint(unit * np.float32(INT8_SCALE)).astype(np.int8)
-    return TokenVectors.pack(raw.tobytes(), tokens=len(unit), dim=unit.shape[1])
+def pack(rows: NDArray[np.int8]) -> TokenVectors:
+    """A text's int8 token vectors (tokens, dim)."""
+    return TokenVectors.pack(rows.tobytes(), tokens=len(rows), dim=rows.shape[1])
 
 
-def encode_reply(encoded: Encoded, model: str) -> Response:
+def encode_reply(embedded: Embedded, model: str) -> Response:
     """`EncodeReply`."""
     vectors = None
-    if encoded.states is not None:
+    if embedded.token_vectors is not None:
         vectors = [
             {"tokens": packed.tokens, "dim": packed.dim, "data": packed.data}
-            for packed in map(pack, encoded.states)
+            for packed in map(pack, embedded.token_vectors)
         ]
-    dim = encoded.vectors.shape[1]
-    return reply({"model": model, "dim": dim, "embeddings": encoded.vectors, "token_vectors": vectors})
+    dim = embedded.vectors.shape[1]
+    return reply({"model": model, "dim": dim, "embeddings": embedded.vectors, "token_vectors": vectors})
 
 
-def openai_reply(encoded: Encoded, model: str, *, as_base64: bool) -> Response:
+def openai_reply(embedded: Embedded, model: str, *, as_base64: bool) -> Response:
     """`OpenAIEmbeddingReply`; base64 is that of little-endian float32."""
     data = [
         {
@@ -50,7 +44,7 @@ def openai_reply(encoded: Encoded, model: str, *, as_base64: bool) -> Response:
             "index": index,
             "embedding": base64.b64encode(vector.astype("<f4").tobytes()).decode() if as_base64 else vector,
         }
-        for index, vector in enumerate(encoded.vectors)
+        for index, vector in enumerate(embedded.vectors)
     ]
-    usage = {"prompt_tokens": encoded.prompt_tokens, "total_tokens": encoded.prompt_tokens}
+    usage = {"prompt_tokens": embedded.prompt_tokens, "total_tokens": embedded.prompt_tokens}
     return reply({"object": "list", "data": data, "model": model, "usage": usage})

@@ -22,6 +22,34 @@ class Settings(ServiceSettings):
         validation_alias="EMBEDDING_MAX_BATCH",
         description="most texts in one request; more are a 413",
     )
+    query_prefix: str | None = Field(
+        None,
+        validation_alias="EMBEDDING_QUERY_PREFIX",
+        description="before queries; not set: as the model's card says (docs/embedding.md); none: nothing",
+    )
+    passage_prefix: str | None = Field(
+        None,
+        validation_alias="EMBEDDING_PASSAGE_PREFIX",
+        description="put before passages, part of the model's id where not the card's; as above",
+    )
+    cache_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        validation_alias="EMBEDDING_CACHE_BYTES",
+        description="memory for embedded texts, by content hash (30 kB each with token vectors); 0 is none",
+    )
+    cache_url: str = Field(
+        "",
+        validation_alias="EMBEDDING_CACHE_URL",
+        description="redis://host:6379/0: a second cache, shared by several embedding services; may be down",
+        repr=False,
+    )
+    cache_seconds: int = Field(
+        7 * 24 * 3600,
+        ge=1,
+        validation_alias="EMBEDDING_CACHE_SECONDS",
+        description="how long Redis keeps an embedded text",
+    )
     auto_truncate: bool = Field(
         True,
         validation_alias="EMBEDDING_AUTO_TRUNCATE",

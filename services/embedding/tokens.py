@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from services.core.errors import PayloadTooLarge, ServiceUnavailable
-from services.core.wire.embedding import Token
+from services.core.wire.embedding import Direction, Token
 
 
 class TextTokenizer:
@@ -27,13 +27,15 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self.limit = limit
 
-    def encode(self, texts: Sequence[str], *, truncate: bool) -> list[list[int]]:
-        """Token ids per text. Truncation keeps the start and the closing special token.
+    def encode(
+        self, texts: Sequence[str], *, truncate: bool, direction: Direction = "right"
+    ) -> list[list[int]]:
+        """Token ids per text. Truncation cuts at the right or left end and keeps both special tokens.
 
         Raises `PayloadTooLarge` where a text has more tokens than `limit` and `truncate` is off.
         """
         return [
-            self._fit(encoding.ids, truncate=truncate)
+            self._fit(encoding.ids, truncate=truncate, direction=direction)
             for encoding in self._tokenizer.encode_batch_fast(list(texts))
         ]
 
@@ -54,7 +56,7 @@ class TextTokenizer:
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
-    def _fit(self, ids: list[int], *, truncate: bool) -> list[int]:
+    def _fit(self, ids: list[int], *, truncate: bool, direction: Direction) -> list[int]:
         if len(ids) <= self.limit:
             return ids
         if not truncate:
@@ -62,4 +64,6 @@ class TextTokenizer:
                 f"`inputs` must have at most {self.limit} tokens, this one has {len(ids)}: "
                 "shorten it or set `truncate`"
             )
+        if direction == "left":
+            return [ids[0], *ids[len(ids) - self.limit + 1 :]]
         return [*ids[: self.limit - 1], ids[-1]]

@@ -17,6 +17,7 @@ from services.core.health import Check
 from services.core.metrics import Metrics
 from services.core.replies import JsonReply
 from services.core.streaming import until_disconnected
+from services.core.tei import RESPONSES
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank, RerankerInfo, RerankingReply, RerankingRequest, RerankRequest
 from services.reranking.backend import PACKAGE, Reranker
@@ -24,6 +25,8 @@ from services.reranking.scoring import sigmoid
 from services.reranking.settings import Settings
 
 SERVICE = "reranking"
+
+TEI_ROUTES = ("/info", "/rerank")
 
 router = APIRouter(tags=["reranking"])
 
@@ -44,7 +47,9 @@ def create(settings: Settings) -> FastAPI:
         finally:
             await backend.close()
 
-    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)
+    return create_app(
+        service=SERVICE, settings=settings, router=router, resources=resources, tei_routes=TEI_ROUTES
+    )
 
 
 async def _ranked(
@@ -76,7 +81,12 @@ async def info(request: Request) -> RerankerInfo:
     )
 
 
-@router.post("/rerank", response_model=list[Rank], summary="TEI: texts by relevance, best first")
+@router.post(
+    "/rerank",
+    response_model=list[Rank],
+    responses=RESPONSES,
+    summary="TEI: texts by relevance, best first",
+)
 async def rerank(request: Request, body: RerankRequest) -> JsonReply:
     """Scores are in (0, 1), by the sigmoid of the raw ones as in TEI, unless `raw_scores` asks for these."""
     passages = [

@@ -15,6 +15,7 @@ from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
 from services.core.errors import ErrorBody
+from services.core.tei import TeiError
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply, TokenVectorsRequest
 from services.embedding.app import create as create_embedding
@@ -106,10 +107,17 @@ async def test_bad_requests(
     session: aiohttp.ClientSession, fake_url: str, path: str, body: object, status: int, word: str
 ) -> None:
     async with session.post(fake_url + path, json=body) as reply:
-        error = ErrorBody.model_validate_json(await reply.read()).error
+        raw = await reply.read()
         assert reply.status == status
-    assert word in error.message
-    assert error.service == "reranking"
+    if path.startswith("/v1/"):
+        detail = ErrorBody.model_validate_json(raw).error
+        message, service = detail.message, detail.service
+    else:
+        error = TeiError.model_validate_json(raw)
+        message, service = error.error, error.service
+        assert error.error_type == "Validation"
+    assert word in message
+    assert service == "reranking"
 
 
 async def test_teis_reply(session: aiohttp.ClientSession, fake_url: str) -> None:
@@ -185,6 +193,6 @@ async def test_a_dependency_that_is_down_is_named(
         assert reply.status == 503
     async with session.post(url + "/rerank", json={"query": "q", "texts": ["a"]}) as reply:
         assert reply.status == 503
-        error = ErrorBody.model_validate_json(await reply.read()).error
-    assert "embedding is down" in error.message
-    assert error.service == "embedding"
+        error = TeiError.model_validate_json(await reply.read())
+    assert "embedding is down" in error.error
+    assert (error.service, error.error_type) == ("embedding", "Unhealthy")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
-from services.core.errors import NotFound, ServiceError
+from services.core.errors import InvalidRequest, NotFound, ServiceError
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
+
+Prompt = Literal["query", "passage"]
 
 _VECTORS = TypeAdapter(Annotated[list[list[float]], Field(min_length=1)])
 _ONE_VECTOR = TypeAdapter(Annotated[list[list[float]], Field(min_length=1, max_length=1)])
@@ -21,28 +23,34 @@ _TOKENS = TypeAdapter(list[list[Token]])
 
 
 class EmbeddingClient:
+    """`Prompt` names the prefix that the model wants before such a text; a TEI that has none does without."""
+
     def __init__(self, http: HttpClient) -> None:
         self._http = http
+        self._has_prompts = True
 
     async def embed_query(self, text: str) -> list[float]:
         """One L2-normalised vector, by TEI's `/embed`; an over-long query is truncated."""
-        body = await self._http.post(
-            "/embed", orjson.dumps({"inputs": text, "normalize": True, "truncate": True}), idempotent=True
-        )
+        body = await self._embed(text, prompt="query", truncate=True)
         return decode(_ONE_VECTOR, body, self._http.service)[0]
 
     async def encode(
-        self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True
+        self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True, prompt: Prompt = "passage"
     ) -> EncodeReply:
         """Vectors, with token vectors where asked for and the service has them.
 
         Against a server that speaks only TEI, falls back to `/embed`, without token vectors.
         """
-        request = {"inputs": list(texts), "token_vectors": token_vectors, "truncate": truncate}
+        request = {
+            "inputs": list(texts),
+            "token_vectors": token_vectors,
+            "truncate": truncate,
+            "prompt_name": prompt,
+        }
         try:
             body = await self._http.post("/v1/encode", orjson.dumps(request), idempotent=True)
         except NotFound:
-            return await self._encode_by_tei(texts, truncate=truncate)
+            return await self._encode_by_tei(texts, truncate=truncate, prompt=prompt)
         return decode(_ENCODED, body, self._http.service)
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[Token]]:
@@ -66,9 +74,20 @@ class EmbeddingClient:
     async def ready(self) -> None:
         await self._http.ready()
 
-    async def _encode_by_tei(self, texts: Sequence[str], *, truncate: bool) -> EncodeReply:
-        request = {"inputs": list(texts), "normalize": True, "truncate": truncate}
-        body = await self._http.post("/embed", orjson.dumps(request), idempotent=True)
+    async def _embed(self, inputs: str | list[str], *, prompt: Prompt, truncate: bool) -> bytes:
+        request: dict[str, object] = {"inputs": inputs, "normalize": True, "truncate": truncate}
+        if self._has_prompts:
+            named = orjson.dumps({**request, "prompt_name": prompt})
+            try:
+                return await self._http.post("/embed", named, idempotent=True)
+            except InvalidRequest as error:
+                if "prompt" not in error.message:
+                    raise
+                self._has_prompts = False  # a TEI whose model has no prompt of this name refuses it
+        return await self._http.post("/embed", orjson.dumps(request), idempotent=True)
+
+    async def _encode_by_tei(self, texts: Sequence[str], *, truncate: bool, prompt: Prompt) -> EncodeReply:
+        body = await self._embed(list(texts), prompt=prompt, truncate=truncate)
         embeddings = decode(_VECTORS, body, self._http.service)
         info = await self.info()
         return EncodeReply(model=info.model_id, dim=len(embeddings[0]), embeddings=embeddings)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.passages import TokenVectors
 
+Direction = Literal["right", "left"]
+"""Which end of a text that is too long is cut."""
+
+TruncationDirection = Annotated[
+    Direction, BeforeValidator(lambda given: given.lower() if isinstance(given, str) else given)
+]
+"""TEI's `truncation_direction`: Right or Left."""
+
 
 class EmbedRequest(Wire):
-    """TEI `POST /embed`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`."""
+    """TEI `POST /embed`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`.
+
+    `prompt_name`: query or passage, for the prefix that the model wants before such a text.
+    """
 
     inputs: Text | list[Text]
     normalize: bool = True
     truncate: bool = False
-    truncation_direction: Literal["Right", "right"] = "Right"
-    prompt_name: None = None
+    truncation_direction: TruncationDirection = "right"
+    prompt_name: str | None = None
     dimensions: int | None = None
 
 
@@ -27,7 +38,7 @@ class TokenizeRequest(Wire):
 
     inputs: Text | list[Text]
     add_special_tokens: bool = True
-    prompt_name: None = None
+    prompt_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class EncodeRequest(StrictWire):
     inputs: list[Text] = Field(min_length=1)
     token_vectors: bool = False
     truncate: bool = True
+    prompt_name: str | None = None
 
 
 class EncodeReply(Wire):
@@ -89,7 +101,10 @@ class EncodeReply(Wire):
 
 
 class EmbeddingInfo(Wire):
-    """TEI `GET /info`, with `dim` and `token_vectors` of ours: 0 and false are what a TEI does not say."""
+    """TEI `GET /info`, with three fields of ours, whose defaults are what a TEI does not say.
+
+    `prompts` are the prefixes that a request's `prompt_name` may name.
+    """
 
     model_id: str
     model_sha: str | None = None
@@ -106,3 +121,4 @@ class EmbeddingInfo(Wire):
     docker_label: str | None = None
     dim: int = 0
     token_vectors: bool = False
+    prompts: dict[str, str] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from services.core.errors import PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
-from services.core.wire.embedding import EmbeddingInfo, Token
+from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 from services.embedding.backend import Encoded, normalized
 
 MAX_WORDS = 512
@@ -39,13 +39,19 @@ class FakeEmbedding:
         return EmbeddingInfo(model_id="fake", max_input_length=MAX_WORDS, dim=self._dim, token_vectors=True)
 
     async def encode(
-        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        truncate: bool,
+        direction: Direction = "right",
+        token_vectors: bool = False,
     ) -> Encoded:
-        states = [self._states(text, truncate=truncate) for text in texts]
+        states = [self._states(text, truncate=truncate, direction=direction) for text in texts]
         vectors = np.stack([rows.sum(axis=0) for rows in states])
         return Encoded(
             vectors=normalized(vectors) if normalize else vectors,
-            prompt_tokens=sum(map(len, states)),
+            tokens=[len(rows) for rows in states],
             states=states if token_vectors else None,
         )
 
@@ -58,14 +64,15 @@ class FakeEmbedding:
     async def close(self) -> None:
         return
 
-    def _states(self, text: str, *, truncate: bool) -> NDArray[np.float32]:
+    def _states(self, text: str, *, truncate: bool, direction: Direction) -> NDArray[np.float32]:
         words = _WORD.findall(text.lower())
         if len(words) > MAX_WORDS - SPECIAL and not truncate:
             raise PayloadTooLarge(
                 f"`inputs` must have at most {MAX_WORDS} tokens, this one has {len(words) + SPECIAL}: "
                 "shorten it or set `truncate`"
             )
-        words = words[: MAX_WORDS - SPECIAL]
+        room = MAX_WORDS - SPECIAL
+        words = words[-room:] if direction == "left" else words[:room]
         rows = np.zeros((len(words) + SPECIAL, self._dim), np.float32)
         for row, word in enumerate(words, start=1):
             drawn = np.frombuffer(blake2b(word.encode(), digest_size=2 * COMPONENTS).digest(), "<u2")

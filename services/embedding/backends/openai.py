@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotSupported, ServiceError
-from services.core.wire.embedding import EmbeddingInfo, OpenAIEmbeddingReply, Token
+from services.core.wire.embedding import Direction, EmbeddingInfo, OpenAIEmbeddingReply, Token
 from services.embedding.backend import Encoded, normalized
 from services.embedding.backends._server import ServerSettings, expect, rows
 from services.embedding.batching import chunks
@@ -63,15 +63,25 @@ class OpenAIEmbeddingServer:
         )
 
     async def encode(
-        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        truncate: bool,
+        direction: Direction = "right",
+        token_vectors: bool = False,
     ) -> Encoded:
         if token_vectors:
             raise InvalidRequest("an OpenAI-compatible server gives no token vectors: leave them out")
+        if truncate and direction == "left":
+            raise InvalidRequest(
+                "an OpenAI-compatible server cuts no text at its start: leave `truncation_direction` out"
+            )
         parts = await asyncio.gather(*(self._embed(part) for part in chunks(texts, self._settings.batch)))
         vectors = np.concatenate([part.vectors for part in parts])
         return Encoded(
             vectors=normalized(vectors) if normalize else vectors,
-            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            tokens=[count for part in parts for count in part.tokens],
         )
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
@@ -98,7 +108,14 @@ class OpenAIEmbeddingServer:
             raise ServiceError(f"{service} sent a reply that is not OpenAI's", service=service) from error
         ordered = sorted(reply.data, key=lambda item: item.index)
         vectors = rows([item.embedding for item in ordered], service)
-        return Encoded(vectors=expect(vectors, len(texts), service), prompt_tokens=reply.usage.prompt_tokens)
+        return Encoded(expect(vectors, len(texts), service), _shares(reply.usage.prompt_tokens, texts))
+
+
+def _shares(total: int, texts: Sequence[str]) -> list[int]:
+    """The tokens of each text by its length, as the server tells only how many they are together."""
+    ends = np.cumsum([len(text) for text in texts])
+    until = np.rint(ends * (total / max(1, int(ends[-1])))).astype(int)
+    return [int(count) for count in np.diff(until, prepend=0)]
 
 
 async def create() -> OpenAIEmbeddingServer:

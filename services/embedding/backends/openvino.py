@@ -17,8 +17,8 @@ from pydantic import Field
 from services.core.models.catalogue import CATALOGUE, HubFile
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
-from services.core.wire.embedding import EmbeddingInfo, Token
-from services.embedding.backend import Encoded, normalized
+from services.core.wire.embedding import Direction, EmbeddingInfo, Token
+from services.embedding.backend import Encoded, Load, normalized
 from services.embedding.batcher import Batcher, Limits
 from services.embedding.batching import LENGTH_STEP, fill
 from services.embedding.bert import BertConfig, build
@@ -137,16 +137,22 @@ class OpenVinoEmbedding:
         )
 
     async def encode(
-        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        truncate: bool,
+        direction: Direction = "right",
+        token_vectors: bool = False,
     ) -> Encoded:
         loop = asyncio.get_running_loop()
         ids = await loop.run_in_executor(
-            self._threads, lambda: self._tokenizer.encode(texts, truncate=truncate)
+            self._threads, lambda: self._tokenizer.encode(texts, truncate=truncate, direction=direction)
         )
         vectors, states = await self._batcher.run(ids, keep_states=token_vectors)
         return Encoded(
             vectors=normalized(vectors) if normalize else vectors,
-            prompt_tokens=sum(map(len, ids)),
+            tokens=[len(text) for text in ids],
             states=states if token_vectors else None,
         )
 
@@ -155,6 +161,9 @@ class OpenVinoEmbedding:
         return await loop.run_in_executor(
             self._threads, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
         )
+
+    def load(self) -> Load:
+        return self._batcher.load()
 
     async def ready(self) -> None:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 import orjson
@@ -13,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, ServiceError
-from services.core.wire.embedding import EmbeddingInfo, Token
+from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 from services.embedding.backend import Encoded
 from services.embedding.backends._server import ServerSettings, expect, parse, rows
 from services.embedding.batching import chunks
@@ -55,26 +56,33 @@ class TeiEmbedding:
         return self._info
 
     async def encode(
-        self, texts: Sequence[str], *, normalize: bool, truncate: bool, token_vectors: bool = False
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        truncate: bool,
+        direction: Direction = "right",
+        token_vectors: bool = False,
     ) -> Encoded:
         info = await self.info()
         if token_vectors and not info.token_vectors:
             raise InvalidRequest(f"{info.model_id} gives no token vectors: leave `token_vectors` out")
         limit = info.max_input_length
+        cut: _Cut = {"truncate": truncate, "direction": direction}
 
         async def part(texts: Sequence[str]) -> Encoded:
             async with self._slots:
                 vectors, counted, states = await asyncio.gather(
-                    self._embed(texts, normalize=normalize, truncate=truncate),
+                    self._embed(texts, normalize=normalize, **cut),
                     self._count(texts, limit),
-                    self._states(texts, truncate=truncate) if token_vectors else _no_states(),
+                    self._states(texts, **cut) if token_vectors else _no_states(),
                 )
-            return Encoded(vectors=vectors, prompt_tokens=counted, states=states)
+            return Encoded(vectors, counted, states)
 
         parts = await asyncio.gather(*(part(some) for some in chunks(texts, info.max_client_batch_size)))
         return Encoded(
             vectors=np.concatenate([part.vectors for part in parts]),
-            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            tokens=[count for part in parts for count in part.tokens],
             states=[state for part in parts for state in part.states or []] if token_vectors else None,
         )
 
@@ -98,16 +106,17 @@ class TeiEmbedding:
         body = await self._http.post(path, orjson.dumps(fields), idempotent=True)
         return parse(body, self._http.service)
 
-    async def _embed(self, texts: Sequence[str], *, normalize: bool, truncate: bool) -> NDArray[np.float32]:
-        reply = await self._post(
-            "/embed", {"inputs": list(texts), "normalize": normalize, "truncate": truncate}
-        )
+    async def _embed(
+        self, texts: Sequence[str], *, normalize: bool, truncate: bool, direction: Direction = "right"
+    ) -> NDArray[np.float32]:
+        request = {"inputs": list(texts), "normalize": normalize, **_truncation(truncate, direction)}
+        reply = await self._post("/embed", request)
         return expect(rows(reply, self._http.service), len(texts), self._http.service)
 
-    async def _count(self, texts: Sequence[str], limit: int) -> int:
+    async def _count(self, texts: Sequence[str], limit: int) -> list[int]:
         """By `/tokenize`, the one route whose body tells; it runs beside `/embed`."""
         tokens = await self._tokens(texts, add_special_tokens=True)
-        return sum(min(len(each), limit) for each in tokens)
+        return [min(len(each), limit) for each in tokens]
 
     async def _tokens(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
         request = {"inputs": list(texts), "add_special_tokens": add_special_tokens}
@@ -120,11 +129,22 @@ class TeiEmbedding:
             )
         return tokens
 
-    async def _states(self, texts: Sequence[str], *, truncate: bool) -> list[NDArray[np.float32]]:
-        reply = await self._post("/embed_all", {"inputs": list(texts), "truncate": truncate})
+    async def _states(
+        self, texts: Sequence[str], *, truncate: bool, direction: Direction
+    ) -> list[NDArray[np.float32]]:
+        reply = await self._post("/embed_all", {"inputs": list(texts), **_truncation(truncate, direction)})
         if not isinstance(reply, list) or len(reply) != len(texts):
             raise ServiceError(f"{self._http.service} sent no token vectors", service=self._http.service)
         return [rows(states, self._http.service) for states in reply]
+
+
+class _Cut(TypedDict):
+    truncate: bool
+    direction: Direction
+
+
+def _truncation(truncate: bool, direction: Direction) -> dict[str, object]:
+    return {"truncate": truncate, "truncation_direction": direction.capitalize()}
 
 
 def _has_states(info: EmbeddingInfo) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from services.core.client import HttpClient
-from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.embedding import EmbeddingClient, Prompt
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, ServiceError, ServiceUnavailable
 from services.core.health import Check
@@ -93,7 +93,9 @@ class LateInteraction:
         self, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool = True
     ) -> list[float]:
         keys = [_key(passage, collection) for passage in passages]
-        reply, found = await asyncio.gather(self._encode([query], truncate=truncate), self._known(keys))
+        reply, found = await asyncio.gather(
+            self._encode([query], truncate=truncate, prompt="query"), self._known(keys)
+        )
         if self._encoder not in {"", reply.model}:
             # vectors of two models cannot be compared, and ids do not tell them apart
             self._cache.clear()
@@ -158,14 +160,16 @@ class LateInteraction:
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         names, bodies = list(missing), list(missing.values())
         for start in range(0, len(names), ENCODE_BATCH):
-            reply = await self._encode(bodies[start : start + ENCODE_BATCH], truncate=truncate)
+            reply = await self._encode(
+                bodies[start : start + ENCODE_BATCH], truncate=truncate, prompt="passage"
+            )
             for key, vectors in zip(names[start:], _arrays(reply), strict=False):
                 found[key] = vectors
                 self._cache.put(key, vectors)
         return [found[key] for key in keys]
 
-    async def _encode(self, texts: Sequence[str], *, truncate: bool) -> EncodeReply:
-        reply = await self._embedding.encode(texts, token_vectors=True, truncate=truncate)
+    async def _encode(self, texts: Sequence[str], *, truncate: bool, prompt: Prompt) -> EncodeReply:
+        reply = await self._embedding.encode(texts, token_vectors=True, truncate=truncate, prompt=prompt)
         if reply.token_vectors is None:
             raise ServiceUnavailable(
                 f"the embedding service at EMBEDDING_URL ({reply.model}) gives no token vectors, which late "

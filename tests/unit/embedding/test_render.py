@@ -6,28 +6,31 @@ import numpy as np
 import orjson
 
 from services.core.wire.embedding import EncodeReply, OpenAIEmbeddingReply
-from services.embedding.backend import Encoded, normalized
+from services.embedding.backend import normalized
+from services.embedding.encoder import Embedded
+from services.embedding.entry import int8_rows
 from services.embedding.render import encode_reply, openai_reply, pack
 
 RANDOM = np.random.default_rng(3)
 
 
-def encoded(*, states: bool) -> Encoded:
+def encoded(*, states: bool) -> Embedded:
     vectors = RANDOM.normal(size=(2, 16)).astype(np.float32)
-    tokens = [RANDOM.normal(size=(rows, 16)).astype(np.float32) for rows in (5, 2)] if states else None
-    return Encoded(vectors=vectors, prompt_tokens=7, states=tokens)
+    tokens = [RANDOM.normal(size=(rows, 16)).astype(np.float32) for rows in (5, 2)]
+    return Embedded(vectors, 7, [int8_rows(one) for one in tokens] if states else None)
 
 
 def test_packed_token_vectors_are_those_of_the_texts_own_tokens() -> None:
     states = RANDOM.normal(size=(6, 16)).astype(np.float32) * 9
-    packed = pack(states)
+    packed = pack(int8_rows(states))
     back = np.frombuffer(packed.unpack(), np.int8).reshape(packed.tokens, packed.dim).astype(np.float32) / 127
     assert back.shape == (4, 16)
     np.testing.assert_allclose(back, normalized(states[1:-1]), atol=0.5 / 127 + 1e-6)
+    np.testing.assert_array_equal(int8_rows(states, prefix=2), int8_rows(states)[2:])
 
 
 def test_a_text_of_special_tokens_only_has_no_token_vectors() -> None:
-    packed = pack(np.ones((2, 16), np.float32))
+    packed = pack(int8_rows(np.ones((2, 16), np.float32)))
     assert (packed.tokens, packed.dim, packed.unpack()) == (0, 16, b"")
 
 

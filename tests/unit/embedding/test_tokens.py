@@ -33,6 +33,12 @@ def test_truncation_keeps_the_start_and_the_closing_token(tokenizer_json: Path) 
     assert TextTokenizer(tokenizer_json, 5).encode(["a b a b a b"], truncate=True) == [[2, 4, 5, 4, 3]]
 
 
+def test_truncation_from_the_left_keeps_the_end_and_both_special_tokens(tokenizer_json: Path) -> None:
+    tokenizer = TextTokenizer(tokenizer_json, 5)
+    assert tokenizer.encode(["a a a b a b"], truncate=True, direction="left") == [[2, 5, 4, 5, 3]]
+    assert tokenizer.encode(["a b"], truncate=True, direction="left") == [[2, 4, 5, 3]]
+
+
 def test_a_text_that_just_fits_is_not_too_long(tokenizer_json: Path) -> None:
     tokenizer = TextTokenizer(tokenizer_json, 5)
     assert len(tokenizer.encode(["a b a"], truncate=False)[0]) == 5

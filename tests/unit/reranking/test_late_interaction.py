@@ -15,6 +15,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply
 from services.embedding.backends.fake import FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
+from services.embedding.entry import int8_rows
 from services.embedding.render import pack
 from services.reranking.backends.late_interaction import LateInteraction, Settings
 
@@ -71,7 +72,7 @@ async def token_vectors(text: str, dim: int = 64) -> TokenVectors:
     fake = FakeEmbedding(FakeSettings(dim=dim))
     encoded = await fake.encode([text], normalize=True, truncate=True, token_vectors=True)
     assert encoded.states is not None
-    return pack(encoded.states[0])
+    return pack(int8_rows(encoded.states[0]))
 
 
 def passages(*, dense: bool = False) -> list[Passage]:
