@@ -8,6 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics import Metrics
 from services.dataprep.metrics import JobMetrics
+from services.embedding.metrics import EmbeddingMetrics
 from services.generation.metrics import GenerationMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -26,6 +27,8 @@ def table() -> str:
     GenerationMetrics(generation)
     dataprep = Metrics("dataprep")
     JobMetrics(dataprep)
+    embedding = Metrics("embedding")
+    EmbeddingMetrics(embedding)
     common = {each._name for each in collectors(shared)}
 
     def own(metrics: Metrics) -> list[MetricWrapperBase]:
@@ -36,6 +39,7 @@ def table() -> str:
         ("every service", collectors(shared)),
         ("generation", own(generation)),
         ("dataprep", own(dataprep)),
+        ("embedding", own(embedding)),
     ):
         for each in found:
             name = each._name + ("_total" if each._type == "counter" else "")
