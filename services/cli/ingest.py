@@ -16,9 +16,10 @@ from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.context import start_request
 from services.core.errors import RaglineError, ServiceUnavailable
+from services.dataprep import archives
 from services.dataprep.parsers import FORMATS
 
-SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = frozenset([*archives.SUFFIXES, *(suffix for suffixes in FORMATS.values() for suffix in suffixes)])
 FILE_SECONDS = 600.0
 CHUNK_BYTES = 1 << 18
 
@@ -34,8 +35,9 @@ class Upload:
 def collect(paths: Sequence[Path]) -> list[Upload]:
     """The files to upload, sorted by name.
 
-    A folder gives every supported file below it, hidden ones left out, named from the folder's own name on
-    (`docs/guide/setup.md`), whatever the working directory; a file given by itself keeps its file name.
+    A folder gives every supported file below it, hidden ones and links left out, named from the folder's own
+    name on (`docs/guide/setup.md`), whatever the working directory; a file given by itself keeps its file
+    name.
     Raises `UsageError` where a path does not exist, nothing is left, or two files would share a name.
     """
     uploads: list[Upload] = []
@@ -64,7 +66,9 @@ def collect(paths: Sequence[Path]) -> list[Upload]:
 def _below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in inside):
+        if any(part.startswith(".") for part in inside) or path.suffix.lower() not in SUFFIXES:
+            continue
+        if path.is_file() and path.resolve() == path:
             yield path
 
 

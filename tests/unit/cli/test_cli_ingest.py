@@ -51,6 +51,22 @@ def test_folders_give_their_supported_files_with_relative_names(folder: Path) ->
     assert found == ["docs/README.MD", "docs/guide/setup.md", "docs/page.html", "docs/paper.pdf"]
 
 
+def test_links_in_a_folder_are_not_followed_and_archives_are_taken(folder: Path) -> None:
+    (folder / "secret.md").write_text("secret")
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "more.md").write_text("more")
+    (folder / "docs" / "link.md").symlink_to(folder / "secret.md")
+    (folder / "docs" / "linked").symlink_to(folder / "elsewhere")
+    (folder / "docs" / "all.tar.gz").write_bytes(b"archive")
+    assert names(collect([folder / "docs"])) == [
+        "docs/README.MD",
+        "docs/all.tar.gz",
+        "docs/guide/setup.md",
+        "docs/page.html",
+        "docs/paper.pdf",
+    ]
+
+
 def test_names_do_not_depend_on_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     absolute = names(collect([folder / "docs"]))
     monkeypatch.chdir(folder / "docs")
