@@ -84,7 +84,7 @@ _COMMON = (
     ("<seed:think>", "</seed:think>"),
     _KIMI,
 )
-_RESPONSE = ("<response>", "\n</response>", "</response>")
+_RESPONSE = ("<response>", "</response>")
 _SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
 _GRANITE = tuple(
     (f"{start} my thought process:", f"{end} my response:")
@@ -133,11 +133,18 @@ _ALL = (
     ),
     Profile("kimi-k2", "prefilled", temperature=1.0, budget="native"),
     Profile("minimax-m2", "prefilled", temperature=1.0, top_p=0.95, budget="native"),
-    Profile("ernie", "prefilled", drop=_RESPONSE, temperature=0.6, top_p=0.95, budget="native"),
+    Profile(
+        "ernie",
+        "prefilled",
+        drop=("<response>", "\n</response>"),
+        temperature=0.6,
+        top_p=0.95,
+        budget="native",
+    ),
     Profile(
         "hunyuan",
         "tags",
-        drop=("<answer>", "\n</answer>", "</answer>"),
+        drop=("<answer>", "\n</answer>"),
         temperature=0.7,
         top_p=0.8,
         budget="native",
