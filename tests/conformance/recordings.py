@@ -42,6 +42,8 @@ class Recording:
     events: list[Event]
     delivers: Delivered
     profiles: tuple[str, ...] = ("",)
+    checked: bool = False
+    """Whether it has been compared with its source, in November 2026."""
     environment: tuple[tuple[str, str], ...] = ()
     request: tuple[tuple[str, object], ...] = ()
     """Fields that a request must have to be answered like this."""

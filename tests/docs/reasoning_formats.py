@@ -7,6 +7,9 @@ from pathlib import Path
 from tests.conformance.recordings import Recording, recordings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reasoning-formats.md"
+DOCUMENTED = """Where each format is documented. The fixtures are written after what the sources say, none was recorded from
+a running server (a real llama.cpp server has tests of its own). Those marked *not compared* were written from what is
+commonly known of the source and not held against its text yet, or show what no documentation has."""
 BEGIN, END = "<!-- formats -->\n", "<!-- /formats -->\n"
 
 
@@ -27,7 +30,10 @@ def table() -> str:
 
 def sources() -> str:
     """A list: the recording and the documentation that its format is written by."""
-    return "".join(f"- {recording.name}: {recording.source}.\n" for recording in recordings())
+    return "".join(
+        f"- {recording.name}{'' if recording.checked else ' (*not compared*)'}: {recording.source}.\n"
+        for recording in recordings()
+    )
 
 
 def _delivered(recording: Recording) -> str:
@@ -46,7 +52,7 @@ def rendered(page: str) -> str:
     """The page with the table and the sources of now."""
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
-    return f"{before}{BEGIN}{table()}\nWhere each format is documented:\n\n{sources()}{END}{after}"
+    return f"{before}{BEGIN}{table()}\n{DOCUMENTED}\n\n{sources()}{END}{after}"
 
 
 def main() -> None:
