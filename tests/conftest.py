@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
-from tests.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -37,6 +40,8 @@ def evaluation_data() -> Path:
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real Redis with RediSearch, running; a test may kill and start it. Empty for each module."""
+    from tests.redis_server import RedisServer  # noqa: PLC0415 - the engines' environment has no redis
+
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
