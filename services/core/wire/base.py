@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -20,8 +20,13 @@ Text = Annotated[str, AfterValidator(_encodable)]
 
 Scalar = Text | int | float | bool
 Metadata = dict[Text, Scalar | list[Text]]
-Filter = dict[Text, Scalar | list[Text]]
-"""A metadata filter: every key must match; a list matches any of its values."""
+Operator = Literal["gte", "gt", "lte", "lt", "not"]
+Filter = dict[Text, Scalar | list[Text] | dict[Operator, Scalar | list[Text]]]
+"""A metadata filter: every key must match. A list matches any of its values.
+
+`{"gte": 2020, "lt": 2024}` matches numbers of that range, `{"not": "draft"}` whatever is not that value,
+or none of a list, also where the key is absent.
+"""
 
 
 class Wire(BaseModel):

@@ -14,7 +14,7 @@ from services.retrieval.candidates import Candidates, Query
 from services.retrieval.edge.catalogue import Catalogue, Entry
 from services.retrieval.edge.collection import EdgeCollection
 from services.retrieval.edge.threads import CollectionThreads, Hide
-from services.retrieval.filters import clauses, impossible
+from services.retrieval.filters import wanted
 from services.retrieval.locks import DocumentLocks
 from services.retrieval.payload import Point, query_vector, to_points
 from services.retrieval.schema import Schema, unknown
@@ -39,10 +39,10 @@ class EdgeStore:
         vector = (
             None if query.vector is None else query_vector(query.vector, collection, held.entry.schema.dim)
         )
-        wanted = clauses(query.where)
-        if impossible(wanted):
+        where = wanted(query.where)
+        if where.impossible:
             return Candidates()
-        return await held.read(lambda on_disk: on_disk.search(query, vector, wanted))
+        return await held.read(lambda on_disk: on_disk.search(query, vector, where))
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int

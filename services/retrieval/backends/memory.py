@@ -15,7 +15,7 @@ from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query, Vector
 from services.retrieval.documents import list_documents
-from services.retrieval.filters import Clauses, clauses
+from services.retrieval.filters import Wanted, wanted
 from services.retrieval.payload import (
     INDEX,
     TERMS,
@@ -44,8 +44,10 @@ class _Row:
     def pair(self) -> Pair:
         return pair_of(self.payload)
 
-    def matches(self, wanted: Clauses) -> bool:
-        return all(not self.terms.isdisjoint(clause) for clause in wanted)
+    def matches(self, todo: Wanted) -> bool:
+        return self.terms.isdisjoint(todo.none_of) and all(
+            not self.terms.isdisjoint(terms) for terms in todo.all_of
+        )
 
 
 @dataclass
@@ -104,8 +106,8 @@ class MemoryStore:
 
     async def search(self, collection: str, query: Query) -> Candidates:
         held = self._require(collection)
-        wanted = clauses(query.where)
-        rows = [row for row in held.seen().values() if row.matches(wanted)]
+        todo = wanted(query.where)
+        rows = [row for row in held.seen().values() if row.matches(todo)]
         cosines: list[float | None] = [None] * len(rows)
         dense: list[Passage] = []
         if query.vector is not None:

@@ -18,7 +18,7 @@ from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.documents import describe
-from services.retrieval.filters import clauses, impossible
+from services.retrieval.filters import Wanted, wanted
 from services.retrieval.payload import Point, from_payload, point_id, query_vector, to_points
 from services.retrieval.redis.points import (
     arguments,
@@ -81,7 +81,7 @@ class RedisStore:
         self._retirement = Retirement(server)
 
     async def search(self, collection: str, query: Query) -> Candidates:
-        wanted = clauses(query.where)
+        where = wanted(query.where)
         vector = None
         if query.vector is not None:
             vector = unit(query_vector(query.vector, collection, len(query.vector)))
@@ -91,7 +91,7 @@ class RedisStore:
             "1" if query.dense else "",
             query.k,
             max(self._settings.ef, query.k),
-            filter_query([] if impossible(wanted) else wanted),
+            filter_query(Wanted() if where.impossible else where),
             query_words(query.text),
             "1" if query.with_vectors else "",
         )
@@ -99,7 +99,7 @@ class RedisStore:
             raise unknown(collection)
         if status == b"dim":
             query_vector(query.vector or [], collection, reply[0])
-        if impossible(wanted):
+        if where.impossible:
             return Candidates()
         return candidates(reply, vector, with_vectors=query.with_vectors)
 

@@ -18,7 +18,7 @@ from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.edge.revisions import RevisionFile
 from services.retrieval.edge.shard import Hit, Shard, around, of_document, of_revision
 from services.retrieval.edge.tokens import TokenFile
-from services.retrieval.filters import Clauses
+from services.retrieval.filters import Wanted
 from services.retrieval.payload import (
     DOCUMENT_ID,
     FIELDS,
@@ -145,16 +145,16 @@ class EdgeCollection:
     def _count_of(self, pairs: Iterable[Pair]) -> int:
         return sum(self._shard.count(of_revision(pair)) for pair in pairs)
 
-    def search(self, query: Query, vector: Vector | None, wanted: Clauses) -> Candidates:
-        """`vector` and `wanted` are what the store made of the query's own."""
+    def search(self, query: Query, vector: Vector | None, where: Wanted) -> Candidates:
+        """`vector` and `where` are what the store made of the query's own."""
         hidden = self._revisions.hidden
         dense: list[Hit] = []
         sparse: list[Hit] = []
         if vector is not None and query.dense:
-            find = partial(self._shard.search, vector, wanted=wanted, keys=FIELDS)
+            find = partial(self._shard.search, vector, where=where, keys=FIELDS)
             dense = _seen(find, query.k, hidden)
         if weights := query_weights(query.text):
-            find = partial(self._shard.search_sparse, weights, wanted=wanted, keys=FIELDS)
+            find = partial(self._shard.search_sparse, weights, where=where, keys=FIELDS)
             sparse = _seen(find, query.k, hidden)
         cosines = {hit.id: hit.score for hit in dense}
         wished = {hit.id for hit in (*dense, *sparse) if query.with_vectors or hit.id not in cosines}

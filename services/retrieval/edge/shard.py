@@ -33,7 +33,7 @@ from qdrant_edge import (
 from qdrant_edge import Point as EdgePoint
 
 from services.retrieval.candidates import Vector
-from services.retrieval.filters import Clauses
+from services.retrieval.filters import Wanted
 from services.retrieval.payload import (
     DENSE,
     DOCUMENT_ID,
@@ -107,23 +107,22 @@ class Shard:
     def flush(self) -> None:
         self._shard.flush()
 
-    def search(self, vector: Vector, *, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
+    def search(self, vector: Vector, *, k: int, where: Wanted, keys: list[str]) -> list[Hit]:
         """The best `k` by cosine, exactly; the shard is never made into a graph, which pays above 50,000."""
-        return self._query(Query.Nearest(vector.tolist(), using=DENSE), k, wanted, keys)
+        return self._query(Query.Nearest(vector.tolist(), using=DENSE), k, where, keys)
 
     def search_sparse(
-        self, weights: dict[int, float], *, k: int, wanted: Clauses, keys: list[str]
+        self, weights: dict[int, float], *, k: int, where: Wanted, keys: list[str]
     ) -> list[Hit]:
         """The best `k` by their weights, the query's and the IDF; only those that share a term with it."""
         query = SparseVector(list(weights), list(weights.values()))
-        return self._query(Query.Nearest(query, using=SPARSE), k, wanted, keys)
+        return self._query(Query.Nearest(query, using=SPARSE), k, where, keys)
 
-    def _query(self, query: Query, k: int, wanted: Clauses, keys: list[str]) -> list[Hit]:
-        conditions = [FieldCondition(TERMS, match=MatchAny(clause)) for clause in wanted]
+    def _query(self, query: Query, k: int, where: Wanted, keys: list[str]) -> list[Hit]:
         request = QueryRequest(
             limit=k,
             query=query,
-            filter=Filter(must=[*conditions]) if conditions else None,
+            filter=_matching(where) if where else None,
             with_payload=keys,
             params=SearchParams(exact=True),
         )
@@ -171,6 +170,13 @@ class Shard:
 def _record(point: Point) -> EdgePoint:
     sparse = SparseVector(list(point.sparse), list(point.sparse.values()))
     return EdgePoint(point.id, {DENSE: point.vector, SPARSE: sparse}, point.payload)
+
+
+def _matching(where: Wanted) -> Filter:
+    return Filter(
+        must=[FieldCondition(TERMS, match=MatchAny(terms)) for terms in where.all_of],
+        must_not=[FieldCondition(TERMS, match=MatchAny(where.none_of))] if where.none_of else [],
+    )
 
 
 def of_document(document_id: str) -> Filter:

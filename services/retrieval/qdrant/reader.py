@@ -12,7 +12,7 @@ from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.documents import MENTION_FIELDS, list_documents
-from services.retrieval.filters import clauses, impossible
+from services.retrieval.filters import wanted
 from services.retrieval.locks import DocumentLocks
 from services.retrieval.payload import (
     DOCUMENT_ID,
@@ -50,11 +50,11 @@ class QdrantReader:
         """The hidden revisions are read first: what is published after that was not deleted before."""
         schema = await self._collections.require(collection)
         vector = None if query.vector is None else query_vector(query.vector, collection, schema.dim)
-        wanted = clauses(query.where)
-        if impossible(wanted):
+        where = wanted(query.where)
+        if where.impossible:
             return Candidates()
         try:
-            requests = Requests(query, vector, wanted, await self._hidden(collection))
+            requests = Requests(query, vector, where, await self._hidden(collection))
             async with self._connection.call("search", collection):
                 replies = await self._client.query_batch_points(collection, requests.all())
         except NotFound as error:

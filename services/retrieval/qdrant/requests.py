@@ -8,7 +8,7 @@ import numpy as np
 from qdrant_client import models as q
 
 from services.retrieval.candidates import Candidates, Query, Vector
-from services.retrieval.filters import Clauses
+from services.retrieval.filters import Wanted
 from services.retrieval.payload import DENSE, FIELDS, SPARSE, TERMS, from_payload
 from services.retrieval.sparse import query_weights
 
@@ -18,16 +18,15 @@ Points = Sequence[q.ScoredPoint]
 class Requests:
     """Up to three: the dense side, the sparse side, and the sparse side's best once more by their cosine."""
 
-    def __init__(
-        self, query: Query, vector: Vector | None, wanted: Clauses, hidden: list[q.Condition]
-    ) -> None:
+    def __init__(self, query: Query, vector: Vector | None, where: Wanted, hidden: list[q.Condition]) -> None:
         self._query = query
         self._vector = None if vector is None else vector.tolist()
         weights = query_weights(query.text)
         self._sparse = q.SparseVector(indices=[*weights], values=[*weights.values()]) if weights else None
-        conditions = [q.FieldCondition(key=TERMS, match=q.MatchAny(any=clause)) for clause in wanted]
-        self._filter = q.Filter(must=[*conditions], must_not=hidden)
-        self._params = q.SearchParams(acorn=q.AcornSearchParams(enable=bool(conditions)))
+        has = [_has(terms) for terms in where.all_of]
+        has_not = [_has(where.none_of)] if where.none_of else []
+        self._filter = q.Filter(must=[*has], must_not=[*has_not, *hidden])
+        self._params = q.SearchParams(acorn=q.AcornSearchParams(enable=bool(where)))
 
     @property
     def _dense_side(self) -> bool:
@@ -79,6 +78,10 @@ class Requests:
             ],
             _vectors([*dense, *sparse]),
         )
+
+
+def _has(terms: list[str]) -> q.FieldCondition:
+    return q.FieldCondition(key=TERMS, match=q.MatchAny(any=terms))
 
 
 def _vectors(points: Points) -> dict[str, Vector]:

@@ -12,7 +12,7 @@ import orjson
 
 from services.core.wire.passages import TokenVectors
 from services.retrieval.candidates import Candidates, Vector
-from services.retrieval.filters import Clauses
+from services.retrieval.filters import Wanted
 from services.retrieval.payload import INDEX, TERMS, Payload, Point, from_payload
 from services.retrieval.redis.server import Argument
 from services.retrieval.revisions import Pair, pair_of
@@ -86,9 +86,16 @@ def unpack_tokens(packed: bytes) -> TokenVectors:
     return TokenVectors.pack(packed[_SHAPE.size :], tokens=count, dim=dim)
 
 
-def filter_query(wanted: Clauses) -> str:
+def filter_query(where: Wanted) -> str:
     """In RediSearch's language; terms are hashed, so nothing in them has a meaning there."""
-    return " ".join("@terms:{" + "|".join(map(_hash, clause)) + "}" for clause in wanted)
+    parts = [_has(terms) for terms in where.all_of]
+    if where.none_of:
+        parts.append("-" + _has(where.none_of))
+    return " ".join(parts)
+
+
+def _has(terms: Sequence[str]) -> str:
+    return "@terms:{" + "|".join(map(_hash, terms)) + "}"
 
 
 def candidates(reply: Sequence[Any], query: Vector | None, *, with_vectors: bool) -> Candidates:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
-from services.retrieval.filters import LONGEST_TERM, clauses, impossible, passage_terms
+from services.retrieval.filters import LONGEST_TERM, Wanted, passage_terms, wanted
 
 scalars = st.one_of(
     st.text(),
@@ -25,16 +25,22 @@ def passage(**fields) -> Passage:
     return Passage(id="p", document_id="d", text="t", **fields)
 
 
-@given(key=st.text(min_size=1), stored=scalars, wanted=scalars)
-def test_a_filter_matches_exactly_the_equal_value(key, stored, wanted):
+def matches(where, **fields) -> bool:
+    held, todo = set(passage_terms(passage(**fields))), wanted(where)
+    return held.isdisjoint(todo.none_of) and all(not held.isdisjoint(terms) for terms in todo.all_of)
+
+
+@given(key=st.text(min_size=1), stored=scalars, value=scalars)
+def test_a_filter_matches_exactly_the_equal_value(key, stored, value):
     held = Passage.model_construct(id="p", document_id="d", text="t", metadata={f"m{key}": stored})
-    (clause,) = clauses({f"m{key}": wanted})
-    assert (not set(clause).isdisjoint(passage_terms(held))) is same(stored, wanted)
+    (terms,) = wanted({f"m{key}": value}).all_of
+    assert (not set(terms).isdisjoint(passage_terms(held))) is same(stored, value)
 
 
 def test_fields_and_metadata_become_terms_and_an_absent_page_none():
     held = passage(title="T", page=2, metadata={"tags": ["x", "y", "x"], "n": 1.0})
-    assert passage_terms(held) == [
+    terms = [term for term in passage_terms(held) if '"#"' not in term]
+    assert terms == [
         '["document_id","d"]',
         '["title","T"]',
         '["section",""]',
@@ -51,13 +57,15 @@ def test_a_field_hides_a_metadata_key_of_its_name():
 
 
 def test_an_empty_list_is_impossible_and_no_filter_is_not():
-    assert impossible(clauses({"a": []}))
-    assert not impossible(clauses({"a": ["x"]}))
-    assert clauses(None) == []
+    assert wanted({"a": []}).impossible
+    assert wanted({"a": {"gt": 3, "lt": 3}}).impossible
+    assert not wanted({"a": ["x"]}).impossible
+    assert wanted(None) == wanted({}) == Wanted()
+    assert not wanted(None)
 
 
 def test_a_long_value_is_kept_short_and_still_told_apart():
-    one, other = (clauses({"note": "x" * 1000 + end})[0][0] for end in "ab")
+    one, other = (wanted({"note": "x" * 1000 + end}).all_of[0][0] for end in "ab")
     assert len(one) <= LONGEST_TERM
     assert one != other
     assert one in passage_terms(passage(metadata={"note": "x" * 1000 + "a"}))
@@ -66,4 +74,39 @@ def test_a_long_value_is_kept_short_and_still_told_apart():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**63, -(2**63) - 1])
 def test_numbers_without_a_64_bit_form_are_refused_by_key(value):
     with pytest.raises(InvalidRequest, match="'size'"):
-        clauses({"size": value})
+        wanted({"size": value})
+
+
+numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**53), 2**53))
+
+
+@given(stored=numbers, low=numbers, high=numbers)
+def test_a_range_matches_exactly_the_numbers_within_it(stored, low, high):
+    fields = {"metadata": {"n": stored}}
+    assert matches({"n": {"gte": low, "lte": high}}, **fields) is (low <= stored <= high)
+    assert matches({"n": {"gt": low, "lt": high}}, **fields) is (low < stored < high)
+    assert matches({"n": {"gte": low}}, **fields) is (stored >= low)
+    assert matches({"n": {"lt": high}}, **fields) is (stored < high)
+    assert not matches({"n": {"gte": low}}, metadata={"n": str(stored), "m": stored})
+    assert len(wanted({"n": {"gt": low, "lt": high}}).all_of[0]) <= 2 * 15 * 16
+
+
+def test_a_negation_matches_other_values_and_absent_keys():
+    assert matches({"n": {"not": 1}}, metadata={"n": 2})
+    assert matches({"n": {"not": 1}}, metadata={"n": True})
+    assert matches({"n": {"not": ["a", "b"]}})
+    assert not matches({"n": {"not": ["a", "b"]}}, metadata={"n": ["b", "c"]})
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ({"year": {}}, "'year' has no condition"),
+        ({"year": {"gte": "2020"}}, "'year': gte takes a number"),
+        ({"year": {"lt": True}}, "'year': lt takes a number"),
+        ({"year": {"lt": float("inf")}}, "'year': lt takes a number"),
+    ],
+)
+def test_a_condition_that_means_nothing_is_refused_by_key(where, says):
+    with pytest.raises(InvalidRequest, match=says):
+        wanted(where)
