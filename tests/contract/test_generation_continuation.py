@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from services.core.backends import load
+from services.core.models.fetch import fetch
 from services.generation.backend import PACKAGE, Delta, EngineModule, Prompt
+from services.generation.entries import SMALL
 from services.generation.entry import ModelEntry
 
-ENTRY = ModelEntry(name="tiny", model_id="smollm2-135m-instruct", max_context=2048)
+MODELS = ("smollm2-135m-instruct", SMALL.model_id)
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", ["openvino", "llamacpp"])
 async def test_goes_on_where_the_turn_has_begun(
-    name: str, models_home: object, monkeypatch: pytest.MonkeyPatch
+    name: str, model: str, models_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fetch(model, models_home)
     monkeypatch.setenv("RAGLINE_HOME", str(models_home))
     module = cast(EngineModule, load(PACKAGE, name))
     assert module.CAPABILITIES.continuation
-    engine = await module.create(ENTRY)
+    engine = await module.create(ModelEntry(name="one", model_id=model, max_context=2048))
 
     async def run(**changes: object) -> list[Delta]:
         fields: dict[str, object] = {"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, **changes}

@@ -271,7 +271,8 @@ def _sampled(prompt: Prompt) -> dict[str, object]:
         "return_progress": True,
     }
     if prompt.seed is not None:
-        request["seed"] = prompt.seed % 2**31
+        # what is left of a cached prompt is computed in other batches, whose last bits differ
+        request |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
     return request
 
 

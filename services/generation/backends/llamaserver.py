@@ -45,7 +45,8 @@ class LlamaServerEngine:
         request = sampled(self._entry.model_id, prompt)
         request |= {"top_k": 0, "min_p": 0.0}  # T and top_p mean what they do elsewhere
         if prompt.seed is not None:
-            request["seed"] = prompt.seed % 2**31
+            # what is left of a cached prompt is computed in other batches, whose last bits differ
+            request |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
         if prompt.prefix:
             request["prompt"] = await self._opened(prompt) + prompt.prefix
             stream = self._server.complete(request)
