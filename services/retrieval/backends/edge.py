@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from pydantic import Field
+
 from services.core.errors import ServiceUnavailable
 from services.core.settings import HomeSettings
+from services.core.settings import Settings as BaseSettings
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.edge.catalogue import Catalogue, Entry
 from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.edge.graph import GraphBuilds
 from services.retrieval.edge.threads import CollectionThreads, Hide
 from services.retrieval.filters import wanted
 from services.retrieval.locks import DocumentLocks
@@ -24,11 +28,24 @@ BATCH = 64
 """Passages per write. The engine holds the GIL in its calls, about 6 ms for this many."""
 
 
+class Settings(BaseSettings):
+    """The embedded store."""
+
+    index_from: int = Field(
+        100_000,
+        ge=0,
+        validation_alias="RETRIEVAL_INDEX_FROM",
+        description="passages of an embedded collection from which a graph over them is built, in a process "
+        "of its own, and again for as many new ones; below, searches are exact; 0: never",
+    )
+
+
 class EdgeStore:
     """Collections are opened at first use and stay open."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, index_from: int = 0) -> None:
         self._catalogue = catalogue
+        self.graphs = GraphBuilds(index_from)
         self._open: dict[str, CollectionThreads] = {}
         self._opening = asyncio.Lock()
         self._documents = DocumentLocks()
@@ -87,6 +104,7 @@ class EdgeStore:
         async with self._documents.hold(documents):
             for start in range(0, len(points), BATCH):
                 await held.write(_upsert(points[start : start + BATCH], staged))
+        await self.graphs.consider(held)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
@@ -152,6 +170,7 @@ class EdgeStore:
         """Owning the directory is being ready: `create` refuses where it does not."""
 
     async def close(self) -> None:
+        await self.graphs.close()
         async with self._opening:
             await asyncio.gather(*(held.close() for held in self._open.values()))
             await asyncio.gather(*self._retiring, return_exceptions=True)
@@ -207,4 +226,4 @@ def _load(entry: Entry) -> EdgeCollection:
 async def create(url: StoreUrl) -> EdgeStore:
     """Own the directory that `url` names, else `vectors` in the data folder of `RAGLINE_HOME`."""
     directory = url.directory or HomeSettings.load().data / "vectors"
-    return EdgeStore(await asyncio.to_thread(Catalogue, directory))
+    return EdgeStore(await asyncio.to_thread(Catalogue, directory), Settings.load().index_from)

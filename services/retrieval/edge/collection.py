@@ -17,6 +17,7 @@ from services.retrieval.candidates import Candidates, Query, Vector
 from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.edge.revisions import RevisionFile
 from services.retrieval.edge.shard import Hit, Shard, around, of_document, of_revision
+from services.retrieval.edge.shards import Shards
 from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Wanted
 from services.retrieval.payload import (
@@ -45,29 +46,29 @@ class EdgeCollection:
     another, and a crash in between leaves rows that nothing names, which the next `load` removes.
     """
 
-    def __init__(self, shard: Shard, tokens: TokenFile, revisions: RevisionFile) -> None:
-        self._shard = shard
+    def __init__(self, shards: Shards, tokens: TokenFile, revisions: RevisionFile) -> None:
+        self._shards = shards
         self._tokens = tokens
         self._revisions = revisions
         self._clean = True
 
     @classmethod
     def create(cls, folder: Path, dim: int) -> Self:
-        shard = Shard.create(folder / "shard", dim)
-        return cls(shard, TokenFile(folder / "tokens.db"), RevisionFile(folder / "revisions.db"))
+        shards = Shards.create(folder, dim)
+        return cls(shards, TokenFile(folder / "tokens.db"), RevisionFile(folder / "revisions.db"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open, and finish what a crash interrupted. Staged revisions stay."""
-        shard = Shard.load(folder / "shard")
+        shards = Shards.load(folder)
         try:
             tokens = TokenFile(folder / "tokens.db")
-            collection = cls(shard, tokens, RevisionFile(folder / "revisions.db"))
+            collection = cls(shards, tokens, RevisionFile(folder / "revisions.db"))
         except BaseException:
-            shard.close()
+            shards.close()
             raise
         if tokens.crashed:
-            named = _row_by_id(stored.payload for stored in shard.scroll([ID, TOKEN_ROW]))
+            named = _row_by_id(stored.payload for stored in shards.now.scroll([ID, TOKEN_ROW]))
             tokens.keep_only(set(named.values()))
         collection.purge(collection._revisions.hidden.doomed)
         return collection
@@ -83,7 +84,7 @@ class EdgeCollection:
             self._stage(set(pairs.values()))
         replaced = _row_by_id(present)
         with self._two_parts():
-            self._shard.upsert(self._with_rows(points))
+            self._shards.upsert(self._with_rows(points))
             self._shard.flush()
             self._tokens.remove(replaced.values())
 
@@ -133,7 +134,7 @@ class EdgeCollection:
             doomed = list(self._shard.scroll([ID, TOKEN_ROW], of_revision(pair)))
             if doomed:
                 with self._two_parts():
-                    self._shard.delete([stored.id for stored in doomed])
+                    self._shards.delete([stored.id for stored in doomed])
                     self._shard.flush()
                     self._tokens.remove(_row_by_id(stored.payload for stored in doomed).values())
         if pairs:
@@ -210,9 +211,29 @@ class EdgeCollection:
         return self._shard.count() - self._count_of(hidden.staged | hidden.doomed)
 
     def close(self) -> None:
-        self._shard.close()
+        self._shards.close()
         self._tokens.close(clean=self._clean)
         self._revisions.close()
+
+    @property
+    def _shard(self) -> Shard:
+        return self._shards.now
+
+    def unindexed(self) -> int:
+        """How many passages are in no graph."""
+        return self._shards.unindexed()
+
+    def fork(self) -> Path:
+        return self._shards.fork()
+
+    def adopt(self, copy: Path) -> None:
+        self._shards.adopt(copy)
+
+    def release(self) -> None:
+        self._shards.release()
+
+    def abandon(self, copy: Path) -> None:
+        self._shards.abandon(copy)
 
     @contextmanager
     def _two_parts(self) -> Iterator[None]:

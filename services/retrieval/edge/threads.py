@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from services.core.errors import NotFound
@@ -51,6 +52,12 @@ class CollectionThreads:
         except NotFound:
             return count
         return count
+
+    async def replace(self, copy: Path) -> None:
+        """Let a copy of the shard take over, and delete the one before once no read uses it."""
+        await self.write(lambda on_disk: on_disk.adopt(copy))
+        await self.read(lambda _: None)
+        await self.write(EdgeCollection.release)
 
     async def _submit(self, executor: ThreadPoolExecutor, call: Call[T]) -> T:
         if self._closed:

@@ -1,0 +1,36 @@
+"""`python -m services.retrieval.edge.build FOLDER DIM PARENT`: build the graph of a shard that is not open.
+
+A process of its own, because the engine holds the interpreter meanwhile: minutes for 100,000 passages.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from services.retrieval.edge.shard import Shard
+
+NICENESS = 10
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """Be killed when the parent dies, on Linux; elsewhere the process ends when it is done."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+def main(folder: str, dim: str, parent: str) -> None:
+    end_with_parent(int(parent))
+    os.nice(NICENESS)
+    Shard.build_graph(Path(folder), int(dim))
+    os.sync()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

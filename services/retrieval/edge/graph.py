@@ -1,0 +1,86 @@
+"""Building graphs in the background: the copy, the child process that builds, the swap."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import structlog
+
+from services.core.errors import NotFound, ServiceError
+from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.edge.threads import CollectionThreads
+
+log = structlog.get_logger(__name__)
+
+
+class GraphBuilds:
+    """At most one build at a time; one that fails is not tried again before the next start."""
+
+    def __init__(self, index_from: int) -> None:
+        self._index_from = index_from
+        self._task: asyncio.Task[None] | None = None
+        self._failed: set[str] = set()
+
+    async def consider(self, held: CollectionThreads) -> None:
+        """Begin a build where so many passages are in no graph that one pays."""
+        if not self._index_from or self._task is not None or held.entry.name in self._failed:
+            return
+        if await held.write(EdgeCollection.unindexed) >= self._index_from and self._task is None:
+            self._task = asyncio.ensure_future(self._build(held))
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._task = None
+
+    async def _build(self, held: CollectionThreads) -> None:
+        name = held.entry.name
+        try:
+            copy = await held.write(EdgeCollection.fork)
+            log.info("building the graph of a collection", collection=name)
+            try:
+                await _in_child(copy, held.entry.schema.dim)
+                await held.replace(copy)
+            except BaseException:
+                await held.write(lambda on_disk: on_disk.abandon(copy))
+                raise
+            log.info("the graph of a collection is built", collection=name)
+        except NotFound:
+            return  # dropped or closed meanwhile: the folder is gone, or the next opening removes the copy
+        except Exception as error:  # noqa: BLE001 - the engine raises plain Exception; searches stay exact
+            self._failed.add(name)
+            log.warning("the graph of a collection was not built", collection=name, reason=str(error))
+
+    async def settled(self) -> None:
+        """Return when no build is under way."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+async def _in_child(copy: Path, dim: int) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.retrieval.edge.build",
+        str(copy),
+        str(dim),
+        str(os.getpid()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        _, said = await child.communicate()
+    except BaseException:
+        child.kill()
+        await child.wait()
+        raise
+    if child.returncode != 0:
+        raise ServiceError(f"exit status {child.returncode}: {said.decode('utf-8', 'replace')[-500:]}")
