@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-reasoning-parser settings-table conformance reasoning-formats metrics-table clean
+.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -44,6 +44,9 @@ bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates a
 
 bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, by the size of the pieces
 	$(BIN)/python tests/bench/reasoning_parser.py
+
+fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
+	$(BIN)/python tests/bench/fit_grounding.py
 
 settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
 	$(BIN)/python tests/docs/settings_table.py

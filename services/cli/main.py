@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from services.cli import ask as asking
-from services.cli import compare as comparing
-from services.cli import conformance
+from services.cli import conformance, evaluating
 from services.cli import ingest as ingesting
 from services.cli import models as catalogue
 from services.cli import status as statuses
@@ -20,9 +18,9 @@ from services.cli import up as running
 from services.cli.console import Output
 from services.cli.demo import Demo
 from services.cli.errors import ServiceDied
+from services.cli.reach import stack_here, with_gateway
 from services.cli.reindex import Reindex
 from services.cli.settings import Settings
-from services.cli.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
@@ -43,13 +41,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List the model catalogue, or fetch models.", rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+app.add_typer(evaluating.commands)
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)]
 Collection = Annotated[str, typer.Option(help="The collection of documents.")]
-
-
-def _stack() -> Stack:
-    return Stack(Settings.load().root, parse_environment())
 
 
 @app.command()
@@ -66,7 +61,7 @@ def up(
     RETRIEVAL_PORT and so on; a service whose URL is set (EMBEDDING_URL, ...) is taken to run elsewhere.
     Logs are in RAGLINE_HOME/run/logs.
     """
-    command = running.Up(_stack(), parse_environment(), Output.standard())
+    command = running.Up(stack_here(), parse_environment(), Output.standard())
     raise typer.Exit(command.run(only or [], detach=detach, timeout=timeout))
 
 
@@ -76,7 +71,7 @@ def down() -> None:
 
     Streams in flight may finish; whatever 'ragline up' did not start is left alone.
     """
-    stack, output = _stack(), Output.standard()
+    stack, output = stack_here(), Output.standard()
     names = list(stack.running)
     stack.stop_all()
     output.line(f"stopped {', '.join(names)}" if names else "nothing was running")
@@ -88,7 +83,7 @@ def status() -> None:
 
     The exit code is 1 where something is not ready.
     """
-    raise typer.Exit(0 if statuses.show(_stack(), Output.standard()) else 1)
+    raise typer.Exit(0 if statuses.show(stack_here(), Output.standard()) else 1)
 
 
 @app.command()
@@ -102,7 +97,7 @@ def restart(
 
         LLM_BACKEND=large ragline restart generation
     """
-    running.restart(_stack(), service, parse_environment(), Output.standard(), timeout)
+    running.restart(stack_here(), service, parse_environment(), Output.standard(), timeout)
 
 
 @app.command()
@@ -118,7 +113,7 @@ def ingest(
     """
     uploads = ingesting.collect(paths)
     output = Output.standard()
-    failed = _with_gateway(lambda client: ingesting.ingest(uploads, client, collection, output))
+    failed = with_gateway(lambda client: ingesting.ingest(uploads, client, collection, output))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -141,7 +136,7 @@ def reindex(
 
 
 async def _reindex(collection: str, output: Output, *, drop_old: bool, batch: int) -> None:
-    stack = _stack()
+    stack = stack_here()
     async with (
         HttpClient("embedding", stack.url("embedding")) as embedding,
         HttpClient("retrieval", stack.url("retrieval")) as retrieval,
@@ -167,33 +162,7 @@ def ask(
     asked = asking.Question(question, model=model, collection=collection, top_k=top_k, top_n=top_n)
     output = Output.standard()
     answer = asking.ask_json if json else asking.ask
-    _with_gateway(lambda client: answer(asked, client, output))
-
-
-@app.command()
-def compare(
-    question: Annotated[str, typer.Argument(help="What you want to know.")],
-    *,
-    arms: Annotated[str, typer.Option(help="MODEL[+PROMPT][@THINKING TOKENS], separated by commas.")],
-    collection: Collection = DEFAULT_COLLECTION,
-    together: Annotated[
-        bool, typer.Option("--together", help="All arms at once, not one after another.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole comparison as JSON.")] = False,
-) -> None:
-    """Ask several models the same question, from the same passages.
-
-    Retrieves once and freezes the context, so that the answers differ by model, prompt and thinking alone:
-
-        ragline compare "How dense is ice?" --arms small,large,large@256
-
-    The exit code is 1 where an arm failed.
-    """
-    names = [arm.strip() for arm in arms.split(",") if arm.strip()]
-    asked = comparing.Question(question, names, collection, serial=not together)
-    output = Output.standard()
-    failed = _with_gateway(lambda client: comparing.compare(asked, client, output, as_json=json))
-    raise typer.Exit(1 if failed else 0)
+    with_gateway(lambda client: answer(asked, client, output))
 
 
 @app.command("conformance")
@@ -213,7 +182,7 @@ def conform(
     it is set. The exit code is 1 where a check failed.
     """
     asked = conformance.Asked(endpoint=endpoint, model=model, engine=engine, entry=entry, raw=raw)
-    held = conformance.run(asked, _stack(), parse_environment(), Output.standard(), timeout)
+    held = conformance.run(asked, stack_here(), parse_environment(), Output.standard(), timeout)
     raise typer.Exit(0 if held else 1)
 
 
@@ -247,19 +216,6 @@ def models_fetch(names: Annotated[list[str], typer.Argument(help="Names from 'ra
     known = [entry(name).name for name in names]
     catalogue.fetch(known, Settings.load().root, output)
     output.line("all here")
-
-
-def _with_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:
-    """Run `work` with a client of RAGLINE_URL, else of the gateway that runs here."""
-    settings = Settings.load()
-    url = settings.url or _stack().url("gateway")
-    headers = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-
-    async def call() -> T:
-        async with HttpClient("gateway", url, headers=headers) as client:
-            return await work(client)
-
-    return asyncio.run(call())
 
 
 def main() -> None:

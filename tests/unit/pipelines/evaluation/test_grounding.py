@@ -1,0 +1,126 @@
+"""Groundedness: the evidence by hand, conflicts by rule, and what the scorer makes of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pipelines.evaluation.grounding.calibration import Calibration, calibration
+from pipelines.evaluation.grounding.conflict import conflict
+from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, Evidence, evidence, recalls
+from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
+
+ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
+PAGE = [ICE, "Liquid water reaches its highest density near four degrees Celsius."]
+
+
+def test_lexical_evidence_by_hand() -> None:
+    found = evidence("Berlin Zoo opened in 1844.", ["The zoo opened in 1844.", "Berlin is large."])
+    assert found.window == 1.0  # zoo, opened, 1844 and Berlin stand within three sentences
+    assert found.cover == 1.0
+    assert found.figures_and_names == 1.0
+    assert (found.figures_missing, found.names_missing, found.rarity_missing) == (0, 0, 0)
+    assert found.trigrams == pytest.approx(2 / 3)  # "zoo opened in", "opened in 1844"
+    assert found.words == pytest.approx(math.log(6))
+    assert found.sentences == pytest.approx(math.log(2))
+
+
+def test_what_the_evidence_lacks_is_counted() -> None:
+    found = evidence("The zoo in Berlin opened in 1844.", ["The zoo opened in 1843."])
+    assert (found.figures_missing, found.names_missing) == (1, 1)
+    assert found.figures_and_names == 0.0
+    assert found.window == 0.5  # zoo, open of zoo, Berlin, open, 1844
+    assert found.rarity_missing == pytest.approx(2 * math.log(2 / 0.5))
+
+
+def test_vectors_are_summed_up() -> None:
+    cosines = np.array([0.1, 0.9, 0.5, 0.7], np.float32)
+    found = evidence("a claim", ["one", "two", "three", "four"], cosines, np.array([0.9, 0.5], np.float32))
+    assert found.cosine == pytest.approx(0.7)
+    assert found.aligned == pytest.approx(0.7)
+    assert found.close == 0.5
+
+
+def test_nothing_is_a_division_by_zero() -> None:
+    assert evidence("", []).window == 0.0
+    assert evidence("of the", ["and"]).cover == 0.0
+    assert recalls("of the", ["and"]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence", "contradicted"),
+    [
+        ("Ice has a density of 917 kilograms.", "Ice has a density of 917 kilograms.", False),
+        ("Ice has a density of 820 kilograms.", "Ice has a density of 917 kilograms.", True),
+        ("The store does not open on Sunday.", "The store opens on Sunday.", True),
+        ("Gold is heavier than feathers.", "Gold is lighter than feathers.", True),
+        ("Gold is not heavier than feathers.", "Gold is lighter than feathers.", False),
+        ("The pound of gold weighs 373 grams.", "Feathers are light and come from 12 birds.", False),
+        ("Prices rose.", "Prices rose and fell.", False),
+    ],
+)
+def test_conflicts(claim: str, sentence: str, contradicted: bool) -> None:
+    strength, which = conflict(claim, ["Something else entirely.", sentence])
+    assert (strength > 0.5) is contradicted
+    assert which == (1 if contradicted else None)
+
+
+def test_the_fitted_numbers_fit_the_features() -> None:
+    assert set(calibration("full").weights) == set(FEATURES)
+    assert set(calibration("lexical").weights) == set(LEXICAL)
+
+
+def test_probability_is_the_logistic_function() -> None:
+    blank = Evidence(*([0.0] * len(FEATURES)))
+    assert Calibration(0.0, {}).probability(blank) == 0.5
+    one = Evidence(1.0, *([0.0] * (len(FEATURES) - 1)))
+    assert Calibration(1.0, {"window": 2.0}).probability(one) == pytest.approx(1 / (1 + math.exp(-3)))
+    assert 0 < Calibration(-1e9, {}).probability(blank) < 1e-9
+
+
+class Letters:
+    """Vectors of letter counts: enough for near and far. `asked` counts the texts."""
+
+    def __init__(self, *, tokens: bool = True) -> None:
+        self.gives, self.asked = tokens, 0
+
+    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
+        self.asked += len(texts)
+        vectors = np.array([_letters(text) for text in texts])
+        words = [np.array([_letters(word) for word in text.split()]) for text in texts]
+        return Encoded(vectors, words if tokens and self.gives else None)
+
+
+def _letters(text: str) -> np.ndarray:
+    counts = np.array([text.lower().count(chr(97 + n)) for n in range(26)], np.float32) + 1e-3
+    unit: np.ndarray = counts / np.linalg.norm(counts)
+    return unit
+
+
+@pytest.mark.parametrize(
+    "encoder", [None, Letters(), Letters(tokens=False)], ids=["words", "all", "no tokens"]
+)
+async def test_support_and_its_place(encoder: Letters | None) -> None:
+    scorer = GroundednessScorer(encoder)
+    true = await scorer.score("Ice has a density of 917 kilograms per cubic metre.", PAGE)
+    false = await scorer.score("Ice has a density of 820 kilograms per cubic metre.", PAGE)
+    other = await scorer.score("Bananas are grown in Ecuador and Costa Rica.", PAGE)
+    assert true.p_supported > max(false.p_supported, other.p_supported)
+    assert false.p_contradicted > 0.5 > max(true.p_contradicted, other.p_contradicted)
+    best = true.spans[0]
+    assert (best.passage, PAGE[best.passage][best.start : best.end]) == (0, best.text)
+    assert best.text.startswith("Ice has")
+    assert encoder is not None or other.spans == ()
+    assert false.against is not None
+    assert false.against.text == best.text
+    for each in (true, false, other):
+        assert each.p_supported + each.p_contradicted <= 1
+
+
+@pytest.mark.parametrize(("claim", "passages"), [("x", []), ("x", ["", "  "]), ("  ", ["text"])])
+async def test_without_evidence_there_is_no_support(claim: str, passages: list[str]) -> None:
+    grounding = await GroundednessScorer().score(claim, passages)
+    assert (grounding.p_supported, grounding.p_contradicted, grounding.spans) == (0.0, 0.0, ())
