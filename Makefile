@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean
+.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -47,6 +47,8 @@ bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, 
 
 fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
 	$(BIN)/python tests/bench/fit_grounding.py
+bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
+	$(BIN)/python -m tests.bench.vector_stores
 
 settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
 	$(BIN)/python tests/docs/settings_table.py

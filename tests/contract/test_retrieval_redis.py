@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from services.core.client import HttpClient
 from services.core.clients.retrieval import RetrievalClient
@@ -319,3 +320,21 @@ async def test_scores_are_those_of_an_exact_search_whatever_was_replaced_before(
             cosines = {hit.id: hit.score for hit in exactly.dense}
             for hit in found.sparse:  # passages with the same score come in any order
                 assert hit.score == pytest.approx(cosines[hit.id], abs=1e-5)
+
+
+async def test_a_configuration_that_loses_passages_is_warned_of_once(redis_server, store):
+    async def warned() -> list[str]:
+        async with opened(redis_server) as fresh:
+            with capture_logs() as logs:
+                await fresh.ready()
+                await fresh.ready()
+        return [str(each["reason"]) for each in logs if each["log_level"] == "warning"]
+
+    assert await warned() == []
+    with redis_server.client() as client:
+        client.config_set("appendonly", "no")
+        client.config_set("maxmemory", "1gb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    file, eviction = await warned()
+    assert "set `appendonly yes`" in file
+    assert "set `noeviction`" in eviction

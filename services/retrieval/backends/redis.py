@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     token_vectors: bool = Field(
         True,
         validation_alias="REDIS_TOKEN_VECTORS",
-        description="keep token vectors on Redis, 20 to 80 KB of its memory per passage; without them the "
+        description="keep token vectors on Redis, 40 to 80 KB of its memory per passage; without them the "
         "reranking service makes them at each question",
     )
     prefix: str = Field(
@@ -276,6 +276,7 @@ class RedisStore:
     async def ready(self) -> None:
         """Also goes on with deletions that this process or another was stopped in."""
         await self._server.complete()
+        await self._server.advise()
         await self._retirement.resume()
 
     async def close(self) -> None:

@@ -9,14 +9,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.redis import RedisAddress, calling
+from services.retrieval.redis.advice import warnings
 
 FOLDER = Path(__file__).parent / "lua"
 Argument = str | bytes | int
+log = structlog.get_logger(__name__)
 
 
 @cache
@@ -33,6 +36,7 @@ class Server:
         self._client = client
         self._address = address
         self._prefix = prefix
+        self._advised = False
 
     async def run(self, name: str, *arguments: Argument, what: str) -> list[Any]:
         """The reply of the script `<name>.lua`; `what` is what it does, for errors."""
@@ -78,6 +82,19 @@ class Server:
                     f"{self._address.where} is still building its index: {100 * done:.0f} % of the passages",
                     retry_after=5,
                 )
+
+    async def advise(self) -> None:
+        """Log once what of the server's configuration loses passages; nothing where INFO is not allowed."""
+        if self._advised:
+            return
+        try:
+            async with calling(self._address, "say how it is configured", service="retrieval"):
+                info = await self._client.info("everything")
+        except ServiceError:
+            return
+        self._advised = True
+        for warning in warnings(info):
+            log.warning("the vector store may lose passages", where=self._address.where, reason=warning)
 
     async def close(self) -> None:
         await self._client.aclose()
