@@ -22,7 +22,7 @@ from services.dataprep import archives, parsers
 from services.dataprep.chunking import chunk
 from services.dataprep.document import Unparsable
 from services.dataprep.job import HEADER, Job, Piece, frame
-from services.dataprep.limits import limit_process, start_clocks, stop_clocks
+from services.dataprep.limits import Memory, limit_process, start_clocks, stop_clocks
 
 NO_MEMORY = "needs more memory to parse than DATAPREP_PARSE_BYTES allows: split it"
 
@@ -30,6 +30,7 @@ NO_MEMORY = "needs more memory to parse than DATAPREP_PARSE_BYTES allows: split 
 def main(memory_bytes: int) -> None:
     sys.dont_write_bytecode = True
     limit_process(memory_bytes)
+    memory = Memory()
     with os.fdopen(os.dup(0), "rb") as jobs, os.fdopen(os.dup(1), "wb") as results:
         os.dup2(2, 1)  # a library that prints must not break a frame
         results.write(frame(b""))  # ready: what comes now is the file's own time
@@ -40,6 +41,7 @@ def main(memory_bytes: int) -> None:
                 results.write(frame(answer))
             stop_clocks()
             results.flush()
+            memory.release()
 
 
 def _read(jobs: BinaryIO) -> Job | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavailable, UnsupportedMedia
@@ -164,6 +166,26 @@ async def test_a_cancelled_file_frees_its_place(write: Callable[[bytes], Path], 
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert (await sandbox.prepare(write(b"good"), "b.txt", Chunking())).text.startswith("good")
+
+
+def _peak(pid: int) -> int:
+    """The most bytes that a process has had resident."""
+    return int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_a_large_file_leaves_no_large_process(write: Callable[[bytes], Path]) -> None:
+    async with opened() as sandbox:
+        await sandbox.prepare(write(b"<p>warm"), "a.html", Chunking())
+        [only] = sandbox._all
+        child = psutil.Process(only._process.pid)
+        before = child.memory_info().rss
+        await sandbox.prepare(write(b"<p>some words here</p>" * 300_000), "a.html", Chunking())
+        peak = _peak(child.pid)
+        await sandbox.prepare(write(b"<p>warm"), "a.html", Chunking())  # answered once it has given back
+        assert sandbox._all == {only}
+        assert peak > before + 100 * MEBI
+        assert child.memory_info().rss < before + 64 * MEBI
 
 
 async def test_processes_are_replaced_after_a_while(
