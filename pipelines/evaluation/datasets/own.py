@@ -1,0 +1,121 @@
+"""One's own questions: a JSONL file, one object a line. docs/evaluation.md shows how to write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipelines.evaluation.datasets.files import read_lines
+from pipelines.evaluation.datasets.items import Dataset, Item, Kind, Source
+from pipelines.evaluation.metrics.numeric import numbers_in
+from pipelines.evaluation.metrics.overlap import normalised
+from services.core.errors import InvalidRequest
+from services.core.wire.base import Text
+
+
+class _Passage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: Text = Field(min_length=1)
+    id: str = ""
+    title: Text = ""
+
+
+class _Line(BaseModel):
+    """What a line may say; only `question` must be there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: Text
+    answer: Text | float | list[Text] | None = None
+    passages: list[Text | _Passage] = Field(default_factory=list)
+    group: str = ""
+    id: str = ""
+    kind: Kind | None = None
+    options: list[Text] = Field(default_factory=list)
+    answerable: bool = True
+    relevant: list[str] = Field(default_factory=list)
+    meta: dict[str, str] = Field(default_factory=dict)
+
+
+def load(variant: str, path: Path | None) -> Dataset:
+    """The questions of a file. InvalidRequest names the file and the line that is wrong, and why."""
+    del variant
+    if path is None:
+        raise InvalidRequest("one's own questions are a JSONL file: give its path")
+    items: list[Item] = []
+    lines: dict[str, int] = {}
+    for number, raw in read_lines(path):
+        item = _item(number, raw, f"{path}, line {number}")
+        if item.id in lines:
+            raise InvalidRequest(
+                f"{path}, line {number}: the id {item.id!r} is that of line {lines[item.id]}: ids are unique"
+            )
+        lines[item.id] = number
+        items.append(item)
+    if not items:
+        raise InvalidRequest(f"{path} has no questions: write one JSON object a line, with a `question`")
+    corpus = {passage.id: passage for item in items for passage in item.passages}
+    return Dataset(name=path.stem, items=tuple(items), corpus=tuple(corpus.values()), origin=path.name)
+
+
+def _item(number: int, raw: object, place: str) -> Item:
+    if not isinstance(raw, dict) or not str(raw.get("question") or "").strip():
+        raise InvalidRequest(f"{place}: no question; a line is an object with a `question`")
+    try:
+        line = _Line.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{place}: `{where}`: {first['msg']}") from None
+    answers = _answers(line)
+    kind = line.kind or _kind(line, answers)
+    if not line.answerable and answers:
+        raise InvalidRequest(f"{place}: an `answer` to a question that is not `answerable`: leave one out")
+    if kind not in {"free", "abstain"} and not answers:
+        raise InvalidRequest(f"{place}: the kind {kind!r} is compared with an `answer`, and there is none")
+    if kind == "choice" and not set(answers) & set(line.options):
+        raise InvalidRequest(f"{place}: the answer {answers[0]!r} is none of its options")
+    if kind == "numeric" and not numbers_in(answers[0]):
+        raise InvalidRequest(f"{place}: the kind 'numeric' needs a number, not {answers[0]!r}")
+    name = line.id or f"line-{number}"
+    return Item(
+        id=name,
+        question=line.question,
+        kind=kind,
+        answers=answers,
+        options=tuple(line.options),
+        passages=tuple(_source(each, f"{name}-{place}") for place, each in enumerate(line.passages, start=1)),
+        relevant=tuple(line.relevant),
+        group=line.group,
+        answerable=line.answerable and kind != "abstain",
+        meta=line.meta,
+    )
+
+
+def _answers(line: _Line) -> tuple[str, ...]:
+    if line.answer is None:
+        return ()
+    if isinstance(line.answer, list):
+        return tuple(line.answer)
+    return (f"{line.answer:.15g}",) if isinstance(line.answer, float) else (line.answer,)
+
+
+def _kind(line: _Line, answers: tuple[str, ...]) -> Kind:
+    if not line.answerable:
+        return "abstain"
+    if not answers:
+        return "free"
+    if line.options:
+        return "choice"
+    # a number and nothing beside it: words around it ("9 to 5") are compared as words
+    found = numbers_in(answers[0])
+    bare = not any(character.isalpha() for character in normalised(answers[0]))
+    return "numeric" if len(answers) == 1 and len(found) == 1 and bare else "exact"
+
+
+def _source(passage: str | _Passage, name: str) -> Source:
+    if isinstance(passage, str):
+        return Source(id=name, text=passage)
+    return Source(id=passage.id or name, text=passage.text, title=passage.title)
