@@ -17,12 +17,14 @@ from tests import samples
 PAGES = 40
 MEMBERS = 20
 CHARACTERS = 1_500_000
+PASSAGES = 10_000
 FILE_BYTES = 4_000_000
 EXPANDED_BYTES = 20_000_000
 LIMITS = {
     "DATAPREP_MAX_PAGES": PAGES,
     "DATAPREP_MAX_MEMBERS": MEMBERS,
     "DATAPREP_MAX_CHARACTERS": CHARACTERS,
+    "DATAPREP_MAX_PASSAGES": PASSAGES,
     "DATAPREP_MAX_FILE_BYTES": FILE_BYTES,
     "DATAPREP_MAX_EXPANDED_BYTES": EXPANDED_BYTES,
     "DATAPREP_PARSE_SECONDS": 20,
@@ -201,6 +203,8 @@ def _broken() -> Iterator[Case]:
     yield "number.json", b'{"a": ' + b"9" * 10_000 + b"}", "is not JSON: .*digits"
     yield "comma.json", b'{"a": 1,}', "is not JSON: .* at line 1, column 9"
     yield "record.jsonl", b'{"a": 1}\n{"b": \n{"c": 3}\n', "line 2"
+    records = b"1\n" * (PASSAGES + 1)
+    yield "records.jsonl", records, f"makes {PASSAGES + 1} passages, more than {PASSAGES}"
     yield "pages.pdf", samples.pdf([["page"]] * (PAGES + 1)), f"{PAGES + 1} pages, more than {PAGES}"
     claimed = samples.pdf([["page"]]).replace(b"/Count 1/Kids[4 0 R]", b"/Count 99999/Kids[]  ")
     yield "claimed.pdf", claimed, "more than|broken PDF|without text"

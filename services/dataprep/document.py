@@ -22,7 +22,7 @@ class Unparsable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may cost: pages or slides, characters of extracted text, and what it may unpack to.
+    """What a file may cost: pages or slides, characters of extracted text, passages, what it unpacks to.
 
     `members`, `member_bytes` (each), `expanded_bytes` (together) and `ratio` (expanded to packed, above a
     first megabyte) bound archives; the last two bound office files too, which are ZIP archives.
@@ -31,6 +31,7 @@ class Limits:
 
     pages: int = 2000
     characters: int = 32 * 1024 * 1024
+    passages: int = 100_000
     members: int = 1000
     member_bytes: int = 32 * 1024 * 1024
     expanded_bytes: int = 256 * 1024 * 1024

@@ -125,6 +125,12 @@ class Settings(ServiceSettings):
         validation_alias="DATAPREP_MAX_CHARACTERS",
         description="most characters of text in one file, however small it is packed; else a 413",
     )
+    max_passages: int = Field(
+        100_000,
+        ge=1,
+        validation_alias="DATAPREP_MAX_PASSAGES",
+        description="most passages of one file, such as records or functions; else a 413",
+    )
     max_members: int = Field(
         1000,
         ge=1,
@@ -184,6 +190,7 @@ class Settings(ServiceSettings):
         return Limits(
             pages=self.max_pages,
             characters=self.max_characters,
+            passages=self.max_passages,
             members=self.max_members,
             member_bytes=self.max_file_bytes,
             expanded_bytes=self.max_expanded_bytes,

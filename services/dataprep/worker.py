@@ -95,6 +95,8 @@ def _prepared(job: Job) -> dict[str, object]:
     limits = replace(job.limits, block=job.chunking.size)
     document = parsers.parse(job.name, Path(job.path).read_bytes(), limits)
     chunks = chunk(document, job.chunking)
+    if len(chunks) > limits.passages:
+        raise Unparsable("too_large", f"makes {len(chunks)} passages, more than {limits.passages}: split it")
     return {
         "text": document.text,
         "chunks": [[each.start, each.end, each.section, each.page] for each in chunks],

@@ -94,6 +94,14 @@ def test_small_and_blank_documents() -> None:
     assert chunk(ParsedDocument("  a word \n"), Chunking()) == [Chunk(2, 8)]
 
 
+def test_a_long_path_loses_its_middle() -> None:
+    path = tuple(f"{number} " + "x" * 60 for number in range(9))
+    [only] = chunk(ParsedDocument("text", (Section(0, 0, path),)), Chunking())
+    assert len(only.section) == 240
+    assert only.section.startswith(path[0])
+    assert only.section.endswith(path[-1])
+
+
 def texts(document: ParsedDocument, chunking: Chunking) -> list[str]:
     return [document.text[each.start : each.end] for each in chunk(document, chunking)]
 
