@@ -127,8 +127,10 @@ class _Run:
 
     async def retrieved(self, text: str) -> list[Passage]:
         search = self.search
-        with self.clock.stage("embedding"):
-            vector = await self.finder.embedding.embed_query(text)
+        vector: list[float] | None = None
+        if search.mode != "sparse" or search.floor:  # words alone need no vector, the floor is on its cosine
+            with self.clock.stage("embedding"):
+                vector = await self.finder.embedding.embed_query(text)
         with self.clock.stage("retrieval"):
             passages = await self.finder.retrieval.search(
                 text,

@@ -233,6 +233,15 @@ async def test_what_only_words_found_must_reach_the_floor_too() -> None:
     assert finished.abstained
 
 
+async def test_a_search_by_words_alone_needs_no_embedding_service() -> None:
+    pipeline = chain(embedding=Embedding(ServiceUnavailable("embedding is down")))
+    found, _, finished = await run(pipeline, mode="sparse")
+    assert found.context.passages
+    assert finished.timings.embedding is None
+    with pytest.raises(ServiceUnavailable):
+        await run(pipeline, mode="sparse", floor=0.1)
+
+
 async def test_passages_are_read_with_their_neighbours_and_cited_by_their_own_name() -> None:
     generation = Generation()
     found, _, finished = await run(chain(generation=generation, reranking=Reranking(order=[3])), neighbours=1)
