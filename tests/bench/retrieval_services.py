@@ -16,6 +16,7 @@ from services.cli.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.settings import HomeSettings, parse_environment
@@ -42,6 +43,7 @@ class Services:
     embedding: EmbeddingClient
     retrieval: RetrievalClient
     reranking: RerankingClient
+    generation: GenerationClient
     store: HttpClient
     pool: int
 
@@ -113,21 +115,24 @@ def _environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def services() -> AsyncIterator[Services]:
-    """Embedding, retrieval and reranking as processes."""
-    with Stack(HomeSettings.load().root, _environment(), free(SERVICES), run=FOLDER / "run") as stack:
-        for name in SERVICES:
+async def services(names: Sequence[str] = SERVICES) -> AsyncIterator[Services]:
+    """These as processes, and clients of all."""
+    ports = free({*names, "generation"})
+    with Stack(HomeSettings.load().root, _environment(), ports, run=FOLDER / "run") as stack:
+        for name in names:
             stack.start(name)
         stack.wait_ready(600)
         async with (
             HttpClient("embedding", stack.url("embedding")) as embedding,
             HttpClient("retrieval", stack.url("retrieval")) as retrieval,
             HttpClient("reranking", stack.url("reranking")) as reranking,
+            HttpClient("generation", stack.url("generation")) as generation,
         ):
             yield Services(
                 embedding=EmbeddingClient(embedding),
                 retrieval=RetrievalClient(retrieval),
                 reranking=RerankingClient(reranking),
+                generation=GenerationClient(generation),
                 store=retrieval,
                 pool=GatewaySettings.load().top_k,
             )
