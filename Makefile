@@ -43,7 +43,7 @@ bench-rewrite: $(VENV)/.installed-dev ## follow-up questions as asked, joined, a
 	$(BIN)/python -m tests.bench.rewrite
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
-	$(BIN)/python tests/bench/relevance.py
+	$(BIN)/python -m tests.bench.relevance
 
 bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, by the size of the pieces
 	$(BIN)/python tests/bench/reasoning_parser.py

@@ -37,7 +37,7 @@ class Search:
     """
 
     collection: str = DEFAULT_COLLECTION
-    top_k: int = 20
+    top_k: int = 50
     top_n: int = 4
     where: Filter | None = None
     floor: float = 0.0

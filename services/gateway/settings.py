@@ -31,7 +31,7 @@ class Settings(ServiceSettings):
         "http://127.0.0.1:5000", validation_alias="DATAPREP_URL", description="the dataprep service"
     )
     top_k: int = Field(
-        20, ge=1, le=200, validation_alias="RETRIEVAL_TOP_K", description="passages to retrieve for reranking"
+        50, ge=1, le=200, validation_alias="RETRIEVAL_TOP_K", description="passages to retrieve for reranking"
     )
     top_n: int = Field(
         4, ge=1, le=50, validation_alias="RERANKING_TOP_N", description="passages that reach the prompt"

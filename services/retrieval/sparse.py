@@ -84,5 +84,8 @@ def passage_weights(text: str) -> dict[int, float]:
 
 
 def query_weights(text: str) -> dict[int, float]:
-    """Each term of a query counts once; empty where there are only stop words."""
-    return dict.fromkeys(map(term_id, terms(text)), 1.0)
+    """Each term of a query counts as often as it is said, which is BM25 with a large k3.
+
+    Empty where there are only stop words.
+    """
+    return {term: float(times) for term, times in Counter(map(term_id, terms(text))).items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from pipelines.clock import AnswerClock
+from pipelines.evaluation.metrics.ranking import recall
 from pipelines.search import Finder, Search
 from services.core.context import new_request_id, start_request
 from services.core.wire.chat import ChatMessage
@@ -22,7 +23,6 @@ from tests.bench._report import report
 from tests.bench.evaluation_data import evaluation_data
 from tests.bench.follow_ups import FOLLOW_UPS, NEW_TOPICS
 from tests.bench.paired_bootstrap import paired_difference
-from tests.bench.ranking_metrics import recall
 from tests.bench.retrieval_services import SERVICES, Services, documents, services
 from tests.bench.retrieval_sets import RetrievalSet, squad
 

@@ -48,13 +48,13 @@ class Settings(BaseSettings):
         description="late_interaction: memory for passages' token vectors (about 50 kB each)",
     )
     dense_weight: float = Field(
-        1.0,
+        1.5,
         ge=0,
         validation_alias="RERANKING_DENSE_WEIGHT",
         description="late_interaction: weight of the dense score beside MaxSim's, which is 1",
     )
     sparse_weight: float = Field(
-        0.0,
+        1.0,
         ge=0,
         validation_alias="RERANKING_SPARSE_WEIGHT",
         description="late_interaction: weight of the sparse (BM25) score beside MaxSim's, which is 1",

@@ -93,9 +93,9 @@ def _sparse_scores(text: str, rows: Sequence[_Row], held: _Collection) -> list[f
     """By the rows' weights and Qdrant's IDF over all rows of the collection."""
     total = len(held.rows)
     idf = {}
-    for term in query_weights(text):
+    for term, times in query_weights(text).items():
         having = sum(term in row.sparse for row in held.rows.values())
-        idf[term] = math.log((total - having + 0.5) / (having + 0.5) + 1)
+        idf[term] = times * math.log((total - having + 0.5) / (having + 0.5) + 1)
     return [sum(row.sparse.get(term, 0.0) * weight for term, weight in idf.items()) for row in rows]
 
 
