@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
+from pipelines.prompting import PromptName
 from services.core.settings import ServiceSettings
 
 
@@ -62,10 +61,12 @@ class Settings(ServiceSettings):
         validation_alias="REWRITE_SECONDS",
         description="longest wait for a rewritten question; then the original is searched for, degraded",
     )
-    prompt: Literal["plain", "cite"] = Field(
+    prompt: PromptName = Field(
         "plain",
         validation_alias="PROMPT",
-        description="plain (small models answer more) or cite (asks for [n] markers and for I don't know)",
+        description="plain (small models answer more), steps (think step by step, in the answer) or "
+        "reasoning (for models that think); with cite- before it, or cite, it asks for [n] markers and for "
+        "I don't know as well",
     )
     rerank_seconds: float = Field(
         5.0,
