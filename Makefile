@@ -50,6 +50,7 @@ bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, 
 
 fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
 	$(BIN)/python tests/bench/fit_grounding.py
+
 bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
 	$(BIN)/python -m tests.bench.vector_stores
 
