@@ -13,6 +13,7 @@ from pipelines.sentences import sentences
 _BRACKETED = re.compile(r"\(([A-Z])\)")
 _BARE = re.compile(r"^\W*(?:option\s+|choice\s+)?\(?([A-Z])\)?(?:[.):,\s]|$)", re.IGNORECASE)
 _LEADING = re.compile(r"^\W*(?:option\s+|choice\s+)?(?:\(([A-Z])\)|([A-Z])\)|([A-Z])[.:](?:\s|$))")
+_ENDING = re.compile(r"\b(?:is|it's|be|choose|pick|select|with)\s+(?:option\s+|choice\s+)?([A-Z])[.!]?$")
 _ALONE = re.compile(r"^\W*([A-Za-z])\W*$")
 _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
 
@@ -35,7 +36,7 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
         if found is not None:
             return found
     for line in reversed(plain.splitlines()):
-        match = _ALONE.match(line) or _LEADING.match(line)
+        match = _ALONE.match(line) or _LEADING.match(line) or _ENDING.search(line.rstrip())
         if match is not None and (found := _index(next(filter(None, match.groups())), options)) is not None:
             return found
     letters = [
@@ -71,13 +72,16 @@ def _by_words(plain: str, options: Sequence[str]) -> int | None:
     said = [sentence.text for sentence in sentences(plain)]
     # "No, she does not": an option and a stop is an answer, whatever follows
     opening = re.split(r"[.,;:!\n]", plain, maxsplit=1)[0]
-    words = [normalised(option) for option in options]
-    if normalised(opening) in words:
-        return words.index(normalised(opening))
+    words = [_words(option) for option in options]
+    if _words(opening) in words:
+        return words.index(_words(opening))
+    denials = [index for index, option in enumerate(words) if " not " in f" {option} "]
+    if len(options) == 2 and len(denials) == 1 and _words(opening) in {"yes", "no"}:
+        return denials[0] if _words(opening) == "no" else 1 - denials[0]
     last = _named(said[-1], options) if said else []
     if len(last) == 1:
         return last[0]
-    start = normalised(plain)
+    start = _words(plain)
     leading = [index for index, option in enumerate(words) if option and f"{start} ".startswith(f"{option} ")]
     if leading:
         return max(leading, key=lambda index: len(words[index]))
@@ -87,8 +91,8 @@ def _by_words(plain: str, options: Sequence[str]) -> int | None:
 
 def _named(text: str, options: Sequence[str]) -> list[int]:
     """The options whose words stand in a text; one that is part of another named one does not count."""
-    said = f" {normalised(text)} "
-    words = [normalised(option) for option in options]
+    said = f" {_words(text)} "
+    words = [_words(option) for option in options]
     found = [index for index, option in enumerate(words) if option and f" {option} " in said]
     return [
         index
@@ -98,6 +102,11 @@ def _named(text: str, options: Sequence[str]) -> list[int]:
             for other in found
         )
     ]
+
+
+def _words(text: str) -> str:
+    """Normalised, and without contractions: "doesn't" is "does not"."""
+    return normalised(text.replace("\u2019", "'").replace("n't", " not"))
 
 
 def _index(letter: str, options: Sequence[str]) -> int | None:

@@ -35,6 +35,8 @@ _LATEX = (
     (re.compile(r"[\u2212\u2013](?=\s?[\d.$])"), "-"),
     (re.compile(r"\\[()\[\]]|(?<!\d)\$(?=[^\d])|\$$"), " "),
 )
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+_ASIDE = re.compile(r"\([^()\n]*\s[^()\n]*\)")
 _WORDS = {
     word: value
     for value, word in enumerate(
@@ -87,9 +89,11 @@ def final_number(answer: str) -> Number | None:
     if said is not None and (found := _first(said)) is not None:
         return found
     plain = without_reasoning(answer)
-    found_all = numbers_in(plain)
-    if found_all:
-        return found_all[-1]
+    # what is in bold is meant, what is in brackets is an aside
+    for scope in (" ".join(_BOLD.findall(plain)), _ASIDE.sub(" ", plain), plain):
+        found_all = numbers_in(scope)
+        if found_all:
+            return found_all[-1]
     words = _WORD.findall(plain)
     return Number(_WORDS[words[-1].lower()]) if words else None
 

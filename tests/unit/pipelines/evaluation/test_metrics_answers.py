@@ -134,6 +134,8 @@ def test_numbers_in(text: str, values: list[float]) -> None:
         ("Three pounds of air.", 3.0),
         ("Nothing to say.", None),
         ("**Answer:** 1,234", 1234.0),
+        ("It takes 14 seconds (7 gaps of 2 seconds).", 14.0),
+        ("So he has **8 apples** left of 11.", 8.0),
     ],
 )
 def test_final_number(answer: str, expected: float | None) -> None:
@@ -189,6 +191,8 @@ HEAVY = ("a pound of water", "two pounds of bricks", "a pound of feathers", "thr
         ("<think>The answer is (A)", None),
         ("The answer is (A) or (B).", None),
         ("They weigh the same.", None),
+        ("I think it's B", 1),
+        ("Three is more than two, so I choose option D.", 3),
         ("(Z)", None),
         ("A pound of anything is a pound.", None),
         ("", None),
@@ -207,6 +211,9 @@ def test_chosen(answer: str, expected: int | None) -> None:
         ("She lies, so he lies. Yes.", ("Yes", "No"), 0),
         ("not True is False, so the answer is False", ("True", "False"), 1),
         ("Either yes or no", ("Yes", "No"), None),
+        ("It doesn't follow that Rex barks.", ("it follows", "it does not follow"), 1),
+        ("No, others bark too.", ("it follows", "it does not follow"), 1),
+        ("Yes.", ("it does not follow", "it follows"), 1),
     ],
 )
 def test_options_without_letters(answer: str, options: tuple[str, ...], expected: int | None) -> None:

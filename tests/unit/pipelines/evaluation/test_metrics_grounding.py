@@ -82,6 +82,11 @@ def test_quotes() -> None:
         "<think>It is 5.</think>I do not know.",
         "Unfortunately, the context does not explicitly state the year.",
         "No information about this is provided.",
+        "None of the passages says so.",
+        "I don't know. The passages are about dogs [1].",
+        "I don't know. The documents are from 2020.",
+        "The documents hold nothing about it.",
+        "It is not known when she died.",
         "",
     ],
 )
@@ -98,6 +103,9 @@ def test_abstentions(answer: str) -> None:
         "The passage does not state it directly. Therefore the total = 40.",
         "It is not mentioned in the first passage. The answer is Paris.",
         "The unknown x is 7.",
+        "She was not known for acting.",
+        "The passage does not state it directly. The town has 3 inns, and the total is 40.",
+        "He cannot swim.",
         "Information theory was founded by Shannon.",
     ],
 )
