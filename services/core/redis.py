@@ -130,6 +130,8 @@ def translate(error: Exception, address: RedisAddress, what: str) -> RaglineErro
         found = ServiceUnavailable(f"{where} is a replica that cannot write: name its primary")
     elif isinstance(error, failures.OutOfMemoryError) or "OOM command" in said:
         found = ServiceUnavailable(f"{where} has reached its `maxmemory`: raise it, or delete documents")
+    elif begins & {"BUSY", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN"}:
+        found = ServiceUnavailable(f"{where} cannot answer now: {said}", retry_after=1)
     elif "MISCONF" in begins:
         found = ServiceUnavailable(f"{where} cannot write to its disk: {said}")
     elif isinstance(error, gone):

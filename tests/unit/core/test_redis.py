@@ -23,6 +23,7 @@ WHERE = "the job store (Redis at db:6380, JOBS_URL)"
         (failures.OutOfMemoryError("x"), ServiceUnavailable, "`maxmemory`"),
         (failures.ResponseError("OOM command not allowed"), ServiceUnavailable, "`maxmemory`"),
         (failures.ResponseError("MISCONF errors writing"), ServiceUnavailable, "cannot write to its disk"),
+        (failures.ResponseError("BUSY Redis is busy"), ServiceUnavailable, "cannot answer now: BUSY"),
         (failures.ConnectionError("refused"), ServiceUnavailable, "does not answer: refused"),
         (failures.TimeoutError("slow"), ServiceUnavailable, "does not answer: slow"),
         (OSError("no route"), ServiceUnavailable, "does not answer: no route"),
