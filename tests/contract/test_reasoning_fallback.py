@@ -197,3 +197,23 @@ async def test_the_timings_are_those_of_the_whole_request(session: aiohttp.Clien
     assert timings["ttft"] + timings["think"] == pytest.approx(timings["ttfo"], abs=0.2)
     assert timings["ttfo"] <= timings["e2el"]
     assert timings["think"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "continuation", "outcome"),
+    [("field", False, "finished"), ("tags", True, "closed"), ("unanswered", False, "reasked")],
+)
+async def test_every_outcome_of_thinking_is_counted(
+    session: aiohttp.ClientSession, serve: Serve, kind: str, continuation: bool, outcome: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_REASONING_TOKENS", str(THOUGHTS))
+        patch.setenv("FAKE_REASONING_FORMAT", kind)
+        patch.setenv("FAKE_CONTINUATION", str(continuation))
+        settings = Settings(engine="fake", backend="m", profile="tags", max_reasoning_tokens=THOUGHTS - 2)
+        url = serve(create(settings))
+    reply = await ask(session, url, "m")
+    assert (reply.content, reply.finish_reason) == (ANSWER, "stop")
+    assert reply.reasoning.startswith("Thinking")
+    counted = await counters(session, url)
+    assert counted[f'thinking_total{{model="m",outcome="{outcome}",service="generation"}}'] == 1
