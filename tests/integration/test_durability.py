@@ -1,0 +1,96 @@
+"""kill -9 of dataprep, of retrieval, of both, and of Redis, at random moments while files are ingested."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.core.models.fetch import fetch
+from tests.integration.conftest import free_ports
+from tests.integration.ingestion import Chaos, Files, Ingestion, running, under_chaos
+from tests.redis_server import RedisServer
+
+FILES = 200
+PER_JOB = 10
+
+
+def files(seed: int, version: int, numbers: range) -> Files:
+    """Small documents of one to six passages, every one of them unique."""
+    rng = random.Random(f"{seed} {version}")
+    return {
+        f"folder/{number:03}.md": [
+            f"Paragraph {at} of document {number}, version {version}, said {rng.getrandbits(32):x}."
+            for at in range(rng.randint(1, 6))
+        ]
+        for number in numbers
+    }
+
+
+def jobs(seed: int) -> list[Files]:
+    """All of the files, then some of them changed, as jobs of a few files each."""
+    first = [files(seed, 1, range(at, at + PER_JOB)) for at in range(0, FILES, PER_JOB)]
+    return [*first, *(files(seed, 2, range(at, at + PER_JOB)) for at in range(0, FILES // 5, PER_JOB))]
+
+
+def check(ingestion: Ingestion) -> None:
+    """Every acknowledged file is fully there exactly once, nothing else is, and every job says how it ended."""
+    ended = ingestion.finished()
+    assert Counter(job["status"] for job in ended) == {"done": len(ended)}, [
+        job["reason"] for job in ended if job["status"] != "done"
+    ]
+    assert ingestion.passages() == ingestion.acknowledged
+    total = sum(len(paragraphs) for paragraphs in ingestion.acknowledged.values())
+    [collection] = httpx.get(f"{ingestion.retrieval}/v1/collections").json()["collections"]
+    assert collection["passages"] == total
+    for worker in ingestion.workers:
+        metrics = httpx.get(f"{worker.url('dataprep')}/metrics").text
+        assert 'ragline_dataprep_files_total{outcome="failed"' not in metrics
+
+
+def spread(count: int, *choices: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [choices[at % len(choices)] for at in range(count)]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path, seed: int) -> None:
+    """Ten kills each."""
+    with running(tmp_path, {}, free_ports) as ingestion:
+        kills = spread(10, ("dataprep",), ("retrieval",), ("dataprep", "retrieval"))
+        under_chaos(ingestion, jobs(seed), Chaos(ingestion, seed, kills))
+        check(ingestion)
+    assert list((tmp_path / "jobs" / "spool").iterdir()) == []
+
+
+def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Two workers on one queue; Redis holds the passages, the jobs and the files, and is killed too."""
+    redis_server.flush()
+    with running(tmp_path, {}, free_ports, redis_server) as ingestion:
+        kills = spread(
+            12,
+            ("dataprep",),
+            ("dataprep2",),
+            ("retrieval",),
+            ("dataprep", "retrieval"),
+            ("redis",),
+            ("dataprep2", "redis"),
+        )
+        under_chaos(ingestion, jobs(3), Chaos(ingestion, 3, kills))
+        check(ingestion)
+    with redis_server.client() as client:
+        assert client.keys("{ragline-jobs}:bytes:*") == []
+
+
+def test_nothing_is_lost_or_doubled_with_a_real_model(tmp_path: Path, models_home: Path) -> None:
+    model = fetch("all-minilm-l6-v2", models_home)
+    env = {
+        "EMBEDDING_BACKEND": "openvino",
+        "EMBEDDING_MODEL_PATH": str(model if model.is_dir() else model.parent),
+    }
+    with running(tmp_path, env, free_ports) as ingestion:
+        kills = spread(3, ("dataprep",), ("retrieval",), ("embedding", "dataprep"))
+        under_chaos(ingestion, jobs(4)[:5], Chaos(ingestion, 4, kills))
+        check(ingestion)
