@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.cli import ask as asking
+from services.cli import files, models, up
 from services.cli import ingest as ingesting
-from services.cli import models, up
 from services.cli.console import Output
 from services.cli.errors import DemoFailed
 from services.cli.needs import needed
@@ -82,7 +82,7 @@ class Demo:
             stack.start(name)
         up.wait(stack, list(ROSTER), self._output, READY_SECONDS)
         self._title("Ingest Ragline's docs and a knowledge base")
-        uploads = ingesting.collect([self._checkout / CORPUS])
+        uploads = files.collect([self._checkout / CORPUS])
         failed = self._call(
             stack, lambda client: ingesting.ingest(uploads, client, DEFAULT_COLLECTION, self._output)
         )

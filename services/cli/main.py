@@ -10,8 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.cli import ask as asking
-from services.cli import conformance, evaluating
-from services.cli import ingest as ingesting
+from services.cli import conformance, evaluating, ingesting
 from services.cli import models as catalogue
 from services.cli import status as statuses
 from services.cli import up as running
@@ -41,6 +40,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="List the model catalogue, or fetch models.", rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+app.add_typer(ingesting.commands)
 app.add_typer(evaluating.commands)
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)]
@@ -98,23 +98,6 @@ def restart(
         LLM_BACKEND=large ragline restart generation
     """
     running.restart(stack_here(), service, parse_environment(), Output.standard(), timeout)
-
-
-@app.command()
-def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched through.")],
-    collection: Collection = DEFAULT_COLLECTION,
-) -> None:
-    """Upload files and folders of documents.
-
-    Text, Markdown, HTML and PDF; the exit code is 1 where one of them failed. A document is named by its
-    path from the given folder's own name on, so that ingesting the same folder again replaces its
-    documents. Hidden files are left out.
-    """
-    uploads = ingesting.collect(paths)
-    output = Output.standard()
-    failed = with_gateway(lambda client: ingesting.ingest(uploads, client, collection, output))
-    raise typer.Exit(1 if failed else 0)
 
 
 @app.command()

@@ -14,6 +14,8 @@ from tests.integration.conftest import free_ports
 from tests.integration.ingestion import Chaos, Files, Ingestion, running, under_chaos
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.timeout(400)
+
 FILES = 200
 PER_JOB = 10
 
@@ -33,7 +35,7 @@ def files(seed: int, version: int, numbers: range) -> Files:
 def jobs(seed: int) -> list[Files]:
     """All of the files, then some of them changed, as jobs of a few files each."""
     first = [files(seed, 1, range(at, at + PER_JOB)) for at in range(0, FILES, PER_JOB)]
-    return [*first, *(files(seed, 2, range(at, at + PER_JOB)) for at in range(0, FILES // 5, PER_JOB))]
+    return [*first, *(files(seed, 2, range(at, at + PER_JOB)) for at in range(0, FILES // 10, PER_JOB))]
 
 
 def check(ingestion: Ingestion) -> None:
@@ -55,12 +57,10 @@ def spread(count: int, *choices: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [choices[at % len(choices)] for at in range(count)]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path, seed: int) -> None:
-    """Ten kills each."""
+def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
     with running(tmp_path, {}, free_ports) as ingestion:
-        kills = spread(10, ("dataprep",), ("retrieval",), ("dataprep", "retrieval"))
-        under_chaos(ingestion, jobs(seed), Chaos(ingestion, seed, kills))
+        kills = spread(20, ("dataprep",), ("retrieval",), ("dataprep", "retrieval"))
+        under_chaos(ingestion, jobs(1), Chaos(ingestion, 1, kills))
         check(ingestion)
     assert list((tmp_path / "jobs" / "spool").iterdir()) == []
 
@@ -81,7 +81,8 @@ def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisSer
         under_chaos(ingestion, jobs(3), Chaos(ingestion, 3, kills))
         check(ingestion)
     with redis_server.client() as client:
-        assert client.keys("{ragline-jobs}:bytes:*") == []
+        left = [client.ttl(key) for key in client.keys("{ragline-jobs}:bytes:*")]
+    assert all(seconds > 0 for seconds in left), "only of uploads that were never accepted, and not for ever"
 
 
 def test_nothing_is_lost_or_doubled_with_a_real_model(tmp_path: Path, models_home: Path) -> None:

@@ -1,0 +1,133 @@
+"""Jobs at the gateway, as the command line uses them: submit, and follow until the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
+from urllib.parse import quote
+
+import orjson
+from pydantic import TypeAdapter
+
+from services.cli.files import Upload
+from services.core.client import HttpClient
+from services.core.clients.decode import decode
+from services.core.context import start_request
+from services.core.errors import RaglineError, RateLimited, ServiceError
+from services.core.wire.jobs import FileChange, Job, JobsReply, Status
+
+SUBMIT_SECONDS = 600.0
+FOLLOW_SECONDS = 24 * 3600.0
+PATIENCE_SECONDS = 600.0
+"""How long a gateway that was there is waited for."""
+LONGEST_PAUSE = 5.0
+CHUNK_BYTES = 1 << 18
+FILES_PER_JOB = 20
+BYTES_PER_JOB = 32 * 1024 * 1024
+
+_JOB = TypeAdapter(Job)
+_JOBS = TypeAdapter(JobsReply)
+
+
+def batches(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
+    """Uploads of a job each: several small files, or a large one by itself."""
+    batch: list[Upload] = []
+    size = 0
+    for upload in uploads:
+        length = upload.path.stat().st_size if upload.path.is_file() else 0
+        if batch and (len(batch) >= FILES_PER_JOB or size + length > BYTES_PER_JOB):
+            yield batch
+            batch, size = [], 0
+        batch.append(upload)
+        size += length
+    if batch:
+        yield batch
+
+
+class Jobs:
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def submit(self, uploads: Sequence[Upload], collection: str) -> Job:
+        """Send these; waits where the queue is full. Raises `OSError` where a file cannot be read."""
+        while True:
+            start_request(uuid.uuid4().hex, SUBMIT_SECONDS)
+            boundary = uuid.uuid4().hex
+            headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+            try:
+                body = await self._client.post(
+                    "/v1/jobs", _multipart(uploads, collection, boundary), headers=headers
+                )
+            except RateLimited as error:
+                await asyncio.sleep((error.retry_after or 1) * random.uniform(1, 2))
+                continue
+            return decode(_JOB, body, self._client.service)
+
+    async def follow(self, job: Job) -> AsyncGenerator[Job]:
+        """The job at each change until it has finished; connections that end are made again."""
+        clock = asyncio.get_running_loop().time
+        heard = clock()
+        pause = 0.1
+        while not job.finished:
+            try:
+                async for now in self._events(job):
+                    job, heard, pause = now, clock(), 0.1
+                    yield job
+            except (ServiceError, RateLimited):
+                if clock() - heard > PATIENCE_SECONDS:
+                    raise
+            if not job.finished:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _events(self, job: Job) -> AsyncGenerator[Job]:
+        start_request(uuid.uuid4().hex, FOLLOW_SECONDS)
+        async for event in self._client.stream(f"/v1/jobs/{quote(job.id)}/events", None):
+            if event.event == "file":
+                change = FileChange.model_validate_json(event.data)
+                files = [*job.files[: change.index], change.file, *job.files[change.index + 1 :]]
+                job = job.model_copy(update={"files": files, "status": "running"})
+            else:
+                job = Job.model_validate_json(event.data)
+            yield job
+
+    async def get(self, id_: str) -> Job:
+        return decode(_JOB, await self._client.get(f"/v1/jobs/{quote(id_)}"), self._client.service)
+
+    async def cancel(self, id_: str) -> Job:
+        return decode(_JOB, await self._client.delete(f"/v1/jobs/{quote(id_)}"), self._client.service)
+
+    async def list(self, status: Status | None, limit: int) -> list[Job]:
+        query = f"limit={limit}" + (f"&status={status}" if status else "")
+        return decode(_JOBS, await self._client.get(f"/v1/jobs?{query}"), self._client.service).jobs
+
+    async def delete_document(self, document_id: str, revision: str, collection: str) -> bool:
+        """Delete a document that still is of this revision; whether it was."""
+        body = await self._client.get(f"/v1/documents?collection={quote(collection)}")
+        stored = {each["id"]: each["revision"] for each in orjson.loads(body)["documents"]}
+        if stored.get(document_id) != revision:
+            return False
+        with suppress(RaglineError):  # gone meanwhile is gone too
+            await self._client.delete(f"/v1/documents/{quote(document_id)}?collection={quote(collection)}")
+        return True
+
+
+async def _multipart(uploads: Sequence[Upload], collection: str, boundary: str) -> AsyncGenerator[bytes]:
+    """The form: `collection`, then the files in `files`, read as they are sent."""
+    yield (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="collection"\r\n\r\n{collection}\r\n'
+    ).encode()
+    for upload in uploads:
+        name = upload.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        yield (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        with upload.path.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+        yield b"\r\n"
+    yield f"--{boundary}--\r\n".encode()
