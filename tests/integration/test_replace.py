@@ -27,12 +27,12 @@ def version(number: int) -> list[str]:
 
 
 class Reader(threading.Thread):
-    """Reads as fast as it can until `stop`; keeps what it saw that it must not see."""
+    """Reads as fast as it can until `over`; keeps what it saw that it must not see."""
 
-    def __init__(self, ingestion: Ingestion, stop: threading.Event, *, gateway: bool) -> None:
+    def __init__(self, ingestion: Ingestion, over: threading.Event, *, gateway: bool) -> None:
         super().__init__(daemon=True)
         self._ingestion = ingestion
-        self._stop = stop
+        self._over = over
         self._gateway = gateway
         self.reads = 0
         self.seen: set[int] = set()
@@ -40,7 +40,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         with httpx.Client(timeout=30) as client:
-            while not self._stop.is_set() and not self.wrong:
+            while not self._over.is_set() and not self.wrong:
                 (self._list if self._gateway else self._search)(client)
                 self.reads += 1
 
