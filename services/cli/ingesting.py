@@ -41,9 +41,7 @@ def ingest_(
         with_gateway(lambda client: watch.watch(folder, client, collection, output, records))
         return
     uploads = files.collect(paths)
-    failed = with_gateway(
-        lambda client: ingest.ingest(uploads, client, collection, output, wait=not no_wait)
-    )
+    failed = with_gateway(lambda client: ingest.ingest(uploads, client, collection, output, wait=not no_wait))
     raise typer.Exit(1 if failed else 0)
 
 
