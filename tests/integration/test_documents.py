@@ -6,6 +6,7 @@ import httpx
 from langchain_core.documents import Document
 
 from pipelines.langchain import RaglineReranker, RaglineRetriever
+from services.core.wire.passages import Passage
 from tests.integration.conftest import Running
 
 
@@ -44,6 +45,29 @@ def test_one_bad_file_does_not_fail_the_rest(running: Running) -> None:
     assert results["bad.pdf"]["status"] == "failed"
     assert "PDF" in results["bad.pdf"]["error"]["message"]
     httpx.delete(f"{running.url}/v1/documents/{results['good.md']['document_id']}")
+
+
+def test_no_passage_is_longer_than_the_models_window(running: Running) -> None:
+    """Text of which the model's tokenizer makes many tokens, in passages of many characters."""
+    lines = [
+        f"{number:x}{number * 7919:x} 潮汐 naïve-{number}; f(x[{number}])={number}.{number}"
+        for number in range(200)
+    ]
+    text = "\n".join(lines)
+    fields = {"collection": "windows", "chunk_size": "3000", "chunk_overlap": "0"}
+    reply = running.upload("hard.txt", text.encode(), **fields)
+    assert reply.json()["files"][0]["status"] == "ingested", reply.text
+    embedding, retrieval = running.stack.url("embedding"), running.stack.url("retrieval")
+    stored = httpx.get(f"{retrieval}/v1/passages", params={"collection": "windows", "limit": 500}).json()
+    passages = [Passage.model_validate(each) for each in stored["passages"]]
+    assert all(each.text == text[each.start : each.end] for each in passages)
+    covered = {at for each in passages for at in range(each.start, each.end)}
+    assert covered | {at for at, character in enumerate(text) if character.isspace()} == set(range(len(text)))
+    window = httpx.get(f"{embedding}/info").json()["max_input_length"]
+    inputs = [each.embedded_text for each in passages]
+    counts = [len(httpx.post(f"{embedding}/tokenize", json={"inputs": [each]}).json()[0]) for each in inputs]
+    assert len(passages) > len(text) // 3000 + 1  # by characters alone there would be fewer
+    assert window // 2 < max(counts) <= window
 
 
 def test_a_collection_of_its_own(running: Running) -> None:
