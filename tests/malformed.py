@@ -168,6 +168,10 @@ def _xml() -> Iterator[Case]:
             changed = body[:at] + b"<x>" * 50_000 + b"</x>" * 50_000 + body[at:]
             yield f"deep.{suffix}", samples.repacked(data, {part: changed}), f"broken {suffix.upper()}"
         yield f"not-xml.{suffix}", samples.repacked(data, {part: b"not xml"}), f"broken {suffix.upper()}"
+    original = _member(samples.make_docx(), WORD)
+    spanning = original.replace(b"<w:tcPr>", b'<w:tcPr><w:gridSpan w:val="2000000000"/>', 1)
+    assert spanning != original
+    yield "span.docx", samples.repacked(samples.make_docx(), {WORD: spanning}), "spans 2000000000 columns"
     wide = (LAUGHS + b"<x/>").decode().encode("utf-16")
     yield "laughs-utf16.docx", samples.repacked(samples.make_docx(), {WORD: wide}), "declares a document type"
     yield "deep.html", b"<div>" * 100_000 + b"deep", "too deeply"

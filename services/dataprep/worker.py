@@ -24,6 +24,7 @@ from services.dataprep.document import Unparsable
 from services.dataprep.job import HEADER, Job, Piece, frame
 from services.dataprep.limits import Memory, limit_process, start_clocks, stop_clocks
 
+TOO_DEEP = "nests its parts too deeply to be read: simplify it"
 NO_MEMORY = "needs more memory to parse than DATAPREP_PARSE_BYTES allows: split it"
 
 
@@ -81,7 +82,8 @@ def _failure(error: Exception) -> bytes:
     if isinstance(error, Unparsable):
         return _encoded({"reason": error.reason, "message": error.message})
     if isinstance(error, MemoryError | RecursionError):
-        return _encoded({"reason": "too_large", "message": NO_MEMORY})
+        message = TOO_DEEP if isinstance(error, RecursionError) else NO_MEMORY
+        return _encoded({"reason": "too_large", "message": message})
     return _encoded(
         {"reason": "invalid", "message": f"cannot be parsed ({type(error).__name__}): is it damaged?"}
     )

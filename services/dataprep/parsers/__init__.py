@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Protocol, cast
 
+from services.dataprep import archives
 from services.dataprep.document import Limits, ParsedDocument, Unparsable
 from services.dataprep.signatures import contradicts
 from services.dataprep.symbols import SUFFIXES
@@ -33,7 +34,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "code": tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes),
     }
 )
-SUPPORTED = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUPPORTED = ", ".join([*(suffix for suffixes in FORMATS.values() for suffix in suffixes), *archives.SUFFIXES])
+"""What may be sent: archives become the files in them before a parser sees any."""
 
 
 class _Parser(Protocol):

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import docx
 from docx.document import Document
 from docx.oxml.ns import qn
+from docx.oxml.simpletypes import ST_Merge
 from docx.table import Table, _Cell
 from docx.text.paragraph import Paragraph
 from lxml import etree
 
-from services.dataprep.document import Limits, ParsedDocument
+from services.dataprep.document import Limits, ParsedDocument, Unparsable
 from services.dataprep.layout import Layout
 from services.dataprep.package import opened, reading
+from services.dataprep.rows import COLUMNS
 
 KIND = "DOCX"
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
@@ -31,6 +33,7 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     layout = Layout(limits)
     with reading(KIND):
         document = docx.Document(package)
+        _check(document.element.body)
         _unwrap(document.element.body)
         _write(document, layout)
     return layout.document()
@@ -63,6 +66,14 @@ def _parent(element: etree._Element) -> etree._Element:
     if parent is None:
         raise ValueError("the body has no parent to put its content into")
     return parent
+
+
+def _check(body: etree._Element) -> None:
+    """A cell becomes as many as it says to span."""
+    for span in body.iter(qn("w:gridSpan"), qn("w:gridBefore"), qn("w:gridAfter")):
+        columns = int(span.get(qn("w:val"), "1"))
+        if columns > COLUMNS:
+            raise Unparsable("too_large", f"has a cell that spans {columns} columns, more than {COLUMNS}")
 
 
 def _write(document: Document, layout: Layout) -> None:
@@ -119,13 +130,15 @@ def _is_numbered(paragraph: Paragraph) -> bool:
 
 
 def _rows(table: Table) -> Iterator[list[str]]:
-    """A merged cell is written once, where it begins."""
-    seen: set[object] = set()
-    for row in table.rows:
-        cells = []
-        for cell in row.cells:
-            cells.append("" if cell._tc in seen else _text(cell))
-            seen.add(cell._tc)
+    """A merged cell is written once, where it begins.
+
+    Not by python-docx's `row.cells`, which climbs up to that for every row anew.
+    """
+    for row in table._tbl.tr_lst:
+        cells = [""] * row.grid_before
+        for cell in row.tc_lst:
+            cells.append("" if cell.vMerge == ST_Merge.CONTINUE else _text(_Cell(cell, table)))
+            cells += [""] * (cell.grid_span - 1)
         yield cells
 
 

@@ -114,6 +114,22 @@ def test_docx_merged_cells_are_written_once() -> None:
     )
 
 
+def test_docx_cells_merged_over_many_rows_take_no_quadratic_time() -> None:
+    document = docx.Document()
+    table = document.add_table(rows=0, cols=2)
+    for number in range(2000):
+        first, second = table.add_row().cells
+        first.text, second.text = ("top" if not number else ""), f"cell {number}"
+        word = nsdecls("w")
+        value = "" if number else ' w:val="restart"'
+        first._tc.get_or_add_tcPr().append(parse_xml(f"<w:vMerge {word}{value}/>"))
+    data = samples._saved(document)
+    start = time.process_time()
+    text = parse("a.docx", data, Limits(block=1_000_000)).text
+    assert time.process_time() - start < 5
+    assert (text.count("top"), text.count("cell ")) == (1, 2000)
+
+
 def test_a_slide_is_a_page_and_its_title_a_section() -> None:
     document = parse("a.pptx", samples.make_pptx())
     found = [
