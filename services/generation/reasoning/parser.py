@@ -111,18 +111,22 @@ class ReasoningParser:
 
     def finish(self) -> list[Piece]:
         """What was held back. The parser is not to be used afterwards."""
-        self._catch_up()
-        self._scan(self._held, final=True)
+        self._out = self.settle()
         if self._state == "start":
             self._say("".join(self._spaces))
+        return self._taken()
+
+    def settle(self) -> list[Piece]:
+        """What was held back, where the engine has said all it had to say for now."""
+        self._catch_up()
+        self._scan(self._held, final=True)
         return self._taken()
 
     def close(self) -> list[Piece]:
         """End the thinking that goes on, as if all its closers had come: the answer follows."""
         if not self.truncated:
             return []
-        self._catch_up()
-        self._scan(self._held, final=True)
+        self._out = self.settle()
         if self.truncated:
             self._depth = 0
             self._close()

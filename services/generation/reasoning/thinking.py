@@ -193,6 +193,8 @@ class Thinking:
                     cut = True
                     break
                 yield delta
+        for delta in _deltas(self._parser.settle()):  # a closer at the very end may have been held back
+            yield delta
         if self._parser.answered or not self._thought:
             return
         if not (cut or self._parser.truncated or self._fielded):

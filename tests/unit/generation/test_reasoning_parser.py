@@ -267,3 +267,13 @@ def test_time_is_linear(unit: str, size: int | None) -> None:
 
     small = max(min(seconds(2_000) for _ in range(3)), 1e-3)
     assert min(seconds(20_000) for _ in range(3)) < 40 * small
+
+
+def test_settling_decides_what_was_held_back() -> None:
+    parser = ReasoningParser(PROFILES["deepseek-r1"])
+    assert [p.text for p in parser.feed(content="so it is `</think>")] == ["so it is `"]
+    assert parser.truncated
+    assert parser.settle() == []
+    assert not parser.truncated
+    assert parser.close() == []
+    assert [(p.channel, p.text) for p in parser.feed(content="Yes")] == [(T, "Yes")]
