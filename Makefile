@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-rewrite bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
+.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-rewrite bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -41,6 +41,9 @@ bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on
 
 bench-rewrite: $(VENV)/.installed-dev ## follow-up questions as asked, joined, and rewritten by each model
 	$(BIN)/python -m tests.bench.rewrite
+
+bench-edge: $(VENV)/.installed-dev ## the embedded store by exact search and by its graph; PASSAGES=30000
+	$(BIN)/python -m tests.bench.edge_graph $(PASSAGES)
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python -m tests.bench.relevance

@@ -46,6 +46,8 @@ class CollectionThreads:
         next opening deletes it.
         """
         pairs, count = await self.write(hide)
+        if not pairs:
+            return count
         try:
             await self.read(lambda _: None)
             await self.write(lambda on_disk: on_disk.purge(pairs))
