@@ -46,11 +46,18 @@ def terms(text: str) -> list[str]:
 
     Stems are Snowball's for English; words in other scripts pass as they are.
     """
-    folded = unicodedata.normalize("NFKD", text).casefold().replace("\u2019", "'")
-    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", folded))
-    words = [word for found in _WORD.findall(plain) for word in _split(found) if word not in STOP_WORDS]
+    plain = text.lower() if text.isascii() else _folded(text)
+    found = _WORD.findall(plain)
+    if not text.isascii() and _UNSPACED.search(plain):
+        found = [part for word in found for part in _split(word)]
+    words = [word for word in found if word not in STOP_WORDS]
     stemmer = Stemmer.Stemmer("english")
     return [str(stem)[:LONGEST] for stem in stemmer.stemWords(words) if stem]
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text).casefold().replace("\u2019", "'")
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", folded))
 
 
 def _split(word: str) -> list[str]:

@@ -519,10 +519,13 @@ async def test_readers_of_a_changing_document_find_one_revision_whole(store, nam
     async def read() -> int:
         rounds = 0
         while not done.is_set():
-            found = [p for p in await search(store, name, unit(1), k=50) if p.document_id == "doc"]
-            assert len({passage.revision for passage in found}) == 1, found
-            assert len(found) == 6
-            observed.add(found[0].revision)
+            both = await store.search(name, Query(vector=unit(1), text="text", k=50))
+            for side in (both.sparse, both.dense):
+                found = [passage for passage in side if passage.document_id == "doc"]
+                observed.update(passage.revision for passage in found)
+                assert len(found) == 6, found
+            both_revisions = {p.revision for p in (*both.dense, *both.sparse) if p.document_id == "doc"}
+            assert len(both_revisions) == 1
             (info, _) = await store.documents(name)
             assert (info.id, info.passages) == ("doc", 6)
             rounds += 1

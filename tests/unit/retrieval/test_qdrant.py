@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
+from qdrant_client import AsyncQdrantClient
 
 from services.core.context import start_request
 from services.core.errors import (
@@ -21,7 +22,7 @@ from services.core.errors import (
     ServiceError,
     ServiceUnavailable,
 )
-from services.core.wire.passages import Passage
+from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.qdrant import QdrantStore, create
 from services.retrieval.candidates import Query
@@ -197,3 +198,48 @@ def test_grpc_statuses_mean_the_same_as_http_ones(code, kind):
 async def test_a_url_that_names_no_server_is_refused(text):
     with pytest.raises(InvalidRequest, match="VECTOR_URL"):
         await create(StoreUrl.parse(text))
+
+
+def revision(number: int) -> list[StoredPassage]:
+    passages = [
+        Passage(id=f"{number}/{i}", document_id="d", text="t", revision=str(number), index=i)
+        for i in range(3)
+    ]
+    tokens = TokenVectors.pack(b"12", tokens=1, dim=2)
+    return [StoredPassage(passage=each, vector=[1.0, 0.0], token_vectors=tokens) for each in passages]
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+@pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning")
+async def test_what_was_replaced_stays_for_the_grace_period_and_any_process_deletes_it_later():
+    client = AsyncQdrantClient(":memory:")
+    first = QdrantStore(client, "memory", grace_seconds=3600)
+    await first.upsert("c", "m", revision(1))
+    await first.upsert("c", "m", revision(2), staged=True)
+    assert await first.publish("c", "d", "2") == 3
+    assert {passage.id for passage in await search(first, "c", [1.0, 0.0], k=9)} == {"2/0", "2/1", "2/2"}
+    assert set(await first.token_vectors("c", ["1/0", "2/0"])) == {"1/0", "2/0"}
+    await first._retirement.close()
+
+    second = QdrantStore(client, "memory", grace_seconds=0)
+    assert len(await second.documents("c")) == 1
+    await second._retirement.settled()
+    assert set(await second.token_vectors("c", ["1/0", "2/0"])) == {"2/0"}
+    assert (await client.count("c")).count == 3
+    await second.close()
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+@pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning")
+@pytest.mark.parametrize("staged", [True, False])
+async def test_what_is_stored_again_within_the_grace_period_is_not_deleted(staged):
+    store = QdrantStore(AsyncQdrantClient(":memory:"), "memory", grace_seconds=0.05)
+    await store.upsert("c", "m", revision(1))
+    assert await store.delete("c", "d") == 3
+    await store.upsert("c", "m", revision(1), staged=staged)
+    if staged:
+        assert await search(store, "c", [1.0, 0.0], k=9) == []
+        await store.publish("c", "d", "1", passages=3)
+    await store._retirement.settled()
+    assert len(await search(store, "c", [1.0, 0.0], k=9)) == 3
+    await store.close()

@@ -171,3 +171,46 @@ async def test_without_a_path_the_store_lives_below_ragline_home(tmp_path, monke
     app = create(Settings(vector_url="edge:"))
     async with app.router.lifespan_context(app):
         assert (tmp_path / "data" / "vectors" / "catalogue.db").exists()
+
+
+async def test_a_document_is_staged_published_and_read_around(client):
+    await fill(client)
+    new = [offered(f"n{i}", [1, i, 0, 0], revision="2", index=i) for i in range(3)]
+    reply = await client.post("/v1/passages", json={"model": "m", "passages": new, "staged": True})
+    assert reply.json() == {"count": 3}
+    assert len((await client.get("/v1/passages")).json()["passages"]) == 2
+    wanted = {"document_id": "doc", "revision": "2", "passages": 4}
+    reply = await client.post("/v1/documents/publish", json=wanted)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "conflict")
+    reply = await client.post("/v1/documents/publish", json={**wanted, "passages": 3})
+    assert reply.json() == {"count": 2}
+    first = (await client.get("/v1/passages", params={"limit": 2})).json()
+    second = (await client.get("/v1/passages", params={"limit": 2, "after": first["next"]})).json()
+    found = [passage["id"] for page in (first, second) for passage in page["passages"]]
+    assert (sorted(found), second["next"]) == (["n0", "n1", "n2"], None)
+    reply = await client.post("/v1/passages/neighbours", json={"ids": ["n1"], "before": 1, "after": 0})
+    assert [passage["id"] for passage in reply.json()["neighbours"]["n1"]] == ["n0", "n1"]
+    both = {"document_id": "doc", "revision": "2", "keep_revision": "1"}
+    assert (await client.post("/v1/passages/delete", json=both)).status_code == 422
+
+
+async def test_an_alias_is_set_switched_and_deleted(client):
+    await fill(client)
+    assert (await client.put("/v1/aliases/docs", json={"collection": "none"})).status_code == 404
+    assert (await client.put("/v1/aliases/default", json={"collection": "default"})).status_code == 409
+    assert (await client.put("/v1/aliases/docs", json={"collection": "default"})).status_code == 204
+    assert (await client.get("/v1/aliases")).json() == {"aliases": {"docs": "default"}}
+    reply = await client.post("/v1/retrieval", json={"embedding": [1, 0, 0, 0], "collection": "docs"})
+    assert len(reply.json()["retrieved_docs"]) == 2
+    assert (await client.get("/v1/collections")).json()["collections"][0]["aliases"] == ["docs"]
+    assert (await client.delete("/v1/collections/default")).status_code == 409
+    assert (await client.delete("/v1/aliases/docs")).status_code == 204
+    assert (await client.delete("/v1/aliases/docs")).status_code == 404
+
+
+async def test_words_alone_find_without_an_embedding(client):
+    await fill(client)
+    reply = await client.post("/v1/retrieval", json={"text": "text of b", "mode": "sparse", "k": 1})
+    (found,) = reply.json()["retrieved_docs"]
+    assert (found["id"], found["score"]) == ("b", None)
+    assert found["sparse_score"] > 0
