@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 
+from pipelines.evaluation.metrics.abstention import abstains
 from pipelines.evaluation.metrics.final import announced, conclusion, without_reasoning
 from pipelines.evaluation.metrics.formula import NotAFormula, compute, plain, variables
 from pipelines.evaluation.metrics.numeric import numeric_match
@@ -29,8 +30,18 @@ _ONLY = re.compile(
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _NOTHING = re.compile(
     r"\bno\s+(?:\w+\s+){0,2}(?:solutions?|values?|pairs?|roots?|zeros?|numbers?|such|integers?)\b"
-    r"|\bnone\b|\bdoes\s+not\s+exist\b|\bnot\s+possible\b|\bimpossible\b",
+    r"|\bno\s+(?:finite\s+)?limit\b|\bnot\s+have\s+an?\s+(?:finite\s+)?limit\b|\bnone\b|\bdoes\s+not\s+exist\b|\bnot\s+possible\b|\bimpossible\b",
     re.IGNORECASE,
+)
+_DENIES = re.compile(r"\b(?:not|never|cannot|can't|impossible|isn't|doesn't|none)\b", re.IGNORECASE)
+_AFFIRMS = re.compile(r"\b(?:can|always|exists?|possible|indeed|true|holds?)\b", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"(?:=|\b(?:is|are|be|equals?|equal\s+to|have|has|get|gives?|all|value)\b)\s*"
+    r"(?:(?:exactly|only|indeed|also|always|equal\s+to|simply|therefore|all|just)\s+)*"
+    r"(-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?)(?!\s*[\^*/(+\d]|\s*-\s*\w|[A-Za-z]|\s*(?:,|and)\s+-?\d)"
+)
+_SIDE_CLAUSE = re.compile(
+    r"(?<=\w.{20}),?\s+(?:when|where|if|since|because|as|which|and\s+(?:this|it)|achieved|such\s+that|for\s+which)\b"
 )
 _MATHS = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _PROSE = re.compile(r"\b(?!(?:sqrt|floor|ceil|abs|log|ln|sum|pi)\b)[A-Za-z]{2,}\b")
@@ -52,6 +63,8 @@ _RELATIVE = 1e-9
 
 def expression_match(answer: str, reference: str) -> float:
     """1 where the answer comes to the reference, else 0. A form that it cannot read counts as different."""
+    if abstains(answer):
+        return 0.0
     said = conclusion(answer)
     return float(any(_matches(said, each, answer) for each in alternatives(reference)))
 
@@ -93,8 +106,7 @@ def same_formula(one: str, other: str) -> bool:
 
 def _matches(said: str, reference: str, answer: str) -> bool:
     if normalised(reference) in {"yes", "no"}:
-        found = _YES_NO.findall(said) or _YES_NO.findall(without_reasoning(answer))
-        return bool(found) and found[0].lower() == normalised(reference)
+        return _polarity(said, answer) == normalised(reference)
     only = _ONLY.match(reference)
     if only is not None:
         inner = next(filter(None, only.groupdict().values()))
@@ -103,12 +115,42 @@ def _matches(said: str, reference: str, answer: str) -> bool:
     if _is_formula(target):
         if any(same_formula(candidate, target) for candidate in _candidates(said, answer)):
             return True
-        plainly = said.rsplit("=", 1)[-1]
-        amounts = not any(_SYMBOL.search(each) or _LIST.search(each) for each in (reference, plainly))
-        return amounts and numeric_match(plainly, reference) == 1.0
-    if _NOTHING.fullmatch(reference.removesuffix(" possible")) or _NOTHING.search(reference):
+        return _SYMBOL.search(reference) is None and _amount_matches(said, reference)
+    if _NOTHING.search(reference):
         return _NOTHING.search(said) is not None
-    return _squeezed(reference) in _squeezed(said)
+    return any(form in _squeezed(said) for form in (_squeezed(reference), _squeezed(_unchained(reference))))
+
+
+def _polarity(said: str, answer: str) -> str:
+    """The yes or no that is said, else "no" of a denial, "yes" of an affirmation; or nothing."""
+    found = _YES_NO.findall(said) or _YES_NO.findall(without_reasoning(answer)[:5])
+    if found:
+        return str(found[0]).lower()
+    if _DENIES.search(said):
+        return "no"
+    return "yes" if _AFFIRMS.search(said) else ""
+
+
+def _amount_matches(said: str, reference: str) -> bool:
+    """Whether the amount that the conclusion states is the reference's; of a list there is no one amount."""
+    stated = _AMOUNT.findall(_SIDE_CLAUSE.split(_rewritten(said))[0])
+    if stated:
+        return numeric_match(stated[-1], reference) == 1.0
+    plainly = said.rsplit("=", 1)[-1]
+    listed = _SYMBOL.search(plainly) or _LIST.search(plainly)
+    return listed is None and numeric_match(plainly, reference) == 1.0
+
+
+def _rewritten(said: str) -> str:
+    return re.sub(r"\\[()\[\]]|[$*]", " ", said)
+
+
+def _unchained(reference: str) -> str:
+    """ "x=0, y=0" of "x=y=0"."""
+    chain = re.fullmatch(r"((?:[a-z]=)+)(-?\d+)", reference)
+    if chain is None:
+        return reference
+    return ", ".join(f"{name}={chain.group(2)}" for name in chain.group(1).split("=") if name)
 
 
 def _is_formula(text: str) -> bool:
@@ -123,9 +165,11 @@ def _candidates(said: str, answer: str) -> list[str]:
     """What in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
     maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(said)]
     if announced(answer) is None:
-        maths += [next(filter(None, match.groups())) for match in _MATHS.finditer(without_reasoning(answer))][
-            -1:
-        ]
+        whole = without_reasoning(answer)
+        maths += [next(filter(None, match.groups())) for match in _MATHS.finditer(whole)][-1:]
+        # a conclusion in words alone leaves the formula at the end of the calculation before it
+        if re.search(r"[\d=^]", said) is None:
+            maths += [line for line in whole.splitlines() if "=" in line][-1:]
     texts = [said, *maths]
     found: list[str] = []
     for text in texts:
@@ -138,5 +182,5 @@ def _candidates(said: str, answer: str) -> list[str]:
 
 
 def _squeezed(text: str) -> str:
-    """A statement without case, articles, blanks and multiplication signs."""
-    return re.sub(r"\s|\*|\b(?:the|a|an|and)\b", "", plain(text).lower())
+    """A statement without case, articles, blanks, commas and multiplication signs."""
+    return re.sub(r"[\s*,]|\b(?:the|an?|and)\b", "", plain(text).lower())

@@ -8,12 +8,15 @@ from pipelines.sentences import sentences
 
 _CLOSED = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _OPEN = re.compile(r"<think(?:ing)?>.*", re.DOTALL | re.IGNORECASE)
-_MARKER = re.compile(
-    r"####|\b(?:the\s+)?(?:final\s+|correct\s+|right\s+|best\s+)?(?:answer|result|solution|option|choice)\b"
-    r"(?:\s+(?:is|are|would\s+be|must\s+be|to\s+(?:the|this)\s+\w+\s+is)\b\s*:?|\s*[:=])",
+_IS = r"(?:\s+(?:is|are|would\s+be|must\s+be|to\s+(?:the|this)\s+\w+\s+is)\b\s*:?|\s*[:=])"
+_ANSWER = re.compile(
+    rf"####|\b(?:final|correct|right|best)\s+(?:option|choice|result|solution)\b{_IS}|\banswer\b{_IS}",
     re.IGNORECASE,
 )
+_RESULT = re.compile(rf"\b(?:result|solution|option|choice)\b{_IS}", re.IGNORECASE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+
+_POINTS_BACK = re.compile(r"(?:note\b|(?:this|that|which)\s+is\s+(?:the|our|an?)\b)", re.IGNORECASE)
 _MARKDOWN = re.compile(r"\*\*|__|`")
 
 
@@ -45,7 +48,10 @@ def announced(text: str) -> str | None:
     if inside is not None:
         return inside
     plain = _MARKDOWN.sub("", plain)
-    found = [match for match in _MARKER.finditer(plain) if plain[match.end() :].strip()]
+    found = [match for match in _ANSWER.finditer(plain) if plain[match.end() :].strip()]
+    if not found and (last := sentences(plain)[-1:]):
+        # results come along the way as well: in the last sentence alone they are the answer
+        found = [match for match in _RESULT.finditer(plain, last[0].start) if plain[match.end() :].strip()]
     if not found:
         return None
     rest = plain[found[-1].end() :].strip().splitlines()[0]
@@ -54,9 +60,11 @@ def announced(text: str) -> str | None:
 
 
 def conclusion(text: str) -> str:
-    """What is announced, else the last sentence."""
+    """What is announced, else the last sentence, but for a note or a "This is the answer" after it."""
     said = announced(text)
     if said is not None:
         return said
-    all_of_it = sentences(_MARKDOWN.sub("", without_reasoning(text)))
-    return all_of_it[-1].text if all_of_it else ""
+    found = [each.text for each in sentences(_MARKDOWN.sub("", without_reasoning(text)))]
+    while len(found) > 1 and _POINTS_BACK.match(found[-1]):
+        found.pop()
+    return found[-1] if found else ""
