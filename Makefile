@@ -27,8 +27,8 @@ format: $(VENV)/.installed-dev
 bench-embedding: $(VENV)/.installed-dev ## what batching across requests buys while documents are embedded
 	$(BIN)/python tests/bench/embedding.py
 
-bench-ingest: $(VENV)/.installed-dev ## ingestion and search from 1,000 to 100,000 passages; SIZES=1000,10000 for less
-	$(BIN)/python tests/bench/ingest.py $(if $(SIZES),--sizes $(SIZES))
+bench-ingest: $(VENV)/.installed-dev ## ingestion and search from 1,000 to 100,000 passages; SIZES=1000,10000 or FILL=1000 for less
+	$(BIN)/python tests/bench/ingest.py $(if $(SIZES),--sizes $(SIZES)) $(if $(FILL),--fill $(FILL))
 
 bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services that cost nothing
 	$(BIN)/python tests/bench/gateway.py
