@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ SERVICES = ("embedding", "retrieval", "reranking", "generation", "dataprep", "ga
 WATCHED = ("dataprep", "embedding", "retrieval")
 FILES, UPLOADS = 16, 4
 """Files of an upload, and uploads at a time."""
+PARAGRAPHS = 8
 LEG = 20_000
 QUERIES = 400
 RAW_TEXTS, RAW_BATCH = 256, 8
@@ -71,11 +73,12 @@ class Ingestion:
         self._session, self._url, self._watch = session, url, watch
         self._documents = iter(documents(10_000_000))
         self.subjects: list[str] = []
-        self.stored = 0
+        self.stored = self._expected = 0
 
     async def leg(self, target: int) -> Leg:
         """Until `target` passages are stored."""
         leg, stored = Leg(), self.stored
+        self._expected = stored
         start = time.perf_counter()
         async with self._watch.usage() as leg.usage:
             await asyncio.gather(*(self._uploads(leg, target) for _ in range(UPLOADS)))
@@ -84,7 +87,8 @@ class Ingestion:
         return leg
 
     async def _uploads(self, leg: Leg, target: int) -> None:
-        while self.stored + FILES * 8 * (UPLOADS - 1) < target:
+        while self._expected < target:
+            self._expected += FILES * PARAGRAPHS
             batch = list(islice(self._documents, FILES))
             added = await self._upload(batch)  # not `+=` on it: another upload ends meanwhile
             self.stored += added
@@ -252,6 +256,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,100000", help="passages, ascending")
     parser.add_argument("--fill", type=int, default=0, help="ingest only so many before each size")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the services must not outlive this
     sizes = [int(size) for size in arguments.sizes.split(",")]
     with running(EmbeddingSettings().root) as stack:
         rows = uvloop.run(measure(stack, sizes, arguments.fill))
