@@ -173,6 +173,7 @@ async def measure(stack: Stack, sizes: Sequence[int], fill: int) -> list[dict[st
         ingestion = Ingestion(session, stack.url("dataprep"), watch)
         filling = Filling(session, stack.url("embedding"), stack.url("retrieval"))
         await raw(model)
+        await ingestion.leg(2 * FILES * PARAGRAPHS)  # parsers start, shapes are seen for the first time
         for size in sizes:
             if fill and size - fill > ingestion.stored:
                 await filling.fill(size - fill - ingestion.stored)
