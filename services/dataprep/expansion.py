@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.errors import RaglineError
+from services.core.errors import PayloadTooLarge, RaglineError
 from services.dataprep.archives import is_archive
 from services.dataprep.sandbox import Sandbox
 from services.dataprep.uploads import Upload
@@ -15,9 +17,11 @@ from services.dataprep.uploads import Upload
 async def expanded(uploads: Sequence[Upload], folder: Path, sandbox: Sandbox) -> list[Upload]:
     """The uploads in their order; the files of an archive are named `archive.zip/inner/path.md`.
 
-    They are unpacked below `folder`. What is wrong with an archive or a file in it is its `error`.
+    They are unpacked below `folder`, all archives together to what one may unpack to. What is wrong with an
+    archive or a file in it is its `error`.
     """
     files: list[Upload] = []
+    most = left = sandbox.limits.expanded_bytes
     for number, upload in enumerate(uploads):
         if upload.too_large or not is_archive(upload.name):
             files.append(upload)
@@ -29,5 +33,12 @@ async def expanded(uploads: Sequence[Upload], folder: Path, sandbox: Sandbox) ->
         except RaglineError as error:
             files.append(replace(upload, error=error))
             continue
+        size = sum(each.size for each in members)
+        if size > left:
+            await asyncio.to_thread(shutil.rmtree, inside)
+            words = f"and the archives before it unpack to more than {most} bytes: send it by itself"
+            files.append(replace(upload, error=PayloadTooLarge(f"{upload.name} {words}")))
+            continue
+        left -= size
         files += [Upload(each.name, each.path, each.size, each.sha256, error=each.error) for each in members]
     return files

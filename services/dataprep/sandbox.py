@@ -56,7 +56,7 @@ class Sandbox:
     ) -> None:
         self._seconds = seconds
         self._memory = memory_bytes
-        self._limits = limits
+        self.limits = limits
         self._module = module
         self._slots = asyncio.Semaphore(processes)
         self._idle: list[_Child] = []
@@ -68,7 +68,7 @@ class Sandbox:
         Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
         parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
         """
-        job = Job(str(path), name, self._seconds, chunking=chunking, limits=self._limits)
+        job = Job(str(path), name, self._seconds, chunking=chunking, limits=self.limits)
         async with self._working(name) as child:
             reply = await child.ask(job)
         return _result(name, reply)
@@ -78,8 +78,8 @@ class Sandbox:
 
         Raises as `prepare` does where the archive as a whole is at fault; the caller removes the folder.
         """
-        job = Job(str(path), name, self._seconds, kind="expand", limits=self._limits)
-        unpacking = Unpacking(name, folder, self._limits)
+        job = Job(str(path), name, self._seconds, kind="expand", limits=self.limits)
+        unpacking = Unpacking(name, folder, self.limits)
         try:
             async with self._working(name) as child:
                 frame = await child.ask(job)

@@ -15,7 +15,9 @@ import pytest
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
 from services.dataprep.archives import Exhausted, expand, is_archive
 from services.dataprep.document import Limits, Unparsable
+from services.dataprep.expansion import expanded
 from services.dataprep.sandbox import Sandbox
+from services.dataprep.uploads import Upload
 
 SMALL = Limits(members=4, member_bytes=2_000_000, expanded_bytes=3_000_000, ratio=50)
 
@@ -175,6 +177,25 @@ def test_a_damaged_member_of_a_zip_is_refused_and_the_next_is_read(tmp_path: Pat
 def test_what_refuses_the_archive_as_a_whole(tmp_path: Path, name: str, data: bytes, words: str) -> None:
     with pytest.raises(Exhausted, match=words):
         read(tmp_path, name, data)
+
+
+async def test_the_archives_of_an_upload_share_what_one_may_unpack_to(tmp_path: Path) -> None:
+    sandbox = Sandbox(processes=1, seconds=20, memory_bytes=1 << 30, limits=SMALL)
+    data = tarred({"a.txt": bytes(1_200_000)})
+    uploads = []
+    for number, name in enumerate(("a.tar", "b.tar", "c.tar", "d.txt")):
+        path = tmp_path / str(number)
+        path.write_bytes(data)
+        uploads.append(Upload(name, path, len(data), ""))
+    (folder := tmp_path / "folder").mkdir()
+    try:
+        files = await expanded(uploads, folder, sandbox)
+    finally:
+        await sandbox.close()
+    assert [each.name for each in files] == ["a.tar/a.txt", "b.tar/a.txt", "c.tar", "d.txt"]
+    assert isinstance(files[2].error, PayloadTooLarge)
+    assert "c.tar and the archives before it unpack to more than 3000000 bytes" in files[2].error.message
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) == 2_400_000
 
 
 async def test_a_sandbox_unpacks_into_a_folder(tmp_path: Path) -> None:
