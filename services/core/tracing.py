@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, get_current_span
+from opentelemetry.trace import SpanKind, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _W3C = TraceContextTextMapPropagator()
@@ -37,6 +38,23 @@ class ServerSpans:
             kind=SpanKind.SERVER,
             attributes={"ragline.request_id": request_id},
         )
+
+
+@contextmanager
+def joined(tracer: Tracer | None, name: str, traceparent: str) -> Iterator[None]:
+    """A span of work that was asked for earlier, as the child of that request's span; nothing untraced."""
+    if tracer is None:
+        yield
+        return
+    with tracer.start_as_current_span(name, context=_W3C.extract({"traceparent": traceparent})):
+        yield
+
+
+def traceparent() -> str:
+    """The present span, for `joined`; empty where none is recorded."""
+    headers: dict[str, str] = {}
+    _W3C.inject(headers)
+    return headers.get("traceparent", "")
 
 
 def inject(headers: MutableMapping[str, str], url: str) -> None:

@@ -42,7 +42,8 @@ class JobLimits:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What holds for all files of a job. `patient`: wait for a service that is down, rather than fail."""
+    """What holds for all files of a job. `patient`: wait for a service that is down, rather than fail;
+    `trace`: the request's `traceparent`, which the work joins."""
 
     collection: str
     chunking: Chunking

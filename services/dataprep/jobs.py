@@ -15,6 +15,7 @@ from services.core.context import request_id, start_request
 from services.core.replies import JsonReply
 from services.core.sse import format_event
 from services.core.streaming import ClientGone, EventStream
+from services.core.tracing import traceparent
 from services.core.wire.jobs import FileChange, Job, JobFile, JobsReply, Status
 from services.dataprep.backend import JobStore
 from services.dataprep.batch import Batch
@@ -40,7 +41,7 @@ async def submitted(request: Request, *, patient: bool) -> Job:
     store = store_of(request)
     async with store.incoming() as folder:
         form = await _received(request, folder, settings)
-        batch = Batch.of(form, settings, patient=patient, trace=request.headers.get("traceparent", ""))
+        batch = Batch.of(form, settings, patient=patient, trace=traceparent())
         files = await batch.received(folder, request.app.state.sandbox, request.app.state.fetcher)
         return await store.submit(batch.order, files)
 

@@ -13,6 +13,7 @@ class JobMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         self._service = metrics.service
+        self.tracer = metrics.tracer
         registry = metrics.registry
         self._waiting = Gauge(
             "ragline_dataprep_queue_depth",

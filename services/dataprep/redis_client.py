@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from services.core.errors import InvalidRequest, RaglineError
+from services.core.errors import RaglineError
+from services.core.redis import RedisAddress, connect, translate
 from services.dataprep.backend import StoreUnavailable
-from services.dataprep.url import JobsUrl
 
 PREFIX = "{ragline-jobs}:"
 GROUP = "workers"
@@ -25,19 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 class RedisClient:
-    """Raises `StoreUnavailable` where the server does not answer."""
+    """Raises `StoreUnavailable` where the server does not answer, or not as it should."""
 
-    def __init__(self, url: JobsUrl, password: str) -> None:
-        self._shown = url.shown
-        try:
-            self._redis = Redis.from_url(
-                url.text,
-                password=password or None,  # one that stands in the URL goes before it
-                socket_timeout=ANSWER_SECONDS,
-                socket_connect_timeout=1.0,
-            )
-        except ValueError as error:
-            raise InvalidRequest(f"JOBS_URL: {error}: write redis://host:6379/0") from None
+    def __init__(self, address: RedisAddress) -> None:
+        self._address = address
+        self._redis = connect(address)
 
     async def start(self) -> None:
         """Make what must be there; says in the log where the server is not set up to keep it."""
@@ -76,7 +67,7 @@ class RedisClient:
         async with self._errors():
             data = await self._do("GET", PREFIX + name)
         if not isinstance(data, bytes):
-            raise RaglineError(f"the job store {self._shown} has lost the file: send it again")
+            raise RaglineError(f"{self._address.where} has lost the file: send it again")
         return data
 
     async def hlen(self, name: str) -> int:
@@ -125,8 +116,7 @@ class RedisClient:
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
         try:
-            yield
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(
-                f"the job store {self._shown} does not answer: {error}", service="jobs"
-            ) from error
+            raise StoreUnavailable(translate(error, self._address, "keep jobs").message) from error

@@ -55,6 +55,7 @@ SUBMIT = (
     + """
 -- job, now, iso, head, limit, then for each file: document or '', body, sha256; how many were accepted or -1
 local job, now, iso, head, limit = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+if redis.call('EXISTS', p .. 'job:' .. job) == 1 then return 0 end  -- sent again, its reply was lost
 local open = 0
 for at = 7, #ARGV, 3 do if ARGV[at] ~= '' then open = open + 1 end end
 if redis.call('HLEN', p .. 'open') + open > limit then return -1 end

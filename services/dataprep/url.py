@@ -11,11 +11,10 @@ from services.core.errors import InvalidRequest
 
 @dataclass(frozen=True)
 class JobsUrl:
-    """`text` as it was set, its scheme, and what of it errors and logs may show: no password."""
+    """`text` as it was set, and its parts."""
 
     text: str
     scheme: str
-    shown: str
     host: str
     path: str
 
@@ -24,16 +23,13 @@ class JobsUrl:
         """Raises `InvalidRequest` that says how `JOBS_URL` must look."""
         try:
             parts = urlsplit(text)
-            port = f":{parts.port}" if parts.port else ""
         except ValueError as error:
             raise InvalidRequest(f"JOBS_URL is not a URL: {error}") from None
         if not parts.scheme:
             raise InvalidRequest(
                 "JOBS_URL has no scheme: write sqlite:, sqlite:///path/to/dir or redis://host:6379/0"
             )
-        host = parts.hostname or ""
-        shown = f"{parts.scheme}://{host}{port}{parts.path}" if host else text
-        return cls(text, parts.scheme, shown, host, unquote(parts.path))
+        return cls(text, parts.scheme, parts.hostname or "", unquote(parts.path))
 
     @property
     def directory(self) -> Path | None:

@@ -15,6 +15,7 @@ from services.core.wire.jobs import Job, JobFile, Status
 from services.dataprep.backend import PACKAGE, JobLimits, JobStore, Order, Received, Ticket
 from services.dataprep.chunking import Chunking
 from services.dataprep.reasons import failed
+from services.dataprep.redis_client import RedisClient
 from services.dataprep.url import JobsUrl
 from tests.redis_server import RedisServer
 
@@ -360,6 +361,28 @@ async def test_a_worker_that_is_gone_loses_its_file(backend: str, opened: Open) 
     assert await other.finish(rescued, ended(rescued))
     assert await soon(holding) == "taken"
     assert (await ticket(store)).job != dead.job
+
+
+@pytest.mark.parametrize("backend", ["redis"], indirect=False)
+async def test_a_submission_whose_reply_was_lost_is_taken_once(
+    backend: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client sends the script again where the connection breaks."""
+    store = await opened()
+    run = RedisClient.run
+
+    async def twice(self: RedisClient, script: str, *arguments: str) -> object:
+        await run(self, script, *arguments)
+        return await run(self, script, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisClient, "run", twice)
+        await submit(store, "a=1", "b=2")
+    for _ in range(2):
+        held = await ticket(store)
+        await store.finish(held, ended(held))
+    assert await nothing(store)
+    assert [job.status for job in await store.jobs(None, 9)] == ["done"]
 
 
 @pytest.mark.parametrize("backend", ["redis"], indirect=False)

@@ -1,5 +1,5 @@
 """`redis://`: jobs and their bytes in Redis (7.0 or newer, or Valkey); any number of dataprep processes share
-the queue. `rediss://` is by TLS; a password may stand in the URL or in JOBS_REDIS_PASSWORD."""
+the queue. `rediss://` is by TLS; REDIS_USERNAME and REDIS_PASSWORD log in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 
 import orjson
 import structlog
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from services.core.errors import ErrorDetail, PayloadTooLarge
+from services.core.redis import RedisAddress
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.jobs import Job, JobFile, Status
 from services.dataprep import redis_scripts as scripts
@@ -41,9 +42,6 @@ log = structlog.get_logger(__name__)
 class Settings(BaseSettings):
     """The Redis job store."""
 
-    password: SecretStr = Field(
-        SecretStr(""), validation_alias="JOBS_REDIS_PASSWORD", description="password of the job store's Redis"
-    )
     lease_seconds: float = Field(
         30,
         gt=0,
@@ -237,7 +235,7 @@ def _dump(file: JobFile) -> str:
 async def create(url: JobsUrl, limits: JobLimits) -> RedisJobs:
     """A client of the server that `url` names. Raises `StoreUnavailable` where it does not answer."""
     settings = Settings.load()
-    client = RedisClient(url, settings.password.get_secret_value())
+    client = RedisClient(RedisAddress.parse("JOBS_URL", "the job store", url.text))
     try:
         await client.start()
     except BaseException:
