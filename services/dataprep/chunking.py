@@ -140,7 +140,7 @@ class _Splitter:
         before: int | None = None
         for at, until in self._merged(self._pieces(body, end, room), room):
             yield self._stripped(start if before is None else self._overlapping(before, at), until)
-            before = at
+            before = self._stripped(at, until)[0]
 
     def _room(self, start: int, body: int) -> tuple[int, int]:
         """Where to cut from and how long the pieces may be, so that heading or overlap fit in front.

@@ -94,6 +94,11 @@ def test_small_and_blank_documents() -> None:
     assert chunk(ParsedDocument("  a word \n"), Chunking()) == [Chunk(2, 8)]
 
 
+def test_an_overlap_does_not_repeat_all_of_the_chunk_before_but_its_white_space() -> None:
+    document = ParsedDocument("a\n\u00a0 word word ")
+    assert chunk(document, Chunking(12, 5)) == [Chunk(0, 1), Chunk(4, 8), Chunk(9, 13)]
+
+
 def test_a_long_path_loses_its_middle() -> None:
     path = tuple(f"{number} " + "x" * 60 for number in range(9))
     [only] = chunk(ParsedDocument("text", (Section(0, 0, path),)), Chunking())
