@@ -47,3 +47,46 @@ bench-edge: $(VENV)/.installed-dev ## the embedded store by exact search and by 
 
 bench-expression-matching: $(VENV)/.installed-dev ## how well answers to CHAMP are read, against people's marks
 	$(BIN)/python -m tests.bench.expression_matching
+
+bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
+	$(BIN)/python -m tests.bench.relevance
+
+bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, by the size of the pieces
+	$(BIN)/python tests/bench/reasoning_parser.py
+
+fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
+	$(BIN)/python tests/bench/fit_grounding.py
+
+bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
+	$(BIN)/python -m tests.bench.vector_stores
+
+settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
+	$(BIN)/python tests/docs/settings_table.py
+
+conformance: $(VENV)/.installed-dev ## every recorded reasoning format through the real generation service
+	$(BIN)/pytest tests/conformance
+
+reasoning-formats: $(VENV)/.installed-dev ## write the table of docs/reasoning-formats.md from the recordings
+	$(BIN)/python -m tests.docs.reasoning_formats
+
+metrics-table: $(VENV)/.installed-dev ## write the table of metrics in docs/observability.md from the registries
+	$(BIN)/python -m tests.docs.metrics_table
+
+clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+build/engines-venv/.installed: pyproject.toml
+	$(PYTHON) -m venv build/engines-venv
+	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf pytest pytest-asyncio pytest-socket pytest-timeout
+	touch $@
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) '.[all]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) '.[dev]'
+	touch $@ $(VENV)/.installed
