@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval bench-rewrite bench-expression-matching bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
+.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -38,6 +38,9 @@ bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 
 bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on public sets, with intervals
 	$(BIN)/python -m tests.bench.retrieval
+
+sweep-retrieval: $(VENV)/.installed-dev ## which weights of fusion and reranking suit all of those sets
+	$(BIN)/python -m tests.bench.retrieval_sweep
 
 bench-rewrite: $(VENV)/.installed-dev ## follow-up questions as asked, joined, and rewritten by each model
 	$(BIN)/python -m tests.bench.rewrite

@@ -94,5 +94,7 @@ def _joined(parts: Sequence[Passage]) -> str:
     text = parts[0].text
     for before, after in pairwise(parts):
         gap = after.start - before.end
-        text += "\n" * gap + after.text if gap >= 0 else after.text[-gap:]
+        # a gap of one is a space within a sentence more often than a line's end
+        between = " " if gap == 1 else "\n" * gap
+        text += between + after.text if gap >= 0 else after.text[-gap:]
     return text

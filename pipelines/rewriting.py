@@ -30,6 +30,12 @@ INSTRUCTION = (
     "names that words like it, they or there stand for. Do not answer it. Reply with the question alone."
 )
 
+EXAMPLES = (
+    ("User: Who wrote Faust?\nAssistant: Goethe.", "And when was he born?", "When was Goethe born?"),
+    ("User: Who wrote Faust?\nAssistant: Goethe.", "How deep is Lake Baikal?", "How deep is Lake Baikal?"),
+)
+"""What a small model needs to see: what follows up is completed, what does not is left alone."""
+
 _THOUGHT = re.compile(r"^.*</think>|<think>.*$", re.DOTALL)
 _LABEL = re.compile(r"^\W*(?:stand-?alone|rewritten|last)?\s*question\s*:\s*", re.IGNORECASE)
 
@@ -49,13 +55,11 @@ class Rewriter:
         said = transcript(history)
         if not said:
             return question
-        prompt = [
-            ChatMessage(role="system", content=INSTRUCTION),
-            ChatMessage(
-                role="user",
-                content=f"Conversation:\n{said}\n\nLast question: {question}\n\nStand-alone question:",
-            ),
-        ]
+        prompt = [ChatMessage(role="system", content=INSTRUCTION)]
+        for conversation, last, whole in EXAMPLES:
+            prompt.append(ChatMessage(role="user", content=_task(conversation, last)))
+            prompt.append(ChatMessage(role="assistant", content=whole))
+        prompt.append(ChatMessage(role="user", content=_task(said, question)))
         sampling = Sampling(max_tokens=TOKENS, temperature=0.0, max_reasoning_tokens=0)
         parts: list[str] = []
         async with (
@@ -65,9 +69,13 @@ class Rewriter:
             async for delta in deltas:
                 parts.append(delta.content)
         found = standalone("".join(parts))
-        if not found:
+        if not found or (question.rstrip().endswith("?") and not found.endswith("?")):
             raise ServiceError("generation gave no stand-alone question", service="generation")
         return found
+
+
+def _task(said: str, question: str) -> str:
+    return f"Conversation:\n{said}\n\nLast question: {question}\n\nStand-alone question:"
 
 
 def transcript(history: Sequence[ChatMessage]) -> str:

@@ -1,4 +1,4 @@
-"""Which weights of fusion and reranking suit all sets: `python -m tests.bench.retrieval_sweep`.
+"""Which weights of fusion and reranking suit all sets: `make sweep-retrieval`.
 
 Everything is scored by the services; only the last sums are made here, by the services' own functions. A
 recipe is judged by how many standard errors it is above the better of dense and sparse, on the sets' first
@@ -50,14 +50,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Scored:
-    """One query's candidates of both sides, and each query token's best cosine in each of them."""
+    """One query's candidates: each side's, each fusion's, and every query token's best cosine in a passage."""
 
     dense: Sequence[Passage]
     sparse: Sequence[Passage]
+    fused: Mapping[float, Sequence[Passage]]
     best: Mapping[str, NDArray[np.float64]]
 
     def ranking(self, recipe: Recipe) -> list[str]:
-        fused = self._fused(recipe.fusion)
+        fused = self.fused[recipe.fusion]
         if not recipe.pool:
             return documents(fused)
         pool = fused[: recipe.pool]
@@ -70,21 +71,22 @@ class Scored:
         )
         return documents([pool[at] for at in np.argsort(-scores, kind="stable")])
 
-    def _fused(self, fusion: float) -> list[Passage]:
-        merged = {one.id: one for one in self.dense}
-        for one in self.sparse:
-            also = merged.get(one.id, one)
-            merged[one.id] = also.model_copy(update={"sparse_score": one.sparse_score})
-        if fusion < 0:
-            sides = [[one.id for one in side] for side in (self.dense, self.sparse)]
-            scores = reciprocal_rank(sides, k=int(-fusion))
-        else:
-            scores = weighted(
-                {id_: one.score for id_, one in merged.items() if one.score is not None},
-                {id_: one.sparse_score for id_, one in merged.items() if one.sparse_score is not None},
-                dense_weight=fusion,
-            )
-        return [merged[id_] for id_ in sorted(scores, key=lambda id_: -scores[id_])]
+
+def fuse(dense: Sequence[Passage], sparse: Sequence[Passage], fusion: float) -> list[Passage]:
+    """Best first, as the retrieval service orders them."""
+    merged = {one.id: one for one in dense}
+    for one in sparse:
+        also = merged.get(one.id, one)
+        merged[one.id] = also.model_copy(update={"sparse_score": one.sparse_score})
+    if fusion < 0:
+        scores = reciprocal_rank([[one.id for one in side] for side in (dense, sparse)], k=int(-fusion))
+    else:
+        scores = weighted(
+            {id_: one.score for id_, one in merged.items() if one.score is not None},
+            {id_: one.sparse_score for id_, one in merged.items() if one.sparse_score is not None},
+            dense_weight=fusion,
+        )
+    return [merged[id_] for id_ in sorted(scores, key=lambda id_: -scores[id_])]
 
 
 def recipes() -> list[Recipe]:
@@ -104,10 +106,11 @@ async def _scored(collection: str, query: str, running: Services) -> Scored:
     sides = [
         await running.search(collection, query, vector, mode=mode, k=DEEP) for mode in ("dense", "sparse")
     ]
-    ids = list(dict.fromkeys(one.id for side in sides for one in side))
+    fused = {fusion: fuse(*sides, fusion) for fusion in (*FUSIONS, *(-k for k in RRF))}
+    ids = list(dict.fromkeys(one.id for each in fused.values() for one in each[: max(POOLS)]))
     stored = await running.retrieval.token_vectors(collection, ids)
     best = best_cosines(_array(tokens), [_array(stored[id_]) for id_ in ids])
-    return Scored(sides[0], sides[1], dict(zip(ids, best, strict=True)))
+    return Scored(sides[0], sides[1], fused, dict(zip(ids, best, strict=True)))
 
 
 def _array(packed: TokenVectors | None) -> NDArray[np.int8]:
@@ -164,7 +167,7 @@ async def main() -> None:
         for name in names
     ]
     rows += [
-        row("equal weights", Recipe(0.7, pool, weighting, 1.0, 1.0), by_set)
+        row("as set", Recipe(0.7, pool, weighting, 1.5, 1.0), by_set)
         for pool in POOLS
         for weighting in WEIGHTINGS
     ]

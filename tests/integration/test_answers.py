@@ -153,3 +153,34 @@ def test_history_is_taken_into_account_and_only_the_last_turn_is_searched(runnin
 def test_a_filter_bounds_the_search(running: Running) -> None:
     answer = ask(running, rag={"filter": {"title": "wind.md"}, "floor": 0}).json()
     assert {passage["title"] for passage in answer["context"]["passages"]} == {"wind.md"}
+
+
+def test_neighbours_join_their_passage_and_citations_stay_exact(running: Running) -> None:
+    alone = ask(running, rag={"top_n": 1}).json()["context"]["passages"][0]
+    answer = ask(running, rag={"top_n": 1, "neighbours": 10, "mode": "sparse"}).json()
+    (passage,) = answer["context"]["passages"]
+    assert passage["id"] == alone["id"]
+    assert passage["start"] <= alone["start"] < alone["end"] <= passage["end"]
+    assert len(passage["text"]) == passage["end"] - passage["start"] > len(alone["text"])
+    text = document(passage["title"])
+    assert passage["text"].split() == text[passage["start"] : passage["end"]].split()
+    for citation in answer["choices"][0]["message"]["annotations"]:
+        assert text[citation["start"] : citation["end"]] == citation["quote"]
+    assert answer["timings"]["neighbours"] > 0
+
+
+def test_a_follow_up_is_rewritten_by_a_real_model_or_marked(running: Running) -> None:
+    body = {
+        "messages": [
+            {"role": "user", "content": QUESTION},
+            {"role": "assistant", "content": "<think>easy</think>453.59237 grams."},
+            {"role": "user", "content": "And how many is it for gold?"},
+        ],
+        "rag": {"rewrite": "openvino-entry", "floor": 0},
+        "max_tokens": 8,
+    }
+    answer = httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=120).json()
+    query = answer["context"].get("query")
+    assert (query is None) == (answer["degraded"] == ["rewriting"])
+    assert query is None or ("<think>" not in query and len(query) <= 400)
+    assert answer["timings"]["rewriting"] > 0
