@@ -1,6 +1,6 @@
-"""The queue before the engine: texts of all requests, pass by pass, on a thread of its own.
+"""The queue before the engine: texts of all requests, pass by pass, each stream on a thread of its own.
 
-While a pass runs, what arrives waits, and so becomes the next one. Choosing and starting a pass needs no turn
+While passes run, what arrives waits, and so becomes the next ones. Choosing and starting a pass needs no turn
 of the event loop, so the engine is not idle while a large reply is written there.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
 from services.embedding.backend import Load
 from services.embedding.batching import fill
-from services.embedding.scheduler import Part, Scheduler, Ticket
+from services.embedding.scheduler import Scheduler, Ticket
 
 Array = NDArray[np.float32]
 Pool = Callable[[Array], Array]
@@ -33,19 +33,14 @@ SMOOTHING = 0.1
 log = structlog.get_logger(__name__)
 
 
-class Running(Protocol):
-    """A pass that has been started."""
+class Stream(Protocol):
+    """One of the passes that the engine can run at a time; used by one thread."""
 
-    def wait(self) -> Array:
-        """Its last hidden states, (texts, tokens, dim); blocks. Valid until the next but one pass starts.
+    def run(self, ids: NDArray[np.int64], mask: Array) -> Array:
+        """The last hidden states, (texts, tokens, dim), valid until the next call; blocks.
 
         Raises whatever the engine raises.
         """
-
-
-class Engine(Protocol):
-    def start(self, ids: NDArray[np.int64], mask: Array) -> Running:
-        """Begin a pass; at most two are there at a time, of which the older has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +77,14 @@ class _Request:
             self.done.set_exception(error)
 
 
+Asked = tuple[_Request, int]
+"""A text in a pass: whose, and which of theirs."""
+
+
 class Batcher:
     """Runs texts through the engine, those of several requests together where that pays."""
 
-    def __init__(self, engine: Engine, pool: Pool, limits: Limits) -> None:
-        self._engine = engine
+    def __init__(self, streams: Sequence[Stream], pool: Pool, limits: Limits) -> None:
         self._pool = pool
         self._limits = limits
         self._scheduler = Scheduler(limits.batch_tokens)
@@ -95,8 +93,12 @@ class Batcher:
         self._closed = False
         self._speed = 0.0
         self._texts = self._tokens = self._passes = 0
-        self._thread = threading.Thread(target=self._work, name="embedding-passes", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(stream,), name=f"embedding-{number}", daemon=True)
+            for number, stream in enumerate(streams)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def run(self, texts: Sequence[Sequence[int]], *, keep_states: bool) -> tuple[Array, list[Array]]:
         """The vectors, shape (n, dim), and where `keep_states` each text's hidden states.
@@ -110,7 +112,7 @@ class Batcher:
             self._admit(request.ticket)
             self._requests[request.ticket] = request
             self._scheduler.add(request.ticket)
-            self._changed.notify()
+            self._changed.notify_all()
         try:
             await request.done
         finally:
@@ -127,11 +129,12 @@ class Batcher:
             return Load(self._texts, self._tokens, self._passes, *waiting)
 
     def close(self) -> None:
-        """Finish the pass in progress and stop; blocks. Who still waits gets an error."""
+        """Finish the passes in progress and stop; blocks. Who still waits gets an error."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
         for request in list(self._requests.values()):
             self._tell(request, request.fail, ServiceUnavailable(CLOSING))
 
@@ -141,30 +144,28 @@ class Batcher:
         if self._closed:
             raise ServiceUnavailable(CLOSING)
         if waiting and waiting + ticket.tokens > self._limits.queue_tokens:
-            seconds = waiting / self._speed if self._speed else 1.0
+            seconds = waiting / (self._speed * len(self._threads)) if self._speed else 1.0
             raise RateLimited(
                 f"model is overloaded: {waiting} tokens wait, and EMBEDDING_QUEUE_TOKENS is "
                 f"{self._limits.queue_tokens}: try again later",
                 retry_after=max(1.0, float(np.ceil(seconds))),
             )
 
-    def _work(self) -> None:
-        chosen = self._wait_for_pass()
-        current = self._start(chosen) if chosen else None
-        while current is not None:
-            current.finish()
-            with self._changed:
-                chosen = [] if self._closed else self._scheduler.next()
-            # the engine goes on at once; what the last pass gave is handed out meanwhile
-            following = self._start(chosen) if chosen else None
-            self._hand_out(current)
-            if following is None:
-                chosen = self._wait_for_pass()
-                following = self._start(chosen) if chosen else None
-            current = following
+    def _work(self, stream: Stream) -> None:
+        while texts := self._wait_for_pass():
+            ids, mask = fill([request.texts[position] for request, position in texts])
+            began = time.perf_counter()
+            try:
+                output = stream.run(ids, mask)
+            except Exception as error:  # whatever it raises, the thread must go on
+                log.error("the engine failed", exc_info=error)
+                self._fail(texts, ServiceError(f"the embedding engine failed: {error}"))
+            else:
+                self._count(len(texts), ids.size, time.perf_counter() - began)
+                self._hand_out(texts, output)
 
-    def _wait_for_pass(self) -> list[Part]:
-        """The next pass once there is something to do; empty where it is time to stop."""
+    def _wait_for_pass(self) -> list[Asked]:
+        """The texts of the next pass once there are any; empty where it is time to stop."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._closed or self._scheduler.texts)
@@ -172,76 +173,38 @@ class Batcher:
                     self._changed.wait_for(self._is_full, self._limits.wait)
                 if self._closed:
                     return []
-                chosen = self._scheduler.next()
-                if chosen:  # all of it may have been cancelled meanwhile
-                    return chosen
+                parts = self._scheduler.next()
+                if parts:  # another stream may have taken it meanwhile, or its request was cancelled
+                    return [
+                        (self._requests[ticket], position)
+                        for ticket, positions in parts
+                        for position in positions
+                    ]
 
     def _is_full(self) -> bool:
         return self._closed or self._scheduler.tokens >= self._limits.batch_tokens
 
-    def _start(self, parts: list[Part]) -> _Started:
+    def _count(self, texts: int, tokens: int, seconds: float) -> None:
         with self._changed:
-            asked = [
-                (request, position)
-                for ticket, positions in parts
-                if (request := self._requests.get(ticket)) is not None
-                for position in positions
-            ]
-        return _Started(self._engine, asked)
-
-    def _hand_out(self, ended: _Started) -> None:
-        self._passes += 1
-        self._texts += len(ended.asked)
-        self._tokens += ended.tokens
-        if ended.seconds:
-            speed = ended.tokens / ended.seconds
+            self._passes += 1
+            self._texts += texts
+            self._tokens += tokens
+            speed = tokens / max(seconds, 1e-6)
             self._speed += (speed - self._speed) * (SMOOTHING if self._speed else 1)
-        requests = {id(request): request for request, _ in ended.asked}.values()
-        if ended.error is not None:
-            for request in requests:
-                self._tell(request, request.fail, ended.error)
-            return
-        for row, (request, position) in enumerate(ended.asked):
-            states = ended.output[row, : len(request.texts[position])]
+
+    def _hand_out(self, texts: Sequence[Asked], output: Array) -> None:
+        for row, (request, position) in enumerate(texts):
+            states = output[row, : len(request.texts[position])]
             if request.keep_states:
                 request.states[position] = states.copy()
             request.vectors[position] = self._pool(states)  # last: when all of these are there, all is
-        for request in requests:
+        for request in {id(request): request for request, _ in texts}.values():
             self._tell(request, request.deliver)
+
+    def _fail(self, texts: Sequence[Asked], error: ServiceError) -> None:
+        for request in {id(request): request for request, _ in texts}.values():
+            self._tell(request, request.fail, error)
 
     def _tell(self, request: _Request, call: Callable[..., None], *arguments: object) -> None:
         if not request.loop.is_closed():
             request.loop.call_soon_threadsafe(call, *arguments)
-
-
-class _Started:
-    """A pass in the engine, and whose texts it holds, row by row."""
-
-    def __init__(self, engine: Engine, asked: list[tuple[_Request, int]]) -> None:
-        self.asked = asked
-        self.output: Array = np.empty((0, 0, 0), np.float32)
-        self.error: ServiceError | None = None
-        self.seconds = 0.0
-        self.tokens = 0
-        self._began = time.perf_counter()
-        self._running: Running | None = None
-        if asked:
-            ids, mask = fill([request.texts[position] for request, position in asked])
-            self.tokens = ids.size
-            try:
-                self._running = engine.start(ids, mask)
-            except Exception as error:  # noqa: BLE001 - an engine may raise anything
-                self._failed(error)
-
-    def finish(self) -> None:
-        """Wait for the engine; `output` or `error` is set then."""
-        try:
-            if self._running is not None:
-                self.output = self._running.wait()
-        except Exception as error:  # noqa: BLE001 - as above, and the thread must go on
-            self._failed(error)
-        self.seconds = time.perf_counter() - self._began
-
-    def _failed(self, error: Exception) -> None:
-        log.error("the engine failed", exc_info=error)
-        self.error = ServiceError(f"the embedding engine failed: {error}")

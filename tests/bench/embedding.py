@@ -1,7 +1,7 @@
 """What batching across requests buys: texts per second and how long a query waits while documents are embedded.
 
 Three arms over the same real model, round by round in turn: every request in passes of its own, first come
-first served, and the batcher with passes of 512 and of 1,024 tokens. `ingest`: two callers with 64 passages
+first served; the batcher with one pass of 512 tokens at a time on all cores, and with two of 256 tokens. `ingest`: two callers with 64 passages
 each and a query every 25 ms. `queries`: 16 callers with one query each. `solo`: one caller, one query.
 On a machine that others use too, CPU time per text compares throughput better than texts per second do.
 """
@@ -20,7 +20,7 @@ from _corpus import passage_texts
 from _report import report
 from numpy.typing import NDArray
 
-from services.embedding.backends.openvino import OpenVinoEmbedding, Settings, _mean
+from services.embedding.backends.openvino import OpenVinoEmbedding, Settings, _mean, _Stream
 from services.embedding.batching import fill, padded
 
 QUERIES = [
@@ -37,9 +37,8 @@ class RequestByRequest:
 
     def __init__(self, model: OpenVinoEmbedding, limit: int) -> None:
         self._model, self._limit = model, limit
-        self._engine = model._batcher._engine
-        self._turn: SimpleQueue[None] = SimpleQueue()
-        self._turn.put(None)
+        self._streams: SimpleQueue[_Stream] = SimpleQueue()
+        self._streams.put(model._streams[0])
         self._threads = ThreadPoolExecutor(2)
 
     async def encode(self, texts: Sequence[str]) -> object:
@@ -53,12 +52,12 @@ class RequestByRequest:
         return vectors
 
     def _run(self, texts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
-        self._turn.get()
+        stream = self._streams.get()
         try:
-            output = self._engine.start(*fill(texts)).wait()
+            output = stream.run(*fill(texts))
             return [_mean(output[row, : len(text)]) for row, text in enumerate(texts)]
         finally:
-            self._turn.put(None)
+            self._streams.put(stream)
 
 
 def _plan(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
@@ -134,15 +133,17 @@ async def _round(scenario: str, encode: Encode, passages: list[str], seconds: fl
 
 async def measure(rounds: int, seconds: float) -> None:
     passages = passage_texts(512)
-    models = {limit: _model(limit) for limit in (512, 1024)}
-    arms: dict[str, Encode] = {"request by request, 1024": RequestByRequest(models[1024], 1024).encode}
-    for limit, model in models.items():
-        arms[f"batched, {limit}"] = _encode(model)
+    before, single, double = _model(1024, 1), _model(512, 1), _model(256, 2)
+    arms: dict[str, Encode] = {
+        "request by request, 1,024": RequestByRequest(before, 1024).encode,
+        "batched, one stream, 512": _encode(single),
+        "batched, two streams, 256": _encode(double),
+    }
     results = {(arm, scenario): Measured() for scenario in ("ingest", "queries", "solo") for arm in arms}
     for _ in range(rounds):
         for (arm, scenario), seen in results.items():
             await _round(scenario, arms[arm], passages, seconds, seen)
-    for model in models.values():
+    for model in (before, single, double):
         await model.close()
     rows = [seen.row(arm, scenario) for (arm, scenario), seen in results.items()]
     report("embedding", "Embedding under load, in one process", rows, n=rounds)
@@ -152,8 +153,8 @@ def _encode(model: OpenVinoEmbedding) -> Encode:
     return lambda texts: model.encode(texts, normalize=True, truncate=True)
 
 
-def _model(batch_tokens: int) -> OpenVinoEmbedding:
-    settings = Settings(batch_tokens=batch_tokens)
+def _model(batch_tokens: int, streams: int) -> OpenVinoEmbedding:
+    settings = Settings(batch_tokens=batch_tokens, streams=streams)
     return OpenVinoEmbedding(settings, settings.folder())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,8 +25,9 @@ from services.embedding.bert import BertConfig, build
 from services.embedding.tokens import TextTokenizer
 from services.embedding.weights import read_safetensors
 
-IN_FLIGHT = 2
-"""What one pass gave is handed out while the engine works on the next."""
+MOST_STREAMS = 4
+"""Passes at a time where the setting leaves it open. A pass on a core of its own waits for no other,
+which costs much on a busy machine; but a query is one pass, and should not have one of many cores alone."""
 
 TOKENIZERS = 2
 
@@ -61,7 +62,7 @@ class Settings(HomeSettings):
         description="longest text in tokens; all-MiniLM-L6-v2 was trained on at most 256",
     )
     batch_tokens: int = Field(
-        512,
+        256,
         ge=1,
         validation_alias="EMBEDDING_BATCH_TOKENS",
         description="openvino: tokens per pass; a query waits for at most the pass in progress",
@@ -82,7 +83,13 @@ class Settings(HomeSettings):
         0,
         ge=0,
         validation_alias="EMBEDDING_THREADS",
-        description="openvino: threads of the engine; 0 leaves it to OpenVINO (all cores)",
+        description="openvino: threads of the engine; 0 is one for each core",
+    )
+    streams: int = Field(
+        0,
+        ge=0,
+        validation_alias="EMBEDDING_STREAMS",
+        description="openvino: passes at a time, sharing the threads; 0 is one for each thread, at most 4",
     )
 
     @property
@@ -115,14 +122,18 @@ class OpenVinoEmbedding:
         core = ov.Core()
         self._precision = _precision(core, settings.precision)
         model = build(config, read_safetensors(folder / "model.safetensors"))
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._precision}
-        if settings.threads:
-            options["INFERENCE_NUM_THREADS"] = str(settings.threads)
+        threads = settings.threads or os.cpu_count() or 1
+        passes = min(settings.streams or MOST_STREAMS, threads)
+        options = {
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "NUM_STREAMS": str(passes),
+            "INFERENCE_NUM_THREADS": str(threads),
+        }
         compiled = core.compile_model(model, "CPU", options)
-        engine = _Engine(compiled)
-        _warm_up(engine)
+        self._streams = [_Stream(compiled) for _ in range(passes)]
+        _warm_up(self._streams)
         limits = Limits(settings.batch_tokens, settings.queue_tokens, settings.batch_wait_ms / 1e3)
-        self._batcher = Batcher(engine, _first if settings.pooling == "cls" else _mean, limits)
+        self._batcher = Batcher(self._streams, _first if settings.pooling == "cls" else _mean, limits)
         self._threads = ThreadPoolExecutor(TOKENIZERS, thread_name_prefix="tokenizer")
 
     async def info(self) -> EmbeddingInfo:
@@ -173,27 +184,14 @@ class OpenVinoEmbedding:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-class _Engine:
-    """The compiled model's infer requests, each used in its turn."""
+class _Stream:
+    """One infer request of the compiled model."""
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
-        self._requests = deque(compiled.create_infer_request() for _ in range(IN_FLIGHT))
+        self._request = compiled.create_infer_request()
 
-    def start(self, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> _Pass:
-        self._requests.rotate()
-        return _Pass(self._requests[0], ids, mask)
-
-
-class _Pass:
-    """A pass that runs; it keeps the arrays that the engine reads."""
-
-    def __init__(self, request: ov.InferRequest, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> None:
-        self._request = request
-        self._inputs = ids, mask
-        request.start_async([ids, mask], share_inputs=True)
-
-    def wait(self) -> NDArray[np.float32]:
-        self._request.wait()
+    def run(self, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._request.infer([ids, mask], share_inputs=True)
         states: NDArray[np.float32] = self._request.get_output_tensor(0).data
         return states
 
@@ -208,11 +206,11 @@ def _first(states: NDArray[np.float32]) -> NDArray[np.float32]:
     return first
 
 
-def _warm_up(engine: _Engine) -> None:
+def _warm_up(streams: Sequence[_Stream]) -> None:
     """See the lengths of usual queries once, so that no user's query pays for a shape's first time."""
-    for _ in range(IN_FLIGHT):
+    for stream in streams:
         for length in range(LENGTH_STEP, WARM_TOKENS + 1, LENGTH_STEP):
-            engine.start(*fill([[0] * length])).wait()
+            stream.run(*fill([[0] * length]))
 
 
 def _precision(core: ov.Core, wanted: str) -> str:

@@ -18,17 +18,6 @@ QUERY = [[7] * 8]
 LARGE = [[1] * 64] * 40
 
 
-class Pass:
-    def __init__(self, engine: Engine, ids: NDArray[np.int64]) -> None:
-        self._engine, self._ids = engine, ids
-
-    def wait(self) -> NDArray[np.float32]:
-        self._engine.gate.acquire(timeout=30)
-        if self._engine.broken:
-            raise RuntimeError("out of cores")
-        return np.repeat(self._ids[:, :, None], DIM, axis=2).astype(np.float32)
-
-
 class Engine:
     """A token's state is its id, so a text's mean is known; each pass needs one release of the gate."""
 
@@ -37,9 +26,12 @@ class Engine:
         self.passes: list[NDArray[np.int64]] = []
         self.broken = False
 
-    def start(self, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> Pass:
+    def run(self, ids: NDArray[np.int64], mask: NDArray[np.float32]) -> NDArray[np.float32]:
         self.passes.append(ids)
-        return Pass(self, ids)
+        self.gate.acquire(timeout=30)
+        if self.broken:
+            raise RuntimeError("out of cores")
+        return np.repeat(ids[:, :, None], DIM, axis=2).astype(np.float32)
 
     def let(self, count: int = 1000) -> None:
         self.gate.release(count)
@@ -56,7 +48,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 async def batcher(engine: Engine) -> AsyncIterator[Batcher]:
-    batcher = Batcher(engine, mean, Limits(batch_tokens=256, queue_tokens=4096, wait=0))
+    batcher = Batcher([engine], mean, Limits(batch_tokens=256, queue_tokens=4096, wait=0))
     yield batcher
     engine.let()
     await asyncio.to_thread(batcher.close)
@@ -146,7 +138,7 @@ async def test_a_failing_engine_fails_the_pass_and_not_the_service(batcher: Batc
 
 
 async def test_closing_answers_those_that_wait(engine: Engine) -> None:
-    batcher = Batcher(engine, mean, Limits(batch_tokens=256, queue_tokens=4096, wait=0))
+    batcher = Batcher([engine], mean, Limits(batch_tokens=256, queue_tokens=4096, wait=0))
     large = await begun(batcher, engine, LARGE, passes=1)
     closing = asyncio.create_task(asyncio.to_thread(batcher.close))
     await until(lambda: batcher._closed)
@@ -159,8 +151,23 @@ async def test_closing_answers_those_that_wait(engine: Engine) -> None:
 
 
 async def test_an_idle_engine_waits_for_a_fuller_pass_where_asked_to(engine: Engine) -> None:
-    batcher = Batcher(engine, mean, Limits(batch_tokens=256, queue_tokens=4096, wait=20))
+    batcher = Batcher([engine], mean, Limits(batch_tokens=256, queue_tokens=4096, wait=20))
     engine.let()
     await asyncio.gather(*(batcher.run([[5] * 64], keep_states=False) for _ in range(4)))
     assert [len(ids) for ids in engine.passes] == [4]
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_streams_run_passes_side_by_side(engine: Engine) -> None:
+    batcher = Batcher([engine, engine], mean, Limits(batch_tokens=256, queue_tokens=4096, wait=0))
+    large = await begun(batcher, engine, LARGE, passes=2)
+    query = asyncio.create_task(batcher.run(QUERY, keep_states=False))
+    await until(lambda: batcher.load().waiting_texts == 40 - 2 * 4 + 1)
+    engine.let(1)  # either of the two passes in progress
+    await until(lambda: len(engine.passes) == 3)
+    assert len(engine.passes[2]) == 1
+    engine.let()
+    vectors, _ = await large
+    assert len((await query)[0]) == 1
+    np.testing.assert_array_equal(vectors, np.ones((40, DIM)))
     await asyncio.to_thread(batcher.close)
