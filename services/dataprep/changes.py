@@ -13,6 +13,10 @@ QUIET_SECONDS = 5.0
 """After so long without a change a job is read again: a change that was told to nobody costs no more."""
 
 
+SETTLE_SECONDS = 0.02
+"""Changes that follow each other faster are read as one: a job of many files changes all the time."""
+
+
 class Changes:
     """Watchers by a key; telling is cheap where nobody watches."""
 
@@ -52,4 +56,5 @@ async def follow(get: Callable[[str], Awaitable[Job]], changes: Changes, job: st
             yield now
             if now.finished:
                 return
+            await asyncio.sleep(SETTLE_SECONDS)
             await wait(changed, QUIET_SECONDS)
