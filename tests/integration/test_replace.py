@@ -52,7 +52,7 @@ class Reader(threading.Thread):
         )
         numbers = {int(text.split()[1].rstrip(",")) for text in texts}
         if len(numbers) != 1 or texts != sorted(version(*numbers)):
-            self.wrong.append((reply.status_code, texts))
+            self.wrong.append((reply.status_code, sorted({text[:24] for text in texts}), len(texts)))
         self.seen |= numbers
 
     def _list(self, client: httpx.Client) -> None:

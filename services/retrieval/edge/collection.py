@@ -148,7 +148,10 @@ class EdgeCollection:
 
     def search(self, query: Query, vector: Vector | None, where: Wanted) -> Candidates:
         """`vector` and `where` are what the store made of the query's own."""
-        hidden = self._revisions.hidden
+        with self._revisions.steady() as hidden:
+            return self._search(query, vector, where, hidden)
+
+    def _search(self, query: Query, vector: Vector | None, where: Wanted, hidden: Hidden) -> Candidates:
         dense: list[Hit] = []
         sparse: list[Hit] = []
         if vector is not None and query.dense:
@@ -172,7 +175,12 @@ class EdgeCollection:
         )
 
     def neighbours(self, ids: Sequence[str], before: int, after: int) -> dict[str, list[Passage]]:
-        hidden = self._revisions.hidden
+        with self._revisions.steady() as hidden:
+            return self._neighbours(ids, before, after, hidden)
+
+    def _neighbours(
+        self, ids: Sequence[str], before: int, after: int, hidden: Hidden
+    ) -> dict[str, list[Passage]]:
         found = {}
         for payload in self._shard.payloads([point_id(id_) for id_ in ids], [*OWNER, INDEX]):
             pair, index = pair_of(payload), payload[INDEX]
@@ -183,7 +191,10 @@ class EdgeCollection:
         return found
 
     def page(self, after: str | None, limit: int) -> Page:
-        hidden = self._revisions.hidden
+        with self._revisions.steady() as hidden:
+            return self._page(after, limit, hidden)
+
+    def _page(self, after: str | None, limit: int, hidden: Hidden) -> Page:
         stored, following = self._shard.page(FIELDS, after=after, limit=limit)
         passages = [from_payload(each.payload) for each in stored if pair_of(each.payload) not in hidden]
         return Page(passages, following)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.retrieval.edge.tokens import transaction
@@ -11,12 +13,15 @@ from services.retrieval.revisions import Hidden, Pair
 
 
 class RevisionFile:
-    """`hidden` is what readers take, in one read, and is replaced only after the file has it durably.
+    """`hidden` is what readers take, and is replaced only after the file has it durably.
 
-    One thread writes, any thread reads `hidden`.
+    One thread writes. A reader that then looks at points holds it `steady` meanwhile: points of a revision
+    that is staged after the reader took `hidden` would not be known to it as hidden.
     """
 
     def __init__(self, path: Path) -> None:
+        self._steady = threading.Lock()
+        self._turn = threading.Lock()  # so that a writer waits for one reader, not for all that follow it
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=full")
@@ -37,7 +42,20 @@ class RevisionFile:
             self._remove((before.staged | before.doomed) - hidden.staged - hidden.doomed)
             self._put(hidden.staged - before.staged, doomed=False)
             self._put(hidden.doomed - before.doomed, doomed=True)
+        with self._turn:
+            self._steady.acquire()
         self.hidden = hidden
+        self._steady.release()
+
+    @contextmanager
+    def steady(self) -> Iterator[Hidden]:
+        """What is hidden, which does not change in the body: keep that short."""
+        with self._turn:
+            self._steady.acquire()
+        try:
+            yield self.hidden
+        finally:
+            self._steady.release()
 
     def _remove(self, pairs: Iterable[Pair]) -> None:
         self._db.executemany("delete from hidden where document_id = ? and revision = ?", pairs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -291,3 +292,28 @@ async def test_a_search_does_not_wait_for_a_write(tmp_path):
     with pytest.raises(NotFound):
         await threads.read(EdgeCollection.count)
     catalogue.close()
+
+
+async def test_a_search_does_not_see_what_is_staged_while_it_looks(folder, monkeypatch):
+    store = EdgeStore(Catalogue(folder))
+    await store.upsert("c", "m", [stored("old", revision="1")])
+    find = Shard.search
+    staging: list[asyncio.Task[None]] = []
+    loop = asyncio.get_running_loop()
+
+    def begin() -> None:
+        staging.append(
+            asyncio.create_task(store.upsert("c", "m", [stored("new", revision="2")], staged=True))
+        )
+
+    def slow(self, *args, **kwargs):
+        if not staging:
+            loop.call_soon_threadsafe(begin)
+            time.sleep(0.3)  # long enough to be staged and stored, were it not held back
+        return find(self, *args, **kwargs)
+
+    monkeypatch.setattr(Shard, "search", slow)
+    assert [passage.id for passage in await search(store, "c", [1, 0, 0, 0], k=9)] == ["old"]
+    await staging[0]
+    assert [passage.id for passage in await search(store, "c", [1, 0, 0, 0], k=9)] == ["old"]
+    await store.close()
