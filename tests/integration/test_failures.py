@@ -76,7 +76,7 @@ def test_without_reranking_the_answer_comes_in_retrieval_order(healed: Running) 
     answer = reply.json()
     assert reply.status_code == 200
     assert answer["degraded"] == ["reranking"]
-    scores = [passage["score"] for passage in answer["context"]["passages"]]
+    scores = [passage["fused_score"] for passage in answer["context"]["passages"]]
     assert scores == sorted(scores, reverse=True)
     assert answer["choices"][0]["message"]["content"]
 
