@@ -70,7 +70,7 @@ def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisSer
     redis_server.flush()
     with running(tmp_path, {}, free_ports, redis_server) as ingestion:
         kills = spread(
-            12,
+            20,
             ("dataprep",),
             ("dataprep2",),
             ("retrieval",),
