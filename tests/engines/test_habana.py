@@ -74,13 +74,12 @@ async def test_a_hang_up_while_it_reads_a_long_prompt(engine: HabanaEngine) -> N
     step = asyncio.ensure_future(anext(engine.generate(prompt)))
     await asyncio.sleep(0.5)
     assert not engine.idle
-    start, worked = time.monotonic(), time.process_time()
+    start = time.monotonic()
     step.cancel()
     await asyncio.gather(step, return_exceptions=True)
     while not engine.idle:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    # the engine is in this process: where the machine is busy, what it still worked tells more than the clock
-    assert min(time.monotonic() - start, time.process_time() - worked) < 1
+    assert time.monotonic() - start < 1
     assert await text(engine, ASK)
 
 
