@@ -1,0 +1,146 @@
+"""What a run of an evaluation records: enough to score it again, and to run it again, elsewhere.
+
+A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`Asked`), `contexts.jsonl` (`Context`),
+`answers.jsonl` (`Answer`, appended as they come) and, when all are there, `results.json`
+(`pipelines.evaluation.results`). docs/evaluation.md says what each is for.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.evaluation.datasets.items import Item
+from services.core.wire.answer import FrozenContext, Timings
+from services.core.wire.chat import ModelInfo
+from services.core.wire.compare import ArmReply, ArmRequest
+
+FORMAT = 1
+"""Goes up with every change that makes older bundles unreadable."""
+
+Grounds = Literal["given", "retrieved", "none"]
+"""Where the passages are from: with the question, out of a collection, or there are none (closed book)."""
+
+
+class Record(BaseModel):
+    """Frozen; what it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatasetRecord(Record):
+    """`sha256` is over the chosen questions as they stand in `questions.jsonl`, in order."""
+
+    name: str
+    n: int
+    of: int
+    grounds: Grounds
+    origin: str
+    licence: str
+    notice: str
+    sha256: str
+    collection: str = ""
+
+
+class Machine(Record):
+    """The machine that asked; the engines' own may be others. `memory` in bytes."""
+
+    system: str
+    processor: str
+    cores: int
+    memory: int
+    python: str
+
+
+class Conditions(Record):
+    """How the questions were asked, so that nobody need guess.
+
+    `serial`: never two requests at once; else up to `concurrency`. `cold`: every prompt begins with a line of
+    its own, so that no arm finds a prefix in a cache that another one filled; `caches` says it in words.
+    `warm_up` are the requests that each arm answered before the first one that counts.
+    """
+
+    seed: int
+    repeats: int
+    concurrency: int
+    serial: bool
+    cold: bool
+    caches: str
+    warm_up: int
+    top_k: int | None = None
+    top_n: int | None = None
+    floor: float | None = None
+
+
+class Manifest(Record):
+    """`models` are the entries as the gateway lists them (engine, model id, profile); `arms` the columns,
+    the first one the baseline; `prompts` the text of every prompt strategy that they use; `versions` the
+    distributions that decide about a result. `started` is in UTC, ISO 8601."""
+
+    format: int = FORMAT
+    version: str
+    started: str
+    datasets: tuple[DatasetRecord, ...]
+    arms: tuple[ArmRequest, ...]
+    conditions: Conditions
+    models: tuple[ModelInfo, ...]
+    prompts: dict[str, str]
+    versions: dict[str, str]
+    machine: Machine
+
+    @property
+    def baseline(self) -> str:
+        return self.arms[0].name
+
+
+class Asked(Record):
+    """One question of the run. `id` is `DATASET/ITEM`: unique in the bundle.
+
+    `type` is what a report groups by within a data set (its kind of question); `text` is what the models
+    are given as the question, options and form of answer included.
+    """
+
+    id: str
+    dataset: str
+    type: str
+    text: str
+    item: Item
+
+
+class Context(Record):
+    """The frozen context of one question: all arms and repeats answer from it. `timings` are the search's.
+
+    `relevant_found` are the ids in `item.relevant` that it holds, in its order, one per passage ("" where a
+    passage is not relevant): for recall@k and the reciprocal rank.
+    """
+
+    question: str
+    context: FrozenContext
+    timings: Timings | None = None
+    relevant_found: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+class Answer(Record):
+    """One arm's answer to one question, the `repeat`-th. `at` are seconds since the run began, for drift."""
+
+    question: str
+    arm: str
+    repeat: int
+    order: int
+    at: float
+    reply: ArmReply
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.question, self.arm, self.repeat
+
+
+class Bundle(Record):
+    """All of it, in memory; `answers` sorted by question (as in `questions`), arm (as in the manifest), repeat."""
+
+    manifest: Manifest
+    questions: tuple[Asked, ...]
+    contexts: tuple[Context, ...]
+    answers: tuple[Answer, ...]
