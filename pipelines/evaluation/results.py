@@ -13,7 +13,7 @@ class _Frozen(BaseModel):
 
 
 class Rate(_Frozen):
-    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: the sample is too small)."""
+    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: too small a sample)."""
 
     arm: str
     n: int
@@ -91,7 +91,7 @@ class AbstentionResult(_Frozen):
 
 
 class ArmOutcome(_Frozen):
-    """What became of an arm's requests. `truncated` thought until a limit; `failed` gave an error, by code."""
+    """What became of an arm's requests. `truncated` thought until a limit; `failed`: errors by code."""
 
     arm: str
     asked: int

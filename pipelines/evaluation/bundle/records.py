@@ -138,7 +138,7 @@ class Answer(Record):
 
 
 class Bundle(Record):
-    """All of it, in memory; `answers` sorted by question (as in `questions`), arm (as in the manifest), repeat."""
+    """All of it, in memory; `answers` by question (as in `questions`), arm (as in the manifest), repeat."""
 
     manifest: Manifest
     questions: tuple[Asked, ...]
