@@ -5,7 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 OVERALL = "overall"
-"""The scope of all data sets together; the others are `DATASET` and `DATASET/TYPE`."""
+"""The scope of all questions together, each with the same weight; the others are `DATASET`, and
+`DATASET/TYPE` where a data set has several types."""
+
+SHARED = ""
+"""The "arm" of a rate that is the context's, and so the same for all arms."""
 
 
 class _Frozen(BaseModel):
@@ -13,7 +17,10 @@ class _Frozen(BaseModel):
 
 
 class Rate(_Frozen):
-    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: too small a sample)."""
+    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: too small a sample).
+
+    `arm` is `SHARED` in the family `context`.
+    """
 
     arm: str
     n: int
@@ -23,7 +30,10 @@ class Rate(_Frozen):
 
 
 class Delta(_Frozen):
-    """An arm against the baseline: `statistics.Difference`, named, with its verdict in one sentence."""
+    """An arm against the baseline: `statistics.Difference`, named, with its verdict in one sentence.
+
+    `better` is None where no difference is detectable, and where a metric has no better end.
+    """
 
     arm: str
     n: int
@@ -46,20 +56,43 @@ class Delta(_Frozen):
 class MetricResult(_Frozen):
     """One metric in one scope. `unit` is empty for shares (0 to 1), else `ms`, `tokens`, `words`.
 
-    `family` names the metrics that p was adjusted over (Holm): `quality`, `latency` or `shape`.
+    `family` is `quality`, `latency`, `shape` or `context` (what retrieval found: no deltas). A `primary`
+    metric (`correct`, `e2el`) was named before any run: its p is adjusted (Holm) over the arms alone. That of
+    the others is adjusted over all arms and all metrics of their family that are not primary, within the
+    scope. `higher_is_better` is None where neither end is better (words).
     """
 
     scope: str
     metric: str
     unit: str
     family: str
-    higher_is_better: bool
+    primary: bool
+    higher_is_better: bool | None
     rates: tuple[Rate, ...]
     deltas: tuple[Delta, ...]
 
 
+class RatioResult(_Frozen):
+    """How many times the baseline's figure an arm's is, per question: the geometric mean over `n` questions,
+    with its interval (None: too small a sample). Above 1 is slower, or more tokens.
+
+    `p` is that of the mean logarithm being 0, `p_adjusted` Holm's over the arms.
+    """
+
+    scope: str
+    metric: str
+    arm: str
+    n: int
+    clusters: int
+    ratio: float
+    low: float | None
+    high: float | None
+    p: float
+    p_adjusted: float
+
+
 class PercentileResult(_Frozen):
-    """`value` None: insufficient, `needed` samples would do. In ms."""
+    """Over all answers, repeats included. `value` None: insufficient, `needed` samples would do. In ms."""
 
     arm: str
     figure: str
@@ -80,7 +113,10 @@ class StageResult(_Frozen):
 
 
 class AbstentionResult(_Frozen):
-    """The 2x2 of answerable and answered, in counts of (question, repeat)."""
+    """The 2x2 of answerable and answered, in counts of (question, repeat).
+
+    Failed requests, and thinking that a limit ended before any answer, are in no cell.
+    """
 
     scope: str
     arm: str
@@ -91,7 +127,11 @@ class AbstentionResult(_Frozen):
 
 
 class ArmOutcome(_Frozen):
-    """What became of an arm's requests. `truncated` thought until a limit; `failed`: errors by code."""
+    """What became of an arm's requests: `asked` is the sum of the others.
+
+    `abstained` declined, by the gateway's floor or in the model's words; `truncated` thought until a limit
+    and answered nothing; `failed`: errors by code.
+    """
 
     arm: str
     asked: int
@@ -102,7 +142,11 @@ class ArmOutcome(_Frozen):
 
 
 class QuestionResult(_Frozen):
-    """One answer's scores (metric to value), for the browser of disagreements and the scatter plots."""
+    """One answer's scores (metric to value), for the browser of disagreements and the scatter plots.
+
+    Holds every metric that this answer has, latencies included; of a failed request only what failing costs
+    it.
+    """
 
     question: str
     arm: str
@@ -112,12 +156,18 @@ class QuestionResult(_Frozen):
 
 class Results(_Frozen):
     """`verdicts`: for each arm but the baseline, quality and latency in one sentence; `warnings` are what a
-    reader must know first (failed requests, questions left out, a sample that is too small)."""
+    reader must know first (failed requests, questions left out, a sample that is too small).
 
+    `bundle` is the SHA-256 of the records that these results are of. Figures have nine significant digits:
+    more would differ between processors. `percentiles`, `stages` and `outcomes` are over all questions.
+    """
+
+    bundle: str
     baseline: str
     verdicts: tuple[str, ...]
     warnings: tuple[str, ...]
     metrics: tuple[MetricResult, ...]
+    ratios: tuple[RatioResult, ...]
     percentiles: tuple[PercentileResult, ...]
     stages: tuple[StageResult, ...]
     abstention: tuple[AbstentionResult, ...]
