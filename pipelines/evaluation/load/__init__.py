@@ -1,0 +1,1 @@
+"""Load: how many users an arm serves within its service-level objectives."""
