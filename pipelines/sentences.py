@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 _BREAK = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+(?=\s*(?:[-*#>|]|\d+[.)]\s))|\n{2,}")
@@ -43,12 +44,14 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
+@lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
     """Lower-case words and numbers that carry meaning, plurals and common endings cut alike."""
     words = (match.group().lower() for match in _WORD.finditer(text))
     return frozenset(_stem(word) for word in words if word not in _STOP)
 
 
+@lru_cache(maxsize=4096)
 def numbers(text: str) -> frozenset[str]:
     """The numbers of a text, thousands separators removed."""
     return frozenset(

@@ -28,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from _report import report  # noqa: E402 - a neighbour, not a package
 
 from pipelines.evaluation.grounding import scorer as scoring  # noqa: E402 - run as a script
-from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence, recalls  # noqa: E402
+from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence  # noqa: E402
 from pipelines.sentences import sentences  # noqa: E402
 from services.cli.ground import local_encoder  # noqa: E402
 
@@ -79,16 +79,14 @@ def expertqa() -> list[Claim]:
 
 async def features(claims: Sequence[Claim]) -> Array:
     """Shape (claims, features); what the scorer itself computes."""
-    scorer = scoring.GroundednessScorer.__new__(scoring.GroundednessScorer)
     rows = []
     async with local_encoder() as encoder:
-        scorer._encoder = encoder
+        scorer = scoring.GroundednessScorer(encoder)
         for number, claim in enumerate(claims, 1):
             texts = [span.text for passage in claim.passages for span in sentences(passage)]
-            shared = recalls(claim.text, texts)
-            cosines, best = await scorer._compared(claim.text, texts, shared)
-            found = evidence(claim.text, texts, cosines, best)
-            rows.append([float(getattr(found, name)) for name in FEATURES])
+            [near] = await scorer.compared([claim.text], texts)
+            found = scoring.features(evidence(claim.text, texts, near.cosines, near.best))
+            rows.append([found[name] for name in FEATURES])
             print(f"\r{number} of {len(claims)} claims", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return np.array(rows)

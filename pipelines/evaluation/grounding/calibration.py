@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from typing import Literal
 
-from pipelines.evaluation.grounding.evidence import Evidence
-
-Kind = Literal["full", "lexical"]
+from services.core.wire.grounding import CalibrationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +20,24 @@ class Calibration:
     intercept: float
     weights: Mapping[str, float]
 
-    def probability(self, evidence: Evidence) -> float:
+    def probability(self, features: Mapping[str, float]) -> float:
         """That a person would call the claim supported, in (0, 1)."""
-        score = self.intercept + sum(
-            weight * float(getattr(evidence, name)) for name, weight in self.weights.items()
-        )
+        score = self.intercept + sum(weight * features[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-def calibration(kind: Kind) -> Calibration:
+@cache
+def calibration(kind: CalibrationKind) -> Calibration:
     """`full` uses the embedding model's evidence too, `lexical` does without."""
-    fitted = json.loads(files(__package__).joinpath("fitted.json").read_text("utf-8"))[kind]
+    fitted = json.loads(_fitted())[kind]
     return Calibration(fitted["intercept"], fitted["weights"])
+
+
+@cache
+def calibration_id() -> str:
+    """The beginning of the fitted numbers' SHA-256."""
+    return hashlib.sha256(_fitted()).hexdigest()[:12]
+
+
+def _fitted() -> bytes:
+    return files(__package__).joinpath("fitted.json").read_bytes()

@@ -27,16 +27,23 @@ _WORD = re.compile(r"[a-z]+")
 
 
 def conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
-    """How strongly one sentence contradicts the claim, in [0, 1], and which; 0 and None where none does."""
-    strongest, which = 0.0, None
+    """How strongly one sentence contradicts the claim, in [0, 1], and which; 0 and None where none does.
+
+    None does where another sentence that is as near or nearer to the claim says the same: the short brick's
+    weight does not contradict the long brick's.
+    """
+    strongest, which, agreed = 0.0, None, 0.0
     for position, sentence in enumerate(sentences):
-        strength = _against(claim, sentence)
-        if strength > strongest:
-            strongest, which = strength, position
-    return strongest, which
+        shared, differs = _beside(claim, sentence)
+        if not differs and numbers(claim) <= numbers(sentence):
+            agreed = max(agreed, shared)
+        elif differs == 1 and shared > strongest:  # two turn the meaning back, or speak of another thing
+            strongest, which = shared, position
+    return (0.0, None) if agreed >= strongest else (strongest, which)
 
 
-def _against(claim: str, sentence: str) -> float:
+def _beside(claim: str, sentence: str) -> tuple[float, int]:
+    """The share of the claim's words that a sentence holds, 0 where under `SAME`; how many marks differ."""
     figures = numbers(claim)
     mine, theirs = _words(claim), _words(sentence)
     flipped = {
@@ -45,12 +52,11 @@ def _against(claim: str, sentence: str) -> float:
     wanted = content_words(claim) - figures - {stem for word in flipped for stem in content_words(word)}
     shared = len(wanted & content_words(sentence)) / len(wanted) if wanted else 0.0
     if shared < SAME:
-        return 0.0
+        return 0.0, 0
     held = numbers(sentence)
     other_figure = bool(figures) and bool(held) and not figures & held
     negated = bool(_NEGATION.search(claim)) != bool(_NEGATION.search(sentence))
-    reasons = other_figure + negated + bool(flipped)
-    return shared if reasons == 1 else 0.0  # two turn the meaning round and back, or speak of another thing
+    return shared, other_figure + negated + bool(flipped)
 
 
 def _words(text: str) -> frozenset[str]:

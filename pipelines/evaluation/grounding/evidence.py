@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,14 @@ def evidence(
     )
 
 
+def quoted(claim: str, sentences: Sequence[str]) -> bool:
+    """Whether a sentence has the claim word for word; one content word alone is no quotation."""
+    wanted = _tokens(claim)
+    if len(content_words(claim)) < 2:
+        return False
+    return any(_within(wanted, _tokens(sentence)) for sentence in sentences)
+
+
 def recalls(claim: str, sentences: Sequence[str]) -> Floats:
     """The share of the claim's content words that each sentence holds, shape (n,)."""
     words = content_words(claim)
@@ -134,8 +143,14 @@ def _grams(text: str) -> frozenset[tuple[str, ...]]:
     return frozenset(zip(tokens, tokens[1:], tokens[2:], strict=False))
 
 
-def _tokens(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+def _within(wanted: Sequence[str], held: Sequence[str]) -> bool:
+    count = len(wanted)
+    return any(held[at : at + count] == wanted for at in range(len(held) - count + 1))
+
+
+@lru_cache(maxsize=2048)
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(text))
 
 
 def _names(claim: str) -> frozenset[str]:

@@ -1,17 +1,19 @@
-"""Is a claim supported by its passages? Needs no judge, no GPU and no hub."""
+"""Are claims supported by their passages? Needs no judge, no GPU and no hub."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import numpy as np
 
-from pipelines.evaluation.grounding.calibration import calibration
 from pipelines.evaluation.grounding.conflict import conflict
-from pipelines.evaluation.grounding.evidence import Floats, evidence, recalls
+from pipelines.evaluation.grounding.evidence import Evidence, Floats, evidence, quoted, recalls
+from pipelines.evaluation.grounding.judgement import probabilities
 from pipelines.sentences import Span, sentences
+from services.core.wire.grounding import SentenceEvidence
 
 CLOSEST = 6
 """Sentences whose tokens are compared with the claim's."""
@@ -19,6 +21,8 @@ SPANS = 3
 """Most supporting spans of one claim."""
 TELLING = 0.3
 """Least of mean cosine and shared words that makes a sentence worth showing as support."""
+PLACES = 6
+"""Of the evidence: what is kept is what is scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,57 +49,128 @@ class SupportingSpan:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """`p_supported` is calibrated on people's labels, `p_contradicted` follows from rules (`conflict.py`)."""
+    """`p_supported` is calibrated on people's labels, `p_contradicted` follows from rules (`conflict.py`).
+
+    Both follow from `evidence` alone, which is None where there was nothing to compare.
+    """
 
     p_supported: float
     p_contradicted: float
     spans: tuple[SupportingSpan, ...]
     against: SupportingSpan | None = None
+    evidence: SentenceEvidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What vectors say of one claim: its cosine to each sentence, shape (n,), and each of its tokens' to the
+    best token of the closest sentences, shape (tokens,); None without vectors."""
+
+    cosines: Floats | None = None
+    best: Floats | None = None
 
 
 class GroundednessScorer:
-    """With an `encoder` by words, figures, names and vectors; without one by the former three alone."""
+    """With an `encoder` by words, figures, names and vectors; without one by the former three alone.
+
+    Two requests to the encoder whatever the number of claims; the rest is computed in a thread.
+    """
 
     def __init__(self, encoder: Encoder | None = None) -> None:
         self._encoder = encoder
-        self._full, self._lexical = calibration("full"), calibration("lexical")
 
     async def score(self, claim: str, passages: Sequence[str]) -> Grounding:
         """A claim without any passage has no support: (0, 0)."""
-        found = [(number, span) for number, text in enumerate(passages) for span in sentences(text)]
+        return (await self.score_all([claim], passages))[0]
+
+    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
+        """Each claim against the same passages. Raises what the encoder raises."""
+        found = await asyncio.to_thread(_split, passages)
         texts = [span.text for _, span in found]
-        if not texts or not claim.strip():
-            return Grounding(0.0, 0.0, ())
-        shared = recalls(claim, texts)
-        cosines, best = await self._compared(claim, texts, shared)
-        weighed = self._lexical if best is None else self._full
-        supported = weighed.probability(evidence(claim, texts, cosines, best))
-        against, which = conflict(claim, texts)
-        nearness = shared if cosines is None else (shared + cosines) / 2
-        chosen = [int(at) for at in np.argsort(-nearness)[:SPANS] if nearness[at] >= TELLING]
-        return Grounding(
-            p_supported=supported * (1 - against),
-            p_contradicted=against * (1 - supported * (1 - against)),
-            spans=tuple(_span(*found[at]) for at in chosen if at != which),
-            against=None if which is None else _span(*found[which]),
+        said = [claim for claim in claims if claim.strip()]
+        if not texts or not said:
+            return [Grounding(0.0, 0.0, ())] * len(claims)
+        near = dict(zip(said, await self.compared(said, texts), strict=True))
+        return await asyncio.to_thread(
+            lambda: [
+                _grounding(claim, found, near[claim]) if claim in near else Grounding(0.0, 0.0, ())
+                for claim in claims
+            ]
         )
 
-    async def _compared(
-        self, claim: str, texts: Sequence[str], shared: Floats
-    ) -> tuple[Floats | None, Floats | None]:
-        """Cosines to each sentence, and of each token of the claim to its best one; None without vectors."""
+    async def compared(self, claims: Sequence[str], texts: Sequence[str]) -> list[Near]:
+        """Claims and sentences by their vectors; empty where the scorer has no encoder."""
         if self._encoder is None:
-            return None, None
-        whole = await self._encoder.encode([claim, *texts], tokens=False)
-        cosines = (whole.vectors[1:] @ whole.vectors[0]).astype(np.float32)
-        closest = [texts[int(at)] for at in np.argsort(-(cosines + shared))[:CLOSEST]]
-        near = await self._encoder.encode([claim, *closest], tokens=True)
+            return [Near()] * len(claims)
+        count = len(claims)
+        whole = await self._encoder.encode([*claims, *texts], tokens=False)
+        cosines, closest = await asyncio.to_thread(_closest, whole.vectors, claims, texts)
+        chosen = sorted({at for each in closest for at in each})
+        near = await self._encoder.encode([*claims, *(texts[at] for at in chosen)], tokens=True)
         if near.tokens is None:
-            return cosines, None
-        mine, theirs = near.tokens[0], [each for each in near.tokens[1:] if len(each)]
-        if not len(mine) or not theirs:
-            return cosines, np.zeros(0, np.float32)
-        return cosines, (mine @ np.concatenate(theirs).T).max(axis=1).astype(np.float32)
+            return [Near(each) for each in cosines]
+        rows = dict(zip(chosen, near.tokens[count:], strict=True))
+        return [
+            Near(each, _best(mine, [rows[at] for at in at_claim]))
+            for each, mine, at_claim in zip(cosines, near.tokens[:count], closest, strict=True)
+        ]
+
+
+def weigh(claim: str, texts: Sequence[str], near: Near) -> SentenceEvidence:
+    """The evidence of one claim in the sentences of its passages, rounded as it is kept."""
+    found = evidence(claim, texts, near.cosines, near.best)
+    return SentenceEvidence(
+        kind="lexical" if near.best is None else "full",
+        features=features(found),
+        quoted=quoted(claim, texts),
+        conflict=round(conflict(claim, texts)[0], PLACES),
+    )
+
+
+def features(found: Evidence) -> dict[str, float]:
+    return {name: round(float(value), PLACES) for name, value in asdict(found).items()}
+
+
+def _split(passages: Sequence[str]) -> list[tuple[int, Span]]:
+    return [(number, span) for number, text in enumerate(passages) for span in sentences(text)]
+
+
+def _grounding(claim: str, found: Sequence[tuple[int, Span]], near: Near) -> Grounding:
+    texts = [span.text for _, span in found]
+    weighed = weigh(claim, texts, near)
+    supported, contradicted = probabilities(weighed)
+    _, which = conflict(claim, texts)
+    shared = recalls(claim, texts)
+    nearness = shared if near.cosines is None else (shared + near.cosines) / 2
+    chosen = [int(at) for at in np.argsort(-nearness, kind="stable")[:SPANS] if nearness[at] >= TELLING]
+    return Grounding(
+        p_supported=supported,
+        p_contradicted=contradicted,
+        spans=tuple(_span(*found[at]) for at in chosen if at != which),
+        against=None if which is None else _span(*found[which]),
+        evidence=weighed,
+    )
+
+
+def _closest(
+    vectors: Floats, claims: Sequence[str], texts: Sequence[str]
+) -> tuple[list[Floats], list[list[int]]]:
+    """For each claim its cosines to the sentences, and the numbers of the `CLOSEST` ones."""
+    held = vectors[len(claims) :]
+    cosines = [(held @ vectors[at]).astype(np.float32) for at in range(len(claims))]
+    closest = [
+        [int(at) for at in np.argsort(-(each + recalls(claim, texts)), kind="stable")[:CLOSEST]]
+        for claim, each in zip(claims, cosines, strict=True)
+    ]
+    return cosines, closest
+
+
+def _best(mine: Floats, theirs: Sequence[Floats]) -> Floats:
+    rows = [each for each in theirs if len(each)]
+    if not len(mine) or not rows:
+        return np.zeros(0, np.float32)
+    best: Floats = (mine @ np.concatenate(rows).T).max(axis=1).astype(np.float32)
+    return best
 
 
 def _span(passage: int, span: Span) -> SupportingSpan:

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.evaluation.grounding.calibration import Calibration, calibration
 from pipelines.evaluation.grounding.conflict import conflict
-from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, Evidence, evidence, recalls
+from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence, quoted, recalls
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 
 ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
@@ -68,17 +68,38 @@ def test_conflicts(claim: str, sentence: str, contradicted: bool) -> None:
     assert which == (1 if contradicted else None)
 
 
+def test_what_another_sentence_says_alike_is_no_conflict() -> None:
+    bricks = ["The short brick weighs 2.5 kg.", "The long brick weighs 3.5 kg."]
+    assert conflict("The long brick weighs 3.5 kg.", bricks) == (0.0, None)
+    assert conflict("The long brick weighs 2.5 kg.", bricks)[1] == 1
+    # a sentence without the figure does not say the same
+    assert conflict("A brick weighs 5 kg.", ["A brick weighs a lot.", "A brick weighs 4 kg."])[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("claim", "is_quoted"),
+    [
+        ("Berlin Zoo opened in 1844.", True),
+        ("the BERLIN zoo", True),
+        ("1844", False),  # one word stands anywhere
+        ("Berlin opened in 1844", False),
+        ("Berlin Zoo opened in 184", False),
+    ],
+)
+def test_quotations(claim: str, is_quoted: bool) -> None:
+    assert quoted(claim, ["Nothing.", "The Berlin Zoo opened in 1844, before others."]) is is_quoted
+
+
 def test_the_fitted_numbers_fit_the_features() -> None:
     assert set(calibration("full").weights) == set(FEATURES)
     assert set(calibration("lexical").weights) == set(LEXICAL)
 
 
 def test_probability_is_the_logistic_function() -> None:
-    blank = Evidence(*([0.0] * len(FEATURES)))
-    assert Calibration(0.0, {}).probability(blank) == 0.5
-    one = Evidence(1.0, *([0.0] * (len(FEATURES) - 1)))
+    assert Calibration(0.0, {}).probability({}) == 0.5
+    one = {"window": 1.0, "cover": 0.0}
     assert Calibration(1.0, {"window": 2.0}).probability(one) == pytest.approx(1 / (1 + math.exp(-3)))
-    assert 0 < Calibration(-1e9, {}).probability(blank) < 1e-9
+    assert 0 < Calibration(-1e9, {}).probability({}) < 1e-9
 
 
 class Letters:

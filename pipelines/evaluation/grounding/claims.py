@@ -1,0 +1,87 @@
+"""Which sentences of an answer or a trace claim something that passages could support. Pure, by patterns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipelines.citations import unmarked
+from pipelines.evaluation.metrics.abstention import abstains
+from pipelines.sentences import Span, content_words, sentences
+
+FRAGMENT = 3
+"""Content words under which a sentence is read together with the question: "917 kg" alone says nothing."""
+
+_LEAD = re.compile(r"^(?:[-*>#]+\s+|\d+[.)]\s+)+")
+_MARKDOWN = re.compile(r"\*\*|__|`")
+_LABEL = re.compile(r"^(?:the\s+)?(?:final\s+)?answer\s*(?::|is\s*:)\s*", re.IGNORECASE)
+_THINKING = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
+_COURTESY = re.compile(
+    r"^(?:hello|hi|hey|greetings|good\s+(?:morning|afternoon|evening)|thank(?:s|\s+you)|you(?:'re|\s+are)\s+"
+    r"welcome|sure|certainly|of\s+course|great\s+question|sorry|i\s+(?:hope|apologi[sz]e)|let\s+me\s+know"
+    r"|(?:please\s+)?feel\s+free|have\s+a\s+(?:nice|good|great)|happy\s+to\s+help|is\s+there\s+anything)\b",
+    re.IGNORECASE,
+)
+_PLAN = re.compile(
+    r"^(?:(?:okay|ok|alright|hmm+|well|wait|now|so|first|next|then|but|and|also|maybe|actually)\b[\s,.]*)*"
+    r"(?:$|let(?:'s|\s+me|\s+us)\b[^:=]*$"
+    r"|(?:i|we)(?:'ll|\s+will|\s+(?:should|must|can|could|might)|\s+(?:need|have|want)\s+to"
+    r"|(?:'m|\s+am|'re|\s+are)\s+(?:going|asked|trying)(?:\s+to)?)\s+(?:\w+ly\s+)?"
+    r"(?:analy[sz]e|answer|begin|break|calculate|check|compare|compute|consider|determine|examine|extract"
+    r"|figure|find|focus|go|identify|look|make|provide|read|recall|re-?read|see|start|state|summari[sz]e"
+    r"|think|try|use|verify|write)\b(?!\s+that)"
+    r"|(?:the|this)\s+(?:user|question)(?:'s\s+question)?\s+(?:asks?|wants?|needs?|is\s+asking"
+    r"|is\s+(?:about|how|wh\w+))\b"
+    r"|(?:they|he|she)\s+(?:want|ask)s?\b)",
+    re.IGNORECASE,
+)
+_OF_SOURCES = re.compile(
+    r"\b(?:i|we|passages?|documents?|contexts?|sources?|texts?|(?:no|any|enough|sufficient|insufficient)\s+"
+    r"(?:\w+\s+)?information|questions?|answer(?:s|ed|able)?|unanswerable|mention(?:s|ed)?|stated?|states"
+    r"|specif(?:y|ies|ied)|provided?|provides|given|available|determined?|unknown|undetermined|known)\b",
+    re.IGNORECASE,
+)
+_NUMBERING = re.compile(r"^\(?\d{1,3}[.)]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence where it stands, and what it claims, without markers; None where it claims nothing."""
+
+    span: Span
+    claim: str | None
+
+
+def claims(text: str, question: str = "") -> list[Said]:
+    """Every sentence of a text. Not claims: questions, courtesies, plans ("let me look"), refusals, and what
+    has no word that means anything.
+
+    A sentence is a refusal where it declines by the patterns of `abstains` and speaks of the sources, of what
+    is known, or in the first person: "the passages do not say" is one, "sea ice does not contain salt" is a
+    claim. A fragment is read together with the question.
+    """
+    return [Said(span, _claim(span.text, question)) for span in _sentences(text)]
+
+
+def _sentences(text: str) -> list[Span]:
+    """As `sentences`, the number of a list's item with its item; a tag of thinking is no word."""
+    plain = _THINKING.sub(lambda match: " " * len(match.group()), text)  # every place is kept
+    found: list[Span] = []
+    for span in sentences(plain):
+        if found and _NUMBERING.match(found[-1].text):
+            start = found.pop().start
+            found.append(Span(start, span.end, plain[start : span.end]))
+        else:
+            found.append(span)
+    return found
+
+
+def _claim(sentence: str, question: str) -> str | None:
+    bare = _MARKDOWN.sub("", " ".join(unmarked(sentence.replace("\u2019", "'")).split()))
+    bare = _LABEL.sub("", _LEAD.sub("", bare)).strip()
+    words = content_words(bare)
+    if not words or bare.endswith("?") or _COURTESY.match(bare) or _PLAN.match(bare):
+        return None
+    if abstains(bare) and _OF_SOURCES.search(bare):
+        return None
+    return f"{question} {bare}" if question and len(words) < FRAGMENT else bare

@@ -1,0 +1,81 @@
+"""From a sentence's evidence to its probabilities and its verdict. Pure: the same evidence, the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.evaluation.grounding.calibration import calibration, calibration_id
+from services.core.wire.grounding import (
+    AnswerGroundedness,
+    GroundedSentence,
+    GroundedText,
+    SentenceEvidence,
+    Verdict,
+)
+
+QUOTED = 0.95
+"""Least p of a sentence that a passage has word for word. A rule: the people's labels hold few such."""
+THRESHOLD = 0.5
+PLACES = 4
+
+
+def probabilities(found: SentenceEvidence) -> tuple[float, float]:
+    """(p_supported, p_contradicted), to four places; together at most 1, but for the rounding."""
+    weighed = calibration(found.kind).probability(found.features)
+    supported = max(weighed, QUOTED) if found.quoted else weighed
+    supported *= 1 - found.conflict
+    return round(supported, PLACES), round(found.conflict * (1 - supported), PLACES)
+
+
+def verdict(p_supported: float, p_contradicted: float) -> Verdict:
+    """By the greater of the two where it is over a half."""
+    if max(p_supported, p_contradicted) <= THRESHOLD:
+        return "unsupported"
+    return "contradicted" if p_contradicted > p_supported else "supported"
+
+
+def judged(sentence: GroundedSentence) -> GroundedSentence:
+    """The same with the figures that its evidence has now; one without evidence as it is."""
+    if sentence.evidence is None:
+        return sentence
+    supported, contradicted = probabilities(sentence.evidence)
+    return sentence.model_copy(
+        update={
+            "verdict": verdict(supported, contradicted),
+            "p_supported": supported,
+            "p_contradicted": contradicted,
+        }
+    )
+
+
+def summed(sentences: Sequence[GroundedSentence]) -> GroundedText:
+    counts = {
+        name: sum(each.verdict == name for each in sentences)
+        for name in ("supported", "unsupported", "contradicted")
+    }
+    claims = sum(counts.values())
+    return GroundedText(
+        sentences=list(sentences),
+        claims=claims,
+        share_supported=round(counts["supported"] / claims, PLACES) if claims else None,
+        **counts,
+    )
+
+
+def rescore(record: AnswerGroundedness) -> AnswerGroundedness:
+    """The record scored again from the evidence that it keeps, offline and without the passages.
+
+    Equal to the record, bit for bit, as long as the fitted numbers and the rules are the same. What is a
+    claim, the spans and the evidence itself are taken as they are.
+    """
+    return record.model_copy(
+        update={
+            "calibration": calibration_id(),
+            "answer": _again(record.answer),
+            "reasoning": None if record.reasoning is None else _again(record.reasoning),
+        }
+    )
+
+
+def _again(text: GroundedText) -> GroundedText:
+    return summed([judged(each) for each in text.sentences])
