@@ -14,9 +14,13 @@ PromptName = Literal["plain", "cite", "steps", "cite-steps", "reasoning", "cite-
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`instruction` opens the system message; the passages and the question make the last user message."""
+    """`instruction` opens the system message; the passages and the question make the last user message.
+
+    `closed` opens it where there are no passages.
+    """
 
     instruction: str
+    closed: str
     reminder: str = ""
 
 
@@ -29,21 +33,42 @@ _STEPS = (
     'from it. Then write a last line that begins with "Answer:" and holds the answer'
 )
 _THINKER = "Think for as long as you need, from the passages alone. Then answer"
+_CLOSED = "You answer questions."
+_BRIEFLY = "in one to three sentences"
+_CLOSED_STEPS = _STEPS.replace(
+    "what the passages state that bears on the question", "what is known and what is asked"
+)
+_CLOSED_THINKER = _THINKER.replace(", from the passages alone", "")
+_UNKNOWN = "If you do not know, say: I don't know."
 _REMINDER = "Cite passages by number, like [1]."
 
 PROMPTS: dict[PromptName, Prompt] = {
     "plain": Prompt(
-        f"{_PLAIN} Answer in one to three sentences, with the facts and figures as the passages state them."
+        f"{_PLAIN} Answer {_BRIEFLY}, with the facts and figures as the passages state them.",
+        f"{_CLOSED} Answer {_BRIEFLY}.",
     ),
-    "cite": Prompt(f"{_NUMBERED} Answer in one to three sentences and {_MARKER} {_ABSTAIN}", _REMINDER),
-    "steps": Prompt(f"{_PLAIN} {_STEPS}, with the facts and figures as the passages state them."),
-    "cite-steps": Prompt(f"{_NUMBERED} {_STEPS}. In every line {_MARKER} {_ABSTAIN}", _REMINDER),
+    "cite": Prompt(
+        f"{_NUMBERED} Answer {_BRIEFLY} and {_MARKER} {_ABSTAIN}",
+        f"{_CLOSED} Answer {_BRIEFLY}. {_UNKNOWN}",
+        _REMINDER,
+    ),
+    "steps": Prompt(
+        f"{_PLAIN} {_STEPS}, with the facts and figures as the passages state them.",
+        f"{_CLOSED} {_CLOSED_STEPS}.",
+    ),
+    "cite-steps": Prompt(
+        f"{_NUMBERED} {_STEPS}. In every line {_MARKER} {_ABSTAIN}",
+        f"{_CLOSED} {_CLOSED_STEPS}. {_UNKNOWN}",
+        _REMINDER,
+    ),
     "reasoning": Prompt(
-        f"{_PLAIN} {_THINKER} in one to three sentences, with the facts and figures as the passages state "
-        "them."
+        f"{_PLAIN} {_THINKER} {_BRIEFLY}, with the facts and figures as the passages state them.",
+        f"{_CLOSED} {_CLOSED_THINKER} {_BRIEFLY}.",
     ),
     "cite-reasoning": Prompt(
-        f"{_NUMBERED} {_THINKER} in one to three sentences and {_MARKER} {_ABSTAIN}", _REMINDER
+        f"{_NUMBERED} {_THINKER} {_BRIEFLY} and {_MARKER} {_ABSTAIN}",
+        f"{_CLOSED} {_CLOSED_THINKER} {_BRIEFLY}. {_UNKNOWN}",
+        _REMINDER,
     ),
 }
 """Three strategies, each without and with citations and abstention: an instruct model that answers, one that
@@ -70,15 +95,16 @@ def messages(
     salt: str = "",
 ) -> list[ChatMessage]:
     """Instruction (after `salt`, with the caller's own system messages), earlier turns, then passages and
-    question."""
+    question. Without passages it is a closed book: nothing is said of any, or of citing."""
     prompt = PROMPTS[name]
     own = [message.text for message in history if message.role in {"system", "developer"}]
     turns = [message for message in history if message.role in {"user", "assistant"}]
-    last = f"Passages:\n\n{number(passages)}\n\nQuestion: {question}"
-    if prompt.reminder:
-        last = f"{last}\n{prompt.reminder}"
+    instruction, last = prompt.closed, f"Question: {question}"
+    if passages:
+        instruction, last = prompt.instruction, f"Passages:\n\n{number(passages)}\n\n{last}"
+        last = f"{last}\n{prompt.reminder}" if prompt.reminder else last
     return [
-        ChatMessage(role="system", content="\n".join([*([salt] if salt else []), prompt.instruction, *own])),
+        ChatMessage(role="system", content="\n".join([*([salt] if salt else []), instruction, *own])),
         *turns,
         ChatMessage(role="user", content=last),
     ]

@@ -130,7 +130,7 @@ class RagPipeline:
         """As `answer`, from passages that were found before; `clock` goes on from there."""
         passages, degraded = found.passages, found.degraded
         context = freeze(passages, found.query)
-        if not passages:
+        if not passages and question.search.given is None:
             yield Found(context, degraded, question.model, clock.timings())
             yield Piece(model=question.model, content=ABSTENTION)
             yield _abstention(question.model, clock, degraded)

@@ -33,7 +33,8 @@ class Search:
     `mode` None is as the retrieval service is set. With `mmr`, the `top_k` are chosen to be unlike each
     other: 1 is relevance alone, 0 difference alone. `neighbours` is how many passages before and after
     each of the `top_n` join it. `rewrite` names the model entry that makes a follow-up question stand
-    alone, empty for the one that answers; None leaves the question as it is.
+    alone, empty for the one that answers; None leaves the question as it is. `given` are passages that came
+    with the question: nothing is searched for, and none at all is a closed book.
     """
 
     collection: str = DEFAULT_COLLECTION
@@ -45,6 +46,7 @@ class Search:
     mmr: float | None = None
     neighbours: int = 0
     rewrite: str | None = None
+    given: tuple[Passage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Finder:
         it is, where reranking fails the retrieval's order stands, where the neighbours are not to be had
         the passages stand alone.
         """
+        if search.given is not None:
+            return Evidence(search.given)
         run = _Run(self, search, clock)
         text = await run.query(question, history, model)
         passages = await run.retrieved(text)

@@ -15,7 +15,7 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, documents, jobs
+from services.gateway import chat, compare, documents, jobs, search
 from services.gateway.settings import Settings
 
 
@@ -57,6 +57,7 @@ def create(settings: Settings) -> FastAPI:
     router = APIRouter()
     router.include_router(chat.router)
     router.include_router(compare.router)
+    router.include_router(search.router)
     router.include_router(documents.router)
     router.include_router(jobs.router)
     return create_app(service="gateway", settings=settings, router=router, resources=resources)

@@ -1,10 +1,40 @@
-"""The request's `rag` options, completed from the gateway's settings."""
+"""`/v1/search`, and the request's `rag` options completed from the gateway's settings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+
+from pipelines.clock import AnswerClock
+from pipelines.context import freeze
+from pipelines.rag import RagPipeline
 from pipelines.search import Search
-from services.core.wire.answer import RagOptions
+from services.core.context import within_deadline
+from services.core.wire.answer import GivenPassage, RagOptions, SearchReply, SearchRequest
+from services.core.wire.passages import Passage
 from services.gateway.settings import Settings
+
+router = APIRouter(tags=["search"])
+
+
+@router.post(
+    "/v1/search",
+    response_model_exclude_none=True,
+    summary="The passages that an answer would come from; no model is asked",
+)
+async def searched(request: Request, body: SearchRequest) -> SearchReply:
+    """What it replies as `context.passages` may be sent as `rag.context`: the same passages, the same id."""
+    pipeline: RagPipeline = request.app.state.pipeline
+    settings: Settings = request.app.state.settings
+    clock = AnswerClock(pipeline.metrics)
+    async with within_deadline("the search", service="gateway"):
+        found = await pipeline.find(
+            body.question, search_of(body.rag, settings), clock, history=body.history, model=body.model
+        )
+    return SearchReply(
+        context=freeze(found.passages, found.query), timings=clock.timings(), degraded=list(found.degraded)
+    )
 
 
 def search_of(rag: RagOptions, settings: Settings) -> Search:
@@ -19,6 +49,22 @@ def search_of(rag: RagOptions, settings: Settings) -> Search:
         mmr=rag.mmr,
         neighbours=settings.neighbours if rag.neighbours is None else rag.neighbours,
         rewrite=rewriting_entry(settings.rewrite if rag.rewrite is None else rag.rewrite),
+        given=None if rag.context is None else given(rag.context),
+    )
+
+
+def given(passages: Sequence[GivenPassage]) -> tuple[Passage, ...]:
+    """The same; what has no id is named by its place, from 1, and what has no span is all of its document."""
+    return tuple(
+        Passage.model_validate(
+            passage.model_dump()
+            | {
+                "id": passage.id or f"given-{place}",
+                "document_id": passage.document_id or f"given-{place}",
+                "end": passage.end or passage.start + len(passage.text),
+            }
+        )
+        for place, passage in enumerate(passages, start=1)
     )
 
 

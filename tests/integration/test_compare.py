@@ -82,6 +82,35 @@ def test_streamed_pieces_are_labelled_and_make_the_answers(running: Running) -> 
     assert pieces == {arm.arm: arm.content for arm in arms}
 
 
+def test_what_was_searched_for_can_be_asked_about_and_is_the_same_context(running: Running) -> None:
+    found = httpx.post(f"{running.url}/v1/search", json={"question": QUESTION}, timeout=60).json()
+    assert found["context"]["passages"][0]["title"] == "mass-and-weight.md"
+    assert found["timings"]["retrieval"] > 0
+    body = {
+        "question": QUESTION,
+        "arms": ["openvino-entry"],
+        "rag": {"context": found["context"]["passages"]},
+    }
+    reply = CompareReply.model_validate(
+        httpx.post(f"{running.url}/v1/compare", json=body, timeout=120).json()
+    )
+    assert reply.context.context_id == reply.arms[0].context_id == found["context"]["context_id"]
+    assert reply.arms[0].status == "answered"
+    assert reply.arms[0].timings is not None
+    assert reply.arms[0].timings.retrieval is None
+
+
+def test_a_closed_book_is_answered_and_not_declined(running: Running) -> None:
+    body = {"question": "Say yes.", "arms": ["openvino-entry"], "rag": {"context": []}}
+    reply = CompareReply.model_validate(
+        httpx.post(f"{running.url}/v1/compare", json=body, timeout=120).json()
+    )
+    arm = reply.arms[0]
+    assert (arm.status, arm.annotations, reply.context.passages) == ("answered", [], [])
+    assert arm.usage is not None
+    assert arm.usage.prompt_tokens > 0
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -11,6 +11,7 @@ from services.core.wire.chat import (
     AssistantMessage,
     ChatChoice,
     ChatChunk,
+    ChatMessage,
     ChatReply,
     ChatRequest,
     ChunkChoice,
@@ -18,6 +19,14 @@ from services.core.wire.chat import (
 )
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
 from services.core.wire.retrieval import Mode
+
+
+class GivenPassage(Passage):
+    """A passage that comes with the question: only its `text` must be there."""
+
+    id: str = ""
+    document_id: str = ""
+    text: Text = Field(min_length=1)
 
 
 class RagOptions(StrictWire):
@@ -28,6 +37,9 @@ class RagOptions(StrictWire):
     `mmr` chooses passages that are unlike each other (1: relevance alone, 0: difference alone);
     `neighbours` lets as many passages before and after each one join it; `rewrite` has a follow-up
     question made to stand alone before it is searched for, by the entry that answers (true) or a named one.
+
+    With `context` nothing is searched for and the other fields do not count: the answer comes from these
+    passages. An empty list is a closed book: the model answers from what it knows.
     """
 
     collection: CollectionName = DEFAULT_COLLECTION
@@ -39,6 +51,7 @@ class RagOptions(StrictWire):
     mmr: float | None = Field(None, ge=0, le=1)
     neighbours: int | None = Field(None, ge=0, le=10)
     rewrite: bool | Text | None = None
+    context: list[GivenPassage] | None = Field(None, max_length=200)
 
 
 class AnswerRequest(ChatRequest):
@@ -83,6 +96,15 @@ class FrozenContext(Wire):
     query: str | None = None
 
 
+class SearchRequest(StrictWire):
+    """`POST /v1/search`: find passages, ask no model. `model` is the entry that rewrites, if one does."""
+
+    question: Text = Field(min_length=1)
+    history: list[ChatMessage] = Field(default_factory=list)
+    model: Text = ""
+    rag: RagOptions = Field(default_factory=RagOptions)
+
+
 SEARCH_STAGES = ("rewriting", "embedding", "retrieval", "reranking", "neighbours")
 """The stages before generation, in their order; fields of `Timings`."""
 
@@ -108,6 +130,14 @@ class Timings(Wire):
     generation: float | None = None
     tpot: float | None = None
     e2el: float
+
+
+class SearchReply(Wire):
+    """The context is empty where no passage reaches the floor."""
+
+    context: FrozenContext
+    timings: Timings
+    degraded: list[str] = Field(default_factory=list)
 
 
 class AnswerMessage(AssistantMessage):

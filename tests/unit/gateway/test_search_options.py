@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from services.core.wire.answer import RagOptions
+from services.core.wire.answer import GivenPassage, RagOptions
+from services.core.wire.passages import Passage
 from services.gateway.app import create
 from services.gateway.search import rewriting_entry, search_of
 from services.gateway.settings import Settings
@@ -20,6 +21,17 @@ def test_what_a_request_leaves_out_is_as_the_gateway_is_set() -> None:
     search = search_of(wanted, settings)
     assert (search.mode, search.mmr, search.neighbours, search.floor) == ("sparse", 0.3, 0, 0)
     assert search.rewrite is None
+
+
+def test_passages_that_come_with_the_question_are_named_and_kept_as_they_are() -> None:
+    whole = GivenPassage(id="p", document_id="d", title="a.md", text="water", start=3, end=8, score=0.5)
+    search = search_of(RagOptions(context=[GivenPassage(text="ice"), whole]), Settings())
+    assert search.given is not None
+    first, second = search.given
+    assert (first.id, first.document_id, first.start, first.end) == ("given-1", "given-1", 0, 3)
+    assert second == Passage(id="p", document_id="d", title="a.md", text="water", start=3, end=8, score=0.5)
+    assert search_of(RagOptions(context=[]), Settings()).given == ()
+    assert search_of(RagOptions(), Settings()).given is None
 
 
 @pytest.mark.parametrize(
@@ -38,6 +50,8 @@ def test_rewriting_is_off_or_by_the_entry_that_answers_or_by_another(
         ({"mode": "fuzzy"}, "rag.mode"),
         ({"mmr": 1.5}, "rag.mmr"),
         ({"neighbours": -1}, "rag.neighbours"),
+        ({"context": [{"text": ""}]}, "rag.context"),
+        ({"context": "water"}, "rag.context"),
         ({"neighbours": 11}, "rag.neighbours"),
         ({"floor": 2}, "rag.floor"),
         ({"rewrite": 3}, "rag.rewrite"),

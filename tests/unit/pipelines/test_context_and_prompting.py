@@ -53,6 +53,17 @@ def test_each_strategy_with_and_without_citations(name: PromptName) -> None:
     assert ("[1]" in system, "I don't know" in system, "Cite" in last) == (cites, cites, cites)
 
 
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_closed_book_speaks_of_no_passages(name: PromptName) -> None:
+    system, last = messages(name, "q", [], salt="s")
+    assert system.text.startswith("s\nYou answer questions.")
+    assert "passage" not in system.text
+    assert last.text == "Question: q"
+    assert ("step by step" in system.text, "Answer:" in system.text) == (name.endswith("steps"),) * 2
+    assert ("as long as you need" in system.text) == name.endswith("reasoning")
+    assert ("I don't know" in system.text) == name.startswith("cite")
+
+
 def test_what_a_step_by_step_answer_announces_is_its_answer() -> None:
     assert announced("The passage says 453.6 g.\nFive are 2268 g.\nAnswer: 2,268 g [1]") == "2,268 g [1]"
 
