@@ -30,12 +30,15 @@ class Record(BaseModel):
 
 
 class DatasetRecord(Record):
-    """`sha256` is over the chosen questions as they stand in `questions.jsonl`, in order."""
+    """`sha256` is over the chosen questions as they stand in `questions.jsonl`, in order.
+
+    `grounds` is "mixed" where some questions come with passages and others do not.
+    """
 
     name: str
     n: int
     of: int
-    grounds: Grounds
+    grounds: Grounds | Literal["mixed"]
     origin: str
     licence: str
     notice: str
@@ -56,6 +59,8 @@ class Machine(Record):
 class Conditions(Record):
     """How the questions were asked, so that nobody need guess.
 
+    `seed` drew the questions and the order in which they were asked; a request's own seed is `seed` plus its
+    repeat. `top_k`, `top_n` and `floor` are those asked for, None: the gateway's.
     `serial`: never two requests at once; else up to `concurrency`. `cold`: every prompt begins with a line of
     its own, so that no arm finds a prefix in a cache that another one filled; `caches` says it in words.
     `warm_up` are the requests that each arm answered before the first one that counts.
@@ -116,6 +121,7 @@ class Context(Record):
     """
 
     question: str
+    grounds: Grounds
     context: FrozenContext
     timings: Timings | None = None
     relevant_found: tuple[str, ...] = ()
@@ -123,13 +129,19 @@ class Context(Record):
 
 
 class Answer(Record):
-    """One arm's answer to one question, the `repeat`-th. `at` are seconds since the run began, for drift."""
+    """One arm's answer to one question, the `repeat`-th (from 0).
+
+    `order` is its place in the run's order of asking, `at` the seconds since the run began (less the time
+    in which it was stopped) when it was asked, for drift; `attempts` are more than one where an engine was
+    busy or down and the request was sent again.
+    """
 
     question: str
     arm: str
     repeat: int
     order: int
     at: float
+    attempts: int = 1
     reply: ArmReply
 
     @property
@@ -138,7 +150,8 @@ class Answer(Record):
 
 
 class Bundle(Record):
-    """All of it, in memory; `answers` by question (as in `questions`), arm (as in the manifest), repeat."""
+    """All of it, in memory; `contexts` one for each question, in their order; `answers` by question (as in
+    `questions`), arm (as in the manifest), repeat."""
 
     manifest: Manifest
     questions: tuple[Asked, ...]
