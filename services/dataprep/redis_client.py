@@ -39,6 +39,9 @@ class RedisClient:
                 if "BUSYGROUP" not in str(error):
                     raise
         await self._check("appendonly", "yes", "accepted files do not survive a restart of it")
+        await self._check(
+            "appendfsync", "always", "files accepted in its last seconds may not survive a crash of it"
+        )
         await self._check("maxmemory-policy", "noeviction", "it may throw accepted files away")
 
     async def _check(self, parameter: str, wanted: str, otherwise: str) -> None:

@@ -331,6 +331,10 @@ async def test_a_configuration_that_loses_passages_is_warned_of_once(redis_serve
 
     assert await warned() == []
     with redis_server.client() as client:
+        client.config_set("appendfsync", "everysec")
+    (late,) = await warned()
+    assert "set `appendfsync always`" in late
+    with redis_server.client() as client:
         client.config_set("appendonly", "no")
         client.config_set("maxmemory", "1gb")
         client.config_set("maxmemory-policy", "allkeys-lru")

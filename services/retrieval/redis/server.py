@@ -93,8 +93,17 @@ class Server:
         except ServiceError:
             return
         self._advised = True
-        for warning in warnings(info):
+        for warning in warnings(info, await self._appendfsync()):
             log.warning("the vector store may lose passages", where=self._address.where, reason=warning)
+
+    async def _appendfsync(self) -> str:
+        """When the server's file reaches its disk; "always" where it does not tell (a hosted one may not)."""
+        try:
+            async with calling(self._address, "say how it is configured", service="retrieval"):
+                found = await self._client.config_get("appendfsync")
+        except ServiceError:
+            return "always"
+        return str(found.get("appendfsync", "always"))
 
     async def close(self) -> None:
         await self._client.aclose()
