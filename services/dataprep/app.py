@@ -54,7 +54,7 @@ ALL = "all"
 routes = APIRouter(tags=["dataprep"])
 
 
-def _documents(request: Request) -> Documents:
+async def _documents(request: Request) -> Documents:
     documents: Documents = request.app.state.documents
     return documents
 

@@ -46,6 +46,7 @@ class Ingestor:
         batching: Batching,
     ) -> None:
         self._embedding = embedding
+        self._fitting = TokenFit(embedding)
         self._retrieval = retrieval
         self._sandbox = sandbox
         self._metrics = metrics
@@ -89,7 +90,7 @@ class Ingestor:
     async def _fit(self, ticket: Ticket, parsed: Prepared) -> Prepared:
         """Cut once more what the embedding model would not see to its end."""
         with self._metrics.stage("tokenize"):
-            return await TokenFit(self._embedding).fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
+            return await self._fitting.fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
 
     async def _is_stored(self, collection: str, first: Passage, total: int) -> bool:
         """Whether all of the revision is stored; it is what readers see then, also after a `kill -9`

@@ -7,13 +7,14 @@ Chunks are cut by characters, in a process that has no tokenizer. The few that a
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import NotFound, NotSupported
-from services.core.wire.embedding import Token
+from services.core.wire.embedding import EmbeddingInfo, Token
 from services.core.wire.passages import Passage
 from services.dataprep.chunking import Chunk
 from services.dataprep.sandbox import Prepared
@@ -22,6 +23,9 @@ ROUNDS = 5
 """A part may have a token or two more than it had within the whole, so parts are counted again."""
 
 SPECIAL = 4
+INFO_SECONDS = 10.0
+"""How long the model's window is taken to be as it was; asked anew, another one is noticed."""
+
 LEAST_ROOM = 8
 """Tokens of text in a part, however long the header above it is."""
 
@@ -67,6 +71,8 @@ class TokenFit:
 
     def __init__(self, embedding: EmbeddingClient) -> None:
         self._embedding = embedding
+        self._known: EmbeddingInfo | None = None
+        self._asked = 0.0
 
     async def fit(self, title: str, prepared: Prepared, tokens: int = 0) -> Prepared:
         """The document with chunks whose embedded text, header and all, fits the model's window.
@@ -75,7 +81,7 @@ class TokenFit:
         the embedding client's errors.
         """
         try:
-            info = await self._embedding.info()
+            info = await self._info()
             window = min(tokens or info.max_input_length, info.max_input_length)
             batch = max(1, info.max_client_batch_size)
             chunks: list[Chunk] = []
@@ -84,6 +90,12 @@ class TokenFit:
         except (NotFound, NotSupported):
             return prepared
         return replace(prepared, chunks=chunks)
+
+    async def _info(self) -> EmbeddingInfo:
+        """Of a moment ago: many small files would ask more often than they embed."""
+        if self._known is None or time.monotonic() - self._asked > INFO_SECONDS:
+            self._known, self._asked = await self._embedding.info(), time.monotonic()
+        return self._known
 
     async def _fitted(self, title: str, text: str, chunks: Sequence[Chunk], window: int) -> list[Chunk]:
         fitting = list(chunks)

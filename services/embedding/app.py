@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Protocol, TypeVar, cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -95,7 +94,7 @@ class _Call:
 
     async def info(self) -> EmbeddingInfo:
         known = await self.encoder.info()
-        limits = {"max_client_batch_size": self.settings.max_batch, "version": version("ragline")}
+        limits = {"max_client_batch_size": self.settings.max_batch, "version": self._request.app.version}
         return known.model_copy(update=limits)
 
     async def encode(

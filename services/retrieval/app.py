@@ -44,15 +44,16 @@ SERVICE = "retrieval"
 routes = APIRouter(tags=["retrieval"])
 
 
-def _store(request: Request) -> VectorStore:
+# async: a plain function would be sent to a thread, for each of them at each request
+async def _store(request: Request) -> VectorStore:
     return cast(VectorStore, request.app.state.store)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     return cast(Metrics, request.app.state.metrics)
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 

@@ -26,8 +26,10 @@ class Tokenizer(EmbeddingClient):
         self.length = length
         self.error = error
         self.calls: list[int] = []
+        self.asked = 0
 
     async def info(self) -> EmbeddingInfo:
+        self.asked += 1
         return EmbeddingInfo(model_id="m", max_input_length=self.window, max_client_batch_size=4)
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[Token]]:
@@ -109,6 +111,19 @@ async def test_a_window_of_ones_own_is_smaller_than_the_models_or_counts_for_not
     assert len((await TokenFit(Tokenizer(1000)).fit("a", prepared, tokens=50)).chunks) > 4
     fitted = await TokenFit(Tokenizer(50)).fit("a", prepared, tokens=1000)
     assert len(fitted.chunks) > 4
+
+
+async def test_the_window_is_asked_once_for_many_files_and_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer, prepared = Tokenizer(100), Prepared("word " * 100, [Chunk(0, 499)])
+    fitting = TokenFit(tokenizer)
+    before = [await fitting.fit(name, prepared) for name in ("a", "b")]
+    assert tokenizer.asked == 1
+    tokenizer.window = 50
+    monkeypatch.setattr("services.dataprep.tokens.INFO_SECONDS", -1)
+    assert len((await fitting.fit("c", prepared)).chunks) > len(before[1].chunks)
+    assert tokenizer.asked == 2
 
 
 @pytest.mark.parametrize("error", [NotFound("no /tokenize"), NotSupported("no tokenizer")])
