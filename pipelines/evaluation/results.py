@@ -11,6 +11,9 @@ OVERALL = "overall"
 SHARED = ""
 """The "arm" of a rate that is the context's, and so the same for all arms."""
 
+LEVELS = (0.5, 0.95, 0.99)
+"""The percentiles that results have."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

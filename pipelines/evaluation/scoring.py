@@ -21,7 +21,7 @@ def scores(item: Item, answer: str) -> dict[str, float]:
     """
     said = without_reasoning(answer)
     declined = abstains(said)
-    found = {"abstained": float(declined), "words": float(answer_words(said))}
+    found = {"abstained": float(declined and bool(said)), "words": float(answer_words(said))}
     if not item.answerable:
         return {**found, "correct": float(declined and bool(said))}
     if not item.answers:
