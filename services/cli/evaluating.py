@@ -12,6 +12,7 @@ from services.cli import compare as comparing
 from services.cli import ground as grounding
 from services.cli.console import Output
 from services.cli.reach import stack_here, with_gateway
+from services.core.errors import RaglineError
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 commands = typer.Typer(rich_markup_mode=None)
@@ -61,3 +62,42 @@ def ground(
     served = not local and ("embedding" in stack.external or "embedding" in stack.running)
     url = stack.url("embedding") if served else ""
     asyncio.run(grounding.ground(claims, Output.standard(), embedding_url=url))
+
+
+@commands.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Compare only; write nothing.")] = False,
+) -> None:
+    """Score a run's recorded answers again: no service, no model, no network.
+
+    Writes its results.json anew, and says whether every figure is as it was recorded. The exit code is 1
+    where one is not.
+    """
+    from services.cli import replay as replaying  # noqa: PLC0415 - a second of imports that other commands save
+
+    raise typer.Exit(0 if replaying.replay(bundle, Output.standard(), check=check) else 1)
+
+
+@commands.command()
+def gate(
+    bundle: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    *,
+    policy: Annotated[Path, typer.Option(help="What the candidate must hold: a TOML file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
+) -> None:
+    """Say whether a candidate may take the baseline's place, by a policy of one's own.
+
+    The exit code is 0 where it passes, 1 where it does not, 2 where policy or bundle cannot be used.
+    """
+    from services.cli import gate as gating  # noqa: PLC0415 - as above
+
+    output = Output.standard()
+    try:
+        decision = gating.decide(bundle, policy, output)
+    except RaglineError as error:
+        output.error(error)
+        raise typer.Exit(2) from None
+    gating.show(decision, output, as_json=json)
+    raise typer.Exit(0 if decision.passed else 1)

@@ -1,0 +1,96 @@
+"""What a candidate must hold, as a TOML file of one's own."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from pipelines.evaluation.results import LEVELS, OVERALL
+from services.core.errors import InvalidRequest, NotFound
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rule(_Closed):
+    """What is asked of one metric in one scope; at least one thing is.
+
+    `min_difference` is the least gain over the baseline, in the metric's unit, counted so that more is
+    better; a negative one is a loss that is put up with (non-inferiority). `max_ratio` bounds how many times
+    the baseline's latency or tokens the candidate's may be. Both hold where the whole interval does.
+    `must_not_be_worse`: no loss is detected. `min` and `max` bound the candidate's own mean, or with
+    `percentile` (0.5, 0.95, 0.99) that percentile, as measured.
+    """
+
+    metric: str
+    scope: str = OVERALL
+    min_difference: float | None = None
+    must_not_be_worse: bool = False
+    max_ratio: float | None = Field(None, gt=0)
+    min: float | None = None
+    max: float | None = None
+    percentile: float | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        limits = (self.min_difference, self.max_ratio, self.min, self.max)
+        if all(limit is None for limit in limits) and not self.must_not_be_worse:
+            raise ValueError(
+                "asks for nothing: give min_difference, must_not_be_worse, max_ratio, min or max"
+            )
+        if self.percentile not in {None, *LEVELS}:
+            raise ValueError(f"percentile is one of {', '.join(map(str, LEVELS))}")
+        if self.percentile is not None and self.min is None and self.max is None:
+            raise ValueError("percentile needs a max or a min")
+        if self.percentile is not None and self.scope != OVERALL:
+            raise ValueError(f"percentiles are known of the scope {OVERALL!r} alone")
+        return self
+
+
+class Policy(_Closed):
+    """`baseline` is the run's first arm where it is left out. `max_failed` and `max_truncated` are shares of
+    the candidate's requests. A rule that the sample is too small to decide ends as `when_undecided` says."""
+
+    candidate: str
+    baseline: str = ""
+    when_undecided: Literal["pass", "fail"] = "fail"
+    max_failed: float | None = Field(None, ge=0, le=1)
+    max_truncated: float | None = Field(None, ge=0, le=1)
+    rules: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.rules and self.max_failed is None and self.max_truncated is None:
+            raise ValueError("asks for nothing: give [[rules]], max_failed or max_truncated")
+        return self
+
+
+def read_policy(path: Path) -> Policy:
+    """NotFound where there is no such file; InvalidRequest that names the key and what is wrong with it."""
+    try:
+        content = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise NotFound(f"no policy {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}") from None
+    try:
+        return Policy.model_validate(tomllib.loads(content))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest(f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(f"{path}: {_issue(each)}" for each in error.errors())) from None
+
+
+def _issue(error: ErrorDetails) -> str:
+    """`rules[1].min_diference: there is no such key: ...`, the first rule being 1 as in the file."""
+    place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        kind = Rule if error["loc"][0] == "rules" else Policy
+        return f"{place[1:]}: there is no such key; there are {', '.join(kind.model_fields)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place[1:]}: {message}" if place else message

@@ -1,0 +1,168 @@
+"""A policy held against a run: what passes, what fails, what the sample does not decide, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.evaluation.analysis import results
+from pipelines.evaluation.gate import Check, Policy, Rule, gate, read_policy
+from pipelines.evaluation.results import Results
+from services.core.errors import InvalidRequest, NotFound
+from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, question, run
+
+SLOW = Said("It is 7.", e2el=2100)
+SLOW_WRONG = Said("It is 3.", e2el=1900)
+EXAMPLE = Path(__file__).parents[4] / "docs" / "examples" / "policy.toml"
+
+
+@pytest.fixture(scope="module")
+def found() -> Results:
+    """Of 40 questions small has 20 right and large 30, all of small's among them, at about twice the time."""
+    asked = [question(f"q{number}") for number in range(40)]
+    return results(
+        run(
+            asked,
+            {
+                "small": [RIGHT] * 20 + [WRONG] * 20,
+                "large": [SLOW] * 30 + [SLOW_WRONG] * 8 + [Said(error="bad_gateway")] * 2,
+            },
+        )
+    )
+
+
+def check(found: Results, when_undecided: str = "fail", **rule: object) -> Check:
+    policy = Policy(
+        candidate="large",
+        when_undecided=when_undecided,
+        rules=(Rule(**{"metric": "correct", **rule}),),
+    )
+    decision = gate(found, policy)
+    [one] = decision.checks
+    assert decision.passed == one.held
+    return one
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ({"min_difference": -0.02}, "pass"),
+        ({"min_difference": 0.05}, "pass"),
+        ({"min_difference": 0.25}, "undecided"),
+        ({"min_difference": 0.6}, "fail"),
+        ({"must_not_be_worse": True}, "pass"),
+        ({"metric": "e2el", "must_not_be_worse": True}, "fail"),
+        ({"metric": "e2el", "min_difference": -1200}, "pass"),
+        ({"metric": "e2el", "min_difference": -500}, "fail"),
+        ({"metric": "e2el", "max_ratio": 2.2}, "pass"),
+        ({"metric": "e2el", "max_ratio": 1.5}, "fail"),
+        ({"min": 0.75}, "pass"),
+        ({"min": 0.76}, "fail"),
+        ({"metric": "words", "max": 3}, "pass"),
+        ({"metric": "e2el", "percentile": 0.5, "max": 2100}, "pass"),
+        ({"metric": "e2el", "percentile": 0.5, "max": 2099}, "fail"),
+        ({"metric": "e2el", "percentile": 0.95, "max": 9999}, "undecided"),
+    ],
+)
+def test_a_rule_holds_or_not(found: Results, rule: dict[str, object], outcome: str) -> None:
+    assert check(found, **rule).outcome == outcome
+
+
+def test_gains_are_counted_so_that_more_is_better(found: Results) -> None:
+    each = check(found, metric="e2el", min_difference=-1200)
+    assert each.value is not None
+    assert each.low is not None
+    assert each.high is not None
+    assert -1200 <= each.low <= each.value <= each.high < 0
+
+
+def test_what_is_undecided_ends_as_the_policy_says(found: Results) -> None:
+    assert not check(found, min_difference=0.25).held
+    assert check(found, "pass", min_difference=0.25).held
+    assert not check(found, "pass", min_difference=0.6).held
+    tiny = results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
+    assert check(tiny, must_not_be_worse=True).outcome == "undecided"
+
+
+def test_failed_and_truncated_requests_are_bounded_by_their_share(found: Results) -> None:
+    decision = gate(found, Policy(candidate="large", max_failed=0.04, max_truncated=0))
+    assert [(each.asked, each.value, each.n, each.held) for each in decision.checks] == [
+        ("max_failed", 0.05, 40, False),
+        ("max_truncated", 0.0, 40, True),
+    ]
+    assert not decision.passed
+    assert gate(found, Policy(candidate="large", max_failed=0.05)).passed
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"candidate": "huge"}, "candidate: the run has no arm 'huge'; there are: small, large"),
+        ({"candidate": "small"}, "candidate: 'small' is the baseline"),
+        ({"baseline": "large"}, "baseline: the results are not against 'large'"),
+        (
+            {"rules": [{"metric": "corect", "min": 0}]},
+            r"rules\[1\].metric: 'overall' has no 'corect'; there are: correct",
+        ),
+        (
+            {"rules": [{"metric": "correct", "scope": "yours", "min": 0}]},
+            r"rules\[1\].scope: the results have no 'yours'; there are: overall, mine",
+        ),
+        ({"rules": [{"metric": "words", "must_not_be_worse": True}]}, "'words' neither arm is better"),
+        (
+            {"rules": [{"metric": "correct", "max_ratio": 2}]},
+            "ratios are not known of 'correct'; there are: e2el",
+        ),
+        (
+            {"rules": [{"metric": "correct", "percentile": 0.5, "max": 2}]},
+            "percentiles are not known of 'correct'; there are: ttft",
+        ),
+    ],
+)
+def test_a_policy_that_does_not_fit_the_run_is_refused(
+    found: Results, policy: dict[str, object], says: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        gate(found, Policy.model_validate({"candidate": "large", "max_failed": 1, **policy}))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("candidate = ", "is not TOML"),
+        ("", "candidate: Field required"),
+        ('candidate = "a"', "asks for nothing"),
+        ('candidate = "a"\nmax_faild = 0', "max_faild: there is no such key; there are candidate, baseline"),
+        ('candidate = "a"\nmax_failed = 2', "max_failed: Input should be less than or equal to 1"),
+        (
+            'candidate = "a"\nwhen_undecided = "maybe"\nmax_failed = 0',
+            "when_undecided: Input should be 'pass' or",
+        ),
+        (
+            'candidate = "a"\n[[rules]]\nmetric = "correct"\nmin = 0\n[[rules]]\nmetric = "x"\nmargin = 1',
+            r"rules\[2\].margin: there is no such key; there are metric, scope",
+        ),
+        ('candidate = "a"\n[[rules]]\nmetric = "correct"', r"rules\[1\]: asks for nothing"),
+        (
+            'candidate = "a"\n[[rules]]\nmetric = "e2el"\npercentile = 0.9\nmax = 1',
+            "percentile is one of 0.5, 0.95",
+        ),
+        (
+            'candidate = "a"\n[[rules]]\nmetric = "e2el"\nmax_ratio = 2\npercentile = 0.5',
+            "percentile needs a max",
+        ),
+    ],
+)
+def test_a_policy_that_is_wrong_names_its_key(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidRequest, match=says):
+        read_policy(file)
+    with pytest.raises(NotFound, match="no policy"):
+        read_policy(tmp_path / "none.toml")
+
+
+def test_the_example_is_a_policy(found: Results) -> None:
+    policy = read_policy(EXAMPLE)
+    assert gate(found, policy.model_copy(update={"baseline": "small"})).candidate == "large"
