@@ -14,7 +14,8 @@ from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.context import set_deadline
 from services.core.errors import ServiceError, from_detail
-from services.core.wire.compare import ArmReply, CompareReply
+from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply
+from services.core.wire.grounding import GroundedSentence, GroundedText
 
 COMPARE_SECONDS = 1800.0
 _REPLY = TypeAdapter(CompareReply)
@@ -28,6 +29,7 @@ class Question:
     arms: Sequence[str]
     collection: str
     serial: bool = True
+    grounding: bool = True
 
     def payload(self) -> bytes:
         return orjson.dumps(
@@ -36,6 +38,7 @@ class Question:
                 "arms": list(self.arms),
                 "rag": {"collection": self.collection},
                 "serial": self.serial,
+                "grounding": "all" if self.grounding else "off",
                 "stream": True,
             }
         )
@@ -66,6 +69,8 @@ async def _streamed(question: Question, client: HttpClient, output: Output, *, q
                 spinner.say(f"{len(done)} of {len(question.arms)} arms are done: {', '.join(done)}")
                 if not quiet:
                     _arm(arm, output)
+            elif event.event == "groundedness" and not quiet:
+                _grounded(ArmGroundedness.model_validate_json(event.data), output)
             elif event.event == "comparison":
                 reply = decode(_REPLY, event.data, client.service)
     if reply is None:
@@ -84,6 +89,35 @@ def _arm(arm: ArmReply, output: Output) -> None:
     output.line()
 
 
+def _grounded(found: ArmGroundedness, output: Output) -> None:
+    """How many sentences of an arm the passages support, and each one that they do not."""
+    if found.groundedness is None:
+        output.line(f"{found.arm}: groundedness is missing: {found.missing}", style="yellow")
+    else:
+        answer, reasoning = found.groundedness.answer, found.groundedness.reasoning
+        output.line(f"{found.arm}: {_counted(answer)}", style="bold")
+        for sentence in answer.sentences:
+            if sentence.verdict in {"unsupported", "contradicted"}:
+                output.line(_doubted(sentence), style="red" if sentence.against else "yellow")
+        if reasoning is not None:
+            output.line(f"{found.arm}, thinking: {_counted(reasoning)}")
+    output.line()
+
+
+def _counted(text: GroundedText) -> str:
+    if not text.claims:
+        return "claims nothing that passages could support"
+    return (
+        f"{text.supported} of {text.claims} sentences supported, {text.unsupported} unsupported, "
+        f"{text.contradicted} contradicted"
+    )
+
+
+def _doubted(sentence: GroundedSentence) -> str:
+    against = f"; a passage says: {sentence.against.text}" if sentence.against else ""
+    return f"  {sentence.verdict} (p {sentence.p_supported:.2f}): {sentence.text}{against}"
+
+
 def _show(reply: CompareReply, output: Output) -> None:
     """The passages that all arms had, then a column of figures for each."""
     if reply.context.passages:
@@ -92,7 +126,7 @@ def _show(reply: CompareReply, output: Output) -> None:
             output.line(line)
         output.line()
     output.table(
-        [["arm", "status", "TTFT ms", "TTFO ms", "think ms", "E2EL ms", "tokens", "cited"]]
+        [["arm", "status", "TTFT ms", "TTFO ms", "think ms", "E2EL ms", "tokens", "cited", "supported"]]
         + [
             [
                 arm.arm,
@@ -100,6 +134,7 @@ def _show(reply: CompareReply, output: Output) -> None:
                 *(_ms(getattr(arm.timings, name, None)) for name in ("ttft", "ttfo", "think", "e2el")),
                 _tokens(arm),
                 str(len(arm.annotations)),
+                _share(arm),
             ]
             for arm in reply.arms
         ]
@@ -107,6 +142,12 @@ def _show(reply: CompareReply, output: Output) -> None:
     how = "one after another" if reply.serial else "all at once"
     cold = "none found the passages in a cache that another had filled" if reply.cold else "with warm caches"
     output.line(f"The arms ran {how}; {cold}. One question shows what happened, not what is better.")
+
+
+def _share(arm: ArmReply) -> str:
+    if arm.groundedness is None or not arm.groundedness.answer.claims:
+        return "-"
+    return f"{arm.groundedness.answer.supported}/{arm.groundedness.answer.claims}"
 
 
 def _ms(value: float | None) -> str:

@@ -27,6 +27,9 @@ def compare(
     together: Annotated[
         bool, typer.Option("--together", help="All arms at once, not one after another.")
     ] = False,
+    grounding: Annotated[
+        bool, typer.Option(help="Judge each sentence of the answers against the passages.")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the whole comparison as JSON.")] = False,
 ) -> None:
     """Ask several models the same question, from the same passages.
@@ -38,7 +41,7 @@ def compare(
     The exit code is 1 where an arm failed.
     """
     names = [arm.strip() for arm in arms.split(",") if arm.strip()]
-    asked = comparing.Question(question, names, collection, serial=not together)
+    asked = comparing.Question(question, names, collection, serial=not together, grounding=grounding)
     output = Output.standard()
     failed = with_gateway(lambda client: comparing.compare(asked, client, output, as_json=json))
     raise typer.Exit(1 if failed else 0)

@@ -16,11 +16,12 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
 from services.gateway import chat, compare, documents, jobs, search
+from services.gateway.grounding import Grounder
 from services.gateway.settings import Settings
 
 
 def create(settings: Settings) -> FastAPI:
-    """The app; `app.state` holds `pipeline`, `generation` and `dataprep` while it runs."""
+    """The app; `app.state` holds `pipeline`, `grounder`, `generation` and `dataprep` while it runs."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
@@ -45,6 +46,7 @@ def create(settings: Settings) -> FastAPI:
                 rerank_seconds=settings.rerank_seconds,
                 rewrite_seconds=settings.rewrite_seconds,
             )
+            app.state.grounder = Grounder(embedding, settings.grounding_seconds)
 
             yield {
                 "embedding": embedding.ready,

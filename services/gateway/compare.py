@@ -21,29 +21,34 @@ from services.core.wire.answer import FrozenContext
 from services.core.wire.compare import (
     ArmDelta,
     ArmDifference,
+    ArmGroundedness,
     ArmReply,
     ArmRequest,
     ArmStatus,
     CompareReply,
     CompareRequest,
+    GroundingScope,
 )
+from services.gateway.grounding import Grounder
 from services.gateway.search import search_of
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["compare"])
 
-_Event = FrozenContext | ArmDelta | ArmReply | CompareReply
+_Event = FrozenContext | ArmDelta | ArmReply | ArmGroundedness | CompareReply
 _NAMES: dict[type[_Event], str] = {
     FrozenContext: "context",
     ArmDelta: "delta",
     ArmReply: "arm",
+    ArmGroundedness: "groundedness",
     CompareReply: "comparison",
 }
 
 
 @router.post("/v1/compare", response_model=CompareReply, summary="Ask several models from one frozen context")
 async def compared(request: Request, body: CompareRequest) -> Response:
-    """With `stream` the events are `context`, `delta`, `arm` (one arm is done) and `comparison`."""
+    """With `stream` the events are `context`, `delta`, `arm` (one is done), `groundedness` (of an arm) and
+    `comparison`."""
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
     asked = Comparison(
@@ -54,7 +59,7 @@ async def compared(request: Request, body: CompareRequest) -> Response:
         serial=body.serial,
         cold=body.cold,
     )
-    events = _events(pipeline, asked)
+    events = _events(pipeline, asked, request.app.state.grounder, body.grounding)
     if body.stream:
         return await EventStream.open(request, _encoded(events), service="gateway")
     reply = await until_disconnected(request, _whole(events))
@@ -76,10 +81,17 @@ def _arm(given: ArmRequest | str, settings: Settings) -> Arm:
     return Arm(given.name or given.model or "default", given.model, prompt, sampling)
 
 
-async def _events(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[_Event]:
-    """The comparison as events; the last one has all of it."""
+async def _events(
+    pipeline: RagPipeline, asked: Comparison, grounder: Grounder, scope: GroundingScope
+) -> AsyncGenerator[_Event]:
+    """The comparison as events; the last one has all of it.
+
+    An answer is judged while no arm runs, so that this work is in no arm's latency: between serial arms, and
+    after the last of several at once.
+    """
     frozen: Frozen | None = None
     done: dict[str, ArmReply] = {}
+    waiting: list[ArmReply] = []
     async with aclosing(compare(pipeline, asked)) as steps:
         async for step in steps:
             if isinstance(step, Frozen):
@@ -93,6 +105,13 @@ async def _events(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[_E
             else:
                 done[step.arm.name] = reply = _reply(step)
                 yield reply
+                waiting.append(reply)
+            if frozen is not None and waiting and (asked.serial or len(done) == len(asked.arms)):
+                for reply in waiting:
+                    if (found := await grounder.ground(asked.text, frozen.context, reply, scope)) is not None:
+                        done[reply.arm] = with_groundedness(reply, found)
+                        yield found
+                waiting.clear()
     if frozen is None:
         raise ServiceError("the comparison ended before it began")
     arms = [done[arm.name] for arm in asked.arms]
@@ -156,6 +175,12 @@ def _reply(done: ArmDone) -> ArmReply:
     )
 
 
+def with_groundedness(reply: ArmReply, found: ArmGroundedness) -> ArmReply:
+    return reply.model_copy(
+        update={"groundedness": found.groundedness, "groundedness_missing": found.missing}
+    )
+
+
 def differences(arms: Sequence[ArmReply]) -> list[ArmDifference]:
     """Every other arm minus the first."""
     first, *others = arms
@@ -165,6 +190,8 @@ def differences(arms: Sequence[ArmReply]) -> list[ArmDifference]:
             **{name: _minus(_time(other, name), _time(first, name)) for name in ("ttft", "ttfo", "e2el")},
             completion_tokens=_count(_minus(_tokens(other), _tokens(first))),
             reasoning_tokens=_count(_minus(_thought(other), _thought(first))),
+            share_supported=_minus(_supported(other), _supported(first), places=4),
+            contradicted=_count(_minus(_contradicted(other), _contradicted(first))),
             same_answer=other.content.split() == first.content.split() and other.status == first.status,
         )
         for other in others
@@ -184,8 +211,16 @@ def _thought(arm: ArmReply) -> int | None:
     return arm.usage.completion_tokens_details.reasoning_tokens if arm.usage else None
 
 
-def _minus(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else round(value - other, 3)
+def _supported(arm: ArmReply) -> float | None:
+    return arm.groundedness.answer.share_supported if arm.groundedness else None
+
+
+def _contradicted(arm: ArmReply) -> int | None:
+    return arm.groundedness.answer.contradicted if arm.groundedness else None
+
+
+def _minus(value: float | None, other: float | None, *, places: int = 3) -> float | None:
+    return None if value is None or other is None else round(value - other, places)
 
 
 def _count(value: float | None) -> int | None:

@@ -61,6 +61,12 @@ class Settings(ServiceSettings):
         validation_alias="REWRITE_SECONDS",
         description="longest wait for a rewritten question; then the original is searched for, degraded",
     )
+    grounding_seconds: float = Field(
+        30.0,
+        gt=0,
+        validation_alias="GROUNDING_SECONDS",
+        description="longest wait for a compared answer's groundedness; then the comparison lacks it",
+    )
     prompt: PromptName = Field(
         "plain",
         validation_alias="PROMPT",

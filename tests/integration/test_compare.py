@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 
+from pipelines.evaluation.grounding.answers import rescore
 from services.core.sse import SseParser
 from services.core.wire.compare import ArmReply, CompareReply
 from tests.integration.conftest import Running
@@ -68,12 +69,32 @@ def test_the_figures_add_up(compared: CompareReply) -> None:
     assert compared.differences[2].e2el is None
 
 
+def test_every_answer_is_judged_by_the_real_embedding_model(compared: CompareReply) -> None:
+    texts = {passage.id: passage.text for passage in compared.context.passages}
+    for arm in compared.arms[:3]:
+        assert arm.groundedness_missing is None
+        assert arm.groundedness is not None
+        assert rescore(arm.groundedness) == arm.groundedness
+        for sentence in arm.groundedness.answer.sentences:
+            assert arm.content[sentence.start : sentence.end] == sentence.text
+            assert sentence.evidence is None or sentence.evidence.kind == "full"
+            for span in sentence.spans:
+                assert texts[span.passage_id][span.start : span.end] == span.text
+    assert compared.arms[3].groundedness is None
+
+
 def test_streamed_pieces_are_labelled_and_make_the_answers(running: Running) -> None:
     body = {"question": QUESTION, "arms": ["openvino-entry", "llamacpp-entry"], "stream": True}
     reply = httpx.post(f"{running.url}/v1/compare", json=body, timeout=120)
     events = SseParser().feed(reply.content)
     assert (events[0].event, events[-2].event, events[-1].data) == ("context", "comparison", b"[DONE]")
     arms = [ArmReply.model_validate_json(event.data) for event in events if event.event == "arm"]
+    order = [
+        (event.event, orjson.loads(event.data)["arm"])
+        for event in events
+        if event.event in {"arm", "groundedness"}
+    ]
+    assert all(order.index(("groundedness", arm.arm)) > order.index(("arm", arm.arm)) for arm in arms)
     pieces: dict[str, str] = {}
     for event in events:
         if event.event == "delta":
@@ -143,5 +164,6 @@ def test_the_command_prints_every_arm_and_a_table(running: Running) -> None:
     assert done.returncode == 0, done.stderr
     assert "== openvino-entry" in done.stdout
     assert "mass-and-weight.md" in done.stdout
+    assert "openvino-entry: " in done.stdout
     rows = [line.split() for line in done.stdout.splitlines() if "answered" in line]
     assert [row[0] for row in rows] == ["openvino-entry", "llamacpp-entry"]

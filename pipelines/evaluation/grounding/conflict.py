@@ -1,7 +1,8 @@
 """What speaks against a claim: a sentence that is the same but for a figure, a negation, an opposite. Pure.
 
 Rules, not a fitted model: no public set with labelled contradictions was at hand. A conflict is therefore
-claimed only where one sentence holds most of the claim's words.
+claimed only where one sentence holds most of the claim's words, and differs from it by one mark: by a figure
+of the same unit, or, where it says little else than the claim, by any figure, a negation or an opposite.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pipelines.sentences import content_words, numbers
 SAME = 0.6
 """Share of the claim's content words, figures and opposites left out, from which a sentence says the same."""
 
+ALIKE = 0.5
+"""Share of the sentence's content words that the claim must hold for the sentence to say little else."""
+
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|without|neither|nor|cannot|fail(?:s|ed)? to)\b|n['\u2019]t\b", re.I
 )
@@ -24,6 +28,8 @@ longer/shorter north/south east/west male/female alive/dead open/closed early/la
 positive/negative include/exclude includes/excludes allowed/forbidden most/least best/worst"""
 _OPPOSITES = tuple(frozenset(pair.split("/")) for pair in _PAIRS.split())
 _WORD = re.compile(r"[a-z]+")
+_MEASURED = re.compile(r"(\d+(?:[.,]\d+)*)(?:\s*(%)|[\s-]+([^\W\d_]+))?")
+_YEAR = re.compile(r"(?:1\d|20)\d\d$")
 
 
 def conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
@@ -50,13 +56,33 @@ def _beside(claim: str, sentence: str) -> tuple[float, int]:
         word for pair in _OPPOSITES for word in pair & mine if pair - {word} <= theirs and word not in theirs
     }
     wanted = content_words(claim) - figures - {stem for word in flipped for stem in content_words(word)}
-    shared = len(wanted & content_words(sentence)) / len(wanted) if wanted else 0.0
+    held = content_words(sentence)
+    shared = len(wanted & held) / len(wanted) if wanted else 0.0
     if shared < SAME:
         return 0.0, 0
-    held = numbers(sentence)
-    other_figure = bool(figures) and bool(held) and not figures & held
+    alike = len(wanted & held) > ALIKE * len(held - numbers(sentence))
     negated = bool(_NEGATION.search(claim)) != bool(_NEGATION.search(sentence))
-    return shared, other_figure + negated + bool(flipped)
+    return shared, _other_figure(claim, sentence, alike=alike) + (alike and negated) + (
+        alike and bool(flipped)
+    )
+
+
+def _other_figure(claim: str, sentence: str, *, alike: bool) -> bool:
+    mine, theirs = _measured(claim), _measured(sentence)
+    units = mine.keys() & theirs.keys()
+    if units:
+        return any(not mine[unit] & theirs[unit] for unit in units)
+    return alike and bool(mine) and bool(theirs) and not numbers(claim) & numbers(sentence)
+
+
+def _measured(text: str) -> dict[str, set[str]]:
+    """The figures of each unit: the word after them, cut as content words are; years are a unit too."""
+    found: dict[str, set[str]] = {}
+    for match in _MEASURED.finditer(text):
+        figure = match.group(1).replace(",", "")
+        unit = " ".join(content_words((match.group(3) or "").lower())) or match.group(2) or ""
+        found.setdefault("year" if _YEAR.match(figure) else unit, set()).add(figure)
+    return found
 
 
 def _words(text: str) -> frozenset[str]:

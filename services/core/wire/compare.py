@@ -10,9 +10,12 @@ from services.core.errors import ErrorDetail
 from services.core.wire.answer import FileCitation, FrozenContext, RagOptions, Timings
 from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.chat import ChatMessage, FinishReason, ReasoningEffort, Usage
+from services.core.wire.grounding import AnswerGroundedness
 
 ArmName = Text
 ArmStatus = Literal["answered", "abstained", "reasoning_truncated", "failed"]
+GroundingScope = Literal["off", "answer", "all"]
+"""What is judged against the passages: nothing, the answer, or the answer and the thinking before it."""
 
 
 class ArmRequest(StrictWire):
@@ -40,6 +43,7 @@ class CompareRequest(StrictWire):
     question: Text = Field(min_length=1)
     arms: list[ArmRequest | Text] = Field(min_length=1, max_length=16)
     history: list[ChatMessage] = Field(default_factory=list)
+    grounding: GroundingScope = "all"
     rag: RagOptions = Field(default_factory=RagOptions)
     serial: bool = False
     cold: bool = True
@@ -50,6 +54,8 @@ class ArmReply(Wire):
     """What one arm made of the context whose id is `context_id`; `error` where `status` is failed.
 
     `model` is the entry that answered. `timings` hold the search, which all arms share, and this arm's own.
+    `groundedness` is judged afterwards and in no timing; where it could not be, `groundedness_missing` says
+    why, and both are None where it was not asked for or where there is no answer. An event `arm` has neither.
     """
 
     arm: ArmName
@@ -65,10 +71,13 @@ class ArmReply(Wire):
     timings: Timings | None = None
     degraded: list[str] = Field(default_factory=list)
     error: ErrorDetail | None = None
+    groundedness: AnswerGroundedness | None = None
+    groundedness_missing: str | None = None
 
 
 class ArmDifference(Wire):
-    """An arm minus the first arm: milliseconds, and tokens; None where either has no such figure."""
+    """An arm minus the first arm: milliseconds, tokens, the share of supported sentences (from -1 to 1) and
+    the number of contradicted ones; None where either has no such figure."""
 
     arm: ArmName
     ttft: float | None = None
@@ -76,6 +85,8 @@ class ArmDifference(Wire):
     e2el: float | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
+    share_supported: float | None = None
+    contradicted: int | None = None
     same_answer: bool = False
 
 
@@ -90,6 +101,14 @@ class CompareReply(Wire):
     arms: list[ArmReply]
     differences: list[ArmDifference]
     degraded: list[str] = Field(default_factory=list)
+
+
+class ArmGroundedness(Wire):
+    """An event `groundedness` of the stream: how an arm's answer rests on the passages, or why not."""
+
+    arm: ArmName
+    groundedness: AnswerGroundedness | None = None
+    missing: str | None = None
 
 
 class ArmDelta(Wire):

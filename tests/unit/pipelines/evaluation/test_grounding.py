@@ -60,6 +60,17 @@ def test_nothing_is_a_division_by_zero() -> None:
         ("Gold is not heavier than feathers.", "Gold is lighter than feathers.", False),
         ("The pound of gold weighs 373 grams.", "Feathers are light and come from 12 birds.", False),
         ("Prices rose.", "Prices rose and fell.", False),
+        ("The zoo in Berlin opened in 1844.", "The zoo in Berlin opened in 1843.", True),
+        (
+            "The Michelle Show began in 2018.",
+            "The Michelle Show airs from 8 am to 10 am daily on radio now.",
+            False,
+        ),
+        (
+            "The collection was the largest in his time.",
+            "He amassed the largest collection of his time in Britain, and it never would have grown without trade.",
+            False,
+        ),
     ],
 )
 def test_conflicts(claim: str, sentence: str, contradicted: bool) -> None:

@@ -1,0 +1,42 @@
+"""How the answers of a comparison rest on their passages, by the embedding service's vectors."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pipelines.evaluation.grounding.answers import ground_answer
+from pipelines.evaluation.grounding.encoders import ServiceEncoder
+from pipelines.evaluation.grounding.scorer import GroundednessScorer
+from services.core.clients.embedding import EmbeddingClient
+from services.core.errors import RaglineError
+from services.core.wire.answer import FrozenContext
+from services.core.wire.compare import ArmGroundedness, ArmReply, GroundingScope
+
+
+class Grounder:
+    """Waits `seconds` at most for one answer; what it computes itself runs in a thread."""
+
+    def __init__(self, embedding: EmbeddingClient, seconds: float) -> None:
+        self._scorer = GroundednessScorer(ServiceEncoder(embedding))
+        self._seconds = seconds
+
+    async def ground(
+        self, question: str, context: FrozenContext, reply: ArmReply, scope: GroundingScope
+    ) -> ArmGroundedness | None:
+        """What the arm said, judged; the reason where that failed, None where there is nothing to judge."""
+        if scope == "off" or reply.status == "failed":
+            return None
+        reasoning = reply.reasoning_content or "" if scope == "all" else ""
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await ground_answer(
+                    question, context.passages, reply.content, reasoning, scorer=self._scorer
+                )
+        except RaglineError as error:
+            return ArmGroundedness(arm=reply.arm, missing=error.message)
+        except TimeoutError:
+            return ArmGroundedness(
+                arm=reply.arm,
+                missing=f"embedding took longer than {self._seconds:g} s (GROUNDING_SECONDS)",
+            )
+        return ArmGroundedness(arm=reply.arm, groundedness=found)
