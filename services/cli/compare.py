@@ -101,6 +101,9 @@ def _grounded(found: ArmGroundedness, output: Output) -> None:
                 output.line(_doubted(sentence), style="red" if sentence.against else "yellow")
         if reasoning is not None:
             output.line(f"{found.arm}, thinking: {_counted(reasoning)}")
+        trace = found.groundedness.trace
+        if trace is not None and trace.verdict == "contradicts":
+            output.line(f"  the answer contradicts the thinking, which ends: {trace.trace}", style="red")
     output.line()
 
 

@@ -47,6 +47,7 @@ def test_every_metric_module_is_described() -> None:
         "quotes": "verbatim quotes",
         "abstention": "abstention",
         "shape": "truncation rate",
+        "trace": "trace agreement",
         "final": r"\boxed{}",
     }
     modules = {file.stem for file in Path(pipelines.evaluation.metrics.__file__).parent.glob("[a-z]*.py")}

@@ -9,11 +9,13 @@ from pipelines.evaluation.grounding.calibration import calibration_id
 from pipelines.evaluation.grounding.claims import Said, claims
 from pipelines.evaluation.grounding.judgement import judged, rescore, summed
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding, SupportingSpan
+from pipelines.evaluation.metrics.trace import trace_agreement
 from services.core.wire.grounding import (
     AnswerGroundedness,
     EvidenceSpan,
     GroundedSentence,
     GroundedText,
+    TraceVerdict,
 )
 
 __all__ = ["ContextPassage", "ground_answer", "rescore"]
@@ -34,9 +36,11 @@ async def ground_answer(
     answer: str,
     reasoning: str = "",
     *,
+    options: Sequence[str] = (),
     scorer: GroundednessScorer,
 ) -> AnswerGroundedness:
-    """Every sentence of the answer and of its reasoning, which may be empty, judged.
+    """Every sentence of the answer and of its reasoning, which may be empty, judged; and whether the two
+    come to the same, by the question's `options` where it has some.
 
     `rescore` gives the same record again from the record alone. Raises what the scorer's encoder raises.
     Nothing here blocks the event loop for long: what is computed is computed in a thread.
@@ -51,7 +55,15 @@ async def ground_answer(
         calibration=calibration_id(),
         answer=_text(said, found, ids),
         reasoning=_text(thought, found, ids) if thought else None,
+        trace=_trace(reasoning, answer, options),
     )
+
+
+def _trace(reasoning: str, answer: str, options: Sequence[str]) -> TraceVerdict | None:
+    found = trace_agreement(reasoning, answer, options)
+    if found is None:
+        return None
+    return TraceVerdict(verdict=found.verdict, by=found.by, trace=found.trace, answer=found.answer)
 
 
 def _text(said: Sequence[Said], found: Iterator[Grounding], ids: Sequence[str]) -> GroundedText:

@@ -66,7 +66,7 @@ def rescore(record: AnswerGroundedness) -> AnswerGroundedness:
     """The record scored again from the evidence that it keeps, offline and without the passages.
 
     Equal to the record, bit for bit, as long as the fitted numbers and the rules are the same. What is a
-    claim, the spans and the evidence itself are taken as they are.
+    claim, the spans, the trace's verdict and the evidence itself are taken as they are.
     """
     return record.model_copy(
         update={

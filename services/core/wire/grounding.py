@@ -64,10 +64,20 @@ class GroundedText(Wire):
     share_supported: float | None
 
 
+class TraceVerdict(Wire):
+    """Whether the answer says what the reasoning came to, by which comparison, and the two conclusions."""
+
+    verdict: Literal["agrees", "contradicts", "unclear"]
+    by: Literal["choice", "abstention", "number", "statement"] | None = None
+    trace: str
+    answer: str
+
+
 class AnswerGroundedness(Wire):
-    """`calibration` names the fitted numbers that the probabilities come from; `reasoning` is None where
-    there was none, or where it was not asked for."""
+    """`calibration` names the fitted numbers that the probabilities come from; `reasoning` and `trace` are
+    None where there was none, or where it was not asked for."""
 
     calibration: str
     answer: GroundedText
     reasoning: GroundedText | None = None
+    trace: TraceVerdict | None = None

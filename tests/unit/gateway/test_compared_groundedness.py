@@ -112,10 +112,13 @@ async def test_every_answer_is_judged_after_it_and_while_no_arm_runs(serial: boo
     assert [each.verdict for each in right.groundedness.answer.sentences] == ["supported", "supported"]
     assert right.groundedness.reasoning is not None
     assert right.groundedness.reasoning.share_supported == 1.0
+    assert right.groundedness.trace is not None
     assert wrong.groundedness is not None
     assert [each.verdict for each in wrong.groundedness.answer.sentences] == ["contradicted", "supported"]
     assert silent.groundedness is not None
     assert silent.groundedness.answer.share_supported is None
+    assert silent.groundedness.trace is not None
+    assert (silent.groundedness.trace.verdict, silent.groundedness.trace.by) == ("contradicts", "abstention")
     assert (broken.groundedness, broken.groundedness_missing) == (None, None)
     to_wrong, to_silent, _ = whole.differences
     assert (to_wrong.share_supported, to_wrong.contradicted) == (-0.5, 1)
