@@ -391,3 +391,20 @@ def test_figures_have_nine_digits() -> None:
     assert each.low is not None
     assert len(f"{each.low!r}".lstrip("0.")) <= 9
     assert all(math.isfinite(value) for each in found.questions for value in each.scores.values())
+
+
+def test_an_arm_that_never_answers_has_lost_and_has_no_latency() -> None:
+    found = results(run(ten(), {"small": [RIGHT] * 10, "large": [Said(error="service_unavailable")] * 10}))
+    assert rate(found, "correct", "large").value == 0
+    assert [each.arm for each in metric(found, "e2el").rates] == ["small"]
+    assert metric(found, "e2el").deltas == ()
+    assert found.ratios == ()
+    assert found.verdicts[0].startswith("large is worse than small in correct by 100.0 points")
+    assert set(found.stages[1].stages.values()) == {None}
+
+
+def test_one_arm_alone_is_measured_and_compared_with_nothing() -> None:
+    found = results(run(ten(), {"small": [RIGHT] * 10}))
+    assert rate(found, "correct", "small").value == 1
+    assert (found.verdicts, found.ratios) == ((), ())
+    assert {each.deltas for each in found.metrics} == {()}
