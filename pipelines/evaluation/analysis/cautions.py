@@ -90,6 +90,13 @@ def _left_out(bundle: Bundle, marked: Sequence[Mark]) -> Iterator[str]:
         )
         for stage, count in sorted(missing.items()):
             yield f"{count} answers of {arm.name} had to do without {stage}"
+        unjudged = Counter(
+            mark.reply.groundedness_missing
+            for mark in marked
+            if mark.answer.arm == arm.name and mark.reply.groundedness_missing
+        )
+        for reason, count in sorted(unjudged.items()):
+            yield f"the groundedness of {count} answers of {arm.name} is missing: {reason}"
     missing = Counter(stage for context in bundle.contexts for stage in context.degraded)
     for stage, count in sorted(missing.items()):
         yield f"{count} contexts were found without {stage}"

@@ -19,7 +19,6 @@ from pipelines.evaluation.metrics.ranking import recall, reciprocal_rank
 from pipelines.evaluation.metrics.shape import truncated
 from pipelines.evaluation.scoring import scores
 from services.core.wire.compare import ArmReply
-from services.core.wire.grounding import AnswerGroundedness
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,10 @@ def _support(reply: ArmReply, context: Context, *, declined: bool) -> dict[str, 
     if declined or not passages:
         return {}
     found = quotation_metrics(reply.content, passages)
-    record: AnswerGroundedness | None = getattr(reply, "groundedness", None)
-    if record is not None:
-        found |= groundedness_metrics(record)
+    if reply.groundedness is not None:
+        found |= groundedness_metrics(reply.groundedness)
     if "cite" in reply.prompt.split("-"):
+        record = reply.groundedness
         supports = supported_by_words if record is None else supported_by_record(record)
         found |= citation_metrics(reply.content, passages, supports)
     return found

@@ -12,6 +12,7 @@ from services.core.errors import ErrorDetail
 from services.core.wire.answer import Timings
 from services.core.wire.chat import CompletionTokensDetails, Usage
 from services.core.wire.compare import ArmReply, ArmRequest
+from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.passages import Passage
 from tests.unit.pipelines.evaluation.bundles import manifest
 
@@ -32,6 +33,8 @@ class Said:
     error: str = ""
     finish: str = "stop"
     degraded: Sequence[str] = ()
+    groundedness: AnswerGroundedness | None = None
+    unjudged: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
     def reply(self, arm: str, context_id: str) -> ArmReply:
@@ -48,6 +51,8 @@ class Said:
                 "reasoning_content": self.reasoning or None,
                 "finish_reason": self.finish,
                 "degraded": list(self.degraded),
+                "groundedness": self.groundedness,
+                "groundedness_missing": self.unjudged,
                 "usage": Usage(
                     prompt_tokens=9,
                     completion_tokens=self.tokens,

@@ -258,7 +258,7 @@ def test_citations_are_scored_where_they_were_asked_for() -> None:
 
 async def test_support_is_read_from_the_record() -> None:
     passages = [Passage(id="p1", document_id="d", text="Ice floats on water. Ice is cold.")]
-    answer = "Ice floats on water [1]. Tigers bark loudly at night."
+    answer = "Ice floats on water [1]. Tigers bark loudly at night [1]."
     record = await ground_answer("q", passages, answer, scorer=GroundednessScorer())
     assert groundedness_metrics(record) == {"supported": 0.5, "contradicted": 0.0}
     supports = supported_by_record(record)
@@ -266,6 +266,26 @@ async def test_support_is_read_from_the_record() -> None:
     assert not supports("Steel sinks.", "Ice floats on water.")
     assert not supports(passages[0].text, "Tigers bark loudly at night.")
     assert supports(passages[0].text, "Ice is cold.")  # not in the record: by words
+    asked = [question("a", kind="exact", answers=("ice",))]
+    judged = Said(answer, prompt="cite", groundedness=record)
+    unjudged = Said("I don't know.", unjudged="the embedding service is down")
+    found = results(
+        run(asked, {"small": [judged], "large": [unjudged]}, [context(asked[0], passages[0].text)])
+    )
+    assert rate(found, "supported", "small").value == 0.5
+    assert rate(found, "citation precision", "small").value == 0.5
+    assert [each.arm for each in metric(found, "supported").rates] == ["small"]
+    assert (
+        "the groundedness of 1 answers of large is missing: the embedding service is down" in found.warnings
+    )
+
+
+async def test_a_recorded_verdict_is_judged_anew_from_its_evidence() -> None:
+    passages = [Passage(id="p1", document_id="d", text="Ice floats on water.")]
+    record = await ground_answer("q", passages, "Ice floats on water.", scorer=GroundednessScorer())
+    sentence = record.answer.sentences[0].model_copy(update={"verdict": "contradicted"})
+    forged = record.model_copy(update={"answer": record.answer.model_copy(update={"sentences": [sentence]})})
+    assert groundedness_metrics(forged) == {"supported": 1.0, "contradicted": 0.0}
 
 
 def test_primary_metrics_are_adjusted_over_arms_and_the_others_over_their_family() -> None:
