@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from services.cli import compare as comparing
-from services.cli import ground as grounding
 from services.cli.console import Output
 from services.cli.reach import stack_here, with_gateway
 from services.core.errors import RaglineError
@@ -60,6 +59,8 @@ def ground(
     Writes `p_supported`, `p_contradicted` and the supporting `spans` to standard output. The embedding
     service that runs here, or EMBEDDING_URL, gives the vectors; where there is none, this process does.
     """
+    from services.cli import ground as grounding  # noqa: PLC0415 - its extra is not everybody's
+
     claims = grounding.read(source)
     stack = stack_here()
     served = not local and ("embedding" in stack.external or "embedding" in stack.running)
@@ -104,3 +105,58 @@ def gate(
         raise typer.Exit(2) from None
     gating.show(decision, output, as_json=json)
     raise typer.Exit(0 if decision.passed else 1)
+
+
+@commands.command("eval")
+def evaluate(
+    *,
+    dataset: Annotated[
+        str, typer.Option(help="Data sets, or a file.jsonl of your own, separated by commas.")
+    ],
+    arms: Annotated[
+        str,
+        typer.Option(help="[NAME=]MODEL[+PROMPT][@THINKING TOKENS], separated by commas; or a .json file."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of the bundle; the same one again goes on with it.")],
+    n: Annotated[str, typer.Option("--n", help="Questions of each set, or SET=N,...; empty: all.")] = "",
+    repeats: Annotated[int, typer.Option(help="How often each question is asked.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws the questions and their order.")] = 0,
+    concurrency: Annotated[int, typer.Option(help="Requests at once; 1: one after another.")] = 1,
+    serial: Annotated[bool, typer.Option("--serial", help="As --concurrency 1.")] = False,
+    retrieve: Annotated[
+        bool | None,
+        typer.Option(help="Retrieve also where questions have passages; or never: closed book."),
+    ] = None,
+    collection: Annotated[
+        str, typer.Option(help="Where to retrieve from where a data set brings no corpus.")
+    ] = DEFAULT_COLLECTION,
+    floor: Annotated[float, typer.Option(help="Cosine that a retrieved passage needs.", min=0, max=1)] = 0.0,
+    top_n: Annotated[int | None, typer.Option(help="Passages that reach the prompt.", min=1, max=50)] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the public data sets.")] = None,
+) -> None:
+    """Ask every arm every question from the same passages, and record it all in a bundle.
+
+    The first arm is the baseline:
+
+        ragline eval --dataset logic --n 40 --arms small,large,large@128 --out runs/logic
+
+    Stopped in any way, the same command goes on where it was. The exit code is 1 where a request failed.
+    """
+    from services.cli import evaluate as evaluating  # noqa: PLC0415 - as above
+
+    evaluating.check_installed()
+    evaluation = evaluating.planned(
+        evaluating.Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out),
+        evaluating.Options(
+            seed=seed,
+            repeats=repeats,
+            concurrency=1 if serial else concurrency,
+            retrieve=retrieve,
+            collection=collection,
+            floor=floor,
+            top_n=top_n,
+        ),
+    )
+    output = Output.standard()
+    failed = with_gateway(lambda client: evaluating.evaluate(evaluation, client, output))
+    raise typer.Exit(1 if failed else 0)

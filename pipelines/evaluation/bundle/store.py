@@ -1,6 +1,6 @@
 """A bundle as a folder: begun, continued after a kill, finished, read.
 
-manifest.json      how it was asked       written first, never changed
+manifest.json      how it was asked       written before anything is asked
 questions.jsonl    what was asked         written first
 contexts.jsonl     the frozen passages    appended as they are found
 answers.jsonl      the answers            appended as they come; in the bundle's order when all are there
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import orjson
 from pydantic import BaseModel
@@ -79,8 +79,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A run's folder while it is being filled."""
+    """A run's folder while it is being filled; whoever fills it holds the lock `LOCK` in it."""
 
+    LOCK: ClassVar[str] = ".lock"
     folder: Path
 
     def begin(self, manifest: Manifest, questions: Sequence[Asked]) -> None:
@@ -91,18 +92,22 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # a run that was killed right here has left these
-            ours = {QUESTIONS, f".{QUESTIONS}.part", f".{MANIFEST}.part"}
+            ours = {self.LOCK, QUESTIONS, f".{QUESTIONS}.part", f".{MANIFEST}.part"}
             others = sorted(path.name for path in self.folder.iterdir() if path.name not in ours)
             if others:
                 raise InvalidRequest(
                     f"{self.folder} is not empty and is no bundle (it has {others[0]}): choose another --out"
                 )
             replace_lines(self.folder / QUESTIONS, questions)
-            replace(
-                self.folder / MANIFEST, manifest.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
-            )
+            self.describe(manifest)
         except OSError as error:
             raise InvalidRequest(f"{self.folder} cannot be written: {error.strerror}") from None
+
+    def describe(self, manifest: Manifest) -> None:
+        """Write the manifest, in place of the one that is there."""
+        replace(
+            self.folder / MANIFEST, manifest.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
+        )
 
     def present(self) -> Bundle | None:
         """What is there of a run, in its order; None where it has not begun. A torn last line is cut off."""

@@ -1,0 +1,89 @@
+"""`ragline eval`: ask every arm every question, from frozen contexts, into a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipelines.evaluation.analysis import results
+from pipelines.evaluation.bundle.recorded import write_results
+from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.runner import plan
+from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.plan import Options
+from pipelines.evaluation.runner.run import Evaluation, run
+from services.cli.console import Output
+from services.cli.errors import UsageError
+from services.cli.meter import Meter
+from services.core.client import HttpClient
+
+__all__ = ["Options", "Wanted", "check_installed", "evaluate", "planned"]
+
+NEEDED = ("numpy", "scipy")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The questions and the arms as they were typed."""
+
+    dataset: str
+    arms: str
+    n: str
+    data: Path | None
+    folder: Path
+
+
+def planned(wanted: Wanted, options: Options) -> Evaluation:
+    """What that comes to. Raises `InvalidRequest` or `NotFound` that says what to change."""
+    names = [name.strip() for name in wanted.dataset.split(",") if name.strip()]
+    arms = plan.arms(wanted.arms)
+    return Evaluation(plan.chosen(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder)
+
+
+def check_installed() -> None:
+    """Raises `UsageError` where the extra that scores is not there: better now than in an hour."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: "
+            "pip install '.[evaluation]' (in Ragline's checkout)"
+        )
+
+
+async def evaluate(evaluation: Evaluation, client: HttpClient, output: Output) -> int:
+    """How many requests failed. The bundle is finished then; stopped before, the same call goes on."""
+    with Meter(output) as meter:
+        bundle = await run(evaluation, Gateway(client), meter)
+    failed = summary(bundle, evaluation, output)
+    with output.spinner(f"scoring {len(bundle.answers)} answers"):
+        found = results(bundle)
+        write_results(evaluation.folder, found)
+    for sentence in (*found.warnings, *found.verdicts):
+        output.line(sentence)
+    return failed
+
+
+def summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:
+    """Say what became of each arm; how many requests failed."""
+    rows = [["arm", "asked", "answered", "abstained", "truncated", "failed"]]
+    failures: dict[str, str] = {}
+    failed = 0
+    for arm in bundle.manifest.arms:
+        replies = [answer.reply for answer in bundle.answers if answer.arm == arm.name]
+        count = {status: sum(reply.status == status for reply in replies) for status in _STATUSES}
+        rows.append([arm.name, str(len(replies)), *(str(count[status]) for status in _STATUSES)])
+        failed += count["failed"]
+        for reply in replies:
+            if reply.error is not None:
+                failures.setdefault(f"{arm.name}: {reply.error.code}", reply.error.message)
+    output.table(rows)
+    for what, message in failures.items():
+        output.problem(f"{what}: {message}")
+    output.line(f"{len(bundle.questions)} questions, {len(bundle.answers)} answers: {evaluation.folder}")
+    if failed:
+        output.problem(f"{failed} requests failed; they are in the bundle as such")
+    return failed
+
+
+_STATUSES = ("answered", "abstained", "reasoning_truncated", "failed")

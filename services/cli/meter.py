@@ -1,0 +1,118 @@
+"""How far a long run is: bars with the time left on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from pipelines.evaluation.runner.progress import Count
+from services.cli.console import Output
+
+EVERY_SECONDS = 30.0
+RECENT = 50
+"""Steps that the time left is reckoned from."""
+
+
+class Meter:
+    """A `Watcher`. Each column of a stage has its bar; the time left is that of its own pace."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bars: Progress | None = None
+        self._columns: dict[str, _Column] = {}
+        self._title = ""
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        if self._output.out.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+            )
+            self._bars = Progress(*columns, console=self._output.out)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+        elif kind is None:
+            self._line(final=True)
+
+    def say(self, text: str) -> None:
+        self._output.line(text)
+
+    def stage(self, title: str, columns: Mapping[str, Count]) -> None:
+        if self._bars is None:
+            self._line(final=True)
+        self._title = title
+        for each in self._columns.values():
+            if self._bars is not None and each.task is not None:
+                self._bars.update(each.task, visible=False)
+        self._columns = {name: _Column(count) for name, count in columns.items()}
+        self._said = time.monotonic()
+        for name, column in self._columns.items():
+            if self._bars is not None:
+                label = title if name == title else f"{title} {name}"
+                column.task = self._bars.add_task(label, total=column.total, completed=column.done, left="")
+
+    def advance(self, column: str, *, failed: bool = False) -> None:
+        one = self._columns[column]
+        one.step(failed=failed)
+        if self._bars is not None and one.task is not None:
+            self._bars.update(one.task, completed=one.done, left=one.left)
+        elif time.monotonic() - self._said >= EVERY_SECONDS:
+            self._line()
+
+    def _line(self, *, final: bool = False) -> None:
+        """One line with all columns; the last one of a stage says no time."""
+        self._said = time.monotonic()
+        parts = []
+        for name, each in self._columns.items():
+            label = "" if name == self._title else f"{name} "
+            left = "" if final or not each.left else f", {each.left}"
+            parts.append(f"{label}{each.done}/{each.total}{left}")
+        if parts:
+            self._output.line(f"{self._title}: {'; '.join(parts)}")
+            self._columns = {} if final else self._columns
+
+
+class _Column:
+    """Counts, and the pace of the last steps."""
+
+    def __init__(self, count: Count) -> None:
+        self.done, self.total = count.done, count.total
+        self.failed = 0
+        self.task: TaskID | None = None
+        self._times = [time.monotonic()]
+
+    def step(self, *, failed: bool) -> None:
+        self.done += 1
+        self.failed += failed
+        self._times = [*self._times[-RECENT:], time.monotonic()]
+
+    @property
+    def left(self) -> str:
+        failures = f", {self.failed} failed" if self.failed else ""
+        steps = len(self._times) - 1
+        if not steps or self.done >= self.total:
+            return failures.removeprefix(", ")
+        pace = (self._times[-1] - self._times[0]) / steps
+        return f"{_span(pace * (self.total - self.done))} left{failures}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    )

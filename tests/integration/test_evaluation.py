@@ -1,0 +1,328 @@
+"""`ragline eval` against real services with the `fake` engine: killed, refused, wrongly called; and retrieving."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import ClientSession, web
+from rich.console import Console
+
+from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, read
+from pipelines.evaluation.datasets import Dataset, Item, Source
+from pipelines.evaluation.runner.corpus import collection_of
+from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.plan import Chosen, Options
+from pipelines.evaluation.runner.progress import Silent
+from pipelines.evaluation.runner.run import Evaluation, run
+from services.cli import evaluate
+from services.cli.console import Output
+from services.cli.stack import Stack
+from services.core.client import HttpClient
+from services.core.errors import RaglineError
+from services.core.wire.compare import ArmRequest
+from tests.integration.conftest import READY_SECONDS, Running, free_ports
+
+ARMS = "small,large,large+cite@16"
+ENTRIES = [
+    {"name": "small", "engine": "fake", "model_id": "fake"},
+    {"name": "large", "engine": "fake", "model_id": "fake"},
+    {"name": "gone", "engine": "vllm", "endpoint": "http://127.0.0.1:9", "model_id": "fake"},
+]
+KILLS = 5
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A gateway and a generation service whose models are `fake`, and own questions to ask."""
+
+    url: str
+    questions: Path
+
+    def requests(self) -> int:
+        """How many comparisons the gateway has finished."""
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        counts = [line for line in lines if line.startswith("ragline_request_duration_seconds_count{")]
+        return sum(round(float(line.rsplit(" ", 1)[1])) for line in counts if '"/v1/compare"' in line)
+
+    def command(self, out: Path) -> list[str]:
+        ragline = str(Path(sys.executable).with_name("ragline"))
+        asked = ["--dataset", str(self.questions), "--arms", ARMS, "--repeats", "2", "--seed", "5"]
+        return [ragline, "eval", *asked, "--out", str(out)]  # the same as `started` is told below
+
+    def start(self, out: Path) -> subprocess.Popen[str]:
+        environment = {**os.environ, "RAGLINE_URL": self.url}
+        with out.with_suffix(".log").open("w") as log:
+            return subprocess.Popen(self.command(out), env=environment, stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
+    folder = tmp_path_factory.mktemp("evaluation")
+    questions = folder / "mine.jsonl"
+    lines = [
+        {
+            "question": f"What is number {number}?",
+            "answer": f"word {number}",
+            "passages": [f"Number {number} is word {number}.", "Nothing more is known."],
+        }
+        for number in range(8)
+    ]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
+    environment = {**inherited, "LLM_BACKENDS": json.dumps(ENTRIES), "FAKE_TTFT_SECONDS": "0.05"}
+    with Stack(folder, environment, free_ports(), run=folder / "run") as stack:
+        for name in ("generation", "gateway"):
+            stack.start(name)
+        stack.wait_ready(READY_SECONDS, ["generation"])
+        url = stack.url("gateway")
+        until(lambda: reached(url))
+        yield Fake(url, questions)
+
+
+def reached(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(holds, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def timeless(bundle: Bundle) -> Bundle:
+    """The same without what a clock said."""
+    answers = []
+    for answer in bundle.answers:
+        reply = answer.reply.model_copy(update={"timings": None})
+        answers.append(answer.model_copy(update={"at": 0.0, "reply": reply}))
+    manifest = bundle.manifest.model_copy(update={"started": ""})
+    return bundle.model_copy(update={"manifest": manifest, "answers": tuple(answers)})
+
+
+async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    asked: dict[str, object] = {"dataset": str(fake.questions), "arms": ARMS, "repeats": 2, "seed": 5}
+    assert await started(fake, undisturbed, asked) == 0
+    whole = read(undisturbed)
+    assert len(whole.answers) == 8 * 3 * 2
+
+    before = fake.requests()
+    generator = random.Random(11)
+    for kill in range(KILLS):
+        # the first one comes while the contexts are made, or at the first answers; the others at any of them
+        file = killed / (CONTEXTS if kill == 0 else ANSWERS)
+        there = lines(killed / ANSWERS)
+        more = generator.randint(1, 5)
+        runner = fake.start(killed)
+        until(lambda file=file, there=there, more=more: lines(file) >= there + more)
+        await asyncio.sleep(generator.uniform(0, 0.05))
+        os.kill(runner.pid, signal.SIGKILL)
+        assert runner.wait(10) == -signal.SIGKILL
+        assert lines(killed / ANSWERS) < len(whole.answers)
+    kept = lines(killed / ANSWERS)
+    last = fake.start(killed)
+    assert last.wait(120) == 0
+    assert f"{kept} answers are in {killed} already" in killed.with_suffix(".log").read_text()
+
+    resumed = read(killed)
+    assert timeless(resumed) == timeless(whole)
+    assert sorted(path.name for path in killed.iterdir()) == sorted(
+        path.name for path in undisturbed.iterdir()
+    )
+    warm_ups = 3 * (KILLS + 1)
+    assert fake.requests() - before <= len(whole.answers) + warm_ups + KILLS  # one in flight at each kill
+
+    finished = fake.requests()
+    assert await started(fake, killed, asked) == 0
+    assert fake.requests() == finished
+    assert read(killed) == resumed
+
+
+def output() -> Output:
+    return Output(Console(quiet=True), Console(quiet=True))
+
+
+async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tmp_path: Path) -> None:
+    """A proxy takes a passage from one arm's requests, as a retrieval of its own would."""
+
+    async def passed_on(request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.path == "/v1/compare" and b'"model":"large"' in body:
+            asked = json.loads(body)
+            asked["rag"]["context"] = asked["rag"]["context"][:1]
+            body = json.dumps(asked).encode()
+        headers = {"content-type": "application/json"}
+        async with ClientSession() as session:
+            url = fake.url + request.path
+            async with session.request(request.method, url, data=body, headers=headers) as reply:
+                content = await reply.read()
+                return web.Response(body=content, status=reply.status, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", passed_on)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        wanted = evaluate.Wanted(
+            dataset=str(fake.questions), arms="small,large", n="3", data=None, folder=tmp_path
+        )
+        async with HttpClient("gateway", f"http://127.0.0.1:{port}") as client:
+            failed = await evaluate.evaluate(evaluate.planned(wanted, Options()), client, output())
+    finally:
+        await runner.cleanup()
+    assert failed == 3
+    for answer in read(tmp_path).answers:
+        reply = answer.reply
+        if answer.arm == "small":
+            assert (reply.status, reply.error) == ("answered", None)
+        else:
+            assert reply.status == "failed"
+            assert reply.error.code == "context_mismatch"
+            assert "answered from another context" in reply.error.message
+            assert (reply.content, reply.timings) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"arms": "small,huge"}, "arm huge: no model entry 'huge': the gateway has small, large, gone"),
+        ({"arms": "small,gone"}, "arm gone: its entry gone cannot answer: "),
+        ({"arms": "small,small"}, "small comes twice"),
+        ({"arms": "small@much"}, "thinking budget in tokens"),
+        ({"arms": "small+shout"}, "no prompt 'shout'"),
+        ({"arms": ","}, "--arms: name at least one"),
+        ({"arms": "missing.json"}, "missing.json cannot be read"),
+        ({"dataset": ""}, "--dataset: name at least one"),
+        ({"dataset": "nothing"}, "no data set 'nothing'"),
+        ({"dataset": "logic,logic"}, "logic comes twice"),
+        ({"lines": '{"question": "Who?"}\n{"answer": "Ann"}\n'}, "line 2: no question"),
+        ({"lines": '{"question": "Who?", "id": "a"}\n{"question": "Me?", "id": "a"}\n'}, "ids are unique"),
+        ({"n": "9"}, "it has 8"),
+        ({"n": "some"}, "--n some: write a number"),
+        ({"n": "squad2=3"}, "no such data set here"),
+        ({"concurrency": 0}, "--concurrency 0: it must be at least 1"),
+        ({"repeats": 0}, "--repeats 0"),
+        ({"there": "thesis.txt"}, "is not empty and is no bundle"),
+    ],
+)
+async def test_what_is_wrong_is_said_before_any_model_is_asked(
+    fake: Fake, tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    before = fake.requests()
+    source = fake.questions
+    if "lines" in changes:
+        source = tmp_path / "wrong.jsonl"
+        source.write_text(str(changes["lines"]))
+    if "there" in changes:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / str(changes["there"])).write_text("")
+    with pytest.raises(RaglineError) as refused:
+        await started(fake, tmp_path / "out", {"dataset": str(source), "arms": "small,large", **changes})
+    assert says in refused.value.message
+    assert fake.requests() == before
+
+
+async def started(fake: Fake, out: Path, asked: dict[str, object]) -> int:
+    options = {name: asked[name] for name in ("seed", "repeats", "concurrency") if name in asked}
+    wanted = evaluate.Wanted(
+        dataset=str(asked["dataset"]),
+        arms=str(asked["arms"]),
+        n=str(asked.get("n", "")),
+        data=None,
+        folder=out,
+    )
+    async with HttpClient("gateway", fake.url) as client:
+        return await evaluate.evaluate(evaluate.planned(wanted, Options(**options)), client, output())
+
+
+async def test_another_run_is_not_mixed_in(fake: Fake, tmp_path: Path) -> None:
+    asked: dict[str, object] = {"dataset": str(fake.questions), "arms": "small", "n": "1"}
+    assert await started(fake, tmp_path, asked) == 0
+    before = fake.requests()
+    for change, says in [
+        ({"arms": "small,large"}, "its arms are small (model=small prompt=plain), not small (model=small"),
+        ({"seed": 8}, "seed is 0, not 8"),
+        ({"repeats": 3}, "repeats is 1, not 3"),
+        ({"concurrency": 2}, "concurrency is 1, not 2"),
+        ({"n": "2"}, "mine has 1 questions in it, not 2"),
+        ({"dataset": "logic"}, "data set mine is in it; data set logic is not in it"),
+    ]:
+        with pytest.raises(RaglineError) as refused:
+            await started(fake, tmp_path, {**asked, **change})
+        assert says in refused.value.message
+    manifest = tmp_path / "manifest.json"
+    written = manifest.read_text()
+    for old, new, says in [
+        ('"version": "0.1.0"', '"version": "0.0.9"', "it is of Ragline 0.0.9, this is 0.1.0"),
+        ('"format": 1', '"format": 2', "a bundle of format 2, written by Ragline 0.1.0"),
+    ]:
+        assert old in written
+        manifest.write_text(written.replace(old, new))
+        with pytest.raises(RaglineError) as refused:
+            await started(fake, tmp_path, asked)
+        assert says in refused.value.message
+    assert fake.requests() == before
+
+
+async def test_several_at_once_are_all_asked_once(fake: Fake, tmp_path: Path) -> None:
+    before = fake.requests()
+    assert (
+        await started(fake, tmp_path, {"dataset": str(fake.questions), "arms": ARMS, "concurrency": 4}) == 0
+    )
+    bundle = read(tmp_path)
+    assert len(bundle.answers) == len({answer.key for answer in bundle.answers}) == 24
+    assert fake.requests() - before == 24 + 3
+    assert (bundle.manifest.conditions.serial, bundle.manifest.conditions.concurrency) == (False, 4)
+
+
+async def test_a_corpus_is_brought_in_once_and_searched(running: Running, tmp_path: Path) -> None:
+    corpus = (
+        Source(id="C_ice", text="Ice is less dense than water, so it floats.", title="Physics"),
+        Source(id="C_pound", text="A pound of feathers weighs as much as a pound of bricks."),
+        Source(id="H_moon", text="The moon goes round the earth in 27 days."),
+    )
+    items = (
+        Item(id="1", question="Why does ice float on water?", kind="free", relevant=("C_ice",)),
+        Item(
+            id="2", question="How long does the moon take round the earth?", kind="free", relevant=("H_moon",)
+        ),
+    )
+    dataset = Dataset(name="tiny", items=items, corpus=corpus)
+    arms = [ArmRequest(name="one", model="openvino-entry", prompt="plain", max_tokens=4)]
+    async with HttpClient("gateway", running.url) as client:
+        gateway = Gateway(client)
+        for name in ("first", "second"):
+            asked = Evaluation([Chosen(dataset, dataset)], arms, Options(top_n=2), tmp_path / name)
+            bundle = await run(asked, gateway, Silent())
+        documents = await gateway.documents(collection_of(dataset))
+    assert sorted(documents) == ["Physics 1.txt", "passage 2.txt", "passage 3.txt"]
+    assert [context.grounds for context in bundle.contexts] == ["retrieved", "retrieved"]
+    assert [context.relevant_found[0] for context in bundle.contexts] == ["C_ice", "H_moon"]
+    assert {len(context.context.passages) for context in bundle.contexts} == {2}
+    frozen = {context.question: context.context.context_id for context in bundle.contexts}
+    assert all(answer.reply.context_id == frozen[answer.question] for answer in bundle.answers)
+    assert bundle.manifest.datasets[0].collection == collection_of(dataset)
