@@ -123,11 +123,11 @@ def _power(correct: MetricResult, delta: Delta, baseline: str) -> Iterator[str]:
         which = "every question right" if rates[delta.arm] else "no question right"
         yield f"{delta.arm} and {baseline} have {which}: these questions do not tell them apart"
     if delta.smallest_detectable is None:
-        yield f"{delta.n} questions are too few to compare {delta.arm} with {baseline} in {CORRECT}"
+        yield f"n = {delta.n} is too small a sample to compare {delta.arm} with {baseline} in {CORRECT}"
     elif delta.smallest_detectable > COARSE:
         yield (
-            f"{delta.n} questions are few: between {delta.arm} and {baseline} no difference in {CORRECT} "
-            f"under {100 * delta.smallest_detectable:.0f} points would show"
+            f"n = {delta.n} is a small sample: between {delta.arm} and {baseline} no difference in "
+            f"{CORRECT} under {100 * delta.smallest_detectable:.0f} points would show"
         )
 
 

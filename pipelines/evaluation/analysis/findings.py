@@ -36,13 +36,13 @@ def findings(
 
 def _latency(found: RatioResult) -> str:
     """A part of a sentence whose subject is the arm."""
-    facts = [f"E2EL, n = {found.n}"]
+    facts = [f"n = {found.n}"]
     if found.low is not None and found.high is not None:
         facts.append(f"{1 - ALPHA:.0%} interval {_times(found.low)} to {_times(found.high)}")
     told = ", ".join(facts)
     if found.p_adjusted > ALPHA:
-        return f"takes about as long: {_times(found.ratio)} times, no detectable difference ({told})"
-    return f"takes {_times(found.ratio)} times as long ({told})"
+        return f"shows no detectable difference in E2EL ({_times(found.ratio)} times as long, {told})"
+    return f"takes {_times(found.ratio)} times as long (E2EL, {told})"
 
 
 def _times(ratio: float) -> str:

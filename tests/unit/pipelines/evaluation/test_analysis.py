@@ -343,7 +343,7 @@ def test_warnings_name_what_weakens_the_comparison() -> None:
     said = "\n".join(found.warnings)
     assert "10 answers of large had to do without reranking" in said
     assert "large and small have every question right" in said
-    assert "10 questions are few" in said
+    assert "n = 10 is a small sample" in said
     assert "up to 4 requests ran at once" in said
     assert "prefix caches" in said
 
@@ -351,7 +351,7 @@ def test_warnings_name_what_weakens_the_comparison() -> None:
 def test_one_question_is_enough_for_results_and_too_few_to_compare() -> None:
     found = results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
     assert delta(found, "correct").p == 1
-    assert "1 questions are too few to compare large with small in correct" in "\n".join(found.warnings)
+    assert "n = 1 is too small a sample to compare large with small in correct" in "\n".join(found.warnings)
 
 
 def test_questions_without_a_known_answer_have_no_right_ones() -> None:
@@ -359,7 +359,9 @@ def test_questions_without_a_known_answer_have_no_right_ones() -> None:
     assert "correct" not in {each.metric for each in found.metrics}
     assert found.abstention == ()
     assert "no question has a known answer" in found.warnings[0]
-    assert found.verdicts[0].startswith("large, compared with small, takes about as long")
+    assert found.verdicts[0].startswith(
+        "large, compared with small, shows no detectable difference in E2EL (1.00 times as long, n = 1)"
+    )
 
 
 def test_any_arm_can_be_the_baseline() -> None:
