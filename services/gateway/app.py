@@ -16,7 +16,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
 from services.gateway import chat, compare, documents, jobs, search
-from services.gateway.grounding import Grounder
+from services.gateway.grounding import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
 
@@ -46,7 +46,13 @@ def create(settings: Settings) -> FastAPI:
                 rerank_seconds=settings.rerank_seconds,
                 rewrite_seconds=settings.rewrite_seconds,
             )
-            app.state.grounder = Grounder(embedding, settings.grounding_seconds)
+            detector = settings.grounding_detector_url
+            scorer = (
+                scorer_by_detector(await peer("detector", detector), settings.grounding_detector_labels)
+                if detector
+                else scorer_by_vectors(embedding)
+            )
+            app.state.grounder = Grounder(scorer, settings.grounding_seconds)
 
             yield {
                 "embedding": embedding.ready,

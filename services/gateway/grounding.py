@@ -1,12 +1,15 @@
-"""How the answers of a comparison rest on their passages, by the embedding service's vectors."""
+"""How the answers of a comparison rest on their passages, by vectors or by a detector."""
 
 from __future__ import annotations
 
 import asyncio
 
-from pipelines.evaluation.grounding.answers import ground_answer
+from pipelines.evaluation.grounding.answers import Scorer, ground_answer
+from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
 from pipelines.evaluation.grounding.encoders import ServiceEncoder
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
+from services.core.client import HttpClient
+from services.core.clients.detection import DetectionClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import RaglineError
 from services.core.wire.answer import FrozenContext
@@ -16,8 +19,8 @@ from services.core.wire.compare import ArmGroundedness, ArmReply, GroundingScope
 class Grounder:
     """Waits `seconds` at most for one answer; what it computes itself runs in a thread."""
 
-    def __init__(self, embedding: EmbeddingClient, seconds: float) -> None:
-        self._scorer = GroundednessScorer(ServiceEncoder(embedding))
+    def __init__(self, scorer: Scorer, seconds: float) -> None:
+        self._scorer = scorer
         self._seconds = seconds
 
     async def ground(
@@ -37,6 +40,14 @@ class Grounder:
         except TimeoutError:
             return ArmGroundedness(
                 arm=reply.arm,
-                missing=f"embedding took longer than {self._seconds:g} s (GROUNDING_SECONDS)",
+                missing=f"grounding took longer than {self._seconds:g} s (GROUNDING_SECONDS)",
             )
         return ArmGroundedness(arm=reply.arm, groundedness=found)
+
+
+def scorer_by_vectors(embedding: EmbeddingClient) -> Scorer:
+    return GroundednessScorer(ServiceEncoder(embedding))
+
+
+def scorer_by_detector(http: HttpClient, labels: str) -> Scorer:
+    return DetectorScorer(DetectionClient(http), parse_labels(labels))

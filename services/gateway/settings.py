@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from pipelines.evaluation.grounding.detector import parse_labels
 from pipelines.prompting import PromptName
 from services.core.settings import ServiceSettings
 
@@ -67,6 +68,18 @@ class Settings(ServiceSettings):
         validation_alias="GROUNDING_SECONDS",
         description="longest wait for a compared answer's groundedness; then the comparison lacks it",
     )
+    grounding_detector_url: str = Field(
+        "",
+        validation_alias="GROUNDING_DETECTOR_URL",
+        description="a text-embeddings-inference server with an NLI model or a hallucination detector, which "
+        "judges compared answers instead of the scorer; empty: the scorer",
+    )
+    grounding_detector_labels: str = Field(
+        "",
+        validation_alias="GROUNDING_DETECTOR_LABELS",
+        description="what the detector's labels mean where their names do not say it, as "
+        "LABEL_0=contradicted,LABEL_1=unsupported,LABEL_2=supported",
+    )
     prompt: PromptName = Field(
         "plain",
         validation_alias="PROMPT",
@@ -86,3 +99,9 @@ class Settings(ServiceSettings):
         validation_alias="UPLOAD_SECONDS",
         description="longest an upload may take, from its first byte to its last stored passage",
     )
+
+    @field_validator("grounding_detector_labels")
+    @classmethod
+    def _labels(cls, text: str) -> str:
+        parse_labels(text)
+        return text

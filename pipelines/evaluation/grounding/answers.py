@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from pipelines.evaluation.grounding.calibration import calibration_id
 from pipelines.evaluation.grounding.claims import Said, claims
 from pipelines.evaluation.grounding.judgement import judged, rescore, summed
-from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding, SupportingSpan
+from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
 from pipelines.evaluation.metrics.trace import trace_agreement
 from services.core.wire.grounding import (
     AnswerGroundedness,
@@ -18,7 +17,16 @@ from services.core.wire.grounding import (
     TraceVerdict,
 )
 
-__all__ = ["ContextPassage", "ground_answer", "rescore"]
+__all__ = ["ContextPassage", "Scorer", "ground_answer", "rescore"]
+
+
+class Scorer(Protocol):
+    """`GroundednessScorer` or `DetectorScorer`; `name` is the record's `calibration`."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]: ...
 
 
 class ContextPassage(Protocol):
@@ -37,12 +45,12 @@ async def ground_answer(
     reasoning: str = "",
     *,
     options: Sequence[str] = (),
-    scorer: GroundednessScorer,
+    scorer: Scorer,
 ) -> AnswerGroundedness:
     """Every sentence of the answer and of its reasoning, which may be empty, judged; and whether the two
     come to the same, by the question's `options` where it has some.
 
-    `rescore` gives the same record again from the record alone. Raises what the scorer's encoder raises.
+    `rescore` gives the same record again from the record alone. Raises what the scorer raises.
     Nothing here blocks the event loop for long: what is computed is computed in a thread.
     """
     texts = [passage.text for passage in passages]
@@ -52,7 +60,7 @@ async def ground_answer(
     asked = [each.claim for each in (*said, *thought) if each.claim is not None]
     found = iter(await scorer.score_all(asked, texts))
     return AnswerGroundedness(
-        calibration=calibration_id(),
+        calibration=scorer.name,
         answer=_text(said, found, ids),
         reasoning=_text(thought, found, ids) if thought else None,
         trace=_trace(reasoning, answer, options),

@@ -9,8 +9,8 @@ from pipelines.citations import unmarked
 from pipelines.evaluation.metrics.abstention import abstains
 from pipelines.sentences import Span, content_words, sentences
 
-FRAGMENT = 3
-"""Content words under which a sentence is read together with the question: "917 kg" alone says nothing."""
+FRAGMENT = 4
+"""Words under which a sentence is read together with the question: "917 kg" alone says nothing."""
 
 _LEAD = re.compile(r"^(?:[-*>#]+\s+|\d+[.)]\s+)+")
 _MARKDOWN = re.compile(r"\*\*|__|`")
@@ -84,4 +84,4 @@ def _claim(sentence: str, question: str) -> str | None:
         return None
     if abstains(bare) and _OF_SOURCES.search(bare):
         return None
-    return f"{question} {bare}" if question and len(words) < FRAGMENT else bare
+    return f"{question} {bare}" if question and len(bare.split()) < FRAGMENT else bare

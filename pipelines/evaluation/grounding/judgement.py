@@ -21,6 +21,9 @@ PLACES = 4
 
 def probabilities(found: SentenceEvidence) -> tuple[float, float]:
     """(p_supported, p_contradicted), to four places; together at most 1, but for the rounding."""
+    if found.kind == "detector":
+        supported, contradicted = found.features["supported"], found.features["contradicted"]
+        return round(supported, PLACES), round(contradicted * (1 - supported), PLACES)
     weighed = calibration(found.kind).probability(found.features)
     supported = max(weighed, QUOTED) if found.quoted else weighed
     supported *= 1 - found.conflict
@@ -70,7 +73,7 @@ def rescore(record: AnswerGroundedness) -> AnswerGroundedness:
     """
     return record.model_copy(
         update={
-            "calibration": calibration_id(),
+            "calibration": record.calibration if record.calibration == "detector" else calibration_id(),
             "answer": _again(record.answer),
             "reasoning": None if record.reasoning is None else _again(record.reasoning),
         }

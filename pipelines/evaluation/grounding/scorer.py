@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pipelines.evaluation.grounding.calibration import calibration_id
 from pipelines.evaluation.grounding.conflict import conflict
 from pipelines.evaluation.grounding.evidence import Evidence, Floats, evidence, quoted, recalls
 from pipelines.evaluation.grounding.judgement import probabilities
@@ -78,6 +79,11 @@ class GroundednessScorer:
 
     def __init__(self, encoder: Encoder | None = None) -> None:
         self._encoder = encoder
+
+    @property
+    def name(self) -> str:
+        """The fitted numbers' id."""
+        return calibration_id()
 
     async def score(self, claim: str, passages: Sequence[str]) -> Grounding:
         """A claim without any passage has no support: (0, 0)."""

@@ -10,6 +10,7 @@ from services.core.wire.base import Wire
 
 Verdict = Literal["supported", "unsupported", "contradicted", "not a claim"]
 CalibrationKind = Literal["full", "lexical"]
+EvidenceKind = Literal["full", "lexical", "detector"]
 
 
 class EvidenceSpan(Wire):
@@ -25,11 +26,12 @@ class EvidenceSpan(Wire):
 class SentenceEvidence(Wire):
     """What the probabilities follow from, and from nothing else.
 
-    `features` are those of the regression by name, to six places; `quoted`: a passage has the sentence word
+    `features` are those of the regression by name, to six places, or the detector's two probabilities,
+    `supported` and `contradicted`, each the best of all passages; `quoted`: a passage has the sentence word
     for word; `conflict` in [0, 1]: how strongly a sentence of a passage speaks against it.
     """
 
-    kind: CalibrationKind
+    kind: EvidenceKind
     features: dict[str, float]
     quoted: bool
     conflict: float
@@ -74,8 +76,8 @@ class TraceVerdict(Wire):
 
 
 class AnswerGroundedness(Wire):
-    """`calibration` names the fitted numbers that the probabilities come from; `reasoning` and `trace` are
-    None where there was none, or where it was not asked for."""
+    """`calibration` names the fitted numbers that the probabilities come from, or is `detector`;
+    `reasoning` and `trace` are None where there was no reasoning, or where it was not asked for."""
 
     calibration: str
     answer: GroundedText

@@ -50,6 +50,7 @@ def test_what_is_a_claim(text: str, claimed: list[str | None]) -> None:
 
 
 def test_a_fragment_is_read_with_its_question() -> None:
+    assert [said.claim for said in claims("It floats on water.", "Why?")] == ["It floats on water."]
     assert [said.claim for said in claims("917 kilograms.", "How dense is ice?")] == [
         "How dense is ice? 917 kilograms."
     ]
