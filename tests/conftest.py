@@ -37,6 +37,18 @@ def evaluation_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a made-up run, with its results, a load run and its report. Not to be changed."""
+    from pipelines.evaluation.report.writing import write_report  # noqa: PLC0415 - a second for the others
+    from tests.evaluation_run import write_run  # noqa: PLC0415 - as above
+
+    folder = tmp_path_factory.mktemp("reported") / "run"
+    write_run(folder)
+    write_report(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real Redis with RediSearch, running; a test may kill and start it. Empty for each module."""

@@ -160,3 +160,14 @@ def evaluate(
     output = Output.standard()
     failed = with_gateway(lambda client: evaluating.evaluate(evaluation, client, output))
     raise typer.Exit(1 if failed else 0)
+
+
+@commands.command()
+def report(bundle: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Write a run's report into its folder: report.html, report.md and report.json.
+
+    The HTML is one file that loads nothing from anywhere: open it, send it, print it.
+    """
+    from services.cli import report as reporting  # noqa: PLC0415 - as above
+
+    reporting.report(bundle, Output.standard())

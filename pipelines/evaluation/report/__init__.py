@@ -1,0 +1,1 @@
+"""A bundle as something to read: one HTML file without a network, Markdown, and JSON."""

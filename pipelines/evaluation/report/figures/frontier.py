@@ -1,0 +1,127 @@
+"""Quality against latency: what an arm gives for what it takes."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipelines.evaluation.report.document import FrontierPoint, Report
+from pipelines.evaluation.report.figures.axes import seconds_axis
+from pipelines.evaluation.report.figures.canvas import Frame, Plot, Table, empty, plot, tidy
+from pipelines.evaluation.report.figures.palette import INK, MUTED, SURFACE, arm_colour, arm_marker
+from pipelines.evaluation.report.units import NOTHING, count, interval, said, seconds, share
+
+
+def frontier(report: Report) -> Plot | None:
+    """None where no arm has both figures."""
+    if not report.frontier:
+        return None
+    order = [arm.name for arm in report.arms]
+    budgets = {arm.name: arm.budget for arm in report.arms}
+
+    def draw(frame: Frame) -> Figure:
+        return _drawn(frame, report, order)
+
+    return plot(
+        "frontier",
+        f"{said(report.quality).capitalize()} against latency",
+        reading=(
+            "Up and to the left is better. Bars are 95 % intervals of both figures; a dotted line joins "
+            "the arms of one model in the order of their thinking budgets."
+        ),
+        description="One point for each arm: "
+        + "; ".join(
+            f"{point.arm} has {share(point.quality)} at a median E2EL of {seconds(point.latency)}"
+            for point in report.frontier
+        )
+        + ".",
+        draw=draw,
+        table=Table(
+            head=(
+                "Arm",
+                said(report.quality).capitalize(),
+                "95 % interval, %",
+                "Median E2EL",
+                "95 % interval, s",
+                "Thinking budget",
+                "Thinking tokens, median",
+                "n",
+            ),
+            rows=tuple(
+                (
+                    point.arm,
+                    share(point.quality),
+                    interval(point.quality_low, point.quality_high, ""),
+                    seconds(point.latency),
+                    interval(point.latency_low, point.latency_high, "ms"),
+                    _budget(budgets[point.arm]),
+                    NOTHING if point.thinking is None else count(point.thinking),
+                    str(point.n),
+                )
+                for point in report.frontier
+            ),
+        ),
+    )
+
+
+def _budget(tokens: int | None) -> str:
+    return NOTHING if tokens is None else f"{count(tokens)} tokens"
+
+
+def _drawn(frame: Frame, report: Report, order: list[str]) -> Figure:
+    figure = empty(frame, 340 if frame.narrow else 430)
+    axes = figure.add_subplot()
+    tidy(axes, grid="both")
+    points = sorted(report.frontier, key=lambda point: (point.path, point.step))
+    for _, group in groupby(points, key=lambda point: point.path):
+        joined = list(group)
+        if len(joined) == 1:
+            continue
+        axes.plot(
+            [point.latency for point in joined],
+            [100 * point.quality for point in joined],
+            color=MUTED,
+            linestyle=(0, (1, 3)),
+            linewidth=1.5,
+            zorder=1,
+        )
+    middle = (min(point.latency for point in points) * max(point.latency for point in points)) ** 0.5
+    for point in report.frontier:
+        _mark(axes, point, order.index(point.arm), left=point.latency > 1.5 * middle)
+    lows = [point.latency_low or point.latency for point in points]
+    highs = [point.latency_high or point.latency for point in points]
+    seconds_axis(axes, min(lows), max(highs))
+    axes.set_xlabel("median E2EL")
+    axes.set_ylabel(f"{said(report.quality)}, %")
+    axes.margins(y=0.12)
+    return figure
+
+
+def _mark(axes: Axes, point: FrontierPoint, place: int, *, left: bool) -> None:
+    colour, x, y = arm_colour(place), point.latency, 100 * point.quality
+    if point.quality_low is not None and point.quality_high is not None:
+        axes.vlines(x, 100 * point.quality_low, 100 * point.quality_high, color=colour, linewidth=2)
+    if point.latency_low is not None and point.latency_high is not None:
+        axes.hlines(y, point.latency_low, point.latency_high, color=colour, linewidth=2)
+    axes.plot(
+        x,
+        y,
+        color=colour,
+        marker=arm_marker(place),
+        markersize=11,
+        markeredgecolor=SURFACE,
+        markeredgewidth=1.5,
+        linestyle="none",
+    )
+    axes.annotate(
+        point.arm,
+        (x, y),
+        xytext=(-9 if left else 9, 7),
+        textcoords="offset points",
+        color=INK,
+        ha="right" if left else "left",
+        weight="bold",
+        annotation_clip=False,
+    )

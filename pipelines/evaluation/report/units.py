@@ -1,0 +1,81 @@
+"""Numbers as a reader wants them: shares as percent, differences in points, times in seconds, p with care."""
+
+from __future__ import annotations
+
+MINUS = "\N{MINUS SIGN}"
+SPACE = "\N{NO-BREAK SPACE}"
+NOTHING = "\N{EM DASH}"
+"""Stands where there is no figure."""
+
+
+def said(metric: str) -> str:
+    """A metric's name in a title or on an axis."""
+    return "right answers" if metric == "correct" else metric
+
+
+def share(value: float | None) -> str:
+    """0.6235 is "62.4 %"."""
+    return NOTHING if value is None else f"{_fixed(100 * value, 1)}{SPACE}%"
+
+
+def points(value: float | None, *, signed: bool = True) -> str:
+    """A difference of shares in hundredths, without its unit: 0.102 is "+10.2"."""
+    return NOTHING if value is None else _fixed(100 * value, 1, signed=signed)
+
+
+def seconds(ms: float | None) -> str:
+    """Milliseconds with the unit that suits them: "3.4 ms", "850 ms", "1.24 s", "35.3 s"."""
+    if ms is None:
+        return NOTHING
+    if abs(ms) < 10:
+        return f"{_fixed(ms, 1)}{SPACE}ms"
+    if abs(ms) < 1000:
+        return f"{_fixed(ms, 0)}{SPACE}ms"
+    return f"{_fixed(ms / 1000, 2 if abs(ms) < 10_000 else 1)}{SPACE}s"
+
+
+def amount(value: float | None, unit: str, *, signed: bool = False, bare: bool = False) -> str:
+    """A figure of a metric in its unit: a share where that is empty (points where signed), `ms`, or a count.
+
+    `bare`: without the unit, for a column that names it; times are then in seconds.
+    """
+    if value is None:
+        return NOTHING
+    if not unit:
+        return points(value) if signed else points(value, signed=False) if bare else share(value)
+    if unit == "ms":
+        if bare or signed:
+            return _fixed(value / 1000, 2 if abs(value) < 100_000 else 1, signed=signed)
+        return seconds(value)
+    return _fixed(value, 1 if abs(value) < 100 else 0, signed=signed)
+
+
+def interval(low: float | None, high: float | None, unit: str, *, signed: bool = False) -> str:
+    """ "[+2.1, +18.3]"; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    ends = (amount(end, unit, signed=signed, bare=True) for end in (low, high))
+    return f"[{', '.join(ends)}]"
+
+
+def column_unit(unit: str, *, difference: bool = False) -> str:
+    """The unit of the bare figures of `amount`."""
+    if not unit:
+        return "points" if difference else "%"
+    return "s" if unit == "ms" else unit
+
+
+def p_value(p: float) -> str:
+    return f"<{SPACE}0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(value: float) -> str:
+    """12345 is "12,345"."""
+    return f"{value:,.0f}".replace("-", MINUS)
+
+
+def _fixed(value: float, places: int, *, signed: bool = False) -> str:
+    text = f"{value:+,.{places}f}" if signed else f"{value:,.{places}f}"
+    if not text.strip("+-0.,"):
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)

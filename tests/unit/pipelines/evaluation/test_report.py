@@ -1,0 +1,276 @@
+"""The report of a run: complete, the same every time, and nothing that a model says becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.evaluation.bundle.recorded import read_results
+from pipelines.evaluation.bundle.store import read
+from pipelines.evaluation.report.building import build
+from pipelines.evaluation.report.disagreements import disagreements
+from pipelines.evaluation.report.document import Disagreement
+from pipelines.evaluation.report.highlight import pieces
+from pipelines.evaluation.report.plotted import BINS, thinking_bins
+from pipelines.evaluation.report.rendering import in_line
+from pipelines.evaluation.report.writing import write_report
+from services.cli.main import app
+from services.core.errors import InvalidRequest, NotFound
+from tests.evaluation_run import ARMS, HOSTILE, write_run
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, and the page's text; fails where elements are not nested."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.raw: dict[str, str] = {}
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in {"script", "style"}:
+            self.raw[self.open[-1]] = data
+        else:
+            self.texts.append(data)
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]
+
+
+def _texts(case: Disagreement) -> list[str]:
+    said = [piece for answer in case.answers for piece in (*answer.pieces, *answer.reasoning)]
+    return [piece.text for piece in (*said, *(piece for each in case.passages for piece in each.pieces))]
+
+
+@pytest.fixture(scope="module")
+def page(reported: Path) -> Page:
+    return Page((reported / "report.html").read_text())
+
+
+@pytest.fixture(scope="module")
+def markdown(reported: Path) -> str:
+    return (reported / "report.md").read_text()
+
+
+def test_the_command_writes_the_same_bytes_again_and_names_the_files(reported: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(reported, tmp_path / "copy", ignore=shutil.ignore_patterns("report.*"))
+    done = CliRunner().invoke(app, ["report", str(copy)], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    names = [f"report.{suffix}" for suffix in ("html", "md", "json")]
+    assert done.output.split() == [str(copy / name) for name in names]
+    for name in names:
+        assert (copy / name).read_bytes() == (reported / name).read_bytes()
+
+
+def test_all_of_it_is_there_in_order(page: Page, markdown: str) -> None:
+    ids = [each for each in page.values("id") if "-" not in each]
+    wanted = ["verdict", "warnings", "scorecard", "forest", "frontier", "waterfall", "ecdf", "thinking", "outcomes",
+              "goodput", "disagreements", "manifest", "limits"]  # fmt: skip
+    assert [each for each in ids if each in wanted] == wanted
+    titles = re.findall(r"^## (.*)$", markdown, re.MULTILINE)
+    assert titles[:3] == [
+        "Before you read on",
+        "Scorecard",
+        "Right answers: difference to small, by type of question",
+    ]
+    assert titles[-3:] == ["Where the arms disagree", "How it was made", "What this report does not show"]
+
+
+def test_what_a_model_says_is_text(page: Page, reported: Path) -> None:
+    assert (page.count("script"), page.count("style"), page.count("img")) == (1, 1, 0)
+    shown = [
+        piece for each in disagreements(read(reported), read_results(reported))[1] for piece in _texts(each)
+    ]
+    assert sum(HOSTILE in text for text in page.texts) >= sum(HOSTILE in text for text in shown) >= 3
+    assert [name for _, attributes in page.elements for name in attributes if name.startswith("on")] == []
+
+
+def test_nothing_is_loaded_and_nothing_but_our_own_script_may_run(page: Page) -> None:
+    assert page.values("src") + page.values("style") + page.values("action") == []
+    assert {value for value in page.values("href") if not value.startswith("#")} == {"data:,"}
+    policy = next(
+        each["content"] for _, each in page.elements if each.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for name in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(page.raw[name].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert not re.search(r"url\(|@import|https?:", page.raw["style"])
+
+
+def test_references_lead_to_one_element(page: Page) -> None:
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    targets = [value.removeprefix("#") for value in page.values("href") if value.startswith("#")]
+    targets += [each for value in page.values("aria-labelledby") for each in value.split()]
+    targets += re.findall(r"url\(#([^)]*)\)", " ".join(page.values("clip-path")))
+    assert targets
+    assert set(targets) <= set(ids)
+
+
+def test_every_drawing_is_described_and_has_its_figures_as_a_table(page: Page) -> None:
+    drawings = [each for tag, each in page.elements if tag == "svg" and each.get("class") == "plot"]
+    assert len(drawings) == 2 * page.count("figure") == 12
+    assert all(each["role"] == "img" and each["aria-labelledby"] for each in drawings)
+    assert page.count("desc") == len(drawings)
+    assert page.count("table") == page.count("caption")
+    assert page.elements.count(("details", {"class": "data"})) == page.count("figure")
+
+
+def test_colours_come_from_the_style_sheet_alone(page: Page) -> None:
+    """Else a drawing would not follow the page into the dark."""
+    used = {
+        each
+        for value in page.values("class")
+        for each in value.split()
+        if each.startswith(("fill-", "stroke-"))
+    }
+    assert [each for each in sorted(used) if f".{each} " not in page.raw["style"]] == []
+    assert {*page.values("fill"), *page.values("stroke")} <= {"none"}
+
+
+def test_the_json_has_the_figures_and_no_texts(reported: Path) -> None:
+    found = json.loads((reported / "report.json").read_text())
+    results = read_results(reported)
+    assert found["verdicts"] == list(results.verdicts)
+    assert [each["arm"] for each in found["frontier"]] == [arm.name for arm in ARMS]
+    assert "answers" not in found["disagreements"][0]
+    assert found["load"]["cells"]
+
+
+def test_markdown_has_every_number_of_the_scorecard_and_whole_tables(reported: Path, markdown: str) -> None:
+    for result in read_results(reported).metrics:
+        assert f"| {result.metric.upper()}, " in markdown or f"| {result.metric}, " in markdown
+    for table in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
+
+
+def test_markdown_keeps_a_text_in_its_line() -> None:
+    assert in_line("a|b\n<script> *x* `y`") == r"a\|b \<script\> \*x\* \`y\`"
+
+
+def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> None:
+    results = read_results(reported)
+    right: dict[str, dict[str, float]] = {}
+    for each in results.questions:
+        right.setdefault(each.question, {})[each.arm] = each.scores["correct"]
+    wanted = [question for question, by_arm in right.items() if len(set(by_arm.values())) > 1]
+    count, found = disagreements(read(reported), results)
+    assert count == len(wanted) == len(found)
+    assert [each.question for each in found] == wanted
+    for each in found:
+        base = right[each.question]["small"]
+        assert each.gained == tuple(arm for arm, value in right[each.question].items() if value > base)
+        assert each.lost == tuple(arm for arm, value in right[each.question].items() if value < base)
+        assert ["".join(piece.text for piece in answer.pieces) for answer in each.answers] == [
+            answer.reply.content for answer in read(reported).answers if answer.question == each.question
+        ]
+
+
+def test_too_many_disagreements_are_thinned_over_the_run(reported: Path) -> None:
+    bundle, results = read(reported), read_results(reported)
+    everything = disagreements(bundle, results)[1]
+    count, found = disagreements(bundle, results, shown=4)
+    assert count == len(everything) > 4
+    assert [everything.index(each) for each in found] == [place * count // 4 for place in range(4)]
+
+
+def test_judged_sentences_stand_out_in_answers_and_passages(reported: Path) -> None:
+    found = disagreements(read(reported), read_results(reported))[1]
+    answers = {
+        (piece.emphasis, piece.text) for each in found for answer in each.answers for piece in answer.pieces
+    }
+    assert ("unsupported", "Packing is included.") in answers
+    assert ("contradicted", "Packing is not included.") in answers
+    passages = {
+        (piece.emphasis, piece.text) for each in found for shown in each.passages for piece in shown.pieces
+    }
+    assert ("against", "packing included.") in passages
+    assert any(kind == "cited" and text.startswith("In Brest a crate") for kind, text in passages)
+
+
+@pytest.mark.parametrize(
+    ("spans", "wanted"),
+    [
+        ([], [("", "abcdef")]),
+        ([(1, 3, "cited")], [("", "a"), ("cited", "bc"), ("", "def")]),
+        ([(1, 4, "against"), (3, 6, "cited")], [("", "a"), ("against", "bcd"), ("cited", "ef")]),
+        ([(-3, 2, "cited"), (5, 99, "cited")], [("cited", "ab"), ("", "cde"), ("cited", "f")]),
+        ([(4, 2, "cited")], [("", "abcdef")]),
+    ],
+)
+def test_pieces(spans, wanted) -> None:
+    assert [(piece.emphasis, piece.text) for piece in pieces("abcdef", spans)] == wanted
+
+
+def test_bins_hold_every_question_once_and_never_split_equal_thinking(reported: Path) -> None:
+    results = read_results(reported)
+    bins = thinking_bins(read(reported), results)
+    assert {each.arm for each in bins} == {"large@256"}
+    scored = [
+        each for each in results.questions if each.arm == "large@256" and "reasoning tokens" in each.scores
+    ]
+    assert sum(each.n for each in bins) == len(scored)
+    assert 1 < len(bins) <= BINS
+    assert all(one.most < other.least for one, other in pairwise(bins))
+    assert all(each.low <= each.correct <= each.high for each in bins)
+
+
+def test_one_arm_without_load_is_a_report_too(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", questions=12, arms=ARMS[:1])
+    (tmp_path / "run" / "load.json").unlink()
+    text = write_report(tmp_path / "run")[0].read_text()
+    page = Page(text)
+    assert "There is nothing to compare" in text
+    assert not {"forest", "thinking", "goodput"} & set(page.values("id"))
+    assert {"waterfall", "ecdf"} <= set(page.values("id"))
+
+
+def test_limits_speak_of_the_run(reported: Path) -> None:
+    report = build(read(reported), read_results(reported))
+    said = " ".join(report.limits)
+    assert "Of champ, 20 of 270 questions were asked" in said
+    assert "logic was asked without passages" in said
+    assert "No search was tested" not in said
+    assert "AMD EPYC, 2 cores" in said
+
+
+def test_results_of_other_answers_are_refused(reported: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(reported, tmp_path / "copy")
+    found = json.loads((copy / "results.json").read_text())
+    (copy / "results.json").write_text(json.dumps({**found, "bundle": "0" * 64}))
+    with pytest.raises(InvalidRequest, match="ragline replay"):
+        write_report(copy)
+    (copy / "results.json").unlink()
+    with pytest.raises(NotFound, match="ragline replay"):
+        write_report(copy)
