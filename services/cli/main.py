@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.cli import ask as asking
-from services.cli import conformance, evaluating, ingesting
+from services.cli import conformance, datasets, evaluating, ingesting, load
 from services.cli import models as catalogue
 from services.cli import status as statuses
 from services.cli import up as running
@@ -42,6 +42,8 @@ models_app = typer.Typer(help="List the model catalogue, or fetch models.", rich
 app.add_typer(models_app, name="models")
 app.add_typer(ingesting.commands)
 app.add_typer(evaluating.commands)
+app.add_typer(load.commands)
+app.add_typer(datasets.commands, name="dataset")
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)]
 Collection = Annotated[str, typer.Option(help="The collection of documents.")]

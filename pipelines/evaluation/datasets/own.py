@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,8 +23,18 @@ class _Passage(BaseModel):
     title: Text = ""
 
 
+class _Origin(BaseModel):
+    """Where `ragline dataset build` has a question from; it may say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    document: Text = ""
+    title: Text = ""
+    passage: Text = ""
+
+
 class _Line(BaseModel):
-    """What a line may say; only `question` must be there."""
+    """What a line may say; only `question` must be there. One whose `review` is "drop" is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +48,8 @@ class _Line(BaseModel):
     answerable: bool = True
     relevant: list[str] = Field(default_factory=list)
     meta: dict[str, str] = Field(default_factory=dict)
+    review: Literal["", "keep", "drop"] = ""
+    source: _Origin | None = None
 
 
 def load(variant: str, path: Path | None) -> Dataset:
@@ -53,9 +66,13 @@ def load(variant: str, path: Path | None) -> Dataset:
                 f"{path}, line {number}: the id {item.id!r} is that of line {lines[item.id]}: ids are unique"
             )
         lines[item.id] = number
-        items.append(item)
+        if raw.get("review") != "drop":
+            items.append(item)
     if not items:
-        raise InvalidRequest(f"{path} has no questions: write one JSON object a line, with a `question`")
+        dropped = f" that are not dropped by `review` ({len(lines)} are)" if lines else ""
+        raise InvalidRequest(
+            f"{path} has no questions{dropped}: write one JSON object a line, with a `question`"
+        )
     corpus = {passage.id: passage for item in items for passage in item.passages}
     return Dataset(name=path.stem, items=tuple(items), corpus=tuple(corpus.values()), origin=path.name)
 
@@ -90,7 +107,7 @@ def _item(number: int, raw: object, place: str) -> Item:
         relevant=tuple(line.relevant),
         group=line.group,
         answerable=line.answerable and kind != "abstain",
-        meta=line.meta,
+        meta=line.meta | ({"document": line.source.title or line.source.document} if line.source else {}),
     )
 
 

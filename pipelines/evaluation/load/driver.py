@@ -1,0 +1,163 @@
+"""A closed loop of users against the gateway: each asks, reads the whole answer, and asks again.
+
+Clocks are the client's: from the request's first byte out to the first event, the first piece of the answer,
+the last event. A request that was begun counts, however long it takes; only its own timeout ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+from pydantic import TypeAdapter
+
+from pipelines.evaluation.load.records import Sample
+from services.core.client import HttpClient
+from services.core.clients.decode import decode
+from services.core.context import new_request_id, start_request
+from services.core.errors import RaglineError, ServiceError, from_detail
+from services.core.wire.compare import ArmReply, ArmRequest, CompareRequest
+
+Ask = Callable[[ArmRequest, str, int], Awaitable[Sample]]
+"""Asks an arm a question under a concurrency, and never fails: errors are in the sample."""
+
+_ARM = TypeAdapter(ArmReply)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a cell ends: after `requests` were begun, or `seconds`; one of them may be None."""
+
+    requests: int | None
+    seconds: float | None
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Asks through `/v1/compare` with one arm: the same chain as a chat, but an arm may have a prompt
+    strategy, and with `cold` its prompt begins with a line of its own."""
+
+    client: HttpClient
+    collection: str
+    timeout: float
+    cold: bool = True
+
+    async def ask(self, arm: ArmRequest, question: str, concurrency: int) -> Sample:
+        start_request(new_request_id(), self.timeout)
+        body = CompareRequest.model_validate(
+            {
+                "question": question,
+                "arms": [arm],
+                "grounding": "off",
+                "rag": {"collection": self.collection},
+                "cold": self.cold,
+                "stream": True,
+            }
+        )
+        started = time.perf_counter()
+        try:
+            reply, first, answer = await self._streamed(body)
+        except RaglineError as error:
+            return _failed(arm, concurrency, started, error.code)
+        ended = time.perf_counter()
+        if reply.error is not None:
+            return _failed(arm, concurrency, started, from_detail(reply.error, service="gateway").code)
+        tokens = reply.usage.completion_tokens if reply.usage else 0
+        ttft = _ms(started, first)
+        e2el = (ended - started) * 1e3
+        return Sample(
+            arm=arm.name,
+            concurrency=concurrency,
+            started=started,
+            ended=ended,
+            abstained=reply.status == "abstained",
+            truncated=reply.status == "reasoning_truncated",
+            tokens=tokens,
+            ttft=ttft,
+            ttfo=_ms(started, answer),
+            e2el=e2el,
+            tpot=(e2el - ttft) / (tokens - 1) if ttft is not None and tokens > 1 else None,
+        )
+
+    async def _streamed(self, body: CompareRequest) -> tuple[ArmReply, float | None, float | None]:
+        """The arm's reply; when its first piece of any kind came, and the first of its answer."""
+        first: float | None = None
+        answer: float | None = None
+        reply: ArmReply | None = None
+        async for event in self.client.stream(
+            "/v1/compare", body.model_dump_json(exclude_none=True).encode()
+        ):
+            now = time.perf_counter()
+            if event.event == "delta":
+                first = first or now
+                if orjson.loads(event.data).get("content"):
+                    answer = answer or now
+            elif event.event == "arm":
+                reply = decode(_ARM, event.data, self.client.service)
+        if reply is None:
+            raise ServiceError("the answer broke off before its end", service=self.client.service)
+        return reply, first, answer
+
+
+async def run(  # noqa: PLR0917 - a cell is made of these
+    ask: Ask,
+    arm: ArmRequest,
+    questions: Sequence[str],
+    concurrency: int,
+    bounds: Bounds,
+    seen: Callable[[Sample], None] = lambda _: None,
+) -> tuple[list[Sample], float]:
+    """The samples of `concurrency` users, and the seconds from the first request to the last answer.
+
+    The users take the questions in turn, so that no two ask the same at once while there are others.
+    """
+    samples: list[Sample] = []
+    begun = 0
+    start = time.perf_counter()
+
+    async def user() -> None:
+        nonlocal begun
+        while _goes_on(begun, time.perf_counter() - start, bounds):
+            question = questions[begun % len(questions)]
+            begun += 1
+            sample = await ask(arm, question, concurrency)
+            samples.append(sample)
+            seen(sample)
+            if bounds.pause:
+                await asyncio.sleep(bounds.pause)
+
+    async with asyncio.TaskGroup() as users:
+        for _ in range(concurrency):
+            users.create_task(user())
+    ended = max((sample.ended for sample in samples), default=start)
+    return samples, ended - start
+
+
+def interleaved(
+    arms: Sequence[ArmRequest], concurrencies: Sequence[int], seed: int
+) -> list[tuple[ArmRequest, int]]:
+    """Every arm with every concurrency: the concurrencies upwards, within each the arms in a random order,
+    so that no arm has the cool machine to itself."""
+    generator = random.Random(seed)
+    return [(arm, at) for at in sorted(concurrencies) for arm in generator.sample(list(arms), len(arms))]
+
+
+def _goes_on(begun: int, seconds: float, bounds: Bounds) -> bool:
+    if bounds.requests is not None and begun >= bounds.requests:
+        return False
+    return bounds.seconds is None or seconds < bounds.seconds
+
+
+def _failed(arm: ArmRequest, concurrency: int, started: float, code: str) -> Sample:
+    return Sample(
+        arm=arm.name, concurrency=concurrency, started=started, ended=time.perf_counter(), error=code
+    )
+
+
+def _ms(start: float, end: float | None) -> float | None:
+    return None if end is None else (end - start) * 1e3
