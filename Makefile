@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
+.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -59,6 +59,9 @@ bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, 
 
 fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
 	$(BIN)/python tests/bench/fit_grounding.py
+
+bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
+	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)
 
 bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
 	$(BIN)/python -m tests.bench.vector_stores
