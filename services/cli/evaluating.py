@@ -76,8 +76,8 @@ def replay(
 ) -> None:
     """Score a run's recorded answers again: no service, no model, no network.
 
-    Writes its results.json anew, and says whether every figure is as it was recorded. The exit code is 1
-    where one is not.
+    Writes its results.json anew, and its report where it has one, and says whether every figure is as it was
+    recorded. The exit code is 1 where one is not.
     """
     from services.cli import replay as replaying  # noqa: PLC0415 - a second of imports that other commands save
 

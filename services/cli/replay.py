@@ -9,13 +9,16 @@ from pipelines.evaluation.bundle.recorded import read_results, write_results
 from pipelines.evaluation.bundle.store import RESULTS, read
 from pipelines.evaluation.replay import Change, changes
 from services.cli.console import Output
-from services.core.errors import NotFound, RaglineError
+from services.cli.report import report
+from services.core.errors import NotFound, NotSupported, RaglineError
 
 SHOWN = 20
+REPORT = "report.html"
 
 
 def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
-    """Whether every figure is as it was recorded; without `check` the results are written anew.
+    """Whether every figure is as it was recorded; without `check` the results are written anew, and the
+    report where the folder has one.
 
     Raises what reading the bundle raises, and with `check` also where there are no results to check.
     """
@@ -32,6 +35,7 @@ def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
         failure = error
     if not check:
         write_results(folder, found)
+        _report(folder, output)
     answers = f"{len(bundle.answers)} answers to {len(bundle.questions)} questions"
     if recorded is None:
         written = f"{folder / RESULTS} is written: {answers}, none recorded before to compare with"
@@ -50,6 +54,15 @@ def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
     then = "nothing was written" if check else f"{RESULTS} has the figures of this replay now"
     output.problem(f"{len(differing)} figures and sentences differ from those recorded: {then}")
     return False
+
+
+def _report(folder: Path, output: Output) -> None:
+    if not (folder / REPORT).exists():
+        return
+    try:
+        report(folder, output)
+    except NotSupported as error:
+        output.problem(f"{folder / REPORT} is as it was: {error.message}")
 
 
 def _line(change: Change) -> str:

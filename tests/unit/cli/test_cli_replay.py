@@ -80,8 +80,10 @@ def test_an_answer_that_was_changed_is_noticed(folder: Path) -> None:
     assert "questions[mine/q7, large, 0] scores correct: 0.0 is now 1.0" in said or "more" in said
     assert "nothing was written" in said
     assert (folder / "results.json").read_bytes() == recorded
+    (folder / "report.html").write_text("of the answers as they were")
     held, said = replayed(folder)
     assert not held
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert "has the figures of this replay now" in said
     assert replayed(folder)[0]
 
