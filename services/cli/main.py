@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from services.cli import ask as asking
-from services.cli import conformance, datasets, evaluating, ingesting, load
+from services.cli import conformance, datasets, evaluating, ingesting, load, selftest
 from services.cli import models as catalogue
 from services.cli import status as statuses
 from services.cli import up as running
@@ -169,6 +169,23 @@ def conform(
     asked = conformance.Asked(endpoint=endpoint, model=model, engine=engine, entry=entry, raw=raw)
     held = conformance.run(asked, stack_here(), parse_environment(), Output.standard(), timeout)
     raise typer.Exit(0 if held else 1)
+
+
+@app.command("selftest")
+def check_installation(
+    *,
+    url: Annotated[str, typer.Option(help="The gateway; empty: the one that ask would ask.")] = "",
+    skip: Annotated[list[str] | None, typer.Option(help="A model entry not to ask; repeatable.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for what is not ready.", min=0)] = 60,
+) -> None:
+    """Test an installation: a document goes in, and every model has to answer from it and cite it.
+
+    It is deleted afterwards. The exit code is 1 where a model did not. This is what 'helm test' runs.
+    """
+    settings, output = Settings.load(), Output.standard()
+    gateway = url or settings.url or stack_here().url("gateway")
+    work = selftest.check(gateway, settings.api_key, wait=wait, skip=skip or [], say=output.line)
+    raise typer.Exit(0 if asyncio.run(work) else 1)
 
 
 @app.command()
