@@ -4,13 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
+.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
 
-test: $(VENV)/.installed-dev lint ## everything CI checks
+test: $(VENV)/.installed-dev build/tools/helm lint ## everything CI checks
 	$(BIN)/pytest
+
+test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
+	$(BIN)/pytest tests/chart
+
+chart-goldens: $(VENV)/.installed-dev build/tools/helm ## write the committed renderings of the chart anew
+	$(BIN)/python -m tests.chart.goldens
+
+chart-readme: $(VENV)/.installed-dev ## write the table of values in the chart's README from values.yaml
+	$(BIN)/python tests/docs/chart_readme.py
 
 test-engines: build/engines-venv/.installed ## the habana engine's CPU path with a real model, in an environment of its own
 	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py tests/engines
@@ -83,6 +92,9 @@ clean: ## remove what the other targets made in this folder; models and data sta
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+build/tools/helm: | $(VENV)/.installed-dev
+	$(BIN)/python tests/chart/get_helm.py
 
 build/engines-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv build/engines-venv

@@ -1,0 +1,203 @@
+{{/*
+One description, as _services.tpl explains, for each engine of `models`. Flags follow docs/engines.md.
+*/}}
+{{- define "ragline.engines" -}}
+{{- $root := . -}}
+{{- $table := include "ragline.engineTable" . | fromYaml -}}
+{{- range $model := .Values.models -}}
+{{- if not (has $model.engine (list "embedded" "external")) }}
+{{- $engine := get $table $model.engine }}
+{{- $image := mergeOverwrite (deepCopy (get (get $root.Values.engineImages $model.engine) $model.hardware)) (default dict $model.image) }}
+llm-{{ $model.name }}:
+  kind: StatefulSet
+  third: {{ ne $model.engine "habana" }}
+  image: {{ include "ragline.image" (list $root $image) }}
+  port: {{ $engine.port }}
+  {{- include (printf "ragline.engine.%s" $model.engine) $model | nindent 2 }}
+  startupSeconds: 3600
+  {{- if not (eq $model.engine "habana") }}
+  startup: {{ get (dict "ovms" "/v2/health/ready") $model.engine | default "/health" }}
+  ready: {{ get (dict "ovms" "/v2/health/ready") $model.engine | default "/health" }}
+  live: {{ get (dict "ovms" "/v2/health/live") $model.engine | default "/health" }}
+  {{- else }}
+  startup: /health/ready
+  ready: /health/ready
+  live: /health
+  {{- end }}
+  metrics: /metrics
+  downloads: true
+  secrets: [HF_TOKEN]
+  cache: {mount: /cache}
+  {{- with $model.shm | default (get (dict "vllm" "2Gi" "tgi" "2Gi" "habana" "2Gi") $model.engine) }}
+  shm: {{ . }}
+  {{- end }}
+  devices: {{ include "ragline.devices" $model | fromYaml | toJson }}
+  tmp: 8Gi
+  values: {{ $model | toJson }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragline.devices" -}}
+{{- if eq .hardware "gaudi" }}
+habana.ai/gaudi: {{ .devices }}
+{{- else if eq .hardware "cuda" }}
+nvidia.com/gpu: {{ .devices }}
+{{- end }}
+{{- end -}}
+
+{{/* Folders that engines write to, in the cache or in /tmp: the root file system is read-only. */}}
+{{- define "ragline.engineHome" -}}
+HOME: /tmp
+USER: ragline
+LOGNAME: ragline
+HF_HOME: /cache/huggingface
+XDG_CACHE_HOME: /tmp/cache
+{{- end -}}
+
+{{- define "ragline.engine.vllm" -}}
+command: [python3, -m, vllm.entrypoints.openai.api_server]
+args:
+  - --model={{ .modelPath | default .modelId }}
+  - --served-model-name={{ .modelId }}
+  - --port=8000
+  - --dtype={{ .dtype | default "bfloat16" }}
+  {{- with .maxContext }}
+  - --max-model-len={{ . }}
+  {{- end }}
+  {{- with .concurrency }}
+  - --max-num-seqs={{ . }}
+  {{- end }}
+  {{- if gt (int .devices) 1 }}
+  - --tensor-parallel-size={{ .devices }}
+  {{- end }}
+  {{- if eq .hardware "gaudi" }}
+  - --block-size=128
+  {{- end }}
+  {{- if has .hardware (list "gaudi" "cuda") }}
+  - --gpu-memory-utilization={{ .deviceMemory | default 0.9 }}
+  {{- end }}
+  {{- with .reasoningParser }}
+  - --reasoning-parser={{ . }}
+  {{- end }}
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env:
+  {{- include "ragline.engineHome" . | nindent 2 }}
+  VLLM_CACHE_ROOT: /cache/vllm
+  VLLM_NO_USAGE_STATS: "1"
+  TRITON_CACHE_DIR: /tmp/triton
+  TORCHINDUCTOR_CACHE_DIR: /tmp/inductor
+  {{- if has .hardware (list "cpu" "xeon") }}
+  VLLM_CPU_KVCACHE_SPACE: {{ .kvCacheGiB | default 8 | quote }}
+  {{- end }}
+  {{- if eq .hardware "gaudi" }}
+  VLLM_GRAPH_RESERVED_MEM: "0.1"
+  OMPI_MCA_btl_vader_single_copy_mechanism: none
+  {{- end }}
+{{- end -}}
+
+{{- define "ragline.engine.tgi" -}}
+{{- $max := .maxContext | default 8192 | int -}}
+{{- $input := .maxInput | default (sub $max (div $max 4)) | int -}}
+args:
+  - --model-id={{ .modelPath | default .modelId }}
+  - --port=8080
+  - --hostname=0.0.0.0
+  - --max-input-tokens={{ $input }}
+  - --max-total-tokens={{ $max }}
+  {{- if eq .hardware "gaudi" }}
+  - --max-batch-prefill-tokens={{ mul $input 2 }}
+  - --max-batch-size={{ .concurrency | default 16 }}
+  {{- else }}
+  - --max-batch-prefill-tokens={{ $input }}
+  - --dtype={{ .dtype | default "bfloat16" }}
+  {{- end }}
+  {{- if has .hardware (list "cpu" "xeon") }}
+  - --cuda-graphs=0
+  {{- end }}
+  {{- if gt (int .devices) 1 }}
+  - --sharded=true
+  - --num-shard={{ .devices }}
+  {{- end }}
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env:
+  {{- include "ragline.engineHome" . | nindent 2 }}
+  HUGGINGFACE_HUB_CACHE: /cache/huggingface/hub
+  TRITON_CACHE_DIR: /tmp/triton
+{{- end -}}
+
+{{- define "ragline.engine.ovms" -}}
+args:
+  - --rest_port=8000
+  - --model_repository_path=/cache/models
+  - --source_model={{ .modelId }}
+  - --model_name={{ .modelId }}
+  - --task=text_generation
+  - --target_device=CPU
+  - --cache_size={{ .kvCacheGiB | default 8 }}
+  - --metrics_enable
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env:
+  {{- include "ragline.engineHome" . | nindent 2 }}
+{{- end -}}
+
+{{- define "ragline.engine.llamacpp" -}}
+{{- $slots := .concurrency | default 1 | int -}}
+args:
+  {{- if .modelPath }}
+  - --model
+  - {{ .modelPath | quote }}
+  {{- else }}
+  - --hf-repo
+  - {{ .modelId | quote }}
+  {{- end }}
+  - --alias
+  - {{ .modelId | quote }}
+  - --host
+  - 0.0.0.0
+  - --port
+  - "8080"
+  - --jinja
+  - --metrics
+  - --parallel
+  - {{ $slots | quote }}
+  - --ctx-size
+  - {{ mul (.maxContext | default 8192 | int) $slots | quote }}
+  {{- with .reasoningParser }}
+  - --reasoning-format
+  - {{ . | quote }}
+  {{- end }}
+  {{- if eq .hardware "cuda" }}
+  - --n-gpu-layers
+  - "999"
+  {{- end }}
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env:
+  {{- include "ragline.engineHome" . | nindent 2 }}
+  LLAMA_CACHE: /cache/llama.cpp
+{{- end -}}
+
+{{/* Ragline's own generation service on a Gaudi, with optimum-habana in its process. */}}
+{{- define "ragline.engine.habana" -}}
+env:
+  {{- include "ragline.engineHome" . | nindent 2 }}
+  HOST: 0.0.0.0
+  RAGLINE_HOME: /cache/ragline
+  PT_HPU_LAZY_MODE: "1"
+  LLM_ENGINE: habana
+  LLM_BACKEND: {{ .name }}
+  LLM_MODEL_ID: {{ .modelId }}
+  {{- with .modelPath }}
+  LLM_MODEL_PATH: {{ . }}
+  {{- end }}
+  LLM_MAX_CONTEXT: {{ .maxContext | default 8192 | quote }}
+  LLM_CONCURRENCY: {{ .concurrency | default 1 | quote }}
+{{- end -}}

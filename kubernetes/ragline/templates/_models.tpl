@@ -1,0 +1,94 @@
+{{/* The list of models: the entries that the generation service gets, and the engines that are deployed. */}}
+
+{{/* engine: its name in an entry, its port, the path of its OpenAI routes */}}
+{{- define "ragline.engineTable" -}}
+vllm: {client: vllm, port: 8000, base: ""}
+tgi: {client: tgi, port: 8080, base: ""}
+ovms: {client: ovms, port: 8000, base: /v3}
+llamacpp: {client: llama-server, port: 8080, base: ""}
+habana: {client: openai, port: 9000, base: ""}
+{{- end -}}
+
+{{- define "ragline.hasEmbedded" -}}
+{{- $found := false -}}
+{{- range .Values.models -}}
+{{- if eq .engine "embedded" -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* Component names of the engines that this release runs. */}}
+{{- define "ragline.engineNames" -}}
+{{- range .Values.models -}}
+{{- if not (has .engine (list "embedded" "external")) }}
+- llm-{{ .name }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragline.externalPorts" -}}
+{{- range .Values.models -}}
+{{- if eq .engine "external" }}
+- {{ include "ragline.urlPort" .endpoint }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Variables with the keys of the models that have one. */}}
+{{- define "ragline.modelSecrets" -}}
+{{- range .Values.models -}}
+{{- if .apiKey }}
+- {{ include "ragline.modelKeyName" .name }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragline.entrySecrets" -}}
+{{- include "ragline.modelSecrets" . -}}
+{{- if include "ragline.hasEmbedded" . | eq "true" }}
+- HF_TOKEN
+{{- end -}}
+{{- end -}}
+
+{{/* LLM_BACKENDS. A key is `$(NAME)`: Kubernetes puts the secret's value there when the container starts. */}}
+{{- define "ragline.entries" -}}
+{{- $root := . -}}
+{{- $table := include "ragline.engineTable" . | fromYaml -}}
+{{- $entries := list -}}
+{{- range $model := .Values.models -}}
+{{- $entry := dict "name" $model.name -}}
+{{- if eq $model.engine "embedded" -}}
+{{- $_ := set $entry "engine" (default "auto" $model.runtime) -}}
+{{- else if eq $model.engine "external" -}}
+{{- $_ := set $entry "engine" (default "openai" $model.protocol) -}}
+{{- $_ := set $entry "endpoint" $model.endpoint -}}
+{{- else -}}
+{{- $engine := get $table $model.engine -}}
+{{- $_ := set $entry "engine" $engine.client -}}
+{{- $_ := set $entry "endpoint" (printf "http://%s:%v%s" (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $engine.port $engine.base) -}}
+{{- end -}}
+{{- $names := dict "modelId" "model_id" "modelPath" "model_path" "profile" "profile" "temperature" "temperature" "topP" "top_p" "aliases" "aliases" "fallback" "fallback" -}}
+{{- range $key, $field := $names -}}
+{{- if hasKey $model $key -}}{{- $_ := set $entry $field (get $model $key) -}}{{- end -}}
+{{- end -}}
+{{- if and (eq $model.engine "embedded") $model.maxContext -}}{{- $_ := set $entry "max_context" $model.maxContext -}}{{- end -}}
+{{- if or $model.apiKey $model.apiKeySecret -}}
+{{- $_ := set $entry "api_key" (printf "$(%s)" (include "ragline.modelKeyName" $model.name)) -}}
+{{- end -}}
+{{- $entries = append $entries $entry -}}
+{{- end -}}
+{{- $entries | toJson -}}
+{{- end -}}
+
+{{/* Env entries of keys that are in secrets of their own. */}}
+{{- define "ragline.modelKeyEnv" -}}
+{{- range .Values.models -}}
+{{- if .apiKeySecret }}
+- name: {{ include "ragline.modelKeyName" .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .apiKeySecret.name }}
+      key: {{ .apiKeySecret.key }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,257 @@
+"""What every rendered object has to hold, whatever the values."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from services.core.backends import names
+from services.generation.backend import PACKAGE
+from services.generation.entries import read
+from services.generation.settings import EntrySettings
+from tests.chart.conftest import ROOT, VALUES, Helm
+from tests.chart.objects import COMPONENT, Object, Rendered, component, environment, pod_spec
+
+SERVICES = ("gateway", "embedding", "retrieval", "reranking", "generation", "dataprep")
+SETTINGS = (ROOT / "README.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+NOT_RAGLINES = {"HOME", "HF_HOME"}
+"""Variables of the services' containers that are no settings."""
+
+
+def test_every_container_is_locked_down(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["enableServiceLinks"] is False, f"{name}: links are variables like EMBEDDING_PORT"
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] == 10001, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+    for name, container in rendered.containers():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, name
+        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+        assert "/tmp" in mounts, name  # noqa: S108 - a mount
+
+
+def test_every_server_has_probes_and_time_to_stop(rendered: Rendered) -> None:
+    for name, workload in rendered.workloads().items():
+        if workload["kind"] == "Pod":
+            continue
+        pod = pod_spec(workload)
+        container = pod["containers"][0]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert probe in container, f"{name}: {probe}"
+        startup = container["startupProbe"]
+        assert startup["failureThreshold"] * startup["periodSeconds"] >= 600, (
+            f"{name} may have to fetch a model"
+        )
+        assert container["livenessProbe"].get("httpGet", {}).get("path") != "/health/ready", (
+            f"{name}: a dependency that is down is no reason to restart"
+        )
+        pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+        grace = pod["terminationGracePeriodSeconds"]
+        variables = environment(container)
+        if name in SERVICES:
+            assert float(variables["SHUTDOWN_SECONDS"]) > float(variables["DEADLINE_SECONDS"]), name
+            assert grace > pause + float(variables["SHUTDOWN_SECONDS"]), name
+        longest = environment(rendered.pods()["gateway"]["containers"][0])["DEADLINE_SECONDS"]
+        assert grace > pause + float(longest), f"{name} is killed in the middle of a stream"
+
+
+def test_every_container_has_resources(rendered: Rendered) -> None:
+    for name, container in rendered.containers():
+        resources = container["resources"]
+        assert {"cpu", "memory"} <= set(resources["requests"]), name
+        assert "memory" in resources["limits"], name
+
+
+def test_every_image_is_pinned(rendered: Rendered) -> None:
+    for name, container in rendered.containers():
+        tag = container["image"].rsplit("/", 1)[-1].partition(":")[2]
+        assert tag, f"{name}: {container['image']}"
+        assert "latest" not in tag, f"{name}: {container['image']}"
+
+
+def test_no_secret_is_outside_a_secret(everything: Rendered) -> None:
+    secrets = {"hub-token", "embed-key", "rerank-key", "vector-key", "queue-password", "model-key"}
+    outside = json.dumps([each for each in everything.objects if each["kind"] != "Secret"])
+    for value in secrets:
+        assert value not in outside
+    (secret,) = everything.of("Secret")
+    assert len(secret["data"]) == len(secrets)
+
+
+def test_what_lasts_is_on_a_claim(rendered: Rendered) -> None:
+    """The embedded stores, Qdrant and Redis: a StatefulSet with a claim, and one pod of it."""
+    pods = rendered.pods()
+    stores = {"qdrant", "redis"} & set(pods)
+    if environment(pods["retrieval"]["containers"][0])["VECTOR_URL"].startswith("edge:"):
+        stores.add("retrieval")
+    if environment(pods["dataprep"]["containers"][0])["JOBS_URL"].startswith("sqlite:"):
+        stores.add("dataprep")
+    assert stores
+    for name in stores:
+        workload = rendered.workloads()[name]
+        assert workload["kind"] == "StatefulSet", name
+        assert workload["spec"]["replicas"] == 1, name
+        (claim,) = workload["spec"]["volumeClaimTemplates"]
+        assert claim["metadata"]["name"] == "state"
+        assert not [v for v in pods[name]["volumes"] if v["name"] == "state"], (
+            f"{name}: its data is elsewhere"
+        )
+        mounts = {mount["name"]: mount["mountPath"] for mount in pods[name]["containers"][0]["volumeMounts"]}
+        home = environment(pods[name]["containers"][0]).get("RAGLINE_HOME", "/data")
+        assert mounts["state"] == home, name
+
+
+def test_budgets_autoscalers_and_replicas(rendered: Rendered) -> None:
+    budgets = set(rendered.named("PodDisruptionBudget"))
+    scalers = {**rendered.named("HorizontalPodAutoscaler"), **rendered.named("ScaledObject")}
+    for name, workload in rendered.workloads().items():
+        if workload["kind"] == "Pod":
+            continue
+        spec = workload["spec"]
+        assert ("replicas" in spec) != (name in scalers), f"{name}: replicas and an autoscaler fight"
+        several = name in scalers or spec["replicas"] > 1
+        assert (name in budgets) == several, name
+        spread = pod_spec(workload).get("topologySpreadConstraints", [])
+        assert bool(spread) == several, name
+        if name in scalers:
+            target = scalers[name]["spec"]["scaleTargetRef"]
+            assert (target["kind"], target["name"]) == (workload["kind"], workload["metadata"]["name"])
+
+
+def test_selectors_find_exactly_their_pods(rendered: Rendered) -> None:
+    labels = {
+        name: (each["metadata"] if each["kind"] == "Pod" else each["spec"]["template"]["metadata"])["labels"]
+        for name, each in rendered.workloads().items()
+    }
+    for item in rendered.of("Service", "PodDisruptionBudget"):
+        selector = item["spec"]["selector"]
+        wanted = selector.get("matchLabels", selector)
+        assert [name for name in labels if wanted.items() <= labels[name].items()] == [component(item)]
+    ports = {component(each): each["spec"]["ports"][0] for each in rendered.of("Service")}
+    for name, container in rendered.containers():
+        if name != "test":
+            assert container["ports"] == [
+                {"name": "http", "containerPort": ports[name]["port"], "protocol": "TCP"}
+            ]
+
+
+def test_the_variables_are_settings_of_the_service(rendered: Rendered) -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|[^|]*\| ([^|]+) \|", SETTINGS, re.MULTILINE)
+    readers = {variable: {name.split(".")[0] for name in where.split(", ")} for variable, where in rows}
+    for name, pod in rendered.pods().items():
+        if name in SERVICES:
+            for variable in environment(pod["containers"][0]):
+                if variable not in NOT_RAGLINES:
+                    assert readers.get(variable, set()) & {name, "every service", "core"}, (
+                        f"{name}: {variable}"
+                    )
+
+
+def urls_read(service: str) -> set[str]:
+    """The services that this one calls, by the settings it reads."""
+    rows = re.findall(r"^\| `(\w+)_URL` \|[^|]*\| ([^|]+) \|", SETTINGS, re.MULTILINE)
+    return {
+        variable.lower()
+        for variable, where in rows
+        if variable.lower() in SERVICES and service in {name.split(".")[0] for name in where.split(", ")}
+    }
+
+
+def test_the_arrows_are_those_of_the_code_and_of_the_page(rendered: Rendered) -> None:
+    """Between the six services exactly the calls that their settings name; the page has the same ones."""
+    arrows = {(caller, callee) for caller, callee, _ in rendered.arrows()}
+    tei = {name for name in rendered.pods() if name.startswith("tei-")}
+    expected = {(caller, callee) for caller in SERVICES for callee in urls_read(caller)}
+    if "tei-reranking" in tei:
+        expected -= {("reranking", "embedding"), ("reranking", "retrieval")}
+    assert {pair for pair in arrows if set(pair) <= set(SERVICES)} == expected
+    page = (ROOT / "docs" / "deploy" / "install.md").read_text()
+    told = re.findall(r"^\| `([\w-]+)` \| `([\w-]+)` \|", page, re.MULTILINE)
+    engine = re.compile(r"^llm-.*")
+    assert {(caller, engine.sub("llm-", callee)) for caller, callee in arrows} <= set(told)
+
+
+def test_every_arrow_of_the_page_is_drawn_by_some_values(helm: Helm) -> None:
+    page = (ROOT / "docs" / "deploy" / "install.md").read_text()
+    told = set(re.findall(r"^\| `([\w-]+)` \| `([\w-]+)` \|", page, re.MULTILINE))
+    drawn = {
+        (caller, re.sub(r"^llm-.*", "llm-", callee))
+        for values in VALUES
+        for caller, callee, _ in helm.rendered(values).arrows()
+    }
+    assert told == drawn
+
+
+def test_nothing_else_may_connect(rendered: Rendered) -> None:
+    denial = next(p for p in rendered.of("NetworkPolicy") if component(p) == "release")
+    assert denial["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in denial["spec"]
+    assert "egress" not in denial["spec"]
+    assert COMPONENT not in denial["spec"]["podSelector"]["matchLabels"]
+    for policy in rendered.of("NetworkPolicy"):
+        if component(policy) in {"release", "gateway"}:
+            continue
+        for rule in policy["spec"].get("ingress", []):
+            assert rule.get("from"), f"{component(policy)} is open to everyone"
+
+
+@pytest.mark.parametrize("values", ["cpu", "xeon", "gaudi", "gaudi-tgi", "external-llm"])
+def test_a_swap_rolls_the_generation_service_alone(helm: Helm, values: str) -> None:
+    before = helm.rendered(values)
+    listed = environment(before.pods()["generation"]["containers"][0])
+    other = next(
+        entry["name"]
+        for entry in json.loads(listed["LLM_BACKENDS"])
+        if entry["name"] != listed["LLM_BACKEND"]
+    )
+    after = helm.rendered(values, "--set", f"llm.backend={other}")
+    changed = [
+        (one["kind"], component(one))
+        for one, two in zip(before.objects, after.objects, strict=True)
+        if one != two
+    ]
+    assert changed == [("Deployment", "generation")]
+
+
+def test_a_changed_secret_rolls_its_readers_alone(helm: Helm, everything: Rendered, full: Path) -> None:
+    after = helm.rendered("default", "--values", str(full), "--set", "secrets.qdrantApiKey=another")
+    before, now = everything.workloads(), after.workloads()
+    assert {name for name in before if before[name] != now[name]} == {"qdrant", "retrieval"}
+
+
+def claims(rendered: Rendered) -> list[Object]:
+    templates = [each["spec"].get("volumeClaimTemplates", []) for each in rendered.of("StatefulSet")]
+    return [*rendered.of("PersistentVolumeClaim"), *(claim for some in templates for claim in some)]
+
+
+def test_every_claim_has_a_size(rendered: Rendered) -> None:
+    assert claims(rendered)
+    for claim in claims(rendered):
+        assert claim["spec"]["resources"]["requests"]["storage"]
+
+
+def test_what_the_generation_service_is_told_is_what_it_reads(helm: Helm, values: str) -> None:
+    """The entries as the service itself parses them, each engine at the address of its Service."""
+
+    rendered = helm.rendered(values)
+    told = environment(rendered.pods()["generation"]["containers"][0])
+    entries = read(EntrySettings(backend=told["LLM_BACKEND"], backends=told["LLM_BACKENDS"]), names(PACKAGE))
+    addresses = {
+        f"http://{each['metadata']['name']}:{each['spec']['ports'][0]['port']}"
+        for each in rendered.of("Service")
+        if component(each).startswith("llm-")
+    }
+    assert {
+        re.sub(r"(:\d+).*", r"\1", entry.endpoint)
+        for entry in entries.by_name.values()
+        if "ragline-llm-" in entry.endpoint
+    } == addresses
