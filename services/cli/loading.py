@@ -25,17 +25,15 @@ from pipelines.evaluation.load.records import (
     Slo,
 )
 from pipelines.evaluation.load.results import cell, verdicts
+from pipelines.evaluation.runner.environment import machine, versions
 from services.cli.console import Output, Spinner
 from services.cli.errors import UsageError
-from services.cli.machine import machine, versions
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmRequest
 
-DECISIVE = ("ragline", "openvino-genai", "openvino", "xllamacpp", "qdrant-edge-py")
-"""Distributions whose version decides about a figure."""
 MOST_USERS = 256
 COLD = "every prompt begins with a line of its own: no request finds its passages in a prefix cache"
 WARM = "prompts as in a chat: passages that come again are found in the engine's prefix cache"
@@ -194,7 +192,9 @@ async def _warm_up(plan: Plan, ask: Ask) -> None:
         for turn in range(plan.warm_up):
             sample = await ask(arm, plan.questions[-1 - turn % len(plan.questions)], 1)
             if sample.error:
-                raise UsageError(f"arm {arm.name} fails in the warm-up already ({sample.error}): see its log")
+                raise UsageError(
+                    f"arm {arm.name} fails in the warm-up already: {sample.detail or sample.error}"
+                )
 
 
 def _turned(plan: Plan, cells: int) -> list[str]:
@@ -231,7 +231,7 @@ def _report(
         target_share=plan.target_share,
         conditions=conditions,
         models=models,
-        versions=versions(DECISIVE),
+        versions=versions(),
         machine=machine(),
         cells=tuple(ordered),
         verdicts=verdicts(ordered, plan.slo, plan.target_share),

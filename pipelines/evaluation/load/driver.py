@@ -63,10 +63,10 @@ class Gateway:
         try:
             reply, first, answer = await self._streamed(body)
         except RaglineError as error:
-            return _failed(arm, concurrency, started, error.code)
+            return _failed(arm, concurrency, started, error)
         ended = time.perf_counter()
         if reply.error is not None:
-            return _failed(arm, concurrency, started, from_detail(reply.error, service="gateway").code)
+            return _failed(arm, concurrency, started, from_detail(reply.error, service="gateway"))
         tokens = reply.usage.completion_tokens if reply.usage else 0
         ttft = _ms(started, first)
         e2el = (ended - started) * 1e3
@@ -153,9 +153,14 @@ def _goes_on(begun: int, seconds: float, bounds: Bounds) -> bool:
     return bounds.seconds is None or seconds < bounds.seconds
 
 
-def _failed(arm: ArmRequest, concurrency: int, started: float, code: str) -> Sample:
+def _failed(arm: ArmRequest, concurrency: int, started: float, error: RaglineError) -> Sample:
     return Sample(
-        arm=arm.name, concurrency=concurrency, started=started, ended=time.perf_counter(), error=code
+        arm=arm.name,
+        concurrency=concurrency,
+        started=started,
+        ended=time.perf_counter(),
+        error=error.code,
+        detail=error.message,
     )
 
 

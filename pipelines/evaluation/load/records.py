@@ -36,7 +36,7 @@ class Slo(_Frozen):
 
 
 class Sample(_Frozen):
-    """One request. `error` is the code of what it failed with; then the times it did not reach are None.
+    """One request. `error` is the code of what it failed with, `detail` its message; then it has no times.
 
     `truncated`: a limit ended it inside the thinking, so that there is no answer.
     """
@@ -46,6 +46,7 @@ class Sample(_Frozen):
     started: float
     ended: float
     error: str = ""
+    detail: str = ""
     abstained: bool = False
     truncated: bool = False
     tokens: int = 0

@@ -12,6 +12,8 @@ from pipelines.evaluation.statistics.proportions import proportion_interval
 from services.core.errors import InvalidRequest
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
+LEAST = 6
+"""Requests below which nothing is sure, as for a median: Wilson's interval of one failure is too short."""
 _OBJECTIVE = re.compile(r"(?P<figure>[a-z0-9]+)=(?P<seconds>\d+(?:\.\d+)?)")
 
 
@@ -96,7 +98,7 @@ def _verdict(arm: str, cells: Sequence[LoadCell], slo: Slo, target: float) -> Lo
         said = f"serves {_users(held.concurrency)}", f"{_share(held)}; {tried}"
     else:
         failed = cells[0]
-        certain = failed.share_high is not None and failed.share_high < target
+        certain = failed.requests >= LEAST and failed.share_high is not None and failed.share_high < target
         said = f"does not serve {_users(failed.concurrency)}", _share(failed)
     doubt = "" if certain else " The sample is too small to be sure."
     return LoadVerdict(

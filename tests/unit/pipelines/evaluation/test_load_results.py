@@ -123,3 +123,8 @@ def test_an_arm_that_serves_nobody() -> None:
     (verdict,) = verdicts(cells((1, 1, 99), (2, 0, 100)), SLO, 0.9)
     assert (verdict.users, verdict.open_end, verdict.certain) == (None, False, True)
     assert verdict.sentence.startswith("a does not serve 1 user at once")
+
+
+def test_one_failure_is_not_certainty() -> None:
+    (verdict,) = verdicts(cells((1, 0, 1)), SLO, 0.9)
+    assert (verdict.users, verdict.certain) == (None, False)
