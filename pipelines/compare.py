@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipelines.arms import Arm
 from pipelines.clock import AnswerClock
@@ -118,7 +118,8 @@ async def _answer(
         model=arm.model,
         prompt=arm.prompt,
         search=asked.search,
-        sampling=arm.sampling,
+        # a budget is for thinking: an instruct model that gets one is asked to think
+        sampling=replace(arm.sampling, think=bool(arm.sampling.max_reasoning_tokens)),
         salt=f"Session {uuid.uuid4().hex}." if asked.cold else "",
     )
     content: list[str] = []

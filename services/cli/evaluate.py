@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipelines.evaluation.analysis import results
-from pipelines.evaluation.bundle.recorded import write_results
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
@@ -56,12 +54,20 @@ async def evaluate(evaluation: Evaluation, client: HttpClient, output: Output) -
     with Meter(output) as meter:
         bundle = await run(evaluation, Gateway(client), meter)
     failed = summary(bundle, evaluation, output)
+    score(bundle, evaluation.folder, output)
+    return failed
+
+
+def score(bundle: Bundle, folder: Path, output: Output) -> None:
+    """Write what the answers come to beside them, and say it."""
+    from pipelines.evaluation.analysis import results  # noqa: PLC0415 - seconds, which a run that goes on saves
+    from pipelines.evaluation.bundle.recorded import write_results  # noqa: PLC0415 - as above
+
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
         found = results(bundle)
-        write_results(evaluation.folder, found)
+        write_results(folder, found)
     for sentence in (*found.warnings, *found.verdicts):
         output.line(sentence)
-    return failed
 
 
 def summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:

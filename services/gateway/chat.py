@@ -71,6 +71,7 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
             seed=body.seed,
             reasoning_effort=body.reasoning_effort,
             max_reasoning_tokens=body.max_reasoning_tokens,
+            think=body.think,
             stop=tuple(body.stops),
         ),
     )

@@ -9,7 +9,7 @@ from services.generation.entry import ModelEntry
 from services.generation.reasoning.budget import limits
 from services.generation.reasoning.effort import word
 from services.generation.reasoning.history import folded, without_thinking
-from services.generation.reasoning.profiles import Profile, profile_for
+from services.generation.reasoning.profiles import PROFILES, Profile, profile_for
 from services.generation.reasoning.thinking import Task
 
 MOST_STOPS = 16
@@ -29,6 +29,8 @@ def task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int)
     if not any(message.text.strip() for message in request.messages):
         raise InvalidRequest("`messages`: every message is empty, say something")
     profile = profile_of(entry)
+    if request.think and profile.trace == "none":
+        profile = PROFILES["prompted"]
     held = limits(request, profile, answer=answer, thinking=thinking)
     messages = without_thinking(tuple((_role(message.role), message.text) for message in request.messages))
     prompt = Prompt(

@@ -16,7 +16,7 @@ from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Reason
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What a caller may set; None leaves it to the model entry."""
+    """What a caller may set; None leaves it to the model entry. `think`: an instruct model is asked to."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -24,6 +24,7 @@ class Sampling:
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = None
     max_reasoning_tokens: int | None = None
+    think: bool = False
     stop: tuple[str, ...] = ()
 
 
@@ -109,6 +110,7 @@ def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) ->
         "seed": sampling.seed,
         "reasoning_effort": sampling.reasoning_effort,
         "max_reasoning_tokens": sampling.max_reasoning_tokens,
+        "think": sampling.think or None,
         "stop": list(sampling.stop) or None,
     }
     return orjson.dumps(request | {key: value for key, value in options.items() if value is not None})

@@ -39,7 +39,8 @@ class ChatRequest(Wire):
     """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one.
 
     `max_reasoning_tokens` bounds the thinking (0: none); `reasoning_effort` is OpenAI's word for it and
-    counts where the number is not set. `docs/reasoning.md` says how either is held.
+    counts where the number is not set. `docs/reasoning.md` says how either is held. With `think` an
+    instruct model, which does not think by itself, is asked to; others do as they do.
     """
 
     messages: list[ChatMessage] = Field(min_length=1)
@@ -53,6 +54,7 @@ class ChatRequest(Wire):
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = None
     max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
+    think: bool = False
     stop: Text | list[Text] | None = None
     n: Literal[1] = 1
 

@@ -132,3 +132,23 @@ def test_history_keeps_code() -> None:
 
 def test_split_of_a_closer_without_opener() -> None:
     assert split("hm\n</think>\n\nYes", PROFILES["tags"]) == ("hm", "Yes")
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "trace", "thinking"),
+    [
+        ("qwen2.5-coder-1.5b-instruct", {"think": True, "max_reasoning_tokens": 64}, "prompted", 64),
+        ("qwen2.5-coder-1.5b-instruct", {"max_reasoning_tokens": 64}, "none", 0),
+        ("qwen2.5-coder-1.5b-instruct", {"think": True, "max_reasoning_tokens": 0}, "prompted", 0),
+        (
+            "deepseek-ai/DeepSeek-R1-Distill-Llama-8B",
+            {"think": True, "max_reasoning_tokens": 64},
+            "prefilled",
+            64,
+        ),
+    ],
+)
+def test_a_request_may_ask_an_instruct_model_to_think(model, changes, trace, thinking) -> None:
+    request = ChatRequest(messages=[ChatMessage(role="user", content="Why?")], **changes)
+    made = task(request, ModelEntry(name="a", model_id=model), answer=100, thinking=500)
+    assert (made.profile.trace, made.limits.thinking) == (trace, thinking)

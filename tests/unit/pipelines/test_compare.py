@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from pipelines.arms import Arm
+from pipelines.arms import Arm, parse_arm
 from pipelines.compare import ArmDone, ArmPiece, Comparison, Event, Frozen, compare
 from pipelines.context import context_id
 from pipelines.rag import RagPipeline
@@ -38,6 +38,7 @@ class Generation(GenerationClient):
     def __init__(self, broken: Sequence[str] = ()) -> None:
         self.broken = broken
         self.prompts: dict[str, str] = {}
+        self.told_to_think: dict[str, bool] = {}
         self.found = self.running = self.most = self.closed = 0
         self.hold = asyncio.Event()
         self.hold.set()
@@ -46,6 +47,7 @@ class Generation(GenerationClient):
         self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
     ) -> AsyncGenerator[ChatDelta]:
         self.prompts[model] = "\n".join(message.text for message in messages)
+        self.told_to_think[model] = sampling is not None and sampling.think
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -102,6 +104,13 @@ async def test_one_arm_that_fails_is_its_own_result(serial: bool) -> None:
     assert isinstance(done["b"].error, ServiceUnavailable)
     assert (done["b"].finished, done["b"].reasoning) == (None, "b thinks")
     assert done["c"].finished is not None
+
+
+async def test_an_arm_with_a_thinking_budget_is_asked_to_think() -> None:
+    generation = Generation()
+    arms = [parse_arm(text) for text in ("a", "b@0", "c@64")]
+    await run(generation, Comparison("q", arms))
+    assert generation.told_to_think == {"a": False, "b": False, "c": True}
 
 
 async def test_no_prompt_begins_as_another_one_does() -> None:
