@@ -14,7 +14,9 @@ from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.meter import Meter
+from services.cli.report import report
 from services.core.client import HttpClient
+from services.core.errors import DeadlineExceeded, NotSupported
 
 __all__ = ["Options", "Wanted", "check_installed", "evaluate", "planned"]
 
@@ -55,6 +57,10 @@ async def evaluate(evaluation: Evaluation, client: HttpClient, output: Output) -
         bundle = await run(evaluation, Gateway(client), meter)
     failed = summary(bundle, evaluation, output)
     score(bundle, evaluation.folder, output)
+    try:
+        report(evaluation.folder, output)
+    except NotSupported as error:
+        output.problem(error.message)
     return failed
 
 
@@ -86,6 +92,8 @@ def summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:
     output.table(rows)
     for what, message in failures.items():
         output.problem(f"{what}: {message}")
+    if any(what.endswith(DeadlineExceeded.code) for what in failures):
+        output.problem("a longer DEADLINE_SECONDS, of the gateway and of generation, gives slow models time")
     output.line(f"{len(bundle.questions)} questions, {len(bundle.answers)} answers: {evaluation.folder}")
     if failed:
         output.problem(f"{failed} requests failed; they are in the bundle as such")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ ENTRIES = [
     {"name": "gone", "engine": "vllm", "endpoint": "http://127.0.0.1:9", "model_id": "fake"},
 ]
 KILLS = 5
+QUESTIONS = 12
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,26 @@ class Fake:
         counts = [line for line in lines if line.startswith("ragline_request_duration_seconds_count{")]
         return sum(round(float(line.rsplit(" ", 1)[1])) for line in counts if '"/v1/compare"' in line)
 
-    def command(self, out: Path) -> list[str]:
+    def command(self, out: Path) -> subprocess.CompletedProcess[str]:
+        """`ragline eval` to its end."""
         ragline = str(Path(sys.executable).with_name("ragline"))
         asked = ["--dataset", str(self.questions), "--arms", ARMS, "--repeats", "2", "--seed", "5"]
-        return [ragline, "eval", *asked, "--out", str(out)]  # the same as `started` is told below
-
-    def start(self, out: Path) -> subprocess.Popen[str]:
         environment = {**os.environ, "RAGLINE_URL": self.url}
-        with out.with_suffix(".log").open("w") as log:
-            return subprocess.Popen(self.command(out), env=environment, stdout=log, stderr=log)
+        command = [ragline, "eval", *asked, "--out", str(out)]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=150, check=False
+        )
+
+    @contextmanager
+    def killable(self, out: Path) -> Iterator[subprocess.Popen[str]]:
+        """The same runs, by `killable_runs`."""
+        command = [sys.executable, "-m", "tests.integration.killable_runs"]
+        asked = [self.url, str(self.questions), ARMS, str(out)]
+        root = Path(__file__).parents[2]
+        pipe = subprocess.PIPE
+        with subprocess.Popen([*command, *asked], cwd=root, stdin=pipe, stdout=pipe, text=True) as parent:
+            yield parent
+            parent.stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +91,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
             "answer": f"word {number}",
             "passages": [f"Number {number} is word {number}.", "Nothing more is known."],
         }
-        for number in range(8)
+        for number in range(QUESTIONS)
     ]
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
@@ -123,38 +136,41 @@ def timeless(bundle: Bundle) -> Bundle:
 async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     asked: dict[str, object] = {"dataset": str(fake.questions), "arms": ARMS, "repeats": 2, "seed": 5}
-    assert await started(fake, undisturbed, asked) == 0
+    await started(fake, undisturbed, asked)
     whole = read(undisturbed)
-    assert len(whole.answers) == 8 * 3 * 2
+    assert len(whole.answers) == QUESTIONS * 3 * 2
 
     before = fake.requests()
     generator = random.Random(11)
-    for kill in range(KILLS):
-        # the first one comes while the contexts are made, or at the first answers; the others at any of them
-        file = killed / (CONTEXTS if kill == 0 else ANSWERS)
-        there = lines(killed / ANSWERS)
-        more = generator.randint(1, 5)
-        runner = fake.start(killed)
-        until(lambda file=file, there=there, more=more: lines(file) >= there + more)
-        await asyncio.sleep(generator.uniform(0, 0.05))
-        os.kill(runner.pid, signal.SIGKILL)
-        assert runner.wait(10) == -signal.SIGKILL
-        assert lines(killed / ANSWERS) < len(whole.answers)
+    with fake.killable(killed) as runs:
+        for kill in range(KILLS):
+            # the first one comes while the contexts are made or soon after; the others at any of the answers
+            file = killed / (CONTEXTS if kill == 0 else ANSWERS)
+            there = lines(killed / ANSWERS)
+            more = generator.randint(1, 5)
+            runs.stdin.write("go on\n")
+            runs.stdin.flush()
+            pid = int(runs.stdout.readline())
+            until(lambda file=file, there=there, more=more: lines(file) >= there + more)
+            await asyncio.sleep(generator.uniform(0, 0.05))
+            os.kill(pid, signal.SIGKILL)
+            assert int(runs.stdout.readline()) == -signal.SIGKILL
+            assert lines(killed / ANSWERS) < len(whole.answers)
     kept = lines(killed / ANSWERS)
-    last = fake.start(killed)
-    assert last.wait(120) == 0
-    assert f"{kept} answers are in {killed} already" in killed.with_suffix(".log").read_text()
+    last = fake.command(killed)
+    assert last.returncode == 0, last.stderr
+    assert f"{kept} answers are in {killed} already" in last.stdout
 
     resumed = read(killed)
     assert timeless(resumed) == timeless(whole)
-    assert sorted(path.name for path in killed.iterdir()) == sorted(
-        path.name for path in undisturbed.iterdir()
-    )
+    made = {path.name for path in killed.iterdir()} - {path.name for path in undisturbed.iterdir()}
+    assert {"results.json", "report.html"} <= made  # by the command, when all was answered
+    assert not any(name.startswith(".") for name in made)
     warm_ups = 3 * (KILLS + 1)
     assert fake.requests() - before <= len(whole.answers) + warm_ups + KILLS  # one in flight at each kill
 
     finished = fake.requests()
-    assert await started(fake, killed, asked) == 0
+    await started(fake, killed, asked)
     assert fake.requests() == finished
     assert read(killed) == resumed
 
@@ -191,7 +207,8 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
             dataset=str(fake.questions), arms="small,large", n="3", data=None, folder=tmp_path
         )
         async with HttpClient("gateway", f"http://127.0.0.1:{port}") as client:
-            failed = await evaluate.evaluate(evaluate.planned(wanted, Options()), client, output())
+            asked = evaluate.planned(wanted, Options())
+            failed = evaluate.summary(await run(asked, Gateway(client), Silent()), asked, output())
     finally:
         await runner.cleanup()
     assert failed == 3
@@ -221,7 +238,7 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
         ({"dataset": "logic,logic"}, "logic comes twice"),
         ({"lines": '{"question": "Who?"}\n{"answer": "Ann"}\n'}, "line 2: no question"),
         ({"lines": '{"question": "Who?", "id": "a"}\n{"question": "Me?", "id": "a"}\n'}, "ids are unique"),
-        ({"n": "9"}, "it has 8"),
+        ({"n": "13"}, "it has 12"),
         ({"n": "some"}, "--n some: write a number"),
         ({"n": "squad2=3"}, "no such data set here"),
         ({"concurrency": 0}, "--concurrency 0: it must be at least 1"),
@@ -246,7 +263,7 @@ async def test_what_is_wrong_is_said_before_any_model_is_asked(
     assert fake.requests() == before
 
 
-async def started(fake: Fake, out: Path, asked: dict[str, object]) -> int:
+async def started(fake: Fake, out: Path, asked: dict[str, object]) -> Bundle:
     options = {name: asked[name] for name in ("seed", "repeats", "concurrency") if name in asked}
     wanted = evaluate.Wanted(
         dataset=str(asked["dataset"]),
@@ -256,12 +273,12 @@ async def started(fake: Fake, out: Path, asked: dict[str, object]) -> int:
         folder=out,
     )
     async with HttpClient("gateway", fake.url) as client:
-        return await evaluate.evaluate(evaluate.planned(wanted, Options(**options)), client, output())
+        return await run(evaluate.planned(wanted, Options(**options)), Gateway(client), Silent())
 
 
 async def test_another_run_is_not_mixed_in(fake: Fake, tmp_path: Path) -> None:
     asked: dict[str, object] = {"dataset": str(fake.questions), "arms": "small", "n": "1"}
-    assert await started(fake, tmp_path, asked) == 0
+    await started(fake, tmp_path, asked)
     before = fake.requests()
     for change, says in [
         ({"arms": "small,large"}, "its arms are small (model=small prompt=plain), not small (model=small"),
@@ -290,12 +307,10 @@ async def test_another_run_is_not_mixed_in(fake: Fake, tmp_path: Path) -> None:
 
 async def test_several_at_once_are_all_asked_once(fake: Fake, tmp_path: Path) -> None:
     before = fake.requests()
-    assert (
-        await started(fake, tmp_path, {"dataset": str(fake.questions), "arms": ARMS, "concurrency": 4}) == 0
-    )
-    bundle = read(tmp_path)
-    assert len(bundle.answers) == len({answer.key for answer in bundle.answers}) == 24
-    assert fake.requests() - before == 24 + 3
+    asked: dict[str, object] = {"dataset": str(fake.questions), "arms": ARMS, "concurrency": 4}
+    bundle = await started(fake, tmp_path, asked)
+    assert len(bundle.answers) == len({answer.key for answer in bundle.answers}) == QUESTIONS * 3
+    assert fake.requests() - before == QUESTIONS * 3 + 3
     assert (bundle.manifest.conditions.serial, bundle.manifest.conditions.concurrency) == (False, 4)
 
 

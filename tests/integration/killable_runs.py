@@ -1,0 +1,49 @@
+"""Runs of an evaluation, each in a process that a test may kill; forked, because starting one takes seconds.
+
+    python -m tests.integration.killable_runs URL DATASET ARMS FOLDER
+
+For every line on standard input a run begins in FOLDER, or goes on: its pid is printed, and how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from pipelines.evaluation.runner import plan
+from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.progress import Silent
+from pipelines.evaluation.runner.run import Evaluation, run
+from services.core.client import HttpClient
+
+
+async def once(url: str, evaluation: Evaluation) -> None:
+    async with HttpClient("gateway", url) as client:
+        await run(evaluation, Gateway(client), Silent())
+
+
+def main() -> None:
+    url, dataset, arms, folder = sys.argv[1:]
+    options = plan.Options(seed=5, repeats=2)
+    sets = plan.chosen([dataset], "", None, options.seed)
+    evaluation = Evaluation(sets, plan.arms(arms), options, Path(folder))
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                asyncio.run(once(url, evaluation))
+                status = 0
+            except BaseException:  # noqa: BLE001 - a fork must not go on as its parent
+                traceback.print_exc()
+            os._exit(status)
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
