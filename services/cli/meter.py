@@ -51,7 +51,7 @@ class Meter:
     def say(self, text: str) -> None:
         self._output.line(text)
 
-    def stage(self, title: str, columns: Mapping[str, Count]) -> None:
+    def begin(self, title: str, columns: Mapping[str, Count]) -> None:
         if self._bars is None:
             self._line(final=True)
         self._title = title

@@ -39,7 +39,7 @@ async def ingest(gateway: Gateway, dataset: Dataset, watcher: Watcher) -> dict[s
     sources = dict(zip(names, dataset.corpus, strict=True))
     missing = [name for name in names if name not in there]
     if missing:
-        watcher.stage(f"corpus of {dataset.name}", {collection: Count(len(there), len(names))})
+        watcher.begin(f"corpus of {dataset.name}", {collection: Count(len(there), len(names))})
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
         there |= await gateway.upload(collection, [(name, sources[name].text) for name in batch])

@@ -20,7 +20,7 @@ class Watcher(Protocol):
 
     def say(self, text: str) -> None: ...
 
-    def stage(self, title: str, columns: Mapping[str, Count]) -> None: ...
+    def begin(self, title: str, columns: Mapping[str, Count]) -> None: ...
 
     def advance(self, column: str, *, failed: bool = False) -> None: ...
 
@@ -31,7 +31,7 @@ class Silent:
     def say(self, text: str) -> None:
         del text
 
-    def stage(self, title: str, columns: Mapping[str, Count]) -> None:
+    def begin(self, title: str, columns: Mapping[str, Count]) -> None:
         del title, columns
 
     def advance(self, column: str, *, failed: bool = False) -> None:

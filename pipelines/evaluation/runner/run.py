@@ -99,7 +99,7 @@ class _Run:
         if not missing:
             return found
         maker = Contexts(self.gateway, self.evaluation.options, await self._sources(missing))
-        self.watcher.stage("contexts", {"contexts": Count(len(found), len(self.questions))})
+        self.watcher.begin("contexts", {"contexts": Count(len(found), len(self.questions))})
         with self.store.contexts() as journal:
             for question in missing:
                 context = await maker.of(question, self.grounds[question.id])
@@ -136,7 +136,7 @@ class _Run:
         """Ask each arm something that is not recorded; then see that all their models stay in memory."""
         record = there.manifest
         asker, nothing = Asker(self.gateway), freeze([])
-        self.watcher.stage("warm-up", {arm.name: Count(0, record.conditions.warm_up) for arm in record.arms})
+        self.watcher.begin("warm-up", {arm.name: Count(0, record.conditions.warm_up) for arm in record.arms})
         for arm in record.arms:
             for _ in range(record.conditions.warm_up):
                 reply, _ = await asker.ask(WARM_UP, arm, nothing, patience=LOADING_SECONDS)
@@ -159,7 +159,7 @@ class _Run:
         arms = {arm.name: arm for arm in record.arms}
         done = Counter(answer.arm for answer in there.answers)
         waiting = Counter(unit.arm for unit in units)
-        self.watcher.stage("asking", {name: Count(done[name], done[name] + waiting[name]) for name in arms})
+        self.watcher.begin("asking", {name: Count(done[name], done[name] + waiting[name]) for name in arms})
         clock = asyncio.get_running_loop().time
         start = clock() - max((_end(answer) for answer in there.answers), default=0.0)
         asker, pending = Asker(self.gateway), iter(units)
