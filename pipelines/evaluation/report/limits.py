@@ -17,17 +17,20 @@ def limits(bundle: Bundle, results: Results) -> tuple[str, ...]:
 
 def _of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
     conditions = bundle.manifest.conditions
+    drawn = [each for each in bundle.manifest.datasets if each.n < each.of]
+    if drawn:
+        shares = ", ".join(f"{each.n} of {each.of} of {each.name}" for each in drawn)
+        yield (
+            f"The questions are a sample ({shares}; seed {conditions.seed}): the figures stand for a whole "
+            "set only within their intervals."
+        )
+    small = [f"{each.name} ({each.n})" for each in bundle.manifest.datasets if each.n < SMALL]
+    if small:
+        yield (
+            f"Sets of fewer than {SMALL} questions show large differences only, and their types of question "
+            f"none but very large ones: {', '.join(small)}."
+        )
     for dataset in bundle.manifest.datasets:
-        if dataset.n < dataset.of:
-            yield (
-                f"Of {dataset.name}, {dataset.n} of {dataset.of} questions were asked, drawn with seed "
-                f"{conditions.seed}: the figures stand for the whole set only within their intervals."
-            )
-        if dataset.n < SMALL:
-            yield (
-                f"{dataset.name} has {dataset.n} questions here: by itself it can only show large "
-                "differences, and its types of question none but very large ones."
-            )
         if dataset.grounds == "none":
             yield f"{dataset.name} was asked without passages: it says nothing of grounded answers."
         if dataset.grounds == "given":

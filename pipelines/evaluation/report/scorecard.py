@@ -15,6 +15,7 @@ from pipelines.evaluation.report.units import (
 )
 from pipelines.evaluation.results import OVERALL, SHARED, Delta, MetricResult, Rate
 
+SECOND = 1000
 FAMILIES = {
     "quality": "Quality",
     "latency": "Latency and tokens",
@@ -55,11 +56,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`unit` is that of rates, `difference` that of differences."""
+    """`unit` is that of all its figures; a difference of percents is one in points."""
 
     metric: str
     unit: str
-    difference: str
     hint: str
     lines: tuple[Line, ...]
 
@@ -120,23 +120,23 @@ def _groups(metrics: Sequence[MetricResult], baseline: str) -> tuple[Group, ...]
 def _measure(each: MetricResult, baseline: str) -> Measure:
     deltas = {delta.arm: delta for delta in each.deltas}
     ends = [abs(end) for delta in each.deltas for end in (delta.low, delta.high) if end is not None]
+    slow = each.unit == "ms" and max(rate.value for rate in each.rates) >= SECOND
+    unit = "s" if slow else each.unit
     hint = {True: "\N{UPWARDS ARROW} is better", False: "\N{DOWNWARDS ARROW} is better", None: ""}[
         each.higher_is_better
     ]
     return Measure(
         metric=each.metric.upper() if each.metric in {"e2el", "ttft", "ttfo", "tpot"} else each.metric,
-        unit=column_unit(each.unit),
-        difference=column_unit(each.unit, difference=True),
+        unit=column_unit(unit),
         hint=hint,
         lines=tuple(
-            _line(rate, deltas.get(rate.arm), each.unit, baseline, max(ends, default=0.0))
-            for rate in each.rates
+            _line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0)) for rate in each.rates
         ),
     )
 
 
 def _line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach: float) -> Line:
-    value = amount(rate.value, unit, bare=True)
+    value = amount(rate.value, unit)
     spread = interval(rate.low, rate.high, unit)
     name = rate.arm if rate.arm != SHARED else "all arms"
     if delta is None or rate.arm == baseline:
@@ -156,7 +156,7 @@ def _line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach: floa
         discordant=NOTHING
         if delta.gained is None or delta.lost is None
         else f"+{delta.gained} / \N{MINUS SIGN}{delta.lost}",
-        smallest=amount(delta.smallest_detectable, unit, bare=True),
+        smallest=amount(delta.smallest_detectable, unit),
         verdict=_verdict(delta),
     )
 

@@ -34,19 +34,17 @@ def seconds(ms: float | None) -> str:
     return f"{_fixed(ms / 1000, 2 if abs(ms) < 10_000 else 1)}{SPACE}s"
 
 
-def amount(value: float | None, unit: str, *, signed: bool = False, bare: bool = False) -> str:
-    """A figure of a metric in its unit: a share where that is empty (points where signed), `ms`, or a count.
+def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
+    """A bare figure for a column that names its unit, see `column_unit`.
 
-    `bare`: without the unit, for a column that names it; times are then in seconds.
+    `unit` is a metric's, or "s" for one in milliseconds that is told in seconds.
     """
     if value is None:
         return NOTHING
     if not unit:
-        return points(value) if signed else points(value, signed=False) if bare else share(value)
-    if unit == "ms":
-        if bare or signed:
-            return _fixed(value / 1000, 2 if abs(value) < 100_000 else 1, signed=signed)
-        return seconds(value)
+        return points(value, signed=signed)
+    if unit == "s":
+        return _fixed(value / 1000, 2 if abs(value) < 100_000 else 1, signed=signed)
     return _fixed(value, 1 if abs(value) < 100 else 0, signed=signed)
 
 
@@ -54,15 +52,13 @@ def interval(low: float | None, high: float | None, unit: str, *, signed: bool =
     """ "[+2.1, +18.3]"; empty where there is none."""
     if low is None or high is None:
         return ""
-    ends = (amount(end, unit, signed=signed, bare=True) for end in (low, high))
+    ends = (amount(end, unit, signed=signed) for end in (low, high))
     return f"[{', '.join(ends)}]"
 
 
-def column_unit(unit: str, *, difference: bool = False) -> str:
-    """The unit of the bare figures of `amount`."""
-    if not unit:
-        return "points" if difference else "%"
-    return "s" if unit == "ms" else unit
+def column_unit(unit: str) -> str:
+    """What stands beside the figures of `amount`: shares are told in percent."""
+    return unit or "%"
 
 
 def p_value(p: float) -> str:

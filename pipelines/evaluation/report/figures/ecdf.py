@@ -48,7 +48,7 @@ def ecdf(report: Report) -> Plot | None:
                     each.figure.upper(),
                     f"p{100 * each.level:g}",
                     f"insufficient: needs {each.needed}" if each.value is None else seconds(each.value),
-                    interval(each.low, each.high, "ms"),
+                    interval(each.low, each.high, "s"),
                     str(each.n),
                 )
                 for each in report.percentiles

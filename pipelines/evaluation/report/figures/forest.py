@@ -13,6 +13,8 @@ from pipelines.evaluation.report.figures.palette import AXIS, INK, MUTED, SURFAC
 from pipelines.evaluation.report.units import interval, p_value, points, said
 from pipelines.evaluation.results import OVERALL, Delta
 
+LEAST = 5
+"""Points that the axis shows on either side at least, so that small differences look small."""
 INDENT = "\N{NO-BREAK SPACE}" * 4
 
 
@@ -90,6 +92,8 @@ def _drawn(frame: Frame, rows: list[_Row], candidates: list[str], order: list[st
                 color=INK,
                 bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1},
             )
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -LEAST), max(high, LEAST))
     axes.set_ylim(step * len(rows) - gap / 2 + (gap / 2 if frame.narrow else 0), -gap / 2)
     if frame.narrow:
         axes.set_yticks([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from matplotlib.axes import Axes
@@ -12,6 +13,10 @@ from pipelines.evaluation.report.figures.axes import seconds_axis
 from pipelines.evaluation.report.figures.canvas import Frame, Plot, Table, empty, plot, tidy
 from pipelines.evaluation.report.figures.palette import INK, MUTED, SURFACE, arm_colour, arm_marker
 from pipelines.evaluation.report.units import NOTHING, count, interval, said, seconds, share
+
+LEAST = 8
+"""Points that the axis shows above and below at least."""
+LINE, MARK = 16, 8
 
 
 def frontier(report: Report) -> Plot | None:
@@ -55,7 +60,7 @@ def frontier(report: Report) -> Plot | None:
                     share(point.quality),
                     interval(point.quality_low, point.quality_high, ""),
                     seconds(point.latency),
-                    interval(point.latency_low, point.latency_high, "ms"),
+                    interval(point.latency_low, point.latency_high, "s"),
                     _budget(budgets[point.arm]),
                     NOTHING if point.thinking is None else count(point.thinking),
                     str(point.n),
@@ -71,7 +76,7 @@ def _budget(tokens: int | None) -> str:
 
 
 def _drawn(frame: Frame, report: Report, order: list[str]) -> Figure:
-    figure = empty(frame, 340 if frame.narrow else 430)
+    figure = empty(frame, _height(frame))
     axes = figure.add_subplot()
     tidy(axes, grid="both")
     points = sorted(report.frontier, key=lambda point: (point.path, point.step))
@@ -87,19 +92,64 @@ def _drawn(frame: Frame, report: Report, order: list[str]) -> Figure:
             linewidth=1.5,
             zorder=1,
         )
-    middle = (min(point.latency for point in points) * max(point.latency for point in points)) ** 0.5
     for point in report.frontier:
-        _mark(axes, point, order.index(point.arm), left=point.latency > 1.5 * middle)
+        _mark(axes, point, order.index(point.arm))
     lows = [point.latency_low or point.latency for point in points]
     highs = [point.latency_high or point.latency for point in points]
     seconds_axis(axes, min(lows), max(highs))
     axes.set_xlabel("median E2EL")
     axes.set_ylabel(f"{said(report.quality)}, %")
     axes.margins(y=0.12)
+    low, high = axes.get_ylim()
+    middle = 100 * points[0].quality
+    axes.set_ylim(max(-3, min(low, middle - LEAST)), min(103, max(high, middle + LEAST)))
+    _names(axes, frame, points)
     return figure
 
 
-def _mark(axes: Axes, point: FrontierPoint, place: int, *, left: bool) -> None:
+def _names(axes: Axes, frame: Frame, points: Sequence[FrontierPoint]) -> None:
+    """Beside their points, where no other name stands; of the places right, left, and further off."""
+    width, height = 0.85 * frame.width, 0.8 * _height(frame)
+    shares = [
+        axes.transAxes.inverted().transform(axes.transData.transform((point.latency, 100 * point.quality)))
+        for point in points
+    ]
+    marks = [(float(x) * width, float(y) * height) for x, y in shares]
+    taken = [(x - MARK, y, 2.0 * MARK) for x, y in marks]
+    for point, (mark_x, mark_y) in zip(points, marks, strict=True):
+        long = len(point.arm) * frame.text * 0.65
+        places = [(side, up) for up in (7, -19, 25, -37, 43) for side in (9.0, -9.0 - long)]
+        boxes = [(mark_x + side, mark_y + up, long) for side, up in places]
+        free = (
+            index
+            for index, box in enumerate(boxes)
+            if box[0] + long < width + 40 and not any(_meet(box, each) for each in taken)
+        )
+        chosen = next(free, 0)
+        side, up = places[chosen]
+        taken.append(boxes[chosen])
+        axes.annotate(
+            point.arm,
+            (point.latency, 100 * point.quality),
+            xytext=(9 if side > 0 else -9, up),
+            textcoords="offset points",
+            color=INK,
+            ha="left" if side > 0 else "right",
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two names, each by its left end, its height and its length, cover each other."""
+    return abs(one[1] - other[1]) < LINE and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+
+
+def _height(frame: Frame) -> float:
+    return 340 if frame.narrow else 430
+
+
+def _mark(axes: Axes, point: FrontierPoint, place: int) -> None:
     colour, x, y = arm_colour(place), point.latency, 100 * point.quality
     if point.quality_low is not None and point.quality_high is not None:
         axes.vlines(x, 100 * point.quality_low, 100 * point.quality_high, color=colour, linewidth=2)
@@ -114,14 +164,4 @@ def _mark(axes: Axes, point: FrontierPoint, place: int, *, left: bool) -> None:
         markeredgecolor=SURFACE,
         markeredgewidth=1.5,
         linestyle="none",
-    )
-    axes.annotate(
-        point.arm,
-        (x, y),
-        xytext=(-9 if left else 9, 7),
-        textcoords="offset points",
-        color=INK,
-        ha="right" if left else "left",
-        weight="bold",
-        annotation_clip=False,
     )

@@ -32,9 +32,11 @@ def test_points_have_a_sign_but_zero(value, wanted) -> None:
 
 
 def test_amounts_follow_the_metric_s_unit() -> None:
-    assert units.amount(0.6235, "") == f"62.4{SPACE}%"
-    assert units.amount(1234.0, "ms", bare=True) == "1.23"
-    assert units.amount(-1234.0, "ms", signed=True) == f"{MINUS}1.23"
+    assert units.share(0.6235) == f"62.4{SPACE}%"
+    assert units.amount(0.6235, "") == "62.4"
+    assert units.amount(1234.0, "s") == "1.23"
+    assert units.amount(-1234.0, "s", signed=True) == f"{MINUS}1.23"
+    assert units.amount(33.36, "ms") == "33.4"
     assert units.amount(12_345.6, "tokens") == "12,346"
     assert units.interval(-0.02, 0.183, "", signed=True) == f"[{MINUS}2.0, +18.3]"
     assert units.interval(None, 0.1, "") == ""
