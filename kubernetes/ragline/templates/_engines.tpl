@@ -7,7 +7,11 @@ One description, as _services.tpl explains, for each engine of `models`. Flags f
 {{- range $model := .Values.models -}}
 {{- if not (has $model.engine (list "embedded" "external")) }}
 {{- $engine := get $table $model.engine }}
-{{- $image := mergeOverwrite (deepCopy (get (get $root.Values.engineImages $model.engine) $model.hardware)) (default dict $model.image) }}
+{{- $base := include "ragline.ownImageParts" (list $root "habana") | fromYaml }}
+{{- if ne $model.engine "habana" }}
+{{- $base = deepCopy (get (get $root.Values.engineImages $model.engine) $model.hardware) }}
+{{- end }}
+{{- $image := mergeOverwrite $base (default dict $model.image) }}
 llm-{{ $model.name }}:
   kind: StatefulSet
   third: {{ ne $model.engine "habana" }}

@@ -45,11 +45,16 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- if $image.digest -}}@{{ $image.digest }}{{- end -}}
 {{- end -}}
 
-{{/* (root, service): the image of one of Ragline's own services. */}}
-{{- define "ragline.ownImage" -}}
+{{/* (root, service): the image of one of Ragline's own services, in parts and as a reference. */}}
+{{- define "ragline.ownImageParts" -}}
 {{- $root := index . 0 -}}
 {{- $own := $root.Values.image -}}
-{{- include "ragline.image" (list $root (dict "registry" $own.registry "repository" (printf "%s%s" $own.prefix (index . 1)) "tag" (default $root.Chart.AppVersion $own.tag))) -}}
+registry: {{ $own.registry | quote }}
+repository: {{ printf "%s%s" $own.prefix (index . 1) }}
+tag: {{ default $root.Chart.AppVersion $own.tag | quote }}
+{{- end -}}
+{{- define "ragline.ownImage" -}}
+{{- include "ragline.image" (list (index . 0) (include "ragline.ownImageParts" . | fromYaml)) -}}
 {{- end -}}
 
 {{/* (root, component): the address of a component inside the cluster. */}}
