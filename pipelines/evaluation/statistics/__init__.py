@@ -5,7 +5,7 @@ for several metrics, `verdict` says it in one sentence.
 """
 
 from pipelines.evaluation.statistics.bootstrap import Interval, mean_interval
-from pipelines.evaluation.statistics.comparison import Difference, compare, family
+from pipelines.evaluation.statistics.comparison import FEW, Difference, compare, family
 from pipelines.evaluation.statistics.mcnemar import Discordance, mcnemar
 from pipelines.evaluation.statistics.multiplicity import holm
 from pipelines.evaluation.statistics.paired import Paired, Score, pair
@@ -16,9 +16,11 @@ from pipelines.evaluation.statistics.power import (
     questions_needed,
 )
 from pipelines.evaluation.statistics.proportions import proportion_interval
+from pipelines.evaluation.statistics.score import score_interval
 from pipelines.evaluation.statistics.verdicts import verdict
 
 __all__ = [
+    "FEW",
     "Difference",
     "Discordance",
     "Interval",
@@ -37,5 +39,6 @@ __all__ = [
     "proportion_interval",
     "questions_needed",
     "samples_needed",
+    "score_interval",
     "verdict",
 ]

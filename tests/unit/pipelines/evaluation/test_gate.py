@@ -85,6 +85,21 @@ def test_what_is_undecided_ends_as_the_policy_says(found: Results) -> None:
     assert check(tiny, must_not_be_worse=True).outcome == "undecided"
 
 
+def test_a_loss_that_did_not_happen_in_few_questions_is_not_ruled_out() -> None:
+    """All alike: the bootstrap's interval is 0 to 0, the score interval z^2 / (n + z^2) to both sides."""
+    for count, width, outcome in ((10, 0.2775, "undecided"), (200, 0.0188, "pass")):
+        asked = [question(f"q{number}") for number in range(count)]
+        alike = results(run(asked, {"small": [RIGHT] * count, "large": [RIGHT] * count}))
+        each = check(alike, min_difference=-0.02)
+        assert (each.low, each.high) == pytest.approx((-width, width), abs=1e-4)
+        assert each.outcome == outcome
+        assert check(alike, metric="words", max=3).held
+        assert check(alike, metric="e2el", min_difference=-1).outcome == "undecided"
+    grouped = [question(f"q{number}", group=f"doc {number % 10}") for number in range(200)]
+    alike = results(run(grouped, {"small": [RIGHT] * 200, "large": [RIGHT] * 200}))
+    assert check(alike, min_difference=-0.02).low == pytest.approx(-0.2775, abs=1e-4)
+
+
 def test_failed_and_truncated_requests_are_bounded_by_their_share(found: Results) -> None:
     decision = gate(found, Policy(candidate="large", max_failed=0.04, max_truncated=0))
     assert [(each.asked, each.value, each.n, each.held) for each in decision.checks] == [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -29,9 +29,11 @@ from pipelines.evaluation.statistics import (
     proportion_interval,
     questions_needed,
     samples_needed,
+    score_interval,
     verdict,
 )
 from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
+from pipelines.evaluation.statistics.score import statistic
 from services.core.errors import InvalidRequest
 
 
@@ -312,3 +314,42 @@ def test_clusters_make_the_smallest_detectable_difference_larger() -> None:
 def test_the_gateway_needs_none_of_it() -> None:
     code = "import sys, services.gateway.app; raise SystemExit('scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_score_interval_does_not_shrink_to_a_point_where_no_pair_is_discordant() -> None:
+    square = float(stats.norm.ppf(0.975)) ** 2
+    for n in (5, 40, 1000):
+        half = square / (n + square)
+        assert score_interval(0, 0, n) == pytest.approx((-half, half))
+    assert score_interval(10, 0, 10)[1] == 1.0
+    assert score_interval(0, 10, 10)[0] == -1.0
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(5, 1, 10), (0, 3, 10), (12, 2, 120)])
+def test_the_score_statistic_is_at_the_likeliest_shares(gained: int, lost: int, n: int) -> None:
+    """At each end of the interval, with the shares found by maximising the likelihood numerically."""
+    for end in score_interval(gained, lost, n):
+
+        def unlikely(share: float, end: float = end) -> float:
+            shares = (share + end, share, 1 - 2 * share - end)
+            return -sum(
+                count * math.log(max(each, 1e-300))
+                for count, each in zip((gained, lost, n - gained - lost), shares, strict=True)
+                if count
+            )
+
+        bounds = (max(0.0, -end), (1 - end) / 2)
+        share = optimize.minimize_scalar(
+            unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-10}
+        ).x
+        z = (gained - lost - n * end) / math.sqrt(n * (2 * share + end * (1 - end)))
+        assert abs(z) == pytest.approx(1.959964, rel=1e-3)
+        assert statistic(end, gained, lost, n) == pytest.approx(z, rel=1e-3)
+
+
+def test_the_score_interval_covers_the_difference() -> None:
+    generator = np.random.default_rng(7)
+    for n, gain, loss in ((40, 0.1, 0.05), (200, 0.15, 0.05)):
+        counts = generator.multinomial(n, [gain, loss, 1 - gain - loss], size=2000)
+        held = [low <= gain - loss <= high for low, high in (score_interval(b, c, n) for b, c, _ in counts)]
+        assert 0.93 <= sum(held) / len(held) <= 0.97
