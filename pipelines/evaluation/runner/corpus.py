@@ -17,11 +17,11 @@ _NAME_LENGTH = 40
 def collection_of(dataset: Dataset) -> str:
     """The same corpus, the same name; another corpus, another one."""
     digest = hashlib.sha256()
-    for source in dataset.corpus:
-        for part in (source.id, source.title, source.text):
+    for name, source in zip(file_names(dataset.corpus), dataset.corpus, strict=True):
+        for part in (source.id, name, source.text):
             digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.name)[:_NAME_LENGTH]
-    return f"eval-{name}-{digest.hexdigest()[:12]}"
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.name)[:_NAME_LENGTH]
+    return f"eval-{readable}-{digest.hexdigest()[:12]}"
 
 
 def file_names(corpus: Sequence[Source]) -> list[str]:
@@ -50,4 +50,4 @@ async def ingest(gateway: Gateway, dataset: Dataset, watcher: Watcher) -> dict[s
 
 def _clean(title: str) -> str:
     """As a part of a file name: letters, digits and a few signs."""
-    return re.sub(r"[^\w ,()+-]+", " ", title).strip()[:_NAME_LENGTH]
+    return " ".join(re.sub(r"[^\w ,()+-]+", " ", title).split())[:_NAME_LENGTH]
