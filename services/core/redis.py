@@ -84,7 +84,8 @@ def connect(address: RedisAddress, settings: RedisSettings | None = None) -> Red
     """A client that connects at first use and again after a failure; replies are bytes, in RESP2's shapes.
 
     A command is tried twice, because a pooled connection may have been closed meanwhile: send only what may
-    be repeated. Deadlines are the caller's.
+    be repeated. Deadlines are the caller's, and so is cancelling: with a timeout of its own the client sends
+    through `asyncio.wait_for`, which before Python 3.12 may take a cancellation for the reply it waited for.
     """
     found = settings or RedisSettings.load()
     return Redis(
@@ -98,6 +99,7 @@ def connect(address: RedisAddress, settings: RedisSettings | None = None) -> Red
         protocol=2,
         retry=Retry(NoBackoff(), 1),
         socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=None,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import redis
 
+from services.core.redis import RedisAddress, connect
 from tests.redis_server import RedisServer
 
 
@@ -40,3 +43,20 @@ def test_a_password_is_asked_for_where_there_is_one(tmp_path):
             assert b"search" not in {module[b"name"] for module in client.module_list()}
     finally:
         server.kill()
+
+
+async def test_a_command_that_is_cancelled_has_ended(redis_server):
+    """At whichever of its steps: a task that goes on as if nothing had been said is waited for without end."""
+    client = connect(RedisAddress.parse("JOBS_URL", "the job store", redis_server.url))
+    await client.ping()
+    outcomes = []
+    for steps in range(12):
+        task = asyncio.ensure_future(client.execute_command("PING"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if task.cancel():
+            await asyncio.wait({task})
+            outcomes.append(task.cancelled())
+    await client.aclose()
+    assert outcomes
+    assert all(outcomes), outcomes
