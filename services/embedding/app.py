@@ -17,6 +17,7 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, PayloadTooLarge
 from services.core.health import Check, Soft
 from services.core.metrics import Metrics
+from services.core.replies import packed_wanted
 from services.core.streaming import until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
@@ -181,7 +182,7 @@ async def encode(request: Request, body: EncodeRequest) -> Response:
     wanted = Wanted(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
     embedded, model = await _Call(request).encode(body.inputs, wanted)
     # megabytes of token vectors: not on the event loop
-    return await asyncio.to_thread(encode_reply, embedded, model)
+    return await asyncio.to_thread(encode_reply, embedded, model, packed=packed_wanted(request))
 
 
 def _wanted(body: EmbedRequest) -> Wanted:

@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from services.core.wire.passages import TokenVectors
+from services.core.replies import PackedReply
 from services.embedding.encoder import Embedded
 
 
@@ -19,21 +19,21 @@ def reply(content: object) -> Response:
     return Response(body, media_type="application/json")
 
 
-def pack(rows: NDArray[np.int8]) -> TokenVectors:
-    """A text's int8 token vectors (tokens, dim)."""
-    return TokenVectors.pack(rows.tobytes(), tokens=len(rows), dim=rows.shape[1])
-
-
-def encode_reply(embedded: Embedded, model: str) -> Response:
-    """`EncodeReply`."""
+def encode_reply(embedded: Embedded, model: str, *, packed: bool) -> Response:
+    """`EncodeReply`, in MessagePack where `packed`."""
     vectors = None
     if embedded.token_vectors is not None:
-        vectors = [
-            {"tokens": packed.tokens, "dim": packed.dim, "data": packed.data}
-            for packed in map(pack, embedded.token_vectors)
-        ]
+        vectors = [_token_vectors(rows, as_text=not packed) for rows in embedded.token_vectors]
     dim = embedded.vectors.shape[1]
-    return reply({"model": model, "dim": dim, "embeddings": embedded.vectors, "token_vectors": vectors})
+    content = {"model": model, "dim": dim, "embeddings": embedded.vectors, "token_vectors": vectors}
+    return PackedReply(content) if packed else reply(content)
+
+
+def _token_vectors(rows: NDArray[np.int8], *, as_text: bool) -> dict[str, object]:
+    """`TokenVectors` of a text's int8 (tokens, dim)."""
+    tokens, dim = rows.shape
+    data = rows.tobytes()
+    return {"tokens": tokens, "dim": dim, "data": base64.b64encode(data).decode() if as_text else data}
 
 
 def openai_reply(embedded: Embedded, model: str, *, as_base64: bool) -> Response:

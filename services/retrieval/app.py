@@ -14,7 +14,7 @@ from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.health import Check
 from services.core.metrics import Metrics
-from services.core.replies import JsonReply
+from services.core.replies import JsonReply, PackedReply, json_or_packed, packed_body, packed_wanted
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import (
     AliasesReply,
@@ -78,7 +78,13 @@ async def retrieval(
     return JsonReply({"retrieved_docs": docs, "initial_query": wanted.text})
 
 
-@routes.post("/v1/passages", response_model=CountReply, summary="Store passages, durable when answered")
+@routes.post(
+    "/v1/passages",
+    response_model=CountReply,
+    summary="Store passages, durable when answered",
+    dependencies=[Depends(json_or_packed)],
+    openapi_extra=packed_body("UpsertRequest"),
+)
 async def upsert(offered: UpsertRequest, store: Store, metrics: Stages) -> Response:
     with metrics.stage("upsert", offered.model):
         await store.upsert(offered.collection, offered.model, offered.passages, staged=offered.staged)
@@ -129,10 +135,15 @@ async def passages(
 @routes.post(
     "/v1/passages/token_vectors", response_model=TokenVectorsReply, summary="Token vectors of passages"
 )
-async def token_vectors(wanted: TokenVectorsRequest, store: Store, metrics: Stages) -> Response:
+async def token_vectors(
+    request: Request, wanted: TokenVectorsRequest, store: Store, metrics: Stages
+) -> Response:
     with metrics.stage("token_vectors"):
         found = await store.token_vectors(wanted.collection, wanted.ids)
-    return JsonReply({"token_vectors": {id_: vectors.model_dump() for id_, vectors in found.items()}})
+    reply = TokenVectorsReply(token_vectors=found)
+    if packed_wanted(request):
+        return PackedReply(reply.model_dump())
+    return Response(reply.model_dump_json(), media_type="application/json")
 
 
 @routes.get("/v1/documents", response_model=DocumentsReply, summary="The documents of a collection")

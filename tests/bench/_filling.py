@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import aiohttp
 import numpy as np
-import orjson
 from _corpus import passage_texts
 
+from services.core.wire import msgpack
+
 BATCH, CALLERS, POOL = 64, 2, 512
-JSON = {"content-type": "application/json"}
 
 
 class Filling:
@@ -78,14 +78,16 @@ class Filling:
         for start in range(0, POOL, BATCH):
             part = texts[start : start + BATCH]
             request = {"inputs": part, "token_vectors": True, "prompt_name": "passage"}
-            reply = orjson.loads(await self._post(f"{self._embedding}/v1/encode", request))
+            reply = msgpack.unpack(await self._post(f"{self._embedding}/v1/encode", request))
             self._model = reply["model"]
             vectors += reply["embeddings"]
             self._tokens += reply["token_vectors"]
         self._texts, self._vectors = texts, np.array(vectors)
 
     async def _post(self, url: str, body: object) -> bytes:
-        async with self._session.post(url, data=orjson.dumps(body), headers=JSON) as reply:
+        async with self._session.post(
+            url, data=msgpack.pack(body), headers={**msgpack.SENT, **msgpack.WANTED}
+        ) as reply:
             received = await reply.read()
             if reply.status != 200:
                 raise SystemExit(f"{url} answered {reply.status}: {received[:500]!r}")

@@ -116,7 +116,7 @@ async def _scored(collection: str, query: str, running: Services) -> Scored:
 def _array(packed: TokenVectors | None) -> NDArray[np.int8]:
     if packed is None:
         raise SystemExit("the embedding service gave no token vectors")
-    return np.frombuffer(packed.unpack(), np.int8).reshape(packed.tokens, packed.dim)
+    return np.frombuffer(packed.data, np.int8).reshape(packed.tokens, packed.dim)
 
 
 def judged(sets: RetrievalSet, found: Sequence[Scored]) -> dict[Recipe, tuple[float, float]]:

@@ -90,7 +90,7 @@ def unit(*parts: float) -> list[float]:
 
 def tokens(seed: int, count: int = 5) -> TokenVectors:
     raw = np.random.default_rng(seed).integers(-127, 128, (count, DIM)).astype(np.int8)
-    return TokenVectors.pack(raw.tobytes(), tokens=count, dim=DIM)
+    return TokenVectors(data=raw.tobytes(), tokens=count, dim=DIM)
 
 
 def stored(

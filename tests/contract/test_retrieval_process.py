@@ -75,7 +75,7 @@ async def service(
 
 def tokens(seed: int) -> TokenVectors:
     raw = np.random.default_rng(seed).integers(-127, 128, (40, DIM)).astype(np.int8)
-    return TokenVectors.pack(raw.tobytes(), tokens=40, dim=DIM)
+    return TokenVectors(data=raw.tobytes(), tokens=40, dim=DIM)
 
 
 def batch(number: int, size: int = 20) -> list[StoredPassage]:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 def passages(document: str, revision: int, count: int, *, tokens: bool = False) -> list[StoredPassage]:
     rng = np.random.default_rng(revision)
-    vectors = TokenVectors.pack(bytes(range(3 * DIM)), tokens=3, dim=DIM) if tokens else None
+    vectors = TokenVectors(data=bytes(range(3 * DIM)), tokens=3, dim=DIM) if tokens else None
     return [
         StoredPassage(
             passage=Passage(

@@ -46,7 +46,7 @@ def revision(document: str, number: int) -> list[StoredPassage]:
                 index=i,
             ),
             vector=rng.standard_normal(DIM).tolist(),
-            token_vectors=TokenVectors.pack(data, tokens=3, dim=DIM),
+            token_vectors=TokenVectors(data=data, tokens=3, dim=DIM),
         )
         for i in range(count)
     ]

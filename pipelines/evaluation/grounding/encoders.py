@@ -34,6 +34,6 @@ class ServiceEncoder:
 
 def unit(packed: TokenVectors) -> Floats:
     """Rows of unit length, shape (tokens, dim)."""
-    rows = np.frombuffer(packed.unpack(), np.int8).reshape(packed.tokens, packed.dim).astype(np.float32)
+    rows = np.frombuffer(packed.data, np.int8).reshape(packed.tokens, packed.dim).astype(np.float32)
     units: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
     return units

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound, ServiceError
+from services.core.wire import msgpack
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 
 Prompt = Literal["query", "passage"]
@@ -48,7 +49,9 @@ class EmbeddingClient:
             "prompt_name": prompt,
         }
         try:
-            body = await self._http.post("/v1/encode", orjson.dumps(request), idempotent=True)
+            body = await self._http.post(
+                "/v1/encode", orjson.dumps(request), headers=msgpack.WANTED, idempotent=True
+            )
         except NotFound:
             return await self._encode_by_tei(texts, truncate=truncate, prompt=prompt)
         return decode(_ENCODED, body, self._http.service)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
+from services.core.wire import msgpack
 from services.core.wire.base import Filter
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import (
@@ -80,7 +81,9 @@ class RetrievalClient:
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
         """By passage id; absent where none are stored."""
         request = {"collection": collection, "ids": list(ids)}
-        body = await self._http.post("/v1/passages/token_vectors", orjson.dumps(request), idempotent=True)
+        body = await self._http.post(
+            "/v1/passages/token_vectors", orjson.dumps(request), headers=msgpack.WANTED, idempotent=True
+        )
         return decode(_TOKEN_VECTORS, body, self._http.service).token_vectors
 
     async def neighbours(
@@ -102,7 +105,8 @@ class RetrievalClient:
     ) -> None:
         """Store these durably; `staged` ones are seen once their revision is published."""
         request = UpsertRequest(collection=collection, model=model, passages=list(passages), staged=staged)
-        await self._http.post("/v1/passages", orjson.dumps(request.model_dump()), idempotent=True)
+        body = msgpack.pack(request.model_dump())
+        await self._http.post("/v1/passages", body, headers=msgpack.SENT, idempotent=True)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from services.core.wire.base import Metadata, Text, Wire
 
@@ -13,22 +14,37 @@ CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}
 DEFAULT_COLLECTION = "default"
 
 
+def _decoded(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return binascii.a2b_base64(given, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"not base64: {error}") from None
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+Bytes = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    PlainSerializer(_encoded, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
+"""Bytes as they are, in MessagePack and in memory; base64 in JSON."""
+
+
 class TokenVectors(Wire):
-    """One text's L2-normalised token vectors as int8 (value = round(127 * x)), row-major base64.
+    """One text's L2-normalised token vectors as int8 (value = round(127 * x)), row-major.
 
     Shape (`tokens`, `dim`); the special tokens [CLS] and [SEP] are not among them.
     """
 
     tokens: int
     dim: int
-    data: str
-
-    @classmethod
-    def pack(cls, raw: bytes, *, tokens: int, dim: int) -> TokenVectors:
-        return cls(tokens=tokens, dim=dim, data=base64.b64encode(raw).decode("ascii"))
-
-    def unpack(self) -> bytes:
-        return base64.b64decode(self.data)
+    data: Bytes
 
 
 class Passage(Wire):

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from services.core.wire.base import Filter, StrictWire, Text, Wire
+from services.core.wire.msgpack import unpacked
 from services.core.wire.passages import (
     DEFAULT_COLLECTION,
     CollectionName,
@@ -65,15 +66,17 @@ class StoredPassage(StrictWire):
 class UpsertRequest(StrictWire):
     """`POST /v1/passages`: store these; a passage with a known id is overwritten.
 
-    `model` is the embedding model; a collection made with another model or dimension refuses. With
-    `staged`, no reader sees the passages before their revision is published; passages of a revision that
-    readers see already are overwritten in place.
+    As JSON or as MessagePack. `model` is the embedding model; a collection made with another model or
+    dimension refuses. With `staged`, no reader sees the passages before their revision is published; passages
+    of a revision that readers see already are overwritten in place.
     """
 
     collection: CollectionName = DEFAULT_COLLECTION
     model: str
     passages: list[StoredPassage] = Field(min_length=1)
     staged: bool = False
+
+    _unpacked = model_validator(mode="before")(unpacked)
 
 
 class PublishRequest(StrictWire):

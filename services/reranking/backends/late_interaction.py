@@ -192,7 +192,7 @@ def _arrays(reply: EncodeReply) -> list[Vectors]:
 
 
 def _array(packed: TokenVectors) -> Vectors:
-    raw = np.frombuffer(packed.unpack(), np.int8)
+    raw = np.frombuffer(packed.data, np.int8)
     if raw.size != packed.tokens * packed.dim:
         raise ServiceError(
             f"token vectors of {packed.tokens} x {packed.dim} came with {raw.size} bytes: ingest again"

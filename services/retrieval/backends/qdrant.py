@@ -166,7 +166,7 @@ class QdrantStore(QdrantReader):
 def _record(point: Point) -> q.PointStruct:
     payload = point.payload
     if point.token_vectors is not None:
-        payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump()}
+        payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump(mode="json")}
     sparse = q.SparseVector(indices=[*point.sparse], values=[*point.sparse.values()])
     return q.PointStruct(id=point.id, vector={DENSE: point.vector, SPARSE: sparse}, payload=payload)
 

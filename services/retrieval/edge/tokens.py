@@ -45,7 +45,7 @@ class TokenFile:
         rows = []
         with transaction(self._writer), closing(self._writer.cursor()) as cursor:
             for each in vectors:
-                cursor.execute(insert, (each.tokens, each.dim, each.unpack()))
+                cursor.execute(insert, (each.tokens, each.dim, each.data))
                 rows.append(cursor.lastrowid or 0)
         return rows
 
@@ -54,7 +54,7 @@ class TokenFile:
         marks = ",".join("?" * len(rows))
         select = f"select row, tokens, dim, data from token_vectors where row in ({marks})"  # noqa: S608
         return {
-            row: TokenVectors.pack(data, tokens=tokens, dim=dim)
+            row: TokenVectors(data=data, tokens=tokens, dim=dim)
             for row, tokens, dim, data in self._reader.execute(select, rows)
         }
 

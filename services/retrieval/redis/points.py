@@ -78,12 +78,12 @@ def query_words(text: str) -> str:
 
 
 def _pack(tokens: TokenVectors | None) -> bytes:
-    return b"" if tokens is None else _SHAPE.pack(tokens.tokens, tokens.dim) + tokens.unpack()
+    return b"" if tokens is None else _SHAPE.pack(tokens.tokens, tokens.dim) + tokens.data
 
 
 def unpack_tokens(packed: bytes) -> TokenVectors:
     count, dim = _SHAPE.unpack_from(packed)
-    return TokenVectors.pack(packed[_SHAPE.size :], tokens=count, dim=dim)
+    return TokenVectors(data=packed[_SHAPE.size :], tokens=count, dim=dim)
 
 
 def filter_query(where: Wanted) -> str:

@@ -4,12 +4,15 @@ import base64
 
 import numpy as np
 import orjson
+import pytest
+from pydantic import TypeAdapter
 
+from services.core.clients.decode import decode
 from services.core.wire.embedding import EncodeReply, OpenAIEmbeddingReply
 from services.embedding.backend import normalized
 from services.embedding.encoder import Embedded
 from services.embedding.entry import int8_rows
-from services.embedding.render import encode_reply, openai_reply, pack
+from services.embedding.render import encode_reply, openai_reply
 
 RANDOM = np.random.default_rng(3)
 
@@ -22,26 +25,36 @@ def encoded(*, states: bool) -> Embedded:
 
 def test_packed_token_vectors_are_those_of_the_texts_own_tokens() -> None:
     states = RANDOM.normal(size=(6, 16)).astype(np.float32) * 9
-    packed = pack(int8_rows(states))
-    back = np.frombuffer(packed.unpack(), np.int8).reshape(packed.tokens, packed.dim).astype(np.float32) / 127
+    back = int8_rows(states).astype(np.float32) / 127
     assert back.shape == (4, 16)
     np.testing.assert_allclose(back, normalized(states[1:-1]), atol=0.5 / 127 + 1e-6)
     np.testing.assert_array_equal(int8_rows(states, prefix=2), int8_rows(states)[2:])
 
 
 def test_a_text_of_special_tokens_only_has_no_token_vectors() -> None:
-    packed = pack(int8_rows(np.ones((2, 16), np.float32)))
-    assert (packed.tokens, packed.dim, packed.unpack()) == (0, 16, b"")
+    assert int8_rows(np.ones((2, 16), np.float32)).shape == (0, 16)
 
 
-def test_the_encode_reply_is_the_wire_type() -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_encode_reply_is_the_wire_type(packed: bool) -> None:
+    def parsed(what: Embedded) -> EncodeReply:
+        reply = encode_reply(what, "m", packed=packed)
+        assert reply.media_type == ("application/msgpack" if packed else "application/json")
+        return decode(TypeAdapter(EncodeReply), reply.body, "embedding")
+
     what = encoded(states=True)
-    parsed = EncodeReply.model_validate_json(encode_reply(what, "m").body)
-    np.testing.assert_array_equal(np.array(parsed.embeddings, np.float32), what.vectors)
-    assert [one.tokens for one in parsed.token_vectors or []] == [3, 0]
-    assert (
-        EncodeReply.model_validate_json(encode_reply(encoded(states=False), "m").body).token_vectors is None
-    )
+    np.testing.assert_array_equal(np.array(parsed(what).embeddings, np.float32), what.vectors)
+    sent = [(one.tokens, one.dim, one.data) for one in parsed(what).token_vectors or []]
+    assert sent == [(len(rows), 16, rows.tobytes()) for rows in what.token_vectors or []]
+    assert [tokens for tokens, _, _ in sent] == [3, 0]
+    assert parsed(encoded(states=False)).token_vectors is None
+
+
+def test_to_json_clients_token_vectors_are_base64() -> None:
+    what = encoded(states=True)
+    body = orjson.loads(encode_reply(what, "m", packed=False).body)
+    found = [base64.b64decode(one["data"], validate=True) for one in body["token_vectors"]]
+    assert found == [rows.tobytes() for rows in what.token_vectors or []]
 
 
 def test_openai_base64_is_little_endian_float32() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from services.core.client import HttpClient
+from services.core.client import NO_HEADERS, HttpClient
 from services.core.errors import NotFound, ServiceUnavailable
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
@@ -16,7 +16,6 @@ from services.core.wire.retrieval import TokenVectorsReply
 from services.embedding.backends.fake import FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
 from services.embedding.entry import int8_rows
-from services.embedding.render import pack
 from services.reranking.backends.late_interaction import LateInteraction, Settings
 
 QUERY = "how do bees make honey"
@@ -34,7 +33,12 @@ class Embedding(HttpClient):
         self.has_tokens = True
 
     async def post(
-        self, path: str, payload: bytes | Mapping[str, object], *, idempotent: bool = False
+        self,
+        path: str,
+        payload: bytes | Mapping[str, object],
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        idempotent: bool = False,
     ) -> bytes:
         assert path == "/v1/encode"
         assert isinstance(payload, bytes)
@@ -56,7 +60,12 @@ class Retrieval(HttpClient):
         self.error: Exception | None = None
 
     async def post(
-        self, path: str, payload: bytes | Mapping[str, object], *, idempotent: bool = False
+        self,
+        path: str,
+        payload: bytes | Mapping[str, object],
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        idempotent: bool = False,
     ) -> bytes:
         assert path == "/v1/passages/token_vectors"
         if self.error:
@@ -72,7 +81,8 @@ async def token_vectors(text: str, dim: int = 64) -> TokenVectors:
     fake = FakeEmbedding(FakeSettings(dim=dim))
     encoded = await fake.encode([text], normalize=True, truncate=True, token_vectors=True)
     assert encoded.states is not None
-    return pack(int8_rows(encoded.states[0]))
+    rows = int8_rows(encoded.states[0])
+    return TokenVectors(tokens=len(rows), dim=dim, data=rows.tobytes())
 
 
 def passages(*, dense: bool = False) -> list[Passage]:

@@ -36,14 +36,10 @@ def test_a_point_id_is_a_uuid_that_never_changes():
     assert point_id("a") != point_id("b")
 
 
-@pytest.mark.parametrize(
-    ("tokens", "data", "says"),
-    [(2, "AAAA", "3 bytes, 2 tokens of 3 dimensions are 6"), (1, "AA!A", "not base64")],
-)
-def test_token_vectors_that_are_not_what_they_say_are_refused(tokens, data, says):
-    vectors = TokenVectors(tokens=tokens, dim=3, data=data)
+def test_token_vectors_that_are_not_what_they_say_are_refused():
+    vectors = TokenVectors(tokens=2, dim=3, data=b"abc")
     passage = Passage(id="p", document_id="d", text="t")
-    with pytest.raises(InvalidRequest, match=f"'p'.*{says}"):
+    with pytest.raises(InvalidRequest, match=r"'p'.*3 bytes, 2 tokens of 3 dimensions are 6"):
         to_points([StoredPassage(passage=passage, vector=[1.0], token_vectors=vectors)])
 
 

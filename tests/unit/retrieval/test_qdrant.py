@@ -205,7 +205,7 @@ def revision(number: int) -> list[StoredPassage]:
         Passage(id=f"{number}/{i}", document_id="d", text="t", revision=str(number), index=i)
         for i in range(3)
     ]
-    tokens = TokenVectors.pack(b"12", tokens=1, dim=2)
+    tokens = TokenVectors(data=b"12", tokens=1, dim=2)
     return [StoredPassage(passage=each, vector=[1.0, 0.0], token_vectors=tokens) for each in passages]
 
 

@@ -12,10 +12,12 @@ import pytest
 
 from services.core.backends import UnknownBackend
 from services.core.errors import InvalidRequest
+from services.core.wire import msgpack
 from services.retrieval.app import create
 from services.retrieval.settings import Settings
 
 DIM = 4
+NOT_BASE64 = {"tokens": 1, "dim": 3, "data": "AA!A"}
 
 
 @pytest.fixture
@@ -105,6 +107,12 @@ async def test_the_whole_life_of_a_document(client):
         ("/v1/retrieval", {"text": "why"}, 422, "embedding: missing"),
         ("/v1/passages", {"model": "m", "passages": []}, 422, "passages: "),
         ("/v1/passages", {"model": "other", "passages": [offered("c", [1, 0, 0, 0])]}, 409, "'m' .*'other'"),
+        (
+            "/v1/passages",
+            {"model": "m", "passages": [{**offered("c", [1, 0, 0, 0]), "token_vectors": NOT_BASE64}]},
+            422,
+            "passages.0.token_vectors.data: .*not base64",
+        ),
         ("/v1/passages/token_vectors", {"ids": []}, 422, "ids: "),
         ("/v1/passages/delete", {}, 422, "document_id: "),
     ],
@@ -140,6 +148,56 @@ async def test_passages_with_token_vectors_exceed_the_usual_body_limit_and_fit(c
     assert len(body) > 8 * 2**20
     reply = await client.post("/v1/passages", content=body, headers={"content-type": "application/json"})
     assert reply.json() == {"count": 100}
+
+
+async def test_messagepack_in_and_out_is_the_same_as_json(client):
+    sent = offered("p", [1, 0, 0, 0])
+    body = msgpack.pack(
+        {
+            "model": "m",
+            "passages": [{**sent, "token_vectors": {"tokens": 1, "dim": 3, "data": b"\x01\x02\x03"}}],
+        }
+    )
+    reply = await client.post("/v1/passages", content=body, headers=msgpack.SENT)
+    assert (reply.status_code, reply.json()) == (200, {"count": 1})
+    asked = {"ids": ["p"]}
+    text = await client.post("/v1/passages/token_vectors", json=asked)
+    assert text.json() == {"token_vectors": {"p": sent["token_vectors"]}}
+    packed = await client.post("/v1/passages/token_vectors", json=asked, headers=msgpack.WANTED)
+    assert packed.headers["content-type"] == "application/msgpack"
+    assert msgpack.unpack(packed.content) == {
+        "token_vectors": {"p": {"tokens": 1, "dim": 3, "data": b"\x01\x02\x03"}}
+    }
+    schema = (await client.get("/openapi.json")).json()["paths"]["/v1/passages"]["post"]["requestBody"]
+    assert set(schema["content"]) == {"application/json", "application/msgpack"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "body", "status", "says"),
+    [
+        ("application/msgpack", b"\xc1", 400, "not valid MessagePack"),
+        ("application/msgpack", msgpack.pack({"model": "m", "passages": []}), 422, "passages: "),
+        (
+            "application/msgpack",
+            msgpack.pack({"model": "m", "passages": [{"vector": "x"}]}),
+            422,
+            "passages.0",
+        ),
+        ("application/msgpack", msgpack.pack([1]), 422, "body: "),
+        (
+            "text/plain",
+            msgpack.pack({"model": "m", "passages": []}),
+            415,
+            "application/json or application/msg",
+        ),
+        ("text/plain", b'{"model": "m", "passages": []}', 415, "not text/plain"),
+        ("", b'{"model": "m", "passages": []}', 415, "without a type"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_says_why(client, type_, body, status, says):
+    reply = await client.post("/v1/passages", content=body, headers={"content-type": type_} if type_ else {})
+    assert reply.status_code == status
+    assert says in reply.json()["error"]["message"]
 
 
 async def test_readiness_names_the_store(client):
