@@ -21,6 +21,7 @@ from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.edge import EdgeStore
 from services.retrieval.candidates import Query
 from services.retrieval.edge.catalogue import Catalogue
+from services.retrieval.edge.collection import EdgeCollection
 from tests.bench._report import report
 
 DIM = 384
@@ -102,7 +103,8 @@ async def measure(count: int, folder: Path) -> list[dict[str, str | float]]:
     begun = time.perf_counter()
 
     async def build() -> None:
-        await store.graphs.consider(store._open["c"])
+        held = store._open["c"]
+        store.graphs.consider(held, await held.write(EdgeCollection.unindexed))
         await store.graphs.settled()
 
     searching = asyncio.ensure_future(search_all_the_time(store, asked["dense"]))

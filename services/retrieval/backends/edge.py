@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -17,15 +17,12 @@ from services.retrieval.candidates import Candidates, Query
 from services.retrieval.edge.catalogue import Catalogue, Entry
 from services.retrieval.edge.collection import EdgeCollection
 from services.retrieval.edge.graph import GraphBuilds
-from services.retrieval.edge.threads import CollectionThreads, Hide
+from services.retrieval.edge.threads import BATCH, CollectionThreads, Hide
 from services.retrieval.filters import wanted
 from services.retrieval.locks import DocumentLocks
-from services.retrieval.payload import Point, query_vector, to_points
+from services.retrieval.payload import query_vector, to_points
 from services.retrieval.schema import Schema, unknown
 from services.retrieval.url import StoreUrl
-
-BATCH = 64
-"""Passages per write. The engine holds the GIL in its calls, about 6 ms for this many."""
 
 
 class Settings(BaseSettings):
@@ -103,8 +100,8 @@ class EdgeStore:
         documents = {stored.passage.document_id for stored in passages}
         async with self._documents.hold(documents):
             for start in range(0, len(points), BATCH):
-                await held.write(_upsert(points[start : start + BATCH], staged))
-        await self.graphs.consider(held)
+                unindexed = await held.upserts.add(points[start : start + BATCH], staged=staged)
+        self.graphs.consider(held, unindexed)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
@@ -207,10 +204,6 @@ class EdgeStore:
                 self._catalogue.add(entry)
                 held = self._open[name] = CollectionThreads(entry, made)
             return held
-
-
-def _upsert(batch: Sequence[Point], staged: bool) -> Callable[[EdgeCollection], None]:
-    return lambda on_disk: on_disk.upsert(batch, staged=staged)
 
 
 def _load(entry: Entry) -> EdgeCollection:

@@ -24,11 +24,11 @@ class GraphBuilds:
         self._task: asyncio.Task[None] | None = None
         self._failed: set[str] = set()
 
-    async def consider(self, held: CollectionThreads) -> None:
+    def consider(self, held: CollectionThreads, unindexed: int) -> None:
         """Begin a build where so many passages are in no graph that one pays."""
         if not self._index_from or self._task is not None or held.entry.name in self._failed:
             return
-        if await held.write(EdgeCollection.unindexed) >= self._index_from and self._task is None:
+        if unindexed >= self._index_from:
             self._task = asyncio.ensure_future(self._build(held))
             self._task.add_done_callback(self._ended)
 

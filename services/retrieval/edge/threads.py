@@ -11,10 +11,14 @@ from typing import TypeVar
 from services.core.errors import NotFound
 from services.retrieval.edge.catalogue import Entry
 from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.edge.joining import JoinedUpserts
 from services.retrieval.revisions import Pair
 from services.retrieval.schema import unknown
 
 T = TypeVar("T")
+BATCH = 64
+"""Passages per write. The engine holds the GIL in its calls, about 6 ms for this many."""
+
 Call = Callable[[EdgeCollection], T]
 Hide = Call[tuple[set[Pair], int]]
 """Hides revisions; they, and how many passages that are."""
@@ -29,6 +33,7 @@ class CollectionThreads:
         self._reader = ThreadPoolExecutor(1, f"{entry.name}-read")
         self._writer = ThreadPoolExecutor(1, f"{entry.name}-write")
         self._closed = False
+        self.upserts = JoinedUpserts(self.write, BATCH)
 
     async def read(self, call: Call[T]) -> T:
         """For short reads; raises `NotFound` after `close`."""
