@@ -13,8 +13,14 @@ QUIET_SECONDS = 5.0
 """After so long without a change a job is read again: a change that was told to nobody costs no more."""
 
 
-SETTLE_SECONDS = 0.02
-"""Changes that follow each other faster are read as one: a job of many files changes all the time."""
+SETTLE_SECONDS = 0.1
+"""Changes that follow each other faster are read as one, but the last: a job of many files changes all the
+time, and reading it is reading all of its files."""
+
+
+def ended(job: str) -> str:
+    """The key that is told that a job has finished, by a store that knows."""
+    return f"{job} ended"
 
 
 class Changes:
@@ -50,11 +56,11 @@ async def wait(changed: asyncio.Event, seconds: float) -> None:
 
 async def follow(get: Callable[[str], Awaitable[Job]], changes: Changes, job: str) -> AsyncGenerator[Job]:
     """What `JobReader.changes` yields, from a store's `get`."""
-    with changes.watching(job) as changed:
+    with changes.watching(job) as changed, changes.watching(ended(job)) as over:
         while True:
             now = await get(job)
             yield now
             if now.finished:
                 return
-            await asyncio.sleep(SETTLE_SECONDS)
+            await wait(over, SETTLE_SECONDS)
             await wait(changed, QUIET_SECONDS)

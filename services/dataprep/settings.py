@@ -71,7 +71,7 @@ class Settings(ServiceSettings):
         "redis://host:6379/0 for many dataprep workers on one queue",
     )
     workers: int = Field(
-        4,
+        8,
         ge=1,
         le=64,
         validation_alias="DATAPREP_WORKERS",

@@ -44,7 +44,7 @@ FILES, UPLOADS = 16, 4
 PARAGRAPHS = 8
 LEG = 20_000
 QUERIES = 400
-RAW_TEXTS, RAW_BATCH = 256, 8
+RAW_TEXTS, RAW_BATCH = 1024, 8
 """Batches as ingestion sends them: the passages of one document."""
 
 
@@ -74,19 +74,20 @@ class Ingestion:
         self._documents = iter(documents(10_000_000))
         self.subjects: list[str] = []
         self.stored = self._expected = 0
+        self._began = time.perf_counter()
 
     async def leg(self, target: int) -> Leg:
         """Until `target` passages are stored."""
         leg, stored = Leg(), self.stored
         self._expected = stored
-        start = time.perf_counter()
+        start = self._began = time.perf_counter()
         async with self._watch.usage() as leg.usage:
-            await asyncio.gather(*(self._uploads(leg, target) for _ in range(UPLOADS)))
+            await asyncio.gather(*(self._uploads(leg, stored, target) for _ in range(UPLOADS)))
         leg.seconds = time.perf_counter() - start
         leg.passages = self.stored - stored
         return leg
 
-    async def _uploads(self, leg: Leg, target: int) -> None:
+    async def _uploads(self, leg: Leg, before: int, target: int) -> None:
         while self._expected < target:
             self._expected += FILES * PARAGRAPHS
             batch = list(islice(self._documents, FILES))
@@ -94,7 +95,8 @@ class Ingestion:
             self.stored += added
             leg.documents += len(batch)
             self.subjects += [document.subject for document in batch]
-            print(f"\r{self.stored} of {target} passages", end="", flush=True)
+            rate = (self.stored - before) / (time.perf_counter() - self._began)
+            print(f"\r{self.stored} of {target} passages, {rate:.0f}/s  ", end="", flush=True)
 
     async def _upload(self, batch: Sequence[Document]) -> int:
         form = aiohttp.FormData()
@@ -179,6 +181,7 @@ async def measure(stack: Stack, sizes: Sequence[int], fill: int) -> list[dict[st
                 await filling.fill(size - fill - ingestion.stored)
                 ingestion.stored = size - fill
             ceilings, legs = [await raw(model)], []
+            print(f"\nthe model alone: {ceilings[0].per_second:.0f} passages/s", flush=True)
             while ingestion.stored < size:
                 legs.append(await ingestion.leg(min(size, ingestion.stored + LEG)))
                 ceilings.append(await raw(model))

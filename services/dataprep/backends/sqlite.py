@@ -16,7 +16,7 @@ from services.core.errors import ErrorDetail
 from services.core.settings import HomeSettings
 from services.core.wire.jobs import Job, JobFile, Status
 from services.dataprep.backend import JobLimits, Loss, Order, Received, Ticket
-from services.dataprep.changes import Changes, follow, wait
+from services.dataprep.changes import Changes, ended, follow, wait
 from services.dataprep.journal import Doomed, Journal, Key, full, job_of
 from services.dataprep.reasons import cancellation
 from services.dataprep.spool import Spool
@@ -160,6 +160,8 @@ class SqliteJobs:
 
         job = await _whole(self._run(finish))
         self._changes.tell(ticket.job)
+        if job is not None and job.finished:
+            self._changes.tell(ended(ticket.job))
         self._changes.tell(WORK)  # the next file of the same document
         return None if job is None else self._now(job)
 
