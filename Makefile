@@ -2,9 +2,16 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+SERVICES := embedding retrieval reranking generation dataprep gateway
+VERSION := 0.1.0
+BASE_IMAGE ?= python:3.11-slim-bookworm
+PIP_CONFIG ?= /dev/null
+DOCKER ?= docker
+DOCKER_BUILD ?=
+EXTRAS_dataprep ?= ,dataprep-office
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores
+.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -86,6 +93,15 @@ reasoning-formats: $(VENV)/.installed-dev ## write the table of docs/reasoning-f
 
 metrics-table: $(VENV)/.installed-dev ## write the table of metrics in docs/observability.md from the registries
 	$(BIN)/python -m tests.docs.metrics_table
+
+images: $(addprefix image-,$(SERVICES)) ## one image per service, and their sizes; BASE_IMAGE, PIP_CONFIG and DOCKER_BUILD as docs/deploy/images.md says
+	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E '^ragline-|^$(BASE_IMAGE)' | sort
+
+image-%:
+	DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file services/Dockerfile --build-arg BASE=$(BASE_IMAGE) --build-arg SERVICE=$* --build-arg EXTRAS=$(EXTRAS_$*) --secret id=pip,src=$(PIP_CONFIG) $(DOCKER_BUILD) --tag ragline-$*:$(VERSION) .
+
+test-compose: $(VENV)/.installed-dev images ## the stack under docker compose: questions, a crash, down and up again
+	RAGLINE_E2E=compose $(BIN)/pytest -s tests/e2e/test_compose.py
 
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

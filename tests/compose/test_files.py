@@ -1,0 +1,92 @@
+"""What the compose files promise: pinned images, loopback ports, hardened containers, documented variables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compose.files import FILES, FOLDER, documented, load, services, variables
+
+BASE = services(FOLDER / "compose.yaml")
+OWN = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
+EACH = [pytest.param(path, name, id=f"{path.stem}-{name}") for path in FILES for name in services(path)]
+
+
+def shown(image: str) -> str:
+    """With the variables' defaults in their place."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", image)
+
+
+def test_there_is_a_file_for_each_kind_of_machine():
+    assert {path.stem for path in FILES} == {"compose", "xeon", "gaudi", "gpu", "observability"}
+
+
+def test_every_service_is_there_healthy_before_what_needs_it():
+    assert set(OWN) <= set(BASE)
+    assert set(BASE["gateway"]["depends_on"]) == {*OWN, "secrets-changed"} - {"gateway"}
+    for name in OWN:
+        assert "/health/ready" in str(BASE[name]["healthcheck"]["test"])
+        waits = BASE[name].get("depends_on", {})
+        assert all("condition" in each for each in waits.values())
+
+
+@pytest.mark.parametrize("name", [*OWN, "secrets-changed"])
+def test_every_container_of_ours_is_locked_down(name):
+    service = BASE[name]
+    assert service["read_only"] is True
+    assert service["user"] == "10001:10001"
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+
+
+@pytest.mark.parametrize(("path", "name"), EACH)
+def test_images_are_pinned(path: Path, name: str):
+    image = services(path)[name].get("image")
+    if image is None:
+        assert name in BASE, "a service that no other file describes needs an image"
+        return
+    reference = shown(image).rpartition("/")[2]
+    assert re.fullmatch(r"[a-z-]+:[\w.-]*\d[\w.-]*", reference), image
+    assert not reference.endswith(":latest")
+
+
+@pytest.mark.parametrize(("path", "name"), EACH)
+def test_ports_are_published_where_bind_says_and_on_loopback_by_default(path: Path, name: str):
+    for port in services(path)[name].get("ports", []):
+        assert port.startswith("${BIND:-127.0.0.1}:")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_lasts_is_on_named_volumes(path: Path):
+    described = load(path)
+    named = set(described.get("volumes") or {})
+    for name, service in described["services"].items():
+        for mount in service.get("volumes", []):
+            source, _target, *mode = mount.split(":")
+            bound = source.startswith(".")
+            assert bound or source in named, (name, mount)
+            assert not bound or mode == ["ro"], (name, mount)
+
+
+def test_every_variable_is_in_the_example_and_every_line_of_it_is_read():
+    read: dict[str, str] = {}
+    for path in reversed(FILES):
+        read |= variables(path.read_text())
+    told = documented((FOLDER / ".env.example").read_text())
+    assert set(told) == set(read)
+    base = variables((FOLDER / "compose.yaml").read_text())
+    assert {name: told[name] for name in base if told[name] != "CHANGEME"}.items() <= base.items()
+
+
+def secrets(document: Any) -> set[str]:
+    return set(re.findall(r"\$\{([A-Z_]+):-CHANGEME\}", str(document)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_shipped_secret_is_refused_beyond_loopback(path: Path):
+    described = services(path)
+    guarded = secrets(described.pop("secrets-changed", {}))
+    assert secrets(described) == guarded
