@@ -129,7 +129,7 @@ class ChatReply(Wire):
     created: int
     model: str
     choices: list[ChatChoice]
-    usage: Usage | None
+    usage: Usage | None = None
     """None where the engine's server does not count tokens."""
     degraded: list[str] = Field(default_factory=list)
 

@@ -63,7 +63,7 @@ class GroundedText(Wire):
     supported: int
     unsupported: int
     contradicted: int
-    share_supported: float | None
+    share_supported: float | None = None
 
 
 class TraceVerdict(Wire):

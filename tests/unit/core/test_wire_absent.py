@@ -1,0 +1,27 @@
+"""What is None is left out of replies, so whoever reads one must be able to do without it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+import services.core.wire
+from services.core.wire.base import Wire
+
+
+def wires(base: type[Wire] = Wire) -> Iterator[type[Wire]]:
+    for info in pkgutil.iter_modules(services.core.wire.__path__):
+        importlib.import_module(f"services.core.wire.{info.name}")
+    for each in base.__subclasses__():
+        yield each
+        yield from wires(each)
+
+
+@pytest.mark.parametrize("wire", sorted(set(wires()), key=lambda each: each.__qualname__))
+def test_every_field_that_may_be_none_may_be_absent(wire: type[Wire]) -> None:
+    hints = {name: str(field.annotation) for name, field in wire.model_fields.items()}
+    required = [name for name, field in wire.model_fields.items() if field.is_required()]
+    assert [name for name in required if "None" in hints[name]] == []
