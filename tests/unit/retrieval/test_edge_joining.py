@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import pytest
 
@@ -116,10 +116,18 @@ async def test_documents_that_are_stored_at_a_time_are_flushed_together(tmp_path
     monkeypatch.setattr(Shard, "flush", lambda self: (flushes.append(self), real(self)))
     held, go_on = store._open["c"], threading.Event()
     blocked = asyncio.ensure_future(held.write(lambda _: go_on.wait()))
+    asked_for: list[Sequence[Point]] = []
+    add = held.upserts.add
+
+    def counted(points: Sequence[Point], *, staged: bool) -> Coroutine[None, None, int]:
+        asked_for.append(points)
+        return add(points, staged=staged)
+
+    monkeypatch.setattr(held.upserts, "add", counted)
     # the last one's passage has an id that is d0's
     documents = [offered(f"d{n}", f"p{n}") for n in range(1, 20)] + [offered("d20", "p0")]
     tasks = [asyncio.ensure_future(store.upsert("c", "m", each, staged=True)) for each in documents[:-1]]
-    while len(held.upserts._waiting) + 1 < len(tasks):  # noqa: ASYNC110 - nothing tells when they wait
+    while len(asked_for) < len(tasks):  # noqa: ASYNC110 - nothing tells when they wait
         await asyncio.sleep(0.01)
     go_on.set()
     await asyncio.gather(blocked, *tasks)
