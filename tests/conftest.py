@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,18 @@ if TYPE_CHECKING:
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_trust_store() -> Iterator[None]:
+    """httpx reads all CA certificates for each client, 60 ms of work; here one reading is enough for all."""
+    if find_spec("httpx") is None:  # the engines' environment has none
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        where = "httpx._transports.default.create_ssl_context"
+        patch.setattr(where, cache(import_module("httpx").create_ssl_context))
+        yield
 
 
 @pytest.fixture(scope="session")
