@@ -25,6 +25,9 @@ BATCH_TOKENS = 256
 
 KV_BLOCK = 32
 POLL_SECONDS = 0.003
+SETTLE_SECONDS = 0.001
+"""After the throw-away prompt is there: `generate` then copies the list of what was added, which it does not
+lock. A request that is added in that instant moves the list under the copy, and the process is gone."""
 CLOSE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -67,6 +70,7 @@ class Batch:
                 self._start()
                 while not self.idle and not self._pipeline.has_non_finished_requests():  # noqa: ASYNC110
                     await asyncio.sleep(POLL_SECONDS / 10)  # the engine has no way to tell
+                await asyncio.sleep(SETTLE_SECONDS)
             return self._pipeline.add_request(next(self._ids), tokens, config)
 
     def check(self, handle: genai.GenerationHandle) -> None:
