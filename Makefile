@@ -13,7 +13,7 @@ EXTRAS_dataprep ?= ,dataprep-office
 EXTRAS_gateway := ,cli
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose
+.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -80,6 +80,9 @@ fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's
 
 bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
 	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)
+
+bench-load: $(VENV)/.installed-dev ## how many users each arm serves on this machine; ARMS=small,large USERS=1,2,4
+	$(BIN)/python -m tests.bench.load $(if $(ARMS),--arms $(ARMS)) $(if $(USERS),--concurrency $(USERS))
 
 bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
 	$(BIN)/python -m tests.bench.vector_stores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,16 +26,18 @@ from pipelines.evaluation.load.records import (
     Slo,
 )
 from pipelines.evaluation.load.results import cell, verdicts
+from pipelines.evaluation.runner.asking import LOADING_SECONDS
 from pipelines.evaluation.runner.environment import machine, versions
 from services.cli.console import Output, Spinner
 from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
-from services.core.errors import InvalidRequest, NotFound
+from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmRequest
 
 MOST_USERS = 256
+LOADING_PAUSE = 2.0
 COLD = "every prompt begins with a line of its own: no request finds its passages in a prefix cache"
 WARM = "prompts as in a chat: passages that come again are found in the engine's prefix cache"
 
@@ -114,7 +117,7 @@ async def load(plan: Plan, client: HttpClient, out: Path, output: Output) -> Loa
     """Warm up, run every cell, print a row for each; the report is written after each cell."""
     models = await _entries(plan.arms, client)
     gateway = Gateway(client, plan.collection, plan.timeout, plan.cold)
-    await _warm_up(plan, gateway.ask)
+    await _warm_up(plan, gateway.ask, output)
     about = f", at most {plan.longest:.0f} s and the last answers" if plan.longest is not None else ""
     output.line(f"{len(plan.arms) * len(plan.concurrencies)} cells{about}")
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -186,15 +189,28 @@ async def _entries(arms: Sequence[ArmRequest], client: HttpClient) -> tuple[Mode
     return tuple(used.values())
 
 
-async def _warm_up(plan: Plan, ask: Ask) -> None:
+async def _warm_up(plan: Plan, ask: Ask, output: Output) -> None:
     """Each arm answers alone first: models are loaded, connections open. UsageError where it cannot."""
     for arm in plan.arms:
         for turn in range(plan.warm_up):
-            sample = await ask(arm, plan.questions[-1 - turn % len(plan.questions)], 1)
+            sample = await once_loaded(ask, arm, plan.questions[-1 - turn % len(plan.questions)], output)
             if sample.error:
                 raise UsageError(
                     f"arm {arm.name} fails in the warm-up already: {sample.detail or sample.error}"
                 )
+
+
+async def once_loaded(ask: Ask, arm: ArmRequest, question: str, output: Output) -> Sample:
+    """The arm's answer. A model that is being fetched or loaded is waited for: nothing is measured yet."""
+    end, said = time.monotonic() + LOADING_SECONDS, ""
+    while True:
+        sample = await ask(arm, question, 1)
+        if sample.error != ServiceUnavailable.code or time.monotonic() > end:
+            return sample
+        if sample.detail != said:
+            output.line(f"{arm.name} waits: {sample.detail}")
+            said = sample.detail
+        await asyncio.sleep(LOADING_PAUSE)
 
 
 def _turned(plan: Plan, cells: int) -> list[str]:
