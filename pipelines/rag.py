@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -12,14 +12,10 @@ from pipelines.context import freeze
 from pipelines.neighbours import located
 from pipelines.prompting import ABSTENTION, PromptName, messages
 from pipelines.search import Evidence, Finder, Search
-from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
-from services.core.clients.reranking import RerankingClient
-from services.core.clients.retrieval import RetrievalClient
+from services.core.clients.generation import ChatDelta, Sampling
 from services.core.errors import ServiceError
 from services.core.fallback import passed_over
 from services.core.genai import Answered, Asked, ChatSpan
-from services.core.metrics import Metrics
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.chat import ChatMessage, FinishReason, Usage
 
@@ -77,38 +73,8 @@ Event = Found | Piece | Finished
 
 
 @dataclass(frozen=True, slots=True)
-class RagPipeline:
-    """Four clients in a row; the seconds bound the stages that an answer can do without."""
-
-    embedding: EmbeddingClient
-    retrieval: RetrievalClient
-    reranking: RerankingClient
-    generation: GenerationClient
-    metrics: Metrics | None = None
-    rerank_seconds: float = 5.0
-    rewrite_seconds: float = 10.0
-
-    async def find(
-        self,
-        text: str,
-        search: Search,
-        clock: AnswerClock | None = None,
-        *,
-        history: Sequence[ChatMessage] = (),
-        model: str = "",
-    ) -> Evidence:
-        """The passages to answer from; see `Finder.find`. `model` is the entry that answers."""
-        finder = Finder(
-            self.embedding,
-            self.retrieval,
-            self.reranking,
-            self.generation,
-            self.metrics,
-            self.rerank_seconds,
-            self.rewrite_seconds,
-        )
-        clock = clock or AnswerClock(self.metrics)
-        return await finder.find(text, search, clock, history=history, model=model)
+class RagPipeline(Finder):
+    """A finder of passages that also answers from them."""
 
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
         """`Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.

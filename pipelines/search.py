@@ -65,7 +65,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """`rerank_seconds` and `rewrite_seconds` bound the stages that an answer can do without."""
+    """Four clients in a row; `rerank_seconds` and `rewrite_seconds` bound the stages that an answer can do
+    without."""
 
     embedding: EmbeddingClient
     retrieval: RetrievalClient

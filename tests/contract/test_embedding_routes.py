@@ -15,10 +15,9 @@ from starlette.types import ASGIApp
 
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
-from services.core.errors import ErrorBody
-from services.core.tei import TeiError
 from services.embedding.app import create
 from services.embedding.settings import Settings
+from tests.contract.refusals import refusal
 
 Serve = Callable[[ASGIApp], str]
 MAX_BATCH = 40
@@ -77,18 +76,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def test_bad_requests(
     session: aiohttp.ClientSession, fake_url: str, path: str, body: object, status: int, word: str
 ) -> None:
-    async with session.post(fake_url + path, json=body) as reply:
-        raw = await reply.read()
-        assert reply.status == status
-    if path.startswith("/v1/"):
-        detail = ErrorBody.model_validate_json(raw).error
-        message, service = detail.message, detail.service
-    else:
-        error = TeiError.model_validate_json(raw)
-        message, service = error.error, error.service
-        assert error.error_type == "Validation"
-    assert word in message
-    assert service == "embedding"
+    told = await refusal(session, fake_url, path, body)
+    assert (told.status, told.service) == (status, "embedding")
+    assert word in told.message
 
 
 async def test_invalid_json_is_400(session: aiohttp.ClientSession, fake_url: str) -> None:

@@ -14,7 +14,6 @@ from starlette.types import ASGIApp
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
-from services.core.errors import ErrorBody
 from services.core.tei import TeiError
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply, TokenVectorsRequest
@@ -22,6 +21,7 @@ from services.embedding.app import create as create_embedding
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.reranking.app import create
 from services.reranking.settings import Settings
+from tests.contract.refusals import refusal
 
 Serve = Callable[[ASGIApp], str]
 MAX_BATCH = 10
@@ -106,18 +106,9 @@ def docs(count: int, **fields: object) -> list[dict[str, object]]:
 async def test_bad_requests(
     session: aiohttp.ClientSession, fake_url: str, path: str, body: object, status: int, word: str
 ) -> None:
-    async with session.post(fake_url + path, json=body) as reply:
-        raw = await reply.read()
-        assert reply.status == status
-    if path.startswith("/v1/"):
-        detail = ErrorBody.model_validate_json(raw).error
-        message, service = detail.message, detail.service
-    else:
-        error = TeiError.model_validate_json(raw)
-        message, service = error.error, error.service
-        assert error.error_type == "Validation"
-    assert word in message
-    assert service == "reranking"
+    told = await refusal(session, fake_url, path, body)
+    assert (told.status, told.service) == (status, "reranking")
+    assert word in told.message
 
 
 async def test_teis_reply(session: aiohttp.ClientSession, fake_url: str) -> None:

@@ -9,10 +9,10 @@ from typing import TypedDict
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
+from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 from services.embedding.backend import Encoded
@@ -21,8 +21,6 @@ from services.embedding.batching import chunks
 
 PARALLEL = 4
 """Requests in flight: TEI batches across requests, so a few keep it busy."""
-
-_TOKENS = TypeAdapter(list[list[Token]])
 
 
 class Settings(ServerSettings):
@@ -119,15 +117,7 @@ class TeiEmbedding:
         return [min(len(each), limit) for each in tokens]
 
     async def _tokens(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
-        request = {"inputs": list(texts), "add_special_tokens": add_special_tokens}
-        body = await self._http.post("/tokenize", orjson.dumps(request), idempotent=True)
-        tokens = decode(_TOKENS, body, self._http.service)
-        if len(tokens) != len(texts):
-            raise ServiceError(
-                f"{self._http.service} tokenized {len(tokens)} of {len(texts)} texts",
-                service=self._http.service,
-            )
-        return tokens
+        return await EmbeddingClient(self._http).tokenize(texts, add_special_tokens=add_special_tokens)
 
     async def _states(
         self, texts: Sequence[str], *, truncate: bool, direction: Direction

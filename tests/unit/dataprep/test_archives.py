@@ -7,7 +7,6 @@ import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,26 +17,9 @@ from services.dataprep.document import Limits, Unparsable
 from services.dataprep.expansion import expanded
 from services.dataprep.sandbox import Sandbox
 from services.dataprep.uploads import Upload
+from tests.samples import encrypted_zip, tarred, zipped
 
 SMALL = Limits(members=4, member_bytes=2_000_000, expanded_bytes=3_000_000, ratio=50)
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return out.getvalue()
-
-
-def tarred(files: Mapping[str, bytes], mode: str = "w") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
 
 
 def special(name: str, kind: bytes) -> bytes:
@@ -48,16 +30,6 @@ def special(name: str, kind: bytes) -> bytes:
         info.linkname = "/etc/passwd"
         archive.addfile(info)
     return out.getvalue()
-
-
-def encrypted(files: Mapping[str, bytes]) -> bytes:
-    """With the flag set in both headers: what a reader goes by."""
-    data = bytearray(zipped(files))
-    for magic, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        at = -1
-        while (at := data.find(magic, at + 1)) >= 0:
-            data[at + flags] |= 1
-    return bytes(data)
 
 
 def read(tmp_path: Path, name: str, data: bytes, limits: Limits = SMALL) -> dict[str, bytes | str]:
@@ -124,7 +96,7 @@ def linked_zip() -> bytes:
         ("a.tar", special("hard.md", tarfile.LNKTYPE), "hard.md", "link"),
         ("a.tar", special("device", tarfile.CHRTYPE), "device", "device"),
         ("a.tar", special("pipe", tarfile.FIFOTYPE), "pipe", "pipe"),
-        ("a.zip", encrypted({"a.md": b"x"}), "a.md", "encrypted"),
+        ("a.zip", encrypted_zip(zipped({"a.md": b"x"})), "a.md", "encrypted"),
         ("a.zip", zipped({"inner.zip": zipped(FILES)}), "inner.zip", "within an archive"),
         ("a.zip", zipped({"inner.tar.gz": b"x"}), "inner.tar.gz", "within an archive"),
         ("a.tar.gz.gz", gzip.compress(b"x"), "a.tar.gz", "within an archive"),
