@@ -11,7 +11,7 @@ from pipelines.evaluation.analysis.rates import difference
 from pipelines.evaluation.analysis.scopes import cluster
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult
-from pipelines.evaluation.statistics import Score
+from pipelines.evaluation.statistics import Score, said_p
 
 COARSE = 0.2
 """A sample that shows nothing under 20 points is called too small."""
@@ -61,7 +61,7 @@ def _failures(
             yield (
                 f"without the {len(failed)} questions that have a failed request {each.arm} is "
                 f"{100 * found.difference:+.1f} points from {baseline} in {CORRECT} "
-                f"(n = {found.n}, p = {found.p:.3f}, not adjusted)"
+                f"(n = {found.n}, p {said_p(found.p)}, not adjusted)"
             )
 
 

@@ -17,6 +17,7 @@ from pipelines.evaluation.statistics import (
     mean_interval,
     pair,
     proportion_interval,
+    share_interval,
     verdict,
 )
 
@@ -47,7 +48,7 @@ def metric_results(
                 family=metric.family,
                 primary=metric.primary,
                 higher_is_better=metric.higher_is_better,
-                rates=tuple(rate(arm, scored[arm], seed) for arm in columns),
+                rates=tuple(rate(arm, scored[arm], metric.unit, seed) for arm in columns),
                 deltas=tuple(
                     delta(metric, each, baseline, arm)
                     for arm in arms
@@ -58,9 +59,9 @@ def metric_results(
     return found
 
 
-def rate(arm: str, scores: Sequence[Score], seed: int) -> Rate:
-    """The mean over questions, repeats averaged first. Wilson's interval where questions are right or wrong
-    and independent, else the bootstrap's."""
+def rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Rate:
+    """The mean over questions, repeats averaged first. A share, which has no `unit`, has Wilson's interval,
+    its sample counted by clusters; an amount has the bootstrap's."""
     values: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for score in scores:
@@ -73,6 +74,10 @@ def rate(arm: str, scores: Sequence[Score], seed: int) -> Rate:
         right = round(math.fsum(means))
         bounds = proportion_interval(right, len(means)) or (None, None)
         return Rate(arm=arm, n=len(means), value=right / len(means), low=bounds[0], high=bounds[1])
+    if not unit:
+        spread = share_interval(means, names) or (None, None)
+        value = math.fsum(means) / len(means)
+        return Rate(arm=arm, n=len(means), value=value, low=spread[0], high=spread[1])
     found = mean_interval(means, names, seed=seed)
     return Rate(arm=arm, n=found.n, value=found.value, low=found.low, high=found.high)
 

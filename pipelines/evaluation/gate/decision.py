@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.gate.policy import Policy, Rule
 from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, Results
-from pipelines.evaluation.statistics import FEW, score_interval
 from services.core.errors import InvalidRequest
 
 Outcome = Literal["pass", "fail", "undecided"]
@@ -204,29 +203,10 @@ def _gain(found: Delta | None, *, higher: bool) -> tuple[float | None, float | N
     """The difference with its interval, counted so that more is better."""
     if found is None:
         return None, None, None
-    low, high = _trusted(found)
+    low, high = found.low, found.high
     if higher:
         return found.difference, low, high
     return -found.difference, None if high is None else -high, None if low is None else -low
-
-
-def _trusted(found: Delta) -> tuple[float | None, float | None]:
-    """The interval as far as so few questions support it: a bootstrap cannot see a loss that did not happen
-    yet.
-
-    Where questions are right or wrong and fewer than `FEW` tell the arms apart it is at least as wide as the
-    score interval, over clusters. None where graded scores differ by the same everywhere.
-    """
-    low, high = found.low, found.high
-    if low is None or high is None:
-        return None, None
-    if found.gained is None or found.lost is None:
-        return (low, high) if low < high else (None, None)
-    if found.gained + found.lost >= FEW:
-        return low, high
-    shrunk = found.clusters / found.n
-    wide = score_interval(found.gained * shrunk, found.lost * shrunk, found.clusters)
-    return min(low, wide[0]), max(high, wide[1])
 
 
 def _above(low: float | None, high: float | None, limit: float) -> Outcome:

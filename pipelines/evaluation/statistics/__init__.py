@@ -15,9 +15,9 @@ from pipelines.evaluation.statistics.power import (
     detectable_proportion,
     questions_needed,
 )
-from pipelines.evaluation.statistics.proportions import proportion_interval
+from pipelines.evaluation.statistics.proportions import proportion_interval, share_interval
 from pipelines.evaluation.statistics.score import score_interval
-from pipelines.evaluation.statistics.verdicts import verdict
+from pipelines.evaluation.statistics.verdicts import said_p, verdict
 
 __all__ = [
     "FEW",
@@ -38,7 +38,9 @@ __all__ = [
     "percentile",
     "proportion_interval",
     "questions_needed",
+    "said_p",
     "samples_needed",
     "score_interval",
+    "share_interval",
     "verdict",
 ]

@@ -29,9 +29,10 @@ _BLOCK = 2_000_000
 class Interval:
     """A mean with its confidence interval and the two-sided p of the mean being 0.
 
-    `p <= 1 - confidence` exactly where the interval leaves 0 out. `low` and `high` are None where so few
-    clusters (3 or fewer at 95 %) were seen that the resamples do not reach out to the ends. `error` is the
-    standard error.
+    `p <= 1 - confidence` exactly where the interval leaves 0 out. It lies within the values' own range. `low`
+    and `high` are None where so few clusters (3 or fewer at 95 %) were seen that the resamples do not reach
+    out to the ends, and where all clusters have the same mean: nothing is then known of their spread.
+    `error` is the standard error.
     """
 
     value: float
@@ -80,14 +81,16 @@ def interval(
     means = np.sort(resampled_means(sums, sizes, seed=seed, resamples=resamples))
     tail = _outward(1 - confidence, clusters)
     # the k-th smallest of the resampled means; with this k the p below agrees with the interval exactly
-    rank = math.floor(tail * (resamples + 1))
+    rank = 0 if np.allclose(sums, value * sizes) else math.floor(tail * (resamples + 1))
+    # spread over half a step to both sides, they reach beyond what any sample can give
+    least, most = float(values.min()), float(values.max())
     below = int(np.searchsorted(means, 0.0, side="right"))
     above = resamples - int(np.searchsorted(means, 0.0, side="left"))
     share = min(1.0 + below, 1.0 + above) / (resamples + 1)
     return Interval(
         value=value,
-        low=float(means[rank - 1]) if rank else None,
-        high=float(means[resamples - rank]) if rank else None,
+        low=max(least, float(means[rank - 1])) if rank else None,
+        high=min(most, float(means[resamples - rank])) if rank else None,
         confidence=confidence,
         p=_inward(share, clusters),
         error=float(means.std(ddof=1)) * math.sqrt(clusters / (clusters - 1)),

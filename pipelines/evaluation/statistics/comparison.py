@@ -8,11 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from pipelines.evaluation.statistics.bootstrap import RESAMPLES, interval, sign_flip
+from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, interval, sign_flip
 from pipelines.evaluation.statistics.mcnemar import Discordance, discordance
 from pipelines.evaluation.statistics.multiplicity import holm
 from pipelines.evaluation.statistics.paired import Paired, cluster_totals
 from pipelines.evaluation.statistics.power import detectable_mean, detectable_proportion
+from pipelines.evaluation.statistics.score import score_interval
 
 Test = Literal["bootstrap", "mcnemar", "sign-flip"]
 
@@ -27,9 +28,11 @@ class Difference:
     `p` is that of the bootstrap, at or under `alpha` exactly where the interval leaves 0 out. Where fewer
     than `FEW` clusters tell the arms apart the bootstrap trusts them too much, and `p` is an exact test's if
     that is greater: McNemar's where answers are right or wrong and questions independent, else the one that
-    swaps the arms by cluster. `test` names the one that `p` is from. `p_adjusted` is Holm's, over the metrics
-    of one `family`; it is `p` until then. `discordant` is None where scores are graded.
-    `smallest_detectable` is None where the sample does not tell it.
+    swaps the arms by cluster. `test` names the one that `p` is from. The interval is then the score interval
+    where answers are right or wrong, and holds 0 where `p` is over `alpha`. It is None where the sample does
+    not tell it: too few clusters, or graded scores that differ by the same everywhere.
+    `p_adjusted` is Holm's, over the metrics of one `family`; it is `p` until then. `discordant` is None where
+    scores are graded. `smallest_detectable` is None where the sample does not tell it.
     """
 
     metric: str
@@ -74,7 +77,11 @@ def compare(
         differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
     )
     found = discordance(paired)
-    test, p = _tested(paired, found, spread.p, seed=seed, resamples=resamples)
+    test: Test = "bootstrap"
+    p, low, high = spread.p, spread.low, spread.high
+    if _telling(paired) < FEW or spread.low is None:
+        test, p = _exact(paired, found, spread.p, seed=seed, resamples=resamples)
+        low, high = _ends(paired, found, spread, p, alpha)
     return Difference(
         metric=metric,
         n=len(paired.questions),
@@ -83,8 +90,8 @@ def compare(
         baseline=float(paired.baseline.mean()),
         candidate=float(paired.candidate.mean()),
         difference=spread.value,
-        low=spread.low,
-        high=spread.high,
+        low=low,
+        high=high,
         p=p,
         p_adjusted=p,
         test=test,
@@ -101,12 +108,15 @@ def family(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(each, p_adjusted=p) for each, p in zip(differences, adjusted, strict=True)]
 
 
-def _tested(
+def _telling(paired: Paired) -> int:
+    """Clusters that tell the arms apart."""
+    sums, _ = cluster_totals(paired.differences, paired.cluster, paired.clusters)
+    return int(np.count_nonzero(sums))
+
+
+def _exact(
     paired: Paired, found: Discordance | None, p: float, *, seed: int, resamples: int
 ) -> tuple[Test, float]:
-    sums, _ = cluster_totals(paired.differences, paired.cluster, paired.clusters)
-    if np.count_nonzero(sums) >= FEW:
-        return "bootstrap", p
     if found is not None and not paired.clustered:
         test: Test = "mcnemar"
         exact = found.p
@@ -114,6 +124,26 @@ def _tested(
         test = "sign-flip"
         exact = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
     return (test, exact) if exact >= p else ("bootstrap", p)
+
+
+def _ends(
+    paired: Paired, found: Discordance | None, spread: Interval, p: float, alpha: float
+) -> tuple[float | None, float | None]:
+    """The interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not happen
+    yet, and trusts the few."""
+    low, high = spread.low, spread.high
+    if found is not None and paired.clusters > 1:
+        n = len(paired.questions)
+        effective = (
+            n / _design_effect(paired, spread.error) if found.gained + found.lost else float(paired.clusters)
+        )
+        share = effective / n
+        low, high = score_interval(found.gained * share, found.lost * share, effective, confidence=1 - alpha)
+        if p <= alpha and low <= 0 <= high:
+            return spread.low, spread.high
+    if low is None or high is None or p <= alpha:
+        return low, high
+    return min(low, 0.0), max(high, 0.0)
 
 
 def _smallest(paired: Paired, found: Discordance | None, error: float, alpha: float) -> float | None:

@@ -14,7 +14,7 @@ def verdict(found: Difference, *, baseline: str, candidate: str, unit: str = "")
     if found.low is not None and found.high is not None:
         low, high = _amount(found.low, unit, signed=True), _amount(found.high, unit, signed=True)
         facts.append(f"{1 - found.alpha:.0%} interval {low} to {high} {unit or 'points'}")
-    facts.append(f"p {_p(found.p_adjusted)}")
+    facts.append(f"p {said_p(found.p_adjusted)}")
     if found.discordant is not None:
         facts.append(f"{found.discordant.gained} gained and {found.discordant.lost} lost")
     told = ", ".join(facts)
@@ -40,5 +40,6 @@ def _amount(value: float, unit: str, *, signed: bool = False) -> str:
     return f"{amount:+.1f}" if signed else f"{amount:.1f}"
 
 
-def _p(value: float) -> str:
+def said_p(value: float) -> str:
+    """What stands after "p": "= 0.031", "< 0.001", never "= 0.000"."""
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"

@@ -28,8 +28,10 @@ from pipelines.evaluation.statistics import (
     percentile,
     proportion_interval,
     questions_needed,
+    said_p,
     samples_needed,
     score_interval,
+    share_interval,
     verdict,
 )
 from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
@@ -180,6 +182,63 @@ def test_proportions_have_wilson_s_interval() -> None:
     assert proportion_interval(0, 0) is None
 
 
+def test_a_share_without_clusters_has_wilson_s_interval_with_t() -> None:
+    for right, n in ((30, 100), (97, 100), (0, 40), (40, 40)):
+        found = share_interval([1.0] * right + [0.0] * (n - right))
+        assert found == pytest.approx(proportion_interval(right, n), abs=0.006)
+    assert share_interval([1.0]) is None
+    assert share_interval([1.0] * 9, ["one"] * 9) is None
+    with pytest.raises(InvalidRequest, match="between 0 and 1"):
+        share_interval([3.0, 1.0])
+
+
+def test_a_share_of_clusters_counts_them_not_their_questions() -> None:
+    """Ten clusters of five questions each, all of a cluster right or wrong: ten questions' worth."""
+    values = [float(cluster < 7) for cluster in range(10) for _ in range(5)]
+    names = [f"c{cluster}" for cluster in range(10) for _ in range(5)]
+    assert share_interval(values, names) == pytest.approx(share_interval(values[::5]), abs=1e-9)
+    assert share_interval([1.0] * 50, names) == pytest.approx(share_interval([1.0] * 10))
+
+
+def test_a_share_of_graded_scores_has_the_t_interval_where_it_is_far_from_the_ends() -> None:
+    values = np.random.default_rng(4).beta(20, 20, size=200)
+    low, high = stats.t.interval(0.95, 199, values.mean(), stats.sem(values))
+    assert share_interval(values) == pytest.approx((low, high), abs=0.0005)
+
+
+unit_scores = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=24)
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit_scores, st.lists(st.integers(0, 4), min_size=24, max_size=24))
+def test_an_interval_stays_within_what_there_is(values: list[float], group: list[int]) -> None:
+    """Shares within 0 and 1, around the share; differences within -1 and 1; amounts within their sample."""
+    names = [f"c{each}" for each in group[: len(values)]]
+    for clusters in (None, names):
+        found = share_interval(values, clusters)
+        assert found is None or 0 <= found[0] <= np.mean(values) <= found[1] <= 1
+        opposite = [1 - round(value) for value in values]
+        other = compare("m", pair(scores(values, clusters), scores(opposite, clusters)), resamples=200)
+        assert other.low is None or -1 <= other.low <= other.high <= 1
+        amount = mean_interval([40 * value for value in values], clusters, resamples=200)
+        assert amount.low is None or 40 * min(values) <= amount.low <= amount.high <= 40 * max(values)
+
+
+def test_where_all_is_gained_the_interval_ends_at_all() -> None:
+    for count in (8, 20, 40):
+        found = compare("exact match", paired_of(count, 0, 0))
+        assert (found.low, found.high) == pytest.approx(score_interval(count, 0, count))
+        assert 0 < found.low < found.high == 1
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [(0.0, "< 0.001"), (0.00099, "< 0.001"), (0.001, "= 0.001"), (0.0346, "= 0.035"), (1, "= 1.000")],
+)
+def test_a_p_is_never_told_as_nothing(p: float, said: str) -> None:
+    assert said_p(p) == said
+
+
 def test_the_interval_of_a_mean_is_the_t_interval_where_that_is_right() -> None:
     values = np.random.default_rng(2).normal(3.0, 2.0, size=40)
     found = mean_interval(values, resamples=40_000)
@@ -267,14 +326,17 @@ def test_five_of_five_is_not_yet_detectable() -> None:
     found = compare("exact match", paired)
     assert (found.test, found.p) == ("mcnemar", pytest.approx(1 / 16))
     assert not found.detectable
+    # the interval does not leave out what the test does not
+    assert (found.low, found.high) == (0.0, pytest.approx(score_interval(5, 0, 50)[1]))
 
 
 def test_arms_that_agree_everywhere_show_no_difference_and_do_not_boast() -> None:
     found = compare("exact match", paired_of(0, 0, 50))
-    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (found.difference, found.p) == (0.0, 1.0)
+    assert (found.low, found.high) == pytest.approx(score_interval(0, 0, 50))
     assert found.smallest_detectable == pytest.approx(0.15, abs=0.03)
     graded = compare("token F1", pair(scores([0.5] * 20), scores([0.5] * 20)))
-    assert graded.smallest_detectable is None
+    assert (graded.low, graded.high, graded.smallest_detectable) == (None, None, None)
     assert "does not tell" in verdict(graded, baseline="A", candidate="B")
 
 

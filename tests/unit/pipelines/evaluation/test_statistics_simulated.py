@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipelines.evaluation.statistics import Paired, compare, mcnemar
+from pipelines.evaluation.statistics import Paired, compare, mcnemar, share_interval
 from pipelines.evaluation.statistics.bootstrap import interval
 
 EXPERIMENTS = 2_500
@@ -52,6 +52,70 @@ def test_intervals_cover_as_often_as_they_say(kind, n: int) -> None:
         found = experiment(generator, kind, n, 0.12)
         spread = interval(found.differences, found.cluster, found.clusters, seed=index, resamples=RESAMPLES)
         covered.append(spread.low <= 0.12 <= spread.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("clusters", "largest", "share", "alike", "graded"),
+    [
+        (40, 1, 0.7, 0.0, False),
+        (40, 1, 0.9, 0.1, True),
+        (60, 7, 0.5, 0.0, False),
+        (30, 7, 0.85, 0.3, False),
+        (15, 7, 0.6, 0.3, False),
+        (60, 7, 0.5, 0.3, True),
+        (60, 2, 0.9, 0.1, False),
+    ],
+)
+def test_intervals_of_shares_cover_as_often_as_they_say(
+    clusters: int, largest: int, share: float, alike: float, graded: bool
+) -> None:
+    """Questions of a cluster are right with one probability, from a beta distribution whose correlation is
+    `alike`; graded ones are the mean of three repeats."""
+    generator = np.random.default_rng(clusters)
+    covered = []
+    for _ in range(EXPERIMENTS):
+        sizes = generator.integers(1, largest + 1, size=clusters)
+        strength = (1 - alike) / alike if alike else np.inf
+        chance = np.full(clusters, share)
+        if alike:
+            chance = generator.beta(share * strength, (1 - share) * strength, size=clusters)
+        each = np.repeat(chance, sizes)
+        values = generator.binomial(3, each) / 3 if graded else (generator.random(len(each)) < each) * 1.0
+        low, high = share_interval(values, [f"c{index}" for index in np.repeat(np.arange(clusters), sizes)])
+        covered.append(low <= share <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "gain", "loss", "together"),
+    [
+        (20, 1, 0.2, 0.1, 0.0),
+        (60, 1, 0.15, 0.05, 0.0),
+        (40, 1, 0.5, 0.05, 0.0),
+        (20, 1, 0.9, 0.0, 0.0),
+        (60, 3, 0.15, 0.05, 0.5),
+        (40, 2, 0.3, 0.2, 0.5),
+        (100, 2, 0.1, 0.05, 0.5),
+    ],
+)
+def test_intervals_of_few_discordant_questions_cover_as_often_as_they_say(
+    n: int, size: int, gain: float, loss: float, together: float
+) -> None:
+    """A question follows its cluster with the probability `together`, else falls for itself."""
+    generator = np.random.default_rng(n + size)
+    cluster = np.repeat(np.arange(n // size, dtype=np.intp), size)
+    covered = []
+    for index in range(1_000):
+        draw = np.where(
+            generator.random(n) < together, generator.random(n // size)[cluster], generator.random(n)
+        )
+        won, lost = draw < gain, (draw >= gain) & (draw < gain + loss)
+        same = Paired(tuple(map(str, range(n))), lost * 1.0, won * 1.0, cluster, n // size, 0)
+        found = compare("m", same, seed=index, resamples=RESAMPLES)
+        assert found.low is not None
+        assert (found.low <= 0 <= found.high) == (found.p > 0.05)
+        covered.append(found.low <= gain - loss <= found.high)
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
