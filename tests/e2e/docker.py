@@ -74,7 +74,7 @@ class Project:
         volume = f"{self.name}_models"
         subprocess.run(["docker", "volume", "create", volume], check=True, capture_output=True)
         mounts = ["-v", f"{volume}:/to", "-v", f"{source}:/from:ro"]
-        copy = "cp -r /from/. /to/ && chown -R 10001:10001 /to"
+        copy = "mkdir -p /to/models && cp -r /from/. /to/models/ && chown -R 10001:10001 /to"
         image = f"ragline-embedding:{os.environ.get('RAGLINE_VERSION', '0.1.0')}"
         command = ["docker", "run", "--rm", "--user", "0", *mounts, image, "sh", "-c", copy]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
