@@ -12,6 +12,8 @@ EXTRAS_dataprep ?= ,dataprep-office
 # helm test runs the command line's selftest in the gateway's image
 EXTRAS_gateway := ,cli
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# tests start the services hundreds of times: without compiled files each start would compile them anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays to the end: no collection of garbage need look at it again,
+    which takes half a second each time, and statsmodels for one asks for it at every call."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,11 @@ from pipelines.evaluation.building.builder import Advance, Builder, Built, Plan
 from pipelines.evaluation.building.lines import Files, reasons
 from services.cli.console import Output
 from services.cli.errors import UsageError
+from services.cli.stack import Stack
+from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.generation import GenerationClient
+from services.core.clients.retrieval import RetrievalClient
 
 EVERY = 10
 """Drafts between two lines of progress, where it is not a terminal."""
@@ -30,6 +35,19 @@ def files_for(out: Path, *, resume: bool) -> Files:
         there = out if out.exists() else files.dropped_path
         raise UsageError(f"{there} is there already: --resume goes on with it, another --out leaves it alone")
     return files
+
+
+async def from_stack(stack: Stack, plan: Plan, files: Files, output: Output) -> Built:
+    """`build` with the stack's services, or those that their variables name."""
+    async with (
+        HttpClient("retrieval", stack.url("retrieval")) as retrieval,
+        HttpClient("embedding", stack.url("embedding")) as embedding,
+        HttpClient("generation", stack.url("generation")) as generation,
+    ):
+        builder = Builder(
+            RetrievalClient(retrieval), EmbeddingClient(embedding), GenerationClient(generation)
+        )
+        return await build(builder, plan, files, output)
 
 
 async def build(builder: Builder, plan: Plan, files: Files, output: Output) -> Built:

@@ -8,15 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.evaluation.building.builder import Builder, Plan
-from pipelines.evaluation.building.lines import Files
-from services.cli import building
 from services.cli.console import Output
 from services.cli.reach import stack_here
-from services.core.client import HttpClient
-from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import GenerationClient
-from services.core.clients.retrieval import RetrievalClient
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 commands = typer.Typer(help="Make a question set out of your documents.", rich_markup_mode=None)
@@ -47,19 +40,9 @@ def build(
     GENERATION_URL, else those that run here. Read the file before you use it: set `review` to drop what is
     no good question.
     """
+    from pipelines.evaluation.building.builder import Plan  # noqa: PLC0415 - numpy, which others do without
+    from services.cli import building  # noqa: PLC0415 - as above
+
     files = building.files_for(out, resume=resume)
     plan = Plan(collection, n, model, seed, unanswerable)
-    asyncio.run(_build(plan, files, Output.standard()))
-
-
-async def _build(plan: Plan, files: Files, output: Output) -> None:
-    stack = stack_here()
-    async with (
-        HttpClient("retrieval", stack.url("retrieval")) as retrieval,
-        HttpClient("embedding", stack.url("embedding")) as embedding,
-        HttpClient("generation", stack.url("generation")) as generation,
-    ):
-        builder = Builder(
-            RetrievalClient(retrieval), EmbeddingClient(embedding), GenerationClient(generation)
-        )
-        await building.build(builder, plan, files, output)
+    asyncio.run(building.from_stack(stack_here(), plan, files, Output.standard()))

@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-from pipelines.evaluation import datasets
-from pipelines.evaluation.load.driver import Bounds
-from pipelines.evaluation.load.results import parse_slo
-from services.cli import loading
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.reach import with_gateway
@@ -56,6 +52,11 @@ def load(
 
     The exit code is 1 where no request was answered.
     """
+    from pipelines.evaluation import datasets  # noqa: PLC0415 - a second of imports that other commands save
+    from pipelines.evaluation.load.driver import Bounds  # noqa: PLC0415 - as above
+    from pipelines.evaluation.load.results import parse_slo  # noqa: PLC0415 - as above
+    from services.cli import loading  # noqa: PLC0415 - as above
+
     if out.exists() and not force:
         raise UsageError(f"{out} is there already: --force writes over it, --out names another")
     if not out.parent.is_dir():

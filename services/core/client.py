@@ -22,9 +22,9 @@ from services.core.errors import (
     from_detail,
     from_status,
 )
-from services.core.health import Readiness
 from services.core.sse import Event, SseParser
 from services.core.tei import TeiError
+from services.core.wire.health import Readiness
 
 NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
 
 from services.core.context import set_deadline
 from services.core.errors import RaglineError
 from services.core.metrics import Metrics
 from services.core.replies import JsonReply
-from services.core.wire.base import Wire
+from services.core.wire.health import DependencyHealth, Readiness
 
 Check = Callable[[], Awaitable[None]]
 """Returns where the dependency can serve, raises a `RaglineError` that says why not."""
@@ -31,21 +30,6 @@ class Soft:
 
     async def __call__(self) -> None:
         await self.check()
-
-
-class DependencyHealth(Wire):
-    ready: bool
-    latency_ms: float
-    detail: str = ""
-    required: bool = True
-
-
-class Readiness(Wire):
-    """The body of `/health/ready`, with 200 where `ready` and 503 elsewhere."""
-
-    service: str
-    ready: bool
-    dependencies: dict[str, DependencyHealth] = Field(default_factory=dict)
 
 
 async def _run(check: Check) -> DependencyHealth:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -20,6 +19,9 @@ def provider(service: str, endpoint: str) -> TracerProvider | None:
     """A provider that exports to `endpoint` (the collector's base URL), or None where it is empty."""
     if not endpoint:
         return None
+    # a tenth of a service's start, which a service without a collector is spared
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
     made = TracerProvider(resource=Resource.create({"service.name": f"ragline-{service}"}))
     made.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
     return made

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from langchain_text_splitters import RecursiveCharacterTextSplitter
-
 from services.dataprep.document import ParsedDocument, Section
 
 _SEPARATORS = [
@@ -153,6 +151,9 @@ class _Splitter:
         return max(start, body), self._size - max(self._overlap, heading)
 
     def _pieces(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
+        # slow to import, and the service itself never splits: its parsers' processes do
+        from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415
+
         splitter = RecursiveCharacterTextSplitter(
             separators=_SEPARATORS,
             is_separator_regex=True,

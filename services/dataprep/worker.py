@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import langchain_text_splitters  # noqa: F401 - `chunk` needs it, and no document's clock is to pay for it
+
 from services.dataprep import archives, parsers
 from services.dataprep.chunking import chunk
 from services.dataprep.document import Unparsable

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.utils._http import get_session
-from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from services.core.models.catalogue import HubFile
 from services.core.models.errors import SourceFailed
@@ -30,6 +28,8 @@ class Hub:
 
     def download(self, source: HubFile, staging: Path, report: BytesCallback) -> Path:
         """Download below `staging`, continuing what an earlier run left there. Raises `SourceFailed`."""
+        from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415 - slow, and rarely needed
+
         self._reach()
         folder = staging / "hub"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +56,7 @@ class Hub:
             self._unreachable = "HF_HUB_OFFLINE is set"
         if self._unreachable is None and not self._reached:
             failures = [f"no answer from {self._endpoint} within {REACH_SECONDS:.0f} s"]
+            get_session = huggingface_hub.get_session  # imported here, not on the clock
 
             def ask() -> None:
                 try:
