@@ -11,7 +11,9 @@ DOCKER_BUILD ?=
 EXTRAS_dataprep ?= ,dataprep-office
 # helm test runs the command line's selftest in the gateway's image
 EXTRAS_gateway := ,cli
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+# pip compiles on one processor, and the libraries' own tests too; some bring files that are not meant to compile
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -126,8 +128,10 @@ build/engines-venv/.installed: pyproject.toml
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) '.[all]'
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) '.[dev]'
+	$(COMPILE)
 	touch $@ $(VENV)/.installed
