@@ -6,7 +6,7 @@ from pipelines.evaluation.datasets.items import Item
 from pipelines.evaluation.metrics.abstention import abstains
 from pipelines.evaluation.metrics.choice import choice_match
 from pipelines.evaluation.metrics.expression import expression_match
-from pipelines.evaluation.metrics.final import without_reasoning
+from pipelines.evaluation.metrics.final import given, without_reasoning
 from pipelines.evaluation.metrics.numeric import numeric_match
 from pipelines.evaluation.metrics.overlap import exact_match, inclusion, token_f1
 from pipelines.evaluation.metrics.shape import answer_words
@@ -26,7 +26,7 @@ def scores(item: Item, answer: str) -> dict[str, float]:
         return {**found, "correct": float(declined and bool(said))}
     if not item.answers:
         return found
-    short = "" if declined else said
+    short = "" if declined else given(said)
     if item.kind == "exact":
         return {
             **found,

@@ -13,6 +13,7 @@ _ANSWER = re.compile(
     rf"####|\b(?:final|correct|right|best)\s+(?:option|choice|result|solution)\b{_IS}|\banswer\b{_IS}",
     re.IGNORECASE,
 )
+_LINE = re.compile(r"^[ \t]*answer[ \t]*:[ \t]*(?=\S)", re.IGNORECASE | re.MULTILINE)
 _RESULT = re.compile(rf"\b(?:result|solution|option|choice)\b{_IS}", re.IGNORECASE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
@@ -57,6 +58,14 @@ def announced(text: str) -> str | None:
     rest = plain[found[-1].end() :].strip().splitlines()[0]
     said = sentences(rest)
     return said[0].text if said else rest
+
+
+def given(text: str) -> str:
+    """What stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the whole
+    text."""
+    plain = _MARKDOWN.sub("", without_reasoning(text))
+    found = list(_LINE.finditer(plain))
+    return plain[found[-1].end() :].strip() if found else plain
 
 
 def conclusion(text: str) -> str:

@@ -237,6 +237,7 @@ def test_missing_premises_come_with_their_whole_twins(tmp_path) -> None:
         ({"kind": "choice", "answers": ("b",), "options": ("a", "b")}, "(B)", 1.0),
         ({"kind": "expression", "answers": ("2^n",)}, "It is $2^{n}$.", 1.0),
         ({"kind": "exact", "answers": ("Ada",)}, "It was Ada.", 1.0),
+        ({"kind": "exact", "answers": ("Ada",)}, "It was not Ada.\nAnswer: Grace", 0.0),
         ({"kind": "exact", "answers": ("Ada",)}, "I don't know whether it was Ada.", 0.0),
         ({"kind": "abstain", "answerable": False}, "I don't know.", 1.0),
         ({"kind": "abstain", "answerable": False}, "It was Ada.", 0.0),

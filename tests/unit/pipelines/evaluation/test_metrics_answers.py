@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pipelines.evaluation.metrics.choice import choice_match, chosen
 from pipelines.evaluation.metrics.expression import alternatives, expression_match, same_formula
 from pipelines.evaluation.metrics.final import announced, boxed, conclusion, without_reasoning
+from pipelines.evaluation.metrics.final import given as given_answer
 from pipelines.evaluation.metrics.formula import NotAFormula, compute
 from pipelines.evaluation.metrics.numeric import final_number, numbers_in, numeric_match
 from pipelines.evaluation.metrics.overlap import exact_match, inclusion, normalised, token_f1
@@ -52,6 +53,21 @@ def test_boxed(text: str, expected: str | None) -> None:
 )
 def test_announced(text: str, expected: str | None) -> None:
     assert announced(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Answer: the heart", "the heart"),
+        ("It says so.\n**Answer:** St. Louis, 1904", "St. Louis, 1904"),
+        ("Answer: 4\nNo, wait.\nanswer : 5", "5"),
+        ("The answer: none begins a line with it", "The answer: none begins a line with it"),
+        ("Ada\nAnswer:", "Ada\nAnswer:"),
+        ("<think>Answer: 4</think>Five", "Five"),
+    ],
+)
+def test_the_answer_that_is_given(text: str, expected: str) -> None:
+    assert given_answer(text) == expected
 
 
 def test_the_conclusion_is_the_last_sentence_where_nothing_is_announced() -> None:
