@@ -89,7 +89,13 @@ def difference(
     if not {each.question for each in baseline} & {each.question for each in candidate}:
         return None
     better_up = metric.higher_is_better is not False
-    return compare(metric.name, pair(baseline, candidate), seed=seed, higher_is_better=better_up)
+    return compare(
+        metric.name,
+        pair(baseline, candidate),
+        seed=seed,
+        higher_is_better=better_up,
+        amounts=bool(metric.unit),
+    )
 
 
 def adjusted(differences: dict[Key, Difference]) -> dict[Key, Difference]:

@@ -70,13 +70,15 @@ def compare(
     resamples: int = RESAMPLES,
     alpha: float = 0.05,
     higher_is_better: bool = True,
+    amounts: bool = False,
 ) -> Difference:
-    """The same arguments give the same result, bit for bit."""
+    """The same arguments give the same result, bit for bit. `amounts`: scores are no shares, so that 0 and 1
+    are not wrong and right (times, tokens, words)."""
     differences = paired.differences
     spread = interval(
         differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
     )
-    found = discordance(paired)
+    found = None if amounts else discordance(paired)
     test: Test = "bootstrap"
     p, low, high = spread.p, spread.low, spread.high
     if _telling(paired) < FEW or spread.low is None:

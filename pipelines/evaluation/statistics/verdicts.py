@@ -14,7 +14,8 @@ def verdict(found: Difference, *, baseline: str, candidate: str, unit: str = "")
     if found.low is not None and found.high is not None:
         low, high = _amount(found.low, unit, signed=True), _amount(found.high, unit, signed=True)
         facts.append(f"{1 - found.alpha:.0%} interval {low} to {high} {unit or 'points'}")
-    facts.append(f"p {said_p(found.p_adjusted)}")
+    corrected = " after Holm's correction" if found.p_adjusted > found.p else ""
+    facts.append(f"p {said_p(found.p_adjusted)}{corrected}")
     if found.discordant is not None:
         facts.append(f"{found.discordant.gained} gained and {found.discordant.lost} lost")
     told = ", ".join(facts)

@@ -340,6 +340,20 @@ def test_arms_that_agree_everywhere_show_no_difference_and_do_not_boast() -> Non
     assert "does not tell" in verdict(graded, baseline="A", candidate="B")
 
 
+def test_amounts_of_nothing_are_no_wrong_answers() -> None:
+    """No thinking tokens in either arm: nothing is discordant, and nothing is known of a spread."""
+    found = compare("reasoning tokens", pair(scores([0] * 20), scores([0] * 20)), amounts=True)
+    assert (found.discordant, found.low, found.high, found.smallest_detectable) == (None, None, None, None)
+
+
+def test_a_corrected_p_is_told_as_such() -> None:
+    alone = compare("exact match", paired_of(9, 8, 100))
+    [together, _] = family([compare("exact match", paired_of(15, 4, 100)), alone])
+    assert "points, p = 0.0" in verdict(together, baseline="A", candidate="B")
+    assert "after Holm's correction" in verdict(together, baseline="A", candidate="B")
+    assert "Holm" not in verdict(alone, baseline="A", candidate="B")
+
+
 def test_lower_can_be_better() -> None:
     generator = np.random.default_rng(6)
     baseline = generator.normal(900, 50, size=60)
