@@ -157,6 +157,69 @@ class QuestionResult(_Frozen):
     scores: dict[str, float]
 
 
+class Counted(_Frozen):
+    """`count` of `n`, with the 95 % interval of the share, by clusters; None: too small a sample."""
+
+    count: int
+    n: int
+    low: float | None
+    high: float | None
+
+
+class JudgedArm(_Frozen):
+    """An arm against the baseline, as the judge has it.
+
+    `won` and `lost` are pairs with the same winner in both orders, `tied` those without one or with two;
+    `unsettled`: an order has no verdict. `alike` answers are ties that were not asked about; those with an
+    empty answer are `left_out`. `difference` is (won - lost) / pairs over `n` questions, `alike` ones
+    included, with its interval and Holm's p over the arms; None where nothing was settled.
+    """
+
+    arm: str
+    won: int
+    lost: int
+    tied: int
+    unsettled: int
+    alike: int
+    left_out: int
+    n: int
+    clusters: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_adjusted: float | None
+    smallest_detectable: float | None
+    better: bool | None
+    verdict: str
+
+
+class JudgeResult(_Frozen):
+    """A judge's verdicts, and what they are worth. `baseline` is that of the run, whatever the others here.
+
+    Each of `pairs` was asked about in both orders. `unread`: of all replies those without a verdict, `failed`
+    requests among them. `flips`: of the pairs with two verdicts those whose winner changes with the order.
+    `first_shown`: of the verdicts for one side those for the answer that was shown first. `kappa` (Cohen's)
+    is between the orders; `with_correct` and `with_supported` count the pairs in which the winner in both
+    orders is the one that is right, or has the greater share of supported claims (ties: neither), each with
+    its kappa.
+    """
+
+    judge: str
+    model_id: str
+    baseline: str
+    pairs: int
+    failed: int
+    unread: Counted
+    flips: Counted
+    first_shown: Counted
+    kappa: float | None
+    with_correct: Counted
+    kappa_correct: float | None
+    with_supported: Counted
+    kappa_supported: float | None
+    arms: tuple[JudgedArm, ...]
+
+
 class Results(_Frozen):
     """`verdicts`: for each arm but the baseline, quality and latency in one sentence; `warnings` are what a
     reader must know first (failed requests, questions left out, a sample that is too small).
@@ -176,3 +239,4 @@ class Results(_Frozen):
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]
     questions: tuple[QuestionResult, ...]
+    judge: JudgeResult | None = None

@@ -9,16 +9,19 @@ from pathlib import Path
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.judging import Wanted as WantedJudge
 from pipelines.evaluation.runner.plan import Options
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.meter import Meter
+from services.cli.reach import stack_here
 from services.cli.report import report
 from services.core.client import HttpClient
+from services.core.clients.generation import GenerationClient
 from services.core.errors import DeadlineExceeded, NotSupported
 
-__all__ = ["Options", "Wanted", "check_installed", "evaluate", "planned"]
+__all__ = ["Judging", "Options", "Wanted", "check_installed", "evaluate", "planned"]
 
 NEEDED = ("numpy", "scipy")
 
@@ -32,6 +35,18 @@ class Wanted:
     n: str
     data: Path | None
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The judge's entry as it was typed; empty: nobody judges."""
+
+    entry: str = ""
+    may_be_arm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.may_be_arm and not self.entry:
+            raise UsageError("--judge-may-be-arm: name the entry that judges, with --judge")
 
 
 def planned(wanted: Wanted, options: Options) -> Evaluation:
@@ -51,10 +66,21 @@ def check_installed() -> None:
         )
 
 
-async def evaluate(evaluation: Evaluation, client: HttpClient, output: Output) -> int:
-    """How many requests failed. The bundle is finished then; stopped before, the same call goes on."""
-    with Meter(output) as meter:
-        bundle = await run(evaluation, Gateway(client), meter)
+async def evaluate(
+    evaluation: Evaluation, client: HttpClient, output: Output, judging: Judging | None = None
+) -> int:
+    """How many requests failed. The bundle is finished then; stopped before, the same call goes on.
+
+    A judge is asked at the generation service: GENERATION_URL, else the one that runs here.
+    """
+    async with HttpClient("generation", stack_here().url("generation")) as generation:
+        judge = (
+            WantedJudge(judging.entry, GenerationClient(generation), judging.may_be_arm)
+            if judging is not None and judging.entry
+            else None
+        )
+        with Meter(output) as meter:
+            bundle = await run(evaluation, Gateway(client), meter, judge)
     failed = summary(bundle, evaluation, output)
     score(bundle, evaluation.folder, output)
     try:

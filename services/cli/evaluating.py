@@ -133,6 +133,12 @@ def evaluate(
     floor: Annotated[float, typer.Option(help="Cosine that a retrieved passage needs.", min=0, max=1)] = 0.0,
     top_n: Annotated[int | None, typer.Option(help="Passages that reach the prompt.", min=1, max=50)] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the public data sets.")] = None,
+    judge: Annotated[
+        str, typer.Option(help="Model entry that compares the answers with the baseline's, both ways round.")
+    ] = "",
+    judge_may_be_arm: Annotated[
+        bool, typer.Option("--judge-may-be-arm", help="Let it judge answers of its own model.")
+    ] = False,
 ) -> None:
     """Ask every arm every question from the same passages, and record it all in a bundle.
 
@@ -157,8 +163,9 @@ def evaluate(
             top_n=top_n,
         ),
     )
+    judging = evaluating.Judging(judge, judge_may_be_arm)
     output = Output.standard()
-    failed = with_gateway(lambda client: evaluating.evaluate(evaluation, client, output))
+    failed = with_gateway(lambda client: evaluating.evaluate(evaluation, client, output, judging))
     raise typer.Exit(1 if failed else 0)
 
 

@@ -1,6 +1,6 @@
 """Runs of an evaluation, each in a process that a test may kill; forked, because starting one takes seconds.
 
-    python -m tests.integration.killable_runs URL DATASET ARMS FOLDER
+    python -m tests.integration.killable_runs URL DATASET ARMS FOLDER [GENERATION JUDGE]
 
 For every line on standard input a run begins in FOLDER, or goes on: its pid is printed, and how it ended.
 """
@@ -15,18 +15,21 @@ from pathlib import Path
 
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.judging import Wanted
 from pipelines.evaluation.runner.progress import Silent
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.core.client import HttpClient
+from services.core.clients.generation import GenerationClient
 
 
-async def once(url: str, evaluation: Evaluation) -> None:
-    async with HttpClient("gateway", url) as client:
-        await run(evaluation, Gateway(client), Silent())
+async def once(url: str, evaluation: Evaluation, generation: str = "", judge: str = "") -> None:
+    async with HttpClient("gateway", url) as client, HttpClient("generation", generation or url) as engines:
+        wanted = Wanted(judge, GenerationClient(engines)) if judge else None
+        await run(evaluation, Gateway(client), Silent(), wanted)
 
 
 def main() -> None:
-    url, dataset, arms, folder = sys.argv[1:]
+    url, dataset, arms, folder, *judging = sys.argv[1:]
     options = plan.Options(seed=5, repeats=2)
     sets = plan.chosen([dataset], "", None, options.seed)
     evaluation = Evaluation(sets, plan.arms(arms), options, Path(folder))
@@ -35,7 +38,7 @@ def main() -> None:
         if pid == 0:
             status = 1
             try:
-                asyncio.run(once(url, evaluation))
+                asyncio.run(once(url, evaluation, *judging))
                 status = 0
             except BaseException:  # noqa: BLE001 - a fork must not go on as its parent
                 traceback.print_exc()

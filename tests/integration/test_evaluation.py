@@ -20,9 +20,11 @@ import pytest
 from aiohttp import ClientSession, web
 from rich.console import Console
 
+from pipelines.evaluation.analysis import results
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, read
+from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read
 from pipelines.evaluation.datasets import Dataset, Item, Source
+from pipelines.evaluation.runner import judging
 from pipelines.evaluation.runner.corpus import collection_of
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Chosen, Options
@@ -32,6 +34,7 @@ from services.cli import evaluate
 from services.cli.console import Output
 from services.cli.stack import Stack
 from services.core.client import HttpClient
+from services.core.clients.generation import GenerationClient
 from services.core.errors import RaglineError
 from services.core.wire.compare import ArmRequest
 from tests.integration.conftest import READY_SECONDS, Running, free_ports
@@ -40,6 +43,7 @@ ARMS = "small,large,large+cite@16"
 ENTRIES = [
     {"name": "small", "engine": "fake", "model_id": "fake"},
     {"name": "large", "engine": "fake", "model_id": "fake"},
+    {"name": "judge", "engine": "fake", "model_id": "other"},
     {"name": "gone", "engine": "vllm", "endpoint": "http://127.0.0.1:9", "model_id": "fake"},
 ]
 KILLS = 5
@@ -51,6 +55,7 @@ class Fake:
     """A gateway and a generation service whose models are `fake`, and own questions to ask."""
 
     url: str
+    generation: str
     questions: Path
 
     def requests(self) -> int:
@@ -70,10 +75,10 @@ class Fake:
         )
 
     @contextmanager
-    def killable(self, out: Path) -> Iterator[subprocess.Popen[str]]:
+    def killable(self, out: Path, arms: str = ARMS, *judge: str) -> Iterator[subprocess.Popen[str]]:
         """The same runs, by `killable_runs`."""
         command = [sys.executable, "-m", "tests.integration.killable_runs"]
-        asked = [self.url, str(self.questions), ARMS, str(out)]
+        asked = [self.url, str(self.questions), arms, str(out), *judge]
         root = Path(__file__).parents[2]
         pipe = subprocess.PIPE
         with subprocess.Popen([*command, *asked], cwd=root, stdin=pipe, stdout=pipe, text=True) as parent:
@@ -102,7 +107,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
         stack.wait_ready(READY_SECONDS, ["generation"])
         url = stack.url("gateway")
         until(lambda: reached(url))
-        yield Fake(url, questions)
+        yield Fake(url, stack.url("generation"), questions)
 
 
 def reached(url: str) -> bool:
@@ -175,6 +180,54 @@ async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_p
     assert read(killed) == resumed
 
 
+async def test_a_judge_that_is_killed_goes_on_where_it_was(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arms differ in their longest answer, or the fake ones would be alike. What the judge says holds no
+    verdict: that is counted."""
+    monkeypatch.setenv("GENERATION_URL", fake.generation)
+    arms = tmp_path / "arms.json"
+    arms.write_text(
+        '[{"name": "short", "model": "small", "max_tokens": 3}, {"name": "long", "model": "large"}]'
+    )
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+
+    def planned(out: Path) -> Evaluation:
+        wanted = evaluate.Wanted(dataset=str(fake.questions), arms=str(arms), n="", data=None, folder=out)
+        return evaluate.planned(wanted, Options(seed=5, repeats=2))
+
+    async with (
+        HttpClient("gateway", fake.url) as client,
+        HttpClient("generation", fake.generation) as engines,
+    ):
+        judge = judging.Wanted("judge", GenerationClient(engines))
+        with pytest.raises(RaglineError, match="the judge 'small' is the model of the arm 'small'"):
+            await evaluate.evaluate(planned(undisturbed), client, output(), evaluate.Judging("small"))
+        assert list(undisturbed.iterdir()) == []
+        whole = await run(planned(undisturbed), Gateway(client), Silent(), judge)
+    assert lines(undisturbed / VERDICTS) == 2 * QUESTIONS * 2
+
+    with fake.killable(killed, str(arms), fake.generation, "judge") as runs:
+        for kill in range(2):
+            runs.stdin.write("go on\n")
+            runs.stdin.flush()
+            pid = int(runs.stdout.readline())
+            until(lambda kill=kill: lines(killed / VERDICTS) >= 5 + 9 * kill)
+            os.kill(pid, signal.SIGKILL)
+            assert int(runs.stdout.readline()) == -signal.SIGKILL
+    assert lines(killed / VERDICTS) < 2 * QUESTIONS * 2
+    async with (
+        HttpClient("gateway", fake.url) as client,
+        HttpClient("generation", fake.generation) as engines,
+    ):
+        judge = judging.Wanted("judge", GenerationClient(engines))
+        resumed = await run(planned(killed), Gateway(client), Silent(), judge)
+    assert (killed / VERDICTS).read_bytes() == (undisturbed / VERDICTS).read_bytes()
+    found = results(resumed).judge
+    assert found == results(whole).judge
+    assert (found.judge, found.pairs, found.unread.count) == ("judge", QUESTIONS * 2, QUESTIONS * 4)
+
+
 def output() -> Output:
     return Output(Console(quiet=True), Console(quiet=True))
 
@@ -226,7 +279,10 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"arms": "small,huge"}, "arm huge: no model entry 'huge': the gateway has small, large, gone"),
+        (
+            {"arms": "small,huge"},
+            "arm huge: no model entry 'huge': the gateway has small, large, judge, gone",
+        ),
         ({"arms": "small,gone"}, "arm gone: its entry gone cannot answer: "),
         ({"arms": "small,small"}, "small comes twice"),
         ({"arms": "small@much"}, "thinking budget in tokens"),

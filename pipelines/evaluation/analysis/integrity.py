@@ -34,6 +34,6 @@ def fingerprint(bundle: Bundle) -> str:
     """SHA-256 over all records, in hex. Fields at their default are left out, so that one that a later
     version adds changes nothing."""
     digest = hashlib.sha256()
-    for record in (bundle.manifest, *bundle.questions, *bundle.contexts, *bundle.answers):
+    for record in (bundle.manifest, *bundle.questions, *bundle.contexts, *bundle.answers, *bundle.verdicts):
         digest.update(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
     return digest.hexdigest()

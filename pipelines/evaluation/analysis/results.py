@@ -9,6 +9,7 @@ from pipelines.evaluation.analysis.cautions import cautions
 from pipelines.evaluation.analysis.counts import abstention_result, outcome, percentiles, stage_medians
 from pipelines.evaluation.analysis.findings import findings
 from pipelines.evaluation.analysis.integrity import check, fingerprint
+from pipelines.evaluation.analysis.judged import judge_result
 from pipelines.evaluation.analysis.marks import Mark, marks
 from pipelines.evaluation.analysis.rates import metric_results
 from pipelines.evaluation.analysis.ratios import ratio_results
@@ -65,6 +66,7 @@ def results(bundle: Bundle, baseline: str = "") -> Results:
             abstention=tuple(each for each in abstention if each is not None),
             outcomes=outcomes,
             questions=_questions(marked),
+            judge=judge_result(bundle, marked, seed),
         )
     )
 

@@ -1,8 +1,9 @@
 """What a run of an evaluation records: enough to score it again, and to run it again, elsewhere.
 
 A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`Asked`), `contexts.jsonl` (`Context`),
-`answers.jsonl` (`Answer`, appended as they come) and, when all are there, `results.json`
-(`pipelines.evaluation.results`). docs/evaluation.md says what each is for.
+`answers.jsonl` (`Answer`, appended as they come), where there is a judge `verdicts.jsonl` (`Judged`,
+likewise) and, when all are there, `results.json` (`pipelines.evaluation.results`). docs/evaluation.md says
+what each is for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.datasets.items import Item
+from services.core.errors import ErrorDetail
 from services.core.wire.answer import FrozenContext, Timings
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmReply, ArmRequest
@@ -78,6 +80,19 @@ class Conditions(Record):
     floor: float | None = None
 
 
+class JudgeRecord(Record):
+    """The entry that compared the answers of the baseline with those of each other arm.
+
+    `instruction` opens its prompt; `max_tokens` None: the entry's own.
+    """
+
+    model: ModelInfo
+    instruction: str
+    temperature: float | None
+    seed: int | None
+    max_tokens: int | None = None
+
+
 class Manifest(Record):
     """`models` are the entries as the gateway lists them (engine, model id, profile); `arms` the columns,
     the first one the baseline; `prompts` the text of every prompt strategy that they use; `versions` the
@@ -93,6 +108,7 @@ class Manifest(Record):
     prompts: dict[str, str]
     versions: dict[str, str]
     machine: Machine
+    judge: JudgeRecord | None = None
 
     @property
     def baseline(self) -> str:
@@ -149,11 +165,28 @@ class Answer(Record):
         return self.question, self.arm, self.repeat
 
 
+class Judged(Record):
+    """The judge's reply to two answers to one question, the baseline's and the arm's of the same repeat, the
+    one of `first` shown first. `reply` is without its thinking; with an `error` it said nothing."""
+
+    question: str
+    arm: str
+    repeat: int
+    first: Literal["baseline", "arm"]
+    reply: str = ""
+    error: ErrorDetail | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return self.question, self.arm, self.repeat, self.first
+
+
 class Bundle(Record):
     """All of it, in memory; `contexts` one for each question, in their order; `answers` by question (as in
-    `questions`), arm (as in the manifest), repeat."""
+    `questions`), arm (as in the manifest), repeat; `verdicts` likewise, the baseline shown first first."""
 
     manifest: Manifest
     questions: tuple[Asked, ...]
     contexts: tuple[Context, ...]
     answers: tuple[Answer, ...]
+    verdicts: tuple[Judged, ...] = ()

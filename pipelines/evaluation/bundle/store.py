@@ -4,6 +4,7 @@ manifest.json      how it was asked       written before anything is asked
 questions.jsonl    what was asked         written first
 contexts.jsonl     the frozen passages    appended as they are found
 answers.jsonl      the answers            appended as they come; in the bundle's order when all are there
+verdicts.jsonl     a judge's replies      likewise, where there is a judge
 results.json       what they come to      can be made again from the others
 """
 
@@ -25,11 +26,12 @@ from pipelines.evaluation.bundle.files import (
     replace,
     replace_lines,
 )
-from pipelines.evaluation.bundle.records import FORMAT, Answer, Asked, Bundle, Context, Manifest
+from pipelines.evaluation.bundle.matches import matches
+from pipelines.evaluation.bundle.records import FORMAT, Answer, Asked, Bundle, Context, Judged, Manifest
 from services.core.errors import InvalidRequest, NotFound
 
 MANIFEST, QUESTIONS, CONTEXTS, ANSWERS = "manifest.json", "questions.jsonl", "contexts.jsonl", "answers.jsonl"
-RESULTS = "results.json"
+VERDICTS, RESULTS = "verdicts.jsonl", "results.json"
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -46,6 +48,7 @@ def read(folder: Path) -> Bundle:
         questions=read_lines(folder / QUESTIONS, Asked),
         contexts=read_lines(folder / CONTEXTS, Context),
         answers=read_lines(folder / ANSWERS, Answer),
+        verdicts=_present(folder / VERDICTS, Judged) if manifest.judge is not None else (),
     )
     _check_known(bundle, folder)
     wanted = len(bundle.questions) * len(manifest.arms) * manifest.conditions.repeats
@@ -53,6 +56,12 @@ def read(folder: Path) -> Bundle:
         raise InvalidRequest(
             f"{folder} is not finished: it has {len(bundle.answers)} of {wanted} answers; the same "
             "'ragline eval' command goes on where it was stopped"
+        )
+    due = 2 * sum(each.asked for each in matches(bundle)) if manifest.judge is not None else 0
+    if len(bundle.verdicts) < due:
+        raise InvalidRequest(
+            f"{folder} is not finished: it has {len(bundle.verdicts)} of {due} verdicts of its judge; the "
+            "same 'ragline eval' command goes on where it was stopped"
         )
     return ordered(bundle)
 
@@ -113,13 +122,14 @@ class Store:
         """What is there of a run, in its order; None where it has not begun. A torn last line is cut off."""
         if not (self.folder / MANIFEST).is_file():
             return None
-        for name in (CONTEXTS, ANSWERS):
+        for name in (CONTEXTS, ANSWERS, VERDICTS):
             drop_torn_line(self.folder / name)
         bundle = Bundle(
             manifest=read_manifest(self.folder),
             questions=read_lines(self.folder / QUESTIONS, Asked),
-            contexts=self._appended(CONTEXTS, Context),
-            answers=self._appended(ANSWERS, Answer),
+            contexts=_present(self.folder / CONTEXTS, Context),
+            answers=_present(self.folder / ANSWERS, Answer),
+            verdicts=_present(self.folder / VERDICTS, Judged),
         )
         _check_known(bundle, self.folder)
         return ordered(bundle)
@@ -130,16 +140,17 @@ class Store:
     def answers(self) -> Journal:
         return Journal(self.folder / ANSWERS)
 
+    def verdicts(self) -> Journal:
+        return Journal(self.folder / VERDICTS)
+
     def finish(self) -> Bundle:
-        """Contexts and answers in the bundle's order, and what is then there. Raises as `read` does."""
+        """All records in the bundle's order, and what is then there. Raises as `read` does."""
         bundle = read(self.folder)
         replace_lines(self.folder / CONTEXTS, bundle.contexts)
         replace_lines(self.folder / ANSWERS, bundle.answers)
+        if bundle.verdicts:
+            replace_lines(self.folder / VERDICTS, bundle.verdicts)
         return bundle
-
-    def _appended(self, name: str, kind: type[R]) -> tuple[R, ...]:
-        path = self.folder / name
-        return read_lines(path, kind) if path.exists() else ()
 
 
 def ordered(bundle: Bundle) -> Bundle:
@@ -152,8 +163,23 @@ def ordered(bundle: Bundle) -> Bundle:
             "answers": tuple(
                 sorted(bundle.answers, key=lambda each: (place[each.question], column[each.arm], each.repeat))
             ),
+            "verdicts": tuple(
+                sorted(
+                    bundle.verdicts,
+                    key=lambda each: (
+                        place[each.question],
+                        column[each.arm],
+                        each.repeat,
+                        each.first == "arm",
+                    ),
+                )
+            ),
         }
     )
+
+
+def _present(path: Path, kind: type[R]) -> tuple[R, ...]:
+    return read_lines(path, kind) if path.exists() else ()
 
 
 def _check_known(bundle: Bundle, folder: Path) -> None:
@@ -170,6 +196,11 @@ def _check_known(bundle: Bundle, folder: Path) -> None:
     for answer in bundle.answers:
         if answer.question not in known or answer.arm not in arms or not 0 <= answer.repeat < repeats:
             raise InvalidRequest(f"{folder / ANSWERS}: {answer.key} is not part of the run in {MANIFEST}")
+    _once([each.key for each in bundle.verdicts], f"{folder / VERDICTS}: the verdict")
+    arms.discard(bundle.manifest.baseline)
+    for each in bundle.verdicts:
+        if each.question not in known or each.arm not in arms or not 0 <= each.repeat < repeats:
+            raise InvalidRequest(f"{folder / VERDICTS}: {each.key} is not part of the run in {MANIFEST}")
 
 
 def _once(keys: Iterable[object], what: str) -> None:

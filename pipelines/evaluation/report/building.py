@@ -32,6 +32,7 @@ def build(bundle: Bundle, results: Results, load: LoadReport | None = None) -> R
         thinking=thinking_bins(bundle, results),
         abstention=results.abstention,
         outcomes=results.outcomes,
+        judge=results.judge,
         differing=differing,
         disagreements=tuple(shown),
         load=load,

@@ -11,6 +11,7 @@ from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.results import (
     AbstentionResult,
     ArmOutcome,
+    JudgeResult,
     MetricResult,
     PercentileResult,
     RatioResult,
@@ -158,6 +159,7 @@ class Report(_Frozen):
     thinking: tuple[ThinkingBin, ...]
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]
+    judge: JudgeResult | None = None
     differing: int
     disagreements: tuple[Disagreement, ...]
     load: LoadReport | None

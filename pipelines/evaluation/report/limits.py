@@ -53,6 +53,11 @@ def _of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
             f"Up to {conditions.concurrency} requests were under way at once, so an arm's latency contains "
             "its wait for others."
         )
+    if results.judge is not None:
+        yield (
+            "A judge's preference is a model's opinion, not correctness: read it beside how often it changes "
+            "with the order and how often it takes the right answer."
+        )
     if not conditions.cold:
         yield "Prefix caches were not kept apart: an arm may look faster than it is, coming after another."
 

@@ -30,6 +30,9 @@ def _conditions(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "Warm-up", f"{asked.warm_up} requests of each arm, not counted"
     for name, value in (("top_k", asked.top_k), ("top_n", asked.top_n), ("floor", asked.floor)):
         yield f"Retrieval {name}", "the gateway's" if value is None else f"{value:g}"
+    if (judge := manifest.judge) is not None:
+        most = "the entry's" if judge.max_tokens is None else str(judge.max_tokens)
+        yield "Judge", f"{judge.model.id} ({judge.model.model_id}), {most} tokens at most"
     yield "Machine", machine(manifest.machine)
 
 

@@ -19,6 +19,7 @@ from pipelines.evaluation.report.figures.frontier import frontier
 from pipelines.evaluation.report.figures.goodput import goodput
 from pipelines.evaluation.report.figures.thinking import thinking
 from pipelines.evaluation.report.figures.waterfall import waterfall
+from pipelines.evaluation.report.judging import judging
 from pipelines.evaluation.report.scorecard import cards
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -100,6 +101,7 @@ def _render(name: str, report: Report, figures: Plots, *, autoescape: bool, **mo
         cards=cards(report),
         plots=figures,
         conditions=manifest.conditions(report.manifest),
+        judging=judging(report.judge),
         arms={arm.name: index for index, arm in enumerate(report.arms)},
         **more,
     )

@@ -43,9 +43,9 @@ class Asker:
         Raises `ServiceUnavailable` where the gateway itself stays away, `Unauthorized` where it knows no such
         key: then no other request would fare better.
         """
-        pauses, attempt = _pauses(patience), 0
+        waits, attempt = pauses(patience), 0
         while True:
-            pause, attempt = next(pauses, None), attempt + 1
+            pause, attempt = next(waits, None), attempt + 1
             again, after = False, 0.0
             try:
                 reply = judged(await self.gateway.ask(text, arm, context.passages), arm, context)
@@ -92,7 +92,7 @@ def judged(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply
     return reply
 
 
-def _pauses(patience: float) -> Iterator[float]:
+def pauses(patience: float) -> Iterator[float]:
     """1, 2, 4 ... seconds, `patience` together."""
     pause, left = 1.0, patience
     while left > 0:

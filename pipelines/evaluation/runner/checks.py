@@ -29,13 +29,18 @@ def _entry(arm: ArmRequest, models: Sequence[ModelInfo]) -> ModelInfo:
     if found is None:
         known = ", ".join(model.id for model in models) or "none"
         raise NotFound(f"arm {arm.name}: no model entry {arm.model!r}: the gateway has {known}")
-    waits = found.engine in _IN_PROCESS or found.detail.startswith(_NOT_LOADED)
-    if not found.ready and not waits:
+    can_answer(found, f"arm {arm.name}")
+    return found
+
+
+def can_answer(entry: ModelInfo, who: str) -> None:
+    """ServiceUnavailable where it cannot, now or once it is loaded; `who` wants it to."""
+    waits = entry.engine in _IN_PROCESS or entry.detail.startswith(_NOT_LOADED)
+    if not entry.ready and not waits:
         raise ServiceUnavailable(
-            f"arm {arm.name}: its entry {found.id} cannot answer: {found.detail or 'it is not ready'}",
+            f"{who}: its entry {entry.id} cannot answer: {entry.detail or 'it is not ready'}",
             service="generation",
         )
-    return found
 
 
 def _named(model: ModelInfo, name: str) -> bool:
@@ -90,6 +95,9 @@ def differences(there: Manifest, wanted: Manifest) -> Iterator[str]:
 def _others(there: Manifest, wanted: Manifest) -> Iterator[str]:
     if there.prompts != wanted.prompts:
         yield "its prompts have another text"
+    if there.judge is not None and _judge(there) != _judge(wanted):
+        by = "nobody" if wanted.judge is None else wanted.judge.model.id
+        yield f"it is judged by {there.judge.model.id}, not by {by}, or in other words"
     for name in sorted(there.versions.keys() | wanted.versions.keys()):
         old, new = there.versions.get(name, "none"), wanted.versions.get(name, "none")
         if old != new:
@@ -103,6 +111,21 @@ def _others(there: Manifest, wanted: Manifest) -> Iterator[str]:
     old_machine, new_machine = there.machine, wanted.machine
     if (old_machine.processor, old_machine.cores) != (new_machine.processor, new_machine.cores):
         yield f"it was begun on {old_machine.cores} cores of {old_machine.processor}"
+
+
+def _judge(of: Manifest) -> tuple[object, ...]:
+    """What its verdicts depend on."""
+    judge = of.judge
+    if judge is None:
+        return ()
+    return (
+        judge.model.id,
+        judge.model.model_id,
+        judge.instruction,
+        judge.temperature,
+        judge.seed,
+        judge.max_tokens,
+    )
 
 
 def _listed(arms: Sequence[ArmRequest]) -> str:

@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context, Manifest
 from pipelines.evaluation.bundle.store import Store
-from pipelines.evaluation.runner import checks, corpus
+from pipelines.evaluation.judge import Judge
+from pipelines.evaluation.runner import checks, corpus, judging
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
 from pipelines.evaluation.runner.contexts import Contexts, Ground, ground
 from pipelines.evaluation.runner.gateway import Gateway
@@ -39,15 +40,18 @@ class Evaluation:
     folder: Path
 
 
-async def run(evaluation: Evaluation, gateway: Gateway, watcher: Watcher) -> Bundle:
-    """The finished bundle; failed requests are in it as such.
+async def run(
+    evaluation: Evaluation, gateway: Gateway, watcher: Watcher, judge: judging.Wanted | None = None
+) -> Bundle:
+    """The finished bundle; failed requests are in it as such. A `judge` compares the answers when all of them
+    are there, also those of a run that had none.
 
     Begun in an empty folder, or continued where it was stopped. Raises before any model is asked where the
     arms' entries cannot answer, or the folder holds something else; `ServiceUnavailable` where the gateway
     goes away (what was answered is kept); and what searching and bringing in a corpus raise.
     """
     with _locked(evaluation.folder):
-        return await _Run(evaluation, gateway, watcher).all()
+        return await _Run(evaluation, gateway, watcher, judge).all()
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class _Run:
     evaluation: Evaluation
     gateway: Gateway
     watcher: Watcher
+    wanted: judging.Wanted | None
+    judge: Judge | None = None
     questions: dict[str, Asked] = field(default_factory=dict)
     grounds: dict[str, Ground] = field(default_factory=dict)
 
@@ -69,6 +75,9 @@ class _Run:
         if units:
             await self._warm_up(there)
             await self._ask(there, contexts, units)
+        answered = self.store.present()
+        if self.judge is not None and answered is not None:
+            await judging.judge_all(self.judge, answered, self.store, self.watcher)
         return self.store.finish()
 
     async def _begun(self) -> Bundle:
@@ -83,11 +92,18 @@ class _Run:
                 self.questions[question.id], self.grounds[question.id] = question, where
         ordered = tuple(self.questions.values())
         wanted = manifest(sets, ordered, self.grounds, arms=arms, models=models, options=options)
+        if self.wanted is not None:
+            self.judge, record = await judging.opened(self.wanted, arms, models)
+            wanted = wanted.model_copy(update={"judge": record})
         there = self.store.present()
         if there is None:
             self.store.begin(wanted, ordered)
             return Bundle(manifest=wanted, questions=ordered, contexts=(), answers=())
         checks.check_same(there.manifest, wanted, str(self.evaluation.folder))
+        if there.manifest.judge is None and wanted.judge is not None:
+            added = there.manifest.model_copy(update={"judge": wanted.judge})
+            self.store.describe(added)
+            there = there.model_copy(update={"manifest": added})
         if there.answers:
             self.watcher.say(f"{len(there.answers)} answers are in {self.evaluation.folder} already")
         return there
