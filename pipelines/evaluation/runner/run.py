@@ -24,7 +24,7 @@ from pipelines.evaluation.runner.plan import Chosen, Options
 from pipelines.evaluation.runner.progress import Count, Watcher
 from pipelines.evaluation.runner.schedule import Unit, schedule
 from pipelines.evaluation.runner.wording import asked
-from services.core.errors import Conflict, RaglineError, ServiceError
+from services.core.errors import Conflict, InvalidRequest, RaglineError, ServiceError
 from services.core.wire.compare import ArmRequest
 
 WARM_UP = "Which is more, two or three?"
@@ -96,6 +96,8 @@ class _Run:
             self.judge, record = await judging.opened(self.wanted, arms, models)
             wanted = wanted.model_copy(update={"judge": record})
         there = self.store.present()
+        if there is None or len(there.contexts) < len(ordered):
+            await self._check_collections()
         if there is None:
             self.store.begin(wanted, ordered)
             return Bundle(manifest=wanted, questions=ordered, contexts=(), answers=())
@@ -107,6 +109,17 @@ class _Run:
         if there.answers:
             self.watcher.say(f"{len(there.answers)} answers are in {self.evaluation.folder} already")
         return there
+
+    async def _check_collections(self) -> None:
+        """InvalidRequest where there is nothing to search in: a run of closed-book questions is not meant."""
+        sets = self.evaluation.sets
+        brought = {corpus.collection_of(chosen.whole) for chosen in sets if chosen.whole.corpus}
+        for name in sorted({each.collection for each in self.grounds.values()} - {"", *brought}):
+            if not await self.gateway.documents(name):
+                raise InvalidRequest(
+                    f"the collection {name!r} holds no documents to answer from: ingest some, name another "
+                    "--collection, or ask closed book with --no-retrieve"
+                )
 
     async def _contexts(self, there: Bundle) -> dict[str, Context]:
         """One for each question; those that are not on the disk yet are made and put there."""

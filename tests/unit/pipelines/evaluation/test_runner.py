@@ -17,9 +17,19 @@ from pipelines.evaluation.runner.contexts import Ground, ground
 from pipelines.evaluation.runner.corpus import collection_of, file_names
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Chosen, Options
+from pipelines.evaluation.runner.progress import Silent
+from pipelines.evaluation.runner.run import Evaluation, run
 from pipelines.evaluation.runner.schedule import schedule
 from pipelines.evaluation.runner.wording import asked
-from services.core.errors import ErrorDetail, RaglineError, RateLimited, ServiceUnavailable, Unauthorized
+from services.core.errors import (
+    ErrorDetail,
+    InvalidRequest,
+    RaglineError,
+    RateLimited,
+    ServiceUnavailable,
+    Unauthorized,
+)
+from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmReply, ArmRequest
 from services.core.wire.passages import Passage
 
@@ -174,3 +184,25 @@ def test_arms_from_a_file(tmp_path: Path) -> None:
 def test_numbers_of_questions_by_data_set() -> None:
     first, second = plan.chosen(["logic", "champ"], "2, champ=3", None, seed=1)
     assert (len(first.drawn.items), len(second.drawn.items)) == (2, 3)
+
+
+class Empty(Gateway):
+    """Has a model entry and no documents; whoever asks it anything else fails."""
+
+    def __init__(self) -> None:
+        self.name = "gateway"
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo(id="m", ready=True, default=True),)
+
+    async def documents(self, collection: str) -> dict[str, str]:
+        return {}
+
+
+async def test_an_empty_collection_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    items = (Item(id="1", question="Who?", kind="free"),)
+    own = Dataset(name="mine", items=items)
+    wanted = Evaluation([Chosen(own, own, own=True)], [ARM], Options(collection="thesis"), tmp_path / "out")
+    with pytest.raises(InvalidRequest, match="the collection 'thesis' holds no documents to answer from"):
+        await run(wanted, Empty(), Silent())
+    assert list((tmp_path / "out").iterdir()) == []
