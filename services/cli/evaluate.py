@@ -9,7 +9,6 @@ from pathlib import Path
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.judging import Wanted as WantedJudge
 from pipelines.evaluation.runner.plan import Options
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli.console import Output
@@ -74,11 +73,11 @@ async def evaluate(
     A judge is asked at the generation service: GENERATION_URL, else the one that runs here.
     """
     async with HttpClient("generation", stack_here().url("generation")) as generation:
-        judge = (
-            WantedJudge(judging.entry, GenerationClient(generation), judging.may_be_arm)
-            if judging is not None and judging.entry
-            else None
-        )
+        judge = None
+        if judging is not None and judging.entry:
+            from pipelines.evaluation.runner.judging import Wanted as Judge  # noqa: PLC0415 - loads scipy
+
+            judge = Judge(judging.entry, GenerationClient(generation), judging.may_be_arm)
         with Meter(output) as meter:
             bundle = await run(evaluation, Gateway(client), meter, judge)
     failed = summary(bundle, evaluation, output)

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context, Manifest
 from pipelines.evaluation.bundle.store import Store
-from pipelines.evaluation.judge import Judge
-from pipelines.evaluation.runner import checks, corpus, judging
+from pipelines.evaluation.runner import checks, corpus
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
 from pipelines.evaluation.runner.contexts import Contexts, Ground, ground
 from pipelines.evaluation.runner.gateway import Gateway
@@ -26,6 +26,10 @@ from pipelines.evaluation.runner.schedule import Unit, schedule
 from pipelines.evaluation.runner.wording import asked
 from services.core.errors import Conflict, InvalidRequest, RaglineError, ServiceError
 from services.core.wire.compare import ArmRequest
+
+if TYPE_CHECKING:  # they load scipy, which a run without a judge does without
+    from pipelines.evaluation.judge import Judge
+    from pipelines.evaluation.runner.judging import Wanted
 
 WARM_UP = "Which is more, two or three?"
 
@@ -41,7 +45,7 @@ class Evaluation:
 
 
 async def run(
-    evaluation: Evaluation, gateway: Gateway, watcher: Watcher, judge: judging.Wanted | None = None
+    evaluation: Evaluation, gateway: Gateway, watcher: Watcher, judge: Wanted | None = None
 ) -> Bundle:
     """The finished bundle; failed requests are in it as such. A `judge` compares the answers when all of them
     are there, also those of a run that had none.
@@ -59,7 +63,7 @@ class _Run:
     evaluation: Evaluation
     gateway: Gateway
     watcher: Watcher
-    wanted: judging.Wanted | None
+    wanted: Wanted | None
     judge: Judge | None = None
     questions: dict[str, Asked] = field(default_factory=dict)
     grounds: dict[str, Ground] = field(default_factory=dict)
@@ -75,9 +79,8 @@ class _Run:
         if units:
             await self._warm_up(there)
             await self._ask(there, contexts, units)
-        answered = self.store.present()
-        if self.judge is not None and answered is not None:
-            await judging.judge_all(self.judge, answered, self.store, self.watcher)
+        if self.judge is not None:
+            await self._judge(self.judge)
         return self.store.finish()
 
     async def _begun(self) -> Bundle:
@@ -93,7 +96,9 @@ class _Run:
         ordered = tuple(self.questions.values())
         wanted = manifest(sets, ordered, self.grounds, arms=arms, models=models, options=options)
         if self.wanted is not None:
-            self.judge, record = await judging.opened(self.wanted, arms, models)
+            from pipelines.evaluation.runner.judging import opened  # noqa: PLC0415 - as above
+
+            self.judge, record = await opened(self.wanted, arms, models)
             wanted = wanted.model_copy(update={"judge": record})
         there = self.store.present()
         if there is None or len(there.contexts) < len(ordered):
@@ -109,6 +114,13 @@ class _Run:
         if there.answers:
             self.watcher.say(f"{len(there.answers)} answers are in {self.evaluation.folder} already")
         return there
+
+    async def _judge(self, judge: Judge) -> None:
+        from pipelines.evaluation.runner.judging import judge_all  # noqa: PLC0415 - as above
+
+        answered = self.store.present()
+        if answered is not None:
+            await judge_all(judge, answered, self.store, self.watcher)
 
     async def _check_collections(self) -> None:
         """InvalidRequest where there is nothing to search in: a run of closed-book questions is not meant."""
