@@ -5,6 +5,10 @@ against the evidence they cite; complete support or not; claims without evidence
 by article and by question, so that no claim is judged by numbers that saw its evidence. Both sets, and in
 each of them both labels, weigh the same: the probability is one for a prior of a half.
 
+What is judged is the score that is shipped: its rules (quotations, conflicts, addresses) are applied to each
+held-out claim, by the shipped code, after weights that were fitted without it. Claims whose evidence is an
+address alone are not fitted to: people looked at the page, which is not in the data.
+
 Writes `pipelines/evaluation/grounding/fitted.json`.
 """
 
@@ -13,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +30,13 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from _report import report  # noqa: E402 - a neighbour, not a package
 
-from pipelines.evaluation.grounding import scorer as scoring  # noqa: E402 - run as a script
-from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence  # noqa: E402
-from pipelines.sentences import sentences  # noqa: E402
+from pipelines.evaluation.grounding.calibration import Calibration  # noqa: E402 - run as a script
+from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL  # noqa: E402
+from pipelines.evaluation.grounding.judgement import UNKNOWN, by_rules  # noqa: E402
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, Near, weigh  # noqa: E402
+from pipelines.evaluation.grounding.texts import plain, read  # noqa: E402
 from services.cli.ground import local_encoder  # noqa: E402
+from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
 DATA = Path(os.environ.get("RAGLINE_EVALUATION_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FITTED = Path(__file__).parents[2] / "pipelines" / "evaluation" / "grounding" / "fitted.json"
@@ -54,10 +60,8 @@ def wice() -> list[Claim]:
     claims = []
     for line in (DATA / "wice" / "dev.jsonl").read_text().splitlines():
         row = json.loads(line)
-        page = ["\n\n".join(row["evidence"])]
-        claims.append(
-            Claim("WiCE", row["meta"]["claim_title"], row["claim"], page, row["label"] == "supported")
-        )
+        title, supported = row["meta"]["claim_title"], row["label"] == "supported"
+        claims.append(Claim("WiCE", title, row["claim"], row["evidence"], supported))
     return claims
 
 
@@ -69,27 +73,26 @@ def expertqa() -> list[Claim]:
             for claim in answer["claims"]:
                 if not claim["evidence"] or claim["support"] == "N/A":
                     continue
-                text = re.sub(r"\s*\[\d+\]", "", claim["claim_string"])
-                passages = [re.sub(r"^\[\d+\]\s*\S+\s*\n", "", each) for each in claim["evidence"]]
+                supported = claim["support"] == "Complete"
                 claims.append(
-                    Claim("ExpertQA", row["question"], text, passages, claim["support"] == "Complete")
+                    Claim("ExpertQA", row["question"], claim["claim_string"], claim["evidence"], supported)
                 )
     return claims
 
 
-async def features(claims: Sequence[Claim]) -> Array:
-    """Shape (claims, features); what the scorer itself computes."""
-    rows = []
+async def weighed(claims: Sequence[Claim]) -> dict[str, list[SentenceEvidence | None]]:
+    """By kind of scorer each claim's evidence, as the scorer has it; None where there is nothing to read."""
+    found: dict[str, list[SentenceEvidence | None]] = {"full": [], "lexical": []}
     async with local_encoder() as encoder:
-        scorer = scoring.GroundednessScorer(encoder)
+        scorer = GroundednessScorer(encoder)
         for number, claim in enumerate(claims, 1):
-            texts = [span.text for passage in claim.passages for span in sentences(passage)]
-            [near] = await scorer.compared([claim.text], texts)
-            found = scoring.features(evidence(claim.text, texts, near.cosines, near.best))
-            rows.append([found[name] for name in FEATURES])
+            text, texts = plain(claim.text), [each.text for each in read(claim.passages)]
+            near = (await scorer.compared([text], texts))[0] if texts else Near()
+            for kind, by in (("full", near), ("lexical", Near())):
+                found[kind].append(weigh(text, texts, by) if texts else None)
             print(f"\r{number} of {len(claims)} claims", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return np.array(rows)
+    return found
 
 
 def fit(x: Array, y: Array, weight: Array) -> tuple[float, Array]:
@@ -118,16 +121,40 @@ def balanced(source: NDArray[np.str_], y: Array) -> Array:
     return weight
 
 
-def out_of_fold(x: Array, y: Array, source: NDArray[np.str_], group: NDArray[np.str_], seed: int) -> Array:
-    names = np.random.default_rng(seed).permutation(np.unique(group))
-    fold_of = {name: number % FOLDS for number, name in enumerate(names)}
+def fitted(names: Sequence[str], x: Array, y: Array, source: NDArray[np.str_]) -> Calibration:
+    """As it is shipped: to four places."""
+    intercept, weights = fit(x, y, balanced(source, y))
+    rounded = {name: round(float(w), 4) for name, w in zip(names, weights, strict=True)}
+    return Calibration(round(intercept, 4), rounded)
+
+
+def out_of_fold(
+    found: Sequence[SentenceEvidence | None], names: Sequence[str], data: Sequence[Claim], seed: int
+) -> Array:
+    """What the scorer would say of each claim, had it been fitted without that claim's article or question."""
+    y, source, group = columns(data)
+    x = np.array([[0.0 if each is None else each.features[name] for name in names] for each in found])
+    known = np.array([each is not None for each in found])
+    shuffled = np.random.default_rng(seed).permutation(np.unique(group))
+    fold_of = {name: number % FOLDS for number, name in enumerate(shuffled)}
     fold = np.array([fold_of[name] for name in group])
-    p = np.zeros(len(y))
+    p = np.full(len(y), UNKNOWN)
     for held in range(FOLDS):
-        train = fold != held
-        intercept, w = fit(x[train], y[train], balanced(source[train], y[train]))
-        p[~train] = 1 / (1 + np.exp(-(intercept + x[~train] @ w)))
+        train = (fold != held) & known
+        weights = fitted(names, x[train], y[train], source[train])
+        for at in np.flatnonzero((fold == held) & known):
+            evidence = found[at]
+            p[at] = UNKNOWN if evidence is None else by_rules(evidence, weights)[0]
     return p
+
+
+def columns(data: Sequence[Claim]) -> tuple[Array, NDArray[np.str_], NDArray[np.str_]]:
+    """Labels, sets, and groups that are not independent."""
+    return (
+        np.array([float(claim.supported) for claim in data]),
+        np.array([claim.source for claim in data]),
+        np.array([claim.group for claim in data]),
+    )
 
 
 def auroc(y: Array, p: Array) -> float:
@@ -154,47 +181,38 @@ def interval(y: Array, p: Array, group: NDArray[np.str_], of: object) -> str:
 
 def main() -> None:
     claims = wice() + expertqa()
-    x = asyncio.run(features(claims))
-    y = np.array([float(claim.supported) for claim in claims])
-    source = np.array([claim.source for claim in claims])
-    group = np.array([claim.group for claim in claims])
-    fitted, rows = {}, []
-    for kind, names in (("full", FEATURES), ("lexical", LEXICAL)):
-        used = x[:, [FEATURES.index(name) for name in names]]
-        repeats = [out_of_fold(used, y, source, group, seed) for seed in range(REPEATS)]
-        p = np.mean(repeats, axis=0)
-        for name in ("WiCE", "ExpertQA"):
-            of = source == name
-            rows.append(
-                {
-                    "scorer": kind,
-                    "set": name,
-                    "claims": int(of.sum()),
-                    "supported": f"{y[of].mean():.0%}",
-                    "AUROC": interval(y[of], p[of], group[of], auroc),
-                    "balanced accuracy": interval(y[of], p[of], group[of], balanced_accuracy),
-                }
-            )
-        intercept, weights = fit(used, y, balanced(source, y))
-        fitted[kind] = {
-            "intercept": round(intercept, 4),
-            "weights": {n: round(float(w), 4) for n, w in zip(names, weights, strict=True)},
+    evidence = asyncio.run(weighed(claims))
+    y, source, group = columns(claims)
+    known = np.array([each is not None for each in evidence["lexical"]])
+    sets = {
+        "WiCE": source == "WiCE",
+        "ExpertQA": source == "ExpertQA",
+        "ExpertQA, with a text": (source == "ExpertQA") & known,
+    }
+    shipped, rows = {}, []
+
+    def row(scorer: str, name: str, p: Array, *, decides: bool) -> dict[str, object]:
+        of = sets[name]
+        return {
+            "scorer": scorer,
+            "set": name,
+            "claims": int(of.sum()),
+            "supported": f"{y[of].mean():.0%}",
+            "AUROC": interval(y[of], p[of], group[of], auroc),
+            "balanced accuracy": interval(y[of], p[of], group[of], balanced_accuracy) if decides else "",
         }
-    for name, column in (("unigram overlap", "window"), ("figures and names", "figures_and_names")):
-        for s in ("WiCE", "ExpertQA"):
-            of = source == s
-            p = x[of, FEATURES.index(column)]
-            rows.append(
-                {
-                    "scorer": f"{name} alone",
-                    "set": s,
-                    "claims": int(of.sum()),
-                    "supported": f"{y[of].mean():.0%}",
-                    "AUROC": interval(y[of], p, group[of], auroc),
-                    "balanced accuracy": "",
-                }
-            )
-    FITTED.write_text(json.dumps(fitted, indent=2) + "\n")
+
+    for kind, names in (("full", FEATURES), ("lexical", LEXICAL)):
+        found = evidence[kind]
+        p = np.mean([out_of_fold(found, names, claims, seed) for seed in range(REPEATS)], axis=0)
+        rows += [row(kind, name, p, decides=True) for name in sets]
+        x = np.array([[each.features[name] for name in names] for each in found if each is not None])
+        calibration = fitted(names, x, y[known], source[known])
+        shipped[kind] = {"intercept": calibration.intercept, "weights": dict(calibration.weights)}
+    for name, feature in (("unigram overlap", "window"), ("figures and names", "figures_and_names")):
+        p = np.array([0.0 if each is None else each.features[feature] for each in evidence["lexical"]])
+        rows += [row(f"{name} alone", s, p, decides=False) for s in sets]
+    FITTED.write_text(json.dumps(shipped, indent=2) + "\n")
     report(
         "grounding",
         "Groundedness against people's labels",

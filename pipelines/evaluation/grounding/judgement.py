@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.evaluation.grounding.calibration import calibration, calibration_id
+from pipelines.evaluation.grounding.calibration import Calibration, calibration, calibration_id
 from services.core.wire.grounding import (
     AnswerGroundedness,
     GroundedSentence,
@@ -16,6 +16,8 @@ from services.core.wire.grounding import (
 QUOTED = 0.95
 """Least p of a sentence that a passage has word for word. A rule: the people's labels hold few such."""
 THRESHOLD = 0.5
+UNKNOWN = 0.5
+"""Where nothing can be read, the prior that the fitted numbers are for."""
 PLACES = 4
 
 
@@ -24,7 +26,12 @@ def probabilities(found: SentenceEvidence) -> tuple[float, float]:
     if found.kind == "detector":
         supported, contradicted = found.features["supported"], found.features["contradicted"]
         return round(supported, PLACES), round(contradicted * (1 - supported), PLACES)
-    weighed = calibration(found.kind).probability(found.features)
+    return by_rules(found, calibration(found.kind))
+
+
+def by_rules(found: SentenceEvidence, weights: Calibration) -> tuple[float, float]:
+    """The same with these weights, for evidence that is no detector's."""
+    weighed = weights.probability(found.features)
     supported = max(weighed, QUOTED) if found.quoted else weighed
     supported *= 1 - found.conflict
     return round(supported, PLACES), round(found.conflict * (1 - supported), PLACES)

@@ -12,8 +12,8 @@ import numpy as np
 from pipelines.evaluation.grounding.calibration import calibration_id
 from pipelines.evaluation.grounding.conflict import conflict
 from pipelines.evaluation.grounding.evidence import Evidence, Floats, evidence, quoted, recalls
-from pipelines.evaluation.grounding.judgement import probabilities
-from pipelines.sentences import Span, sentences
+from pipelines.evaluation.grounding.judgement import UNKNOWN, probabilities
+from pipelines.evaluation.grounding.texts import Read, plain, read, unread
 from services.core.wire.grounding import SentenceEvidence
 
 CLOSEST = 6
@@ -86,21 +86,24 @@ class GroundednessScorer:
         return calibration_id()
 
     async def score(self, claim: str, passages: Sequence[str]) -> Grounding:
-        """A claim without any passage has no support: (0, 0)."""
+        """A claim without any passage has no support: (0, 0). Of one whose passages are addresses alone
+        nothing is known: (0.5, 0), which is not supported either."""
         return (await self.score_all([claim], passages))[0]
 
     async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
         """Each claim against the same passages. Raises what the encoder raises."""
-        found = await asyncio.to_thread(_split, passages)
-        texts = [span.text for _, span in found]
-        said = [claim for claim in claims if claim.strip()]
+        found = await asyncio.to_thread(read, passages)
+        texts = [each.text for each in found]
+        asked = [plain(claim) for claim in claims]
+        said = [claim for claim in asked if claim]
         if not texts or not said:
-            return [Grounding(0.0, 0.0, ())] * len(claims)
+            known = 0.0 if texts or not unread(passages) else UNKNOWN
+            return [Grounding(known if claim else 0.0, 0.0, ()) for claim in asked]
         near = dict(zip(said, await self.compared(said, texts), strict=True))
         return await asyncio.to_thread(
             lambda: [
                 _grounding(claim, found, near[claim]) if claim in near else Grounding(0.0, 0.0, ())
-                for claim in claims
+                for claim in asked
             ]
         )
 
@@ -137,12 +140,8 @@ def features(found: Evidence) -> dict[str, float]:
     return {name: round(float(value), PLACES) for name, value in asdict(found).items()}
 
 
-def _split(passages: Sequence[str]) -> list[tuple[int, Span]]:
-    return [(number, span) for number, text in enumerate(passages) for span in sentences(text)]
-
-
-def _grounding(claim: str, found: Sequence[tuple[int, Span]], near: Near) -> Grounding:
-    texts = [span.text for _, span in found]
+def _grounding(claim: str, found: Sequence[Read], near: Near) -> Grounding:
+    texts = [each.text for each in found]
     weighed = weigh(claim, texts, near)
     supported, contradicted = probabilities(weighed)
     _, which = conflict(claim, texts)
@@ -152,8 +151,8 @@ def _grounding(claim: str, found: Sequence[tuple[int, Span]], near: Near) -> Gro
     return Grounding(
         p_supported=supported,
         p_contradicted=contradicted,
-        spans=tuple(_span(*found[at]) for at in chosen if at != which),
-        against=None if which is None else _span(*found[which]),
+        spans=tuple(_span(found[at]) for at in chosen if at != which),
+        against=None if which is None else _span(found[which]),
         evidence=weighed,
     )
 
@@ -179,5 +178,5 @@ def _best(mine: Floats, theirs: Sequence[Floats]) -> Floats:
     return best
 
 
-def _span(passage: int, span: Span) -> SupportingSpan:
-    return SupportingSpan(passage, span.start, span.end, span.text)
+def _span(found: Read) -> SupportingSpan:
+    return SupportingSpan(found.passage, found.span.start, found.span.end, found.span.text)

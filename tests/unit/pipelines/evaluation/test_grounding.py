@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from pipelines.evaluation.datasets.items import Source
+from pipelines.evaluation.grounding.answers import ground_answer, rescore
 from pipelines.evaluation.grounding.calibration import Calibration, calibration
 from pipelines.evaluation.grounding.conflict import conflict
 from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence, quoted, recalls
@@ -156,3 +158,32 @@ async def test_support_and_its_place(encoder: Letters | None) -> None:
 async def test_without_evidence_there_is_no_support(claim: str, passages: list[str]) -> None:
     grounding = await GroundednessScorer().score(claim, passages)
     assert (grounding.p_supported, grounding.p_contradicted, grounding.spans) == (0.0, 0.0, ())
+
+
+async def test_marks_and_addresses_are_no_part_of_what_is_said() -> None:
+    """A claim with its citations, and a passage that opens with its address, as answers and data sets have
+    them; spans are of the passage as it is."""
+    scorer = GroundednessScorer()
+    addressed = f"[3] https://example.org/ice/2024\n\n{ICE}"
+    marked = await scorer.score("Ice has a density of 917 kilograms per cubic metre [3].", [addressed])
+    bare = await scorer.score("Ice has a density of 917 kilograms per cubic metre.", [ICE])
+    assert marked.p_supported == bare.p_supported
+    assert marked.evidence == bare.evidence
+    [span, *_] = marked.spans
+    assert (
+        addressed[span.start : span.end] == span.text == "Ice has a density of 917 kilograms per cubic metre."
+    )
+
+
+async def test_of_an_address_alone_nothing_is_known() -> None:
+    """Not supported, and not known to be unsupported: the prior."""
+    scorer = GroundednessScorer()
+    for passages in (["[1] https://example.org/ice-floats"], ["www.example.org", "(http://example.org/x)"]):
+        found = await scorer.score("Ice floats on water.", passages)
+        assert (found.p_supported, found.p_contradicted, found.spans) == (0.5, 0.0, ())
+        answer = [Source(id=str(at), text=text) for at, text in enumerate(passages)]
+        record = await ground_answer("Does it float?", answer, "Ice floats on water.", scorer=scorer)
+        assert record.answer.sentences[0].verdict == "unsupported"
+        assert rescore(record) == record
+    with_text = await scorer.score("Ice floats on water.", ["https://example.org", ICE])
+    assert with_text.evidence is not None
