@@ -17,7 +17,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/l
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose
+.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -111,6 +111,9 @@ image-%:
 
 test-compose: $(VENV)/.installed-dev images ## the stack under docker compose: questions, a crash, down and up again
 	RAGLINE_E2E=compose $(BIN)/pytest -s tests/e2e/test_compose.py
+
+test-cluster: $(VENV)/.installed-dev build/tools/helm ## the chart on the cluster of KUBECONFIG: install, helm test, swap, rollback, deleted pods; docs/deploy/install.md
+	RAGLINE_E2E=cluster $(BIN)/pytest -s tests/e2e/test_cluster.py
 
 clean: ## remove what the other targets made in this folder; models and data stay in RAGLINE_HOME
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,6 +11,7 @@ from kubernetes_validate import utils
 
 from tests.chart.conftest import CHART, GOLDENS, VALUES, Helm
 from tests.chart.objects import Object, Rendered
+from tests.e2e import cluster
 
 CUSTOM = {"HTTPRoute", "ScaledObject", "ServiceMonitor"}
 """Kinds of other projects: there is no schema of them here, so they are not validated."""
@@ -55,6 +56,13 @@ def test_the_oldest_kubernetes_gets_the_apis_that_it_has(helm: Helm) -> None:
     old = helm.rendered("hpa", kubernetes="1.20.2")
     assert {each["apiVersion"] for each in old.of("HorizontalPodAutoscaler")} == {"autoscaling/v2beta2"}
     assert {each["apiVersion"] for each in old.of("PodDisruptionBudget")} == {"policy/v1beta1"}
+
+
+def test_the_cluster_test_has_a_volume_for_each_claim_of_its_values(helm: Helm) -> None:
+    rendered = helm.rendered("default", "--values", str(cluster.VALUES))
+    claims = {each["metadata"]["name"] for each in rendered.of("PersistentVolumeClaim")}
+    claims |= {f"state-{each['metadata']['name']}-0" for each in rendered.of("StatefulSet")}
+    assert claims == set(cluster.CLAIMS)
 
 
 def test_everything_that_can_be_switched_on(everything: Rendered) -> None:
