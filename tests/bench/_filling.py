@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import aiohttp
 import numpy as np
+import orjson
 from _corpus import passage_texts
 
 from services.core.wire import msgpack
 
 BATCH, CALLERS, POOL = 64, 2, 512
+JSON = {"content-type": "application/json"}
 
 
 class Filling:
@@ -36,7 +38,11 @@ class Filling:
 
         async def caller() -> None:
             for batch in batches:
-                await self._post(f"{self._retrieval}/v1/passages", {"model": self._model, "passages": batch})
+                await self._post(
+                    f"{self._retrieval}/v1/passages",
+                    msgpack.pack({"model": self._model, "passages": batch}),
+                    msgpack.SENT,
+                )
                 print(f"\rfilled up with {self._written}", end="", flush=True)
 
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
@@ -78,16 +84,15 @@ class Filling:
         for start in range(0, POOL, BATCH):
             part = texts[start : start + BATCH]
             request = {"inputs": part, "token_vectors": True, "prompt_name": "passage"}
-            reply = msgpack.unpack(await self._post(f"{self._embedding}/v1/encode", request))
+            body = await self._post(f"{self._embedding}/v1/encode", orjson.dumps(request), JSON)
+            reply = msgpack.unpack(body)
             self._model = reply["model"]
             vectors += reply["embeddings"]
             self._tokens += reply["token_vectors"]
         self._texts, self._vectors = texts, np.array(vectors)
 
-    async def _post(self, url: str, body: object) -> bytes:
-        async with self._session.post(
-            url, data=msgpack.pack(body), headers={**msgpack.SENT, **msgpack.WANTED}
-        ) as reply:
+    async def _post(self, url: str, body: bytes, sent: Mapping[str, str]) -> bytes:
+        async with self._session.post(url, data=body, headers={**sent, **msgpack.WANTED}) as reply:
             received = await reply.read()
             if reply.status != 200:
                 raise SystemExit(f"{url} answered {reply.status}: {received[:500]!r}")
