@@ -70,11 +70,11 @@ class Project:
         assert done.returncode == 0, done.stderr
 
     def seed_models(self, source: Path) -> None:
-        """Copy models that were fetched before into the project's volume, so that no start downloads them."""
+        """Copy models that were fetched before into the project's volume, with what was made of them."""
         volume = f"{self.name}_models"
         subprocess.run(["docker", "volume", "create", volume], check=True, capture_output=True)
         mounts = ["-v", f"{volume}:/to", "-v", f"{source}:/from:ro"]
-        copy = "mkdir -p /to/models && cp -r /from/. /to/models/ && chown -R 10001:10001 /to"
+        copy = "mkdir -p /to/models && cp -rp /from/. /to/models/ && chown -R 10001:10001 /to"
         image = f"ragline-embedding:{os.environ.get('RAGLINE_VERSION', '0.1.0')}"
         command = ["docker", "run", "--rm", "--user", "0", *mounts, image, "sh", "-c", copy]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
