@@ -85,8 +85,8 @@ fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's
 bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
 	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)
 
-bench-load: $(VENV)/.installed-dev ## how many users each arm serves on this machine; ARMS=small,large USERS=1,2,4
-	$(BIN)/python -m tests.bench.load $(if $(ARMS),--arms $(ARMS)) $(if $(USERS),--concurrency $(USERS))
+bench-load: $(VENV)/.installed-dev ## how many users each arm serves on this machine; ARMS=small,large USERS=1,2,4 DURATION=60
+	$(BIN)/python -m tests.bench.load $(if $(ARMS),--arms $(ARMS)) $(if $(USERS),--concurrency $(USERS)) $(if $(DURATION),--duration $(DURATION))
 
 bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
 	$(BIN)/python -m tests.bench.vector_stores
