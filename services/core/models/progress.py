@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +29,12 @@ BytesCallback = Callable[[int, str], None]
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of the files below; a file that vanishes meanwhile counts nothing."""
+    """Bytes of the files below; a file or a folder that vanishes meanwhile counts nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for inside, _, files in os.walk(folder):  # it passes over folders that it cannot enter, as rglob does not
+        for name in files:
+            with suppress(FileNotFoundError):
+                total += (Path(inside) / name).stat().st_size
     return total
 
 
