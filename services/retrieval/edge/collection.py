@@ -85,7 +85,7 @@ class EdgeCollection:
         replaced = _row_by_id(present)
         with self._two_parts():
             self._shards.upsert(self._with_rows(points))
-            self._shard.flush()
+            self._shard.save()
             self._tokens.remove(replaced.values())
 
     def _stage(self, pairs: set[Pair]) -> None:
@@ -135,7 +135,7 @@ class EdgeCollection:
             if doomed:
                 with self._two_parts():
                     self._shards.delete([stored.id for stored in doomed])
-                    self._shard.flush()
+                    self._shard.save()
                     self._tokens.remove(_row_by_id(stored.payload for stored in doomed).values())
         if pairs:
             self._revisions.set(self._revisions.hidden.forget(pairs))

@@ -73,7 +73,7 @@ def folder(tmp_path):
     return tmp_path / "c"
 
 
-@pytest.mark.parametrize("step", ["upsert", "flush"])
+@pytest.mark.parametrize("step", ["upsert", "save"])
 def test_a_write_that_stops_between_its_two_parts_leaves_no_orphans(folder, monkeypatch, step):
     collection = EdgeCollection.create(folder, DIM)
     collection.upsert(points(stored("p", 1), stored("q", 2)))

@@ -108,12 +108,12 @@ def offered(document: str, id_: str) -> list[StoredPassage]:
     return [StoredPassage(passage=passage, vector=[1.0, 0.0])]
 
 
-async def test_documents_that_are_stored_at_a_time_are_flushed_together(tmp_path, monkeypatch) -> None:
+async def test_documents_that_are_stored_at_a_time_are_saved_together(tmp_path, monkeypatch) -> None:
     store = EdgeStore(Catalogue(tmp_path / "vectors"))
     await store.upsert("c", "m", offered("d0", "p0"))
-    flushes: list[Shard] = []
-    real = Shard.flush
-    monkeypatch.setattr(Shard, "flush", lambda self: (flushes.append(self), real(self)))
+    saves: list[Shard] = []
+    real = Shard.save
+    monkeypatch.setattr(Shard, "save", lambda self: (saves.append(self), real(self)))
     held, go_on = store._open["c"], threading.Event()
     blocked = asyncio.ensure_future(held.write(lambda _: go_on.wait()))
     asked_for: list[Sequence[Point]] = []
@@ -131,7 +131,7 @@ async def test_documents_that_are_stored_at_a_time_are_flushed_together(tmp_path
         await asyncio.sleep(0.01)
     go_on.set()
     await asyncio.gather(blocked, *tasks)
-    assert len(flushes) <= 2
+    assert len(saves) <= 2
     results = await asyncio.gather(
         store.upsert("c", "m", documents[-1], staged=True),
         store.upsert("c", "m", offered("d21", "p21"), staged=True),

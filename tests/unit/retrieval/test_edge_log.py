@@ -1,0 +1,151 @@
+"""What a power failure leaves of the embedded store: the log that was brought to the disk, and any of the rest."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.core.wire.passages import Passage
+from services.core.wire.retrieval import StoredPassage
+from services.retrieval.edge.log import WriteLog
+from services.retrieval.edge.shard import FLUSH_EVERY, Shard
+from services.retrieval.filters import wanted
+from services.retrieval.payload import Point, to_points
+
+DIM = 16
+PAGE = 4096
+
+
+def document(number: int, text: str = "first", passages: int = 8) -> list[Point]:
+    rng = np.random.default_rng(number)
+    return to_points(
+        [
+            StoredPassage(
+                passage=Passage(
+                    id=f"{number}-{index}", document_id=f"d{number}", text=f"{text} {index} " * 40
+                ),
+                vector=rng.standard_normal(DIM).tolist(),
+            )
+            for index in range(passages)
+        ]
+    )
+
+
+def files(folder: Path) -> Iterator[Path]:
+    return (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def copy(folder: Path, to: Path) -> None:
+    """With holes where the log's files, of 32 MB each, have nothing yet."""
+
+    def sparse(source: str, target: str) -> None:
+        data = Path(source).read_bytes()
+        with Path(target).open("wb") as file:
+            file.write(data.rstrip(b"\0"))
+            file.truncate(len(data))
+
+    shutil.copytree(folder, to, copy_function=sparse)
+
+
+def torn(flushed: Path, written: Path, into: Path, seed: int) -> None:
+    """Every page of the shard's files, but for its log, as flushed or as written since: the kernel may have
+    written back either."""
+    rng = random.Random(seed)
+    copy(written, into)
+    for name in files(written):
+        if name.parts[0] == "wal" or not (flushed / name).exists():
+            continue
+        old, new = (flushed / name).read_bytes(), (written / name).read_bytes()
+        length = rng.choice([len(old), len(new)])
+        pages = (rng.choice([old, new])[at : at + PAGE] for at in range(0, length, PAGE))
+        (into / name).write_bytes(b"".join(page.ljust(PAGE, b"\0") for page in pages)[:length])
+
+
+def texts(shard: Shard) -> dict[str, str]:
+    return {str(each.payload["id"]): str(each.payload["text"]) for each in shard.scroll(["id", "text"])}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_a_power_failure_all_that_was_saved_is_there(tmp_path: Path, seed: int) -> None:
+    shard = Shard.create(tmp_path / "shard", DIM)
+    for number in range(6):
+        shard.upsert(document(number))
+    shard.flush()
+    copy(tmp_path / "shard", tmp_path / "flushed")
+    for number in range(6, 12):
+        shard.upsert(document(number))
+    shard.upsert(document(2, "second"))
+    shard.delete([point.id for point in document(3)])
+    shard.save()
+    copy(tmp_path / "shard", tmp_path / "written")
+    expected = texts(shard)
+    shard.close()
+    torn(tmp_path / "flushed", tmp_path / "written", tmp_path / "left", seed)
+
+    found = Shard.load(tmp_path / "left")
+    assert texts(found) == expected
+    assert len(expected) == 11 * 8
+    for point in (*document(0), *document(2, "second"), *document(11)):
+        (hit,) = found.search(np.array(point.vector, np.float32), k=1, where=wanted(None), keys=["id"])
+        assert (hit.id, round(hit.score, 5)) == (point.id, 1)
+    found.close()
+
+
+def test_a_save_brings_the_log_to_the_disk_and_only_now_and_then_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real_sync, real_flush = os.fdatasync, Shard.flush
+
+    def sync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real_sync(descriptor)
+
+    flushes: list[Shard] = []
+
+    def flush(self: Shard) -> None:
+        flushes.append(self)
+        real_flush(self)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    monkeypatch.setattr(Shard, "flush", flush)
+    shard = Shard.create(tmp_path / "shard", DIM)
+    shard.upsert(document(0, passages=1))
+    shard.save()
+    assert len(flushes) == 1  # the log's files are new
+    before = {path.name: path.read_bytes() for path in (tmp_path / "shard" / "wal").glob("open-*")}
+    shard.upsert(document(1, passages=1))
+    shard.save()
+    written = {
+        path.name
+        for path in (tmp_path / "shard" / "wal").glob("open-*")
+        if path.read_bytes() != before[path.name]
+    }
+    assert written
+    assert written <= set(synced)
+    for number in range(2, FLUSH_EVERY + 2):
+        shard.upsert(document(number, passages=1))
+        shard.save()
+    assert len(flushes) == 2
+    shard.close()
+
+
+def test_a_log_with_files_that_are_not_held_is_not_synced(tmp_path: Path) -> None:
+    log = WriteLog(tmp_path)
+    (tmp_path / "open-1").write_bytes(b"a")
+    assert not log.sync()
+    log.hold()
+    assert log.sync()
+    (tmp_path / "open-1").rename(tmp_path / "closed-1")
+    (tmp_path / "open-2").write_bytes(b"b")
+    assert not log.sync()
+    log.hold()
+    assert log.sync()
+    log.close()
+    assert not log.sync()
