@@ -12,8 +12,7 @@ from services.core.wire.jobs import Job
 QUIET_SECONDS = 5.0
 """After so long without a change a job is read again: a change that was told to nobody costs no more."""
 
-
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS, SETTLE_SECONDS_PER_FILE, SETTLE_SECONDS_MOST = 0.1, 0.02, 1.0
 """Changes that follow each other faster are read as one, but the last: a job of many files changes all the
 time, and reading it is reading all of its files."""
 
@@ -62,5 +61,6 @@ async def follow(get: Callable[[str], Awaitable[Job]], changes: Changes, job: st
             yield now
             if now.finished:
                 return
-            await wait(over, SETTLE_SECONDS)
+            settling = max(SETTLE_SECONDS, SETTLE_SECONDS_PER_FILE * len(now.files))
+            await wait(over, min(settling, SETTLE_SECONDS_MOST))
             await wait(changed, QUIET_SECONDS)

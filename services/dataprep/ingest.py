@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.errors import Conflict, NotFound, ServiceError
+from services.core.errors import Conflict, NotFound, PayloadTooLarge, ServiceError
 from services.core.metrics import Metrics
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.jobs import Outcome
@@ -57,11 +57,31 @@ class Ingestor:
 
         Readers see the document as it was until, at the very end, they see all of the new revision. What
         is stored of it before is for the caller to `discard` where this raises.
+
+        Whether the chunks fit the model is asked before anything is embedded, but of a document that is
+        embedded in one request: that request refuses what does not fit.
         """
-        collection, name = ticket.order.collection, ticket.file.name
         parsed = await patience.call(lambda: self._parse(ticket, path))
-        prepared = await patience.call(lambda: self._fit(ticket, parsed))
-        passages = _passages(name, _revision(ticket), prepared)
+        if len(parsed.chunks) <= self._batching.size and not ticket.order.chunking.tokens:
+            try:
+                return await self._ingested(ticket, parsed, progress, patience, truncate=False)
+            except PayloadTooLarge:  # by the only request that could tell: nothing of it is stored
+                progress.publishing = False
+        fitting = await patience.call(lambda: self._fit(ticket, parsed))
+        return await self._ingested(ticket, fitting, progress, patience)
+
+    async def _ingested(
+        self,
+        ticket: Ticket,
+        prepared: Prepared,
+        progress: Progress,
+        patience: Patience,
+        *,
+        truncate: bool = True,
+    ) -> Outcome:
+        """Raises `PayloadTooLarge` where the model would not see a chunk to its end and `truncate` is off."""
+        collection = ticket.order.collection
+        passages = _passages(ticket.file.name, _revision(ticket), prepared)
         first, total = passages[0], len(passages)
         await progress.tell(revision=first.revision, passages=total)
         progress.publishing = ticket.file.attempts > 1  # then all of it may be stored already
@@ -69,7 +89,7 @@ class Ingestor:
             await progress.tell(embedded=total, stored=total)
             return "ingested" if ticket.file.attempts > 1 else "unchanged"
         progress.publishing = False
-        await self._write(passages, collection, progress, patience)
+        await self._write(passages, collection, progress, patience, truncate=truncate)
         progress.publishing = True
         await patience.call(lambda: self._publish(collection, first, total))
         return "ingested"
@@ -106,10 +126,16 @@ class Ingestor:
             await self._retrieval.publish(collection, first.document_id, first.revision, passages=total)
 
     async def _write(
-        self, passages: Sequence[Passage], collection: str, progress: Progress, patience: Patience
+        self,
+        passages: Sequence[Passage],
+        collection: str,
+        progress: Progress,
+        patience: Patience,
+        *,
+        truncate: bool,
     ) -> None:
         async def encode(batch: Sequence[Passage]) -> EncodeReply:
-            return await patience.call(lambda: self._encode(batch))
+            return await patience.call(lambda: self._encode(batch, truncate=truncate))
 
         size = self._batching.size
         batches = [passages[start : start + size] for start in range(0, len(passages), size)]
@@ -127,10 +153,12 @@ class Ingestor:
         with self._metrics.stage("upsert", model):
             await self._retrieval.upsert(collection, model, offered, staged=True)
 
-    async def _encode(self, batch: Sequence[Passage]) -> EncodeReply:
+    async def _encode(self, batch: Sequence[Passage], *, truncate: bool) -> EncodeReply:
         texts = [passage.embedded_text for passage in batch]
         with self._metrics.stage("embed"):
-            encoded = await self._embedding.encode(texts, token_vectors=self._batching.token_vectors)
+            encoded = await self._embedding.encode(
+                texts, token_vectors=self._batching.token_vectors, truncate=truncate
+            )
         if len(encoded.embeddings) != len(batch) or len(encoded.token_vectors or batch) != len(batch):
             raise ServiceError("embedding sent fewer or more vectors than texts", service="embedding")
         return encoded

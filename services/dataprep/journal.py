@@ -209,12 +209,13 @@ class Journal:
             self._db.execute("delete from files where not open and job not in (select id from jobs)")
 
     def _settle(self, job: str) -> None:
-        bodies = self._db.execute("select body from files where job = ? order by at", (job,)).fetchall()
+        """Record the job's end where none of its files is open any more."""
         (still_open,) = self._db.execute(
-            "select count(*) from files where job = ? and open", (job,)
+            "select exists (select 1 from files where job = ? and open)", (job,)
         ).fetchone()
-        status = status_of([JobFile.model_validate_json(body) for (body,) in bodies])
         if not still_open:
+            bodies = self._db.execute("select body from files where job = ?", (job,)).fetchall()
+            status = status_of([JobFile.model_validate_json(body) for (body,) in bodies])
             now = datetime.now(UTC).isoformat()
             self._db.execute("update jobs set status = ?, finished = ? where id = ?", (status, now, job))
 

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from services.core.errors import Conflict, InvalidRequest, NotFound, RaglineError, ServiceUnavailable
+from services.core.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    RaglineError,
+    ServiceUnavailable,
+)
 from services.core.metrics import Metrics
-from services.core.wire.embedding import EmbeddingInfo, EncodeReply
+from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 from services.core.wire.jobs import Job, JobFile
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
@@ -32,7 +39,10 @@ DOWN = ServiceUnavailable("embedding is down", service="embedding")
 
 
 class Embedding:
-    """Vectors of one number; the calls whose numbers are in `failing` fail; waits for `gate` where one is set."""
+    """Vectors of one number; the calls whose numbers are in `failing` fail; waits for `gate` where one is set.
+
+    Every character of a text is a token.
+    """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -43,9 +53,15 @@ class Embedding:
         self.gate: asyncio.Event | None = None
         self.under_way = 0
         self.most_under_way = 0
+        self.window = 100_000
+        self.tokenized = 0
 
     async def info(self) -> EmbeddingInfo:
-        return EmbeddingInfo(model_id="m", max_input_length=100_000)
+        return EmbeddingInfo(model_id="m", max_input_length=self.window)
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
+        self.tokenized += 1
+        return [[Token(0, letter, False, at, at + 1) for at, letter in enumerate(text)] for text in texts]
 
     async def encode(
         self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True
@@ -53,6 +69,8 @@ class Embedding:
         self.calls += 1
         if self.calls in self.failing:
             raise self.failing[self.calls]
+        if not truncate and max(map(len, texts)) > self.window:
+            raise PayloadTooLarge(f"more than {self.window} tokens")
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -242,6 +260,41 @@ async def test_batches_are_embedded_ahead_of_the_one_that_is_stored(world: World
 async def test_the_cost_of_a_file_does_not_depend_on_how_many_there_are(world: World) -> None:
     await world.ingest(OLD)
     assert "documents" not in world.store.calls
+
+
+async def test_a_document_of_one_request_is_not_counted_first(world: World) -> None:
+    result = await world.ingest("# A\n\nShort enough.")
+    assert (result.status, result.passages) == ("done", 1)
+    assert (world.embedding.tokenized, world.embedding.calls) == (0, 1)
+
+
+async def test_a_document_of_one_request_that_does_not_fit_is_cut(world: World) -> None:
+    text = "One sentence is here. Another one is there."
+    world.embedding.window = 40  # the header takes 11
+    result = await world.ingest(text, "guide/a.md")
+    assert (result.status, result.outcome, result.passages) == ("done", "ingested", 2)
+    assert [passage.text for passage in world.store.passages] == [text[:21], text[22:]]
+    assert world.embedding.texts == [f"guide/a.md\n{text[:21]}", f"guide/a.md\n{text[22:]}"]
+    before = dict(world.store.rows)
+    again = await world.ingest(text, "guide/a.md")
+    assert (again.outcome, again.passages) == ("unchanged", 2)
+    assert world.store.rows == before
+
+
+async def test_a_window_of_ones_own_is_counted_first(world: World) -> None:
+    text = "One sentence is here. Another one is there."
+    result = await world.ingest(text, "guide/a.md", chunking=Chunking(50, 0, 40))
+    assert (result.outcome, result.passages) == ("ingested", 2)
+    assert world.embedding.calls == 1
+
+
+async def test_a_document_of_several_requests_is_counted_before_the_first_is_stored(world: World) -> None:
+    text = "# A\n\nShort.\n\nShort too.\n\n" + "A sentence of more than forty tokens is here."
+    world.embedding.window = 40
+    result = await world.ingest(text, "a.md", chunking=Chunking(50, 0))
+    assert result.passages > 2
+    assert world.embedding.tokenized > 0
+    assert all(len(each) <= 40 for each in world.embedding.texts)
 
 
 async def test_a_service_without_token_vectors_will_do(world: World) -> None:
