@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
-INTERVAL = 0.5
+INTERVAL = 2.0
+"""Seconds: a look goes through every process of the machine, on the cores that are measured."""
 MIB = 1024 * 1024
 
 
