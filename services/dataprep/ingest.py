@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +63,8 @@ class Ingestor:
         """
         parsed = await patience.call(lambda: self._parse(ticket, path))
         if len(parsed.chunks) <= self._batching.size and not ticket.order.chunking.tokens:
-            try:
+            with suppress(PayloadTooLarge):  # from the one request that embeds it: nothing is stored then
                 return await self._ingested(ticket, parsed, progress, patience, truncate=False)
-            except PayloadTooLarge:  # by the only request that could tell: nothing of it is stored
-                progress.publishing = False
         fitting = await patience.call(lambda: self._fit(ticket, parsed))
         return await self._ingested(ticket, fitting, progress, patience)
 
