@@ -65,9 +65,9 @@ def judge_result(bundle: Bundle, marked: Sequence[Mark], seed: int) -> JudgeResu
         flips=_counted([(not same, name) for same, name in both]),
         first_shown=_counted(shown),
         kappa=cohens_kappa([(str(one), str(other)) for one, other in winners if one and other]),
-        with_correct=_counted([(one == other, name) for one, other, name in right]),
+        with_correct=_counted([(one == other, clusters[name]) for one, other, name in right]),
         kappa_correct=cohens_kappa([(one, other) for one, other, _ in right]),
-        with_supported=_counted([(one == other, name) for one, other, name in supported]),
+        with_supported=_counted([(one == other, clusters[name]) for one, other, name in supported]),
         kappa_supported=cohens_kappa([(one, other) for one, other, _ in supported]),
         arms=_arms(bundle, every, pairs, seed),
     )

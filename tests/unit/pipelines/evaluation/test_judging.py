@@ -17,6 +17,7 @@ from pipelines.evaluation.report.building import build
 from pipelines.evaluation.report.rendering import html, markdown
 from pipelines.evaluation.runner.judging import VERDICT_TOKENS, Wanted, judge_all, opened
 from pipelines.evaluation.runner.progress import Silent
+from pipelines.evaluation.statistics import share_interval
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.errors import (
     ContextLengthExceeded,
@@ -170,6 +171,9 @@ async def test_verdicts_by_hand(answered: Bundle, tmp_path: Path) -> None:
     assert (found.unread.count, found.unread.n, found.failed) == (0, 12, 0)
     # right, by `correct`: q1 small, q2 tie, q3 to q5 large, q7 tie
     assert (found.with_correct.count, found.with_correct.n, found.kappa_correct) == (6, 6, 1.0)
+    # of four documents, so no more certain than four questions
+    expected = share_interval([1.0] * 4, [*"abcd"])
+    assert (found.with_correct.low, found.with_correct.high) == pytest.approx(expected)
     assert found.with_supported.n == 0
     assert found.kappa_supported is None
     assert (large.n, large.difference) == (7, pytest.approx(2 / 7))
