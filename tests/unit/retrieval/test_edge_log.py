@@ -149,3 +149,32 @@ def test_a_log_with_files_that_are_not_held_is_not_synced(tmp_path: Path) -> Non
     assert log.sync()
     log.close()
     assert not log.sync()
+
+
+def test_when_the_engine_begins_a_new_file_of_its_log_all_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of it holds 32 MB: some 30 of these writes."""
+    shard = Shard.create(tmp_path / "shard", DIM)
+    shard.save()
+    flushes: list[int] = []
+    real = Shard.flush
+
+    def flush(self: Shard) -> None:
+        flushes.append(written)
+        real(self)
+
+    monkeypatch.setattr(Shard, "flush", flush)
+    held = WriteLog(tmp_path / "shard" / "wal")
+    held.hold()
+    written, is_new = 0, False
+    while not is_new:
+        assert written < FLUSH_EVERY - 2  # a flush that is due anyway would show nothing
+        is_new = not held.sync()
+        shard.upsert(document(written, "long words " * 3000, passages=1))
+        shard.save()
+        written += 1
+    held.close()
+    assert flushes
+    assert min(flushes) >= written - 2
+    shard.close()
