@@ -7,10 +7,14 @@ not look up, and tries again after a while.
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -18,7 +22,6 @@ from redis.exceptions import RedisError
 
 from services.core.errors import ServiceUnavailable
 from services.core.lru import ByteLru
-from services.embedding.entry import Entry
 
 KEY_PREFIX = b"ragline:embedding:"
 ANSWER_SECONDS = 0.5
@@ -33,7 +36,48 @@ WRITES = 8
 Counted = Callable[[str, str, int], None]
 """Told the cache (memory, redis), the result (hit, miss, error) and for how many texts."""
 
+OBJECT_BYTES = 500
+"""What an entry costs besides its arrays' contents: three objects and the key."""
+
+_HEADER = struct.Struct("<4sIIi")
+_FORMAT = b"rle1"
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """`vector`: float32, as the model gives it, not normalised. `tokens`: how many the text has, special ones
+    included. `token_vectors`: int8 (its own tokens, dim); None where they were not asked for."""
+
+    vector: NDArray[np.float32]
+    tokens: int
+    token_vectors: NDArray[np.int8] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        packed = 0 if self.token_vectors is None else self.token_vectors.nbytes
+        return OBJECT_BYTES + self.vector.nbytes + packed
+
+    def to_bytes(self) -> bytes:
+        rows = -1 if self.token_vectors is None else len(self.token_vectors)
+        header = _HEADER.pack(_FORMAT, len(self.vector), self.tokens, rows)
+        packed = b"" if self.token_vectors is None else self.token_vectors.tobytes()
+        return header + self.vector.astype("<f4").tobytes() + packed
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Entry | None:
+        """None for bytes that are not an entry, or not a whole one."""
+        if len(raw) < _HEADER.size:
+            return None
+        name, dim, tokens, rows = _HEADER.unpack_from(raw)
+        start = _HEADER.size + 4 * dim
+        if name != _FORMAT or len(raw) != start + max(rows, 0) * dim:
+            return None
+        vector: NDArray[np.float32] = np.frombuffer(raw, "<f4", dim, _HEADER.size)
+        if rows < 0:
+            return cls(vector, tokens)
+        return cls(vector, tokens, np.frombuffer(raw, np.int8, rows * dim, start).reshape(rows, dim))
 
 
 class SharedCache:

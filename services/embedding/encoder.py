@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.wire.embedding import Direction, EmbeddingInfo
 from services.embedding.backend import EmbeddingBackend, Encoded, normalized
-from services.embedding.cache import EmbeddingCache
-from services.embedding.entry import Entry, int8_rows, key_of
+from services.embedding.cache import EmbeddingCache, Entry
 from services.embedding.prompts import PASSAGE, QUERY, chosen, identity
+
+INT8_SCALE = 127
+SPECIAL = 1
+"""Special tokens at either end of a text's states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +140,22 @@ def _joined(entries: Sequence[Entry], wanted: Wanted) -> Embedded:
         sum(entry.tokens for entry in entries),
         packed if wanted.token_vectors else None,
     )
+
+
+def int8_rows(states: NDArray[np.float32], prefix: int = 0) -> NDArray[np.int8]:
+    """A text's hidden states (tokens, dim) as the int8 unit vectors of its own tokens: without the special
+    ones and those of the `prefix` tokens before it."""
+    own = states[SPECIAL + prefix : -SPECIAL]
+    lengths = np.maximum(np.linalg.norm(own, axis=-1, keepdims=True), np.float32(1e-12))
+    rows: NDArray[np.int8] = np.rint(own * (np.float32(INT8_SCALE) / lengths)).astype(np.int8)
+    return rows
+
+
+def key_of(*parts: str) -> bytes:
+    """The hash of all that decides what a text is embedded to."""
+    digest = blake2b(digest_size=20)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.digest()

@@ -18,10 +18,10 @@ import numpy as np
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backends.edge import EdgeStore
+from services.retrieval.backends.edge.catalogue import Catalogue
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.store import EdgeStore
 from services.retrieval.candidates import Query
-from services.retrieval.edge.catalogue import Catalogue
-from services.retrieval.edge.collection import EdgeCollection
 from tests.bench._report import report
 
 DIM = 384

@@ -13,8 +13,7 @@ from starlette.types import ASGIApp
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.embedding.app import create
-from services.embedding.cache import EmbeddingCache, SharedCache
-from services.embedding.entry import Entry
+from services.embedding.cache import EmbeddingCache, Entry, SharedCache
 from services.embedding.settings import Settings
 from tests.redis_server import RedisServer
 

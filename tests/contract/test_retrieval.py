@@ -21,8 +21,8 @@ from services.core.errors import Conflict, InvalidRequest, NotFound
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backend import PACKAGE, VectorStore
-from services.retrieval.backends.qdrant import QdrantStore
-from services.retrieval.backends.redis import RedisStore
+from services.retrieval.backends.qdrant.store import QdrantStore
+from services.retrieval.backends.redis.store import RedisStore
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.url import StoreUrl
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
-from services.embedding.batcher import Batcher, Limits
+from services.embedding.backends.openvino.batcher import Batcher, Limits
 
 DIM = 4
 QUERY = [[7] * 8]

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core.errors import ServiceUnavailable
-from services.embedding.bert import BertConfig, build
+from services.embedding.backends.openvino.bert import BertConfig, build
 
 HIDDEN, HEADS, LAYERS, INNER, VOCABULARY, POSITIONS = 24, 3, 2, 40, 50, 32
 CONFIG = {

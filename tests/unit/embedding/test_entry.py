@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.embedding.entry import Entry, key_of
+from services.embedding.cache import Entry
+from services.embedding.encoder import key_of
 
 
 @pytest.mark.parametrize("rows", [None, 0, 3])

@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 from services.core.clients.decode import decode
 from services.core.wire.embedding import EncodeReply, OpenAIEmbeddingReply
 from services.embedding.backend import normalized
-from services.embedding.encoder import Embedded
-from services.embedding.entry import int8_rows
+from services.embedding.encoder import Embedded, int8_rows
 from services.embedding.render import encode_reply, openai_reply
 
 RANDOM = np.random.default_rng(3)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.embedding.backends.openvino.scheduler import Part, Scheduler, Ticket
 from services.embedding.batching import padded
-from services.embedding.scheduler import Part, Scheduler, Ticket
 
 LENGTHS = st.lists(st.integers(2, 256), min_size=1, max_size=60)
 LIMIT = 512

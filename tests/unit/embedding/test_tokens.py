@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from services.core.errors import PayloadTooLarge, ServiceUnavailable
-from services.embedding.tokens import TextTokenizer
+from services.embedding.backends.openvino.tokens import TextTokenizer
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from services.core.errors import ServiceUnavailable
-from services.embedding.weights import read_safetensors
+from services.embedding.backends.openvino.weights import read_safetensors
 
 
 def write(path: Path, tensors: dict[str, tuple[str, list[int], bytes]], *, cut: int = 0) -> Path:

@@ -15,7 +15,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply
 from services.embedding.backends.fake import FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
-from services.embedding.entry import int8_rows
+from services.embedding.encoder import int8_rows
 from services.reranking.backends.late_interaction import LateInteraction, Settings
 
 QUERY = "how do bees make honey"

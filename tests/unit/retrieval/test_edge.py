@@ -14,12 +14,12 @@ from services.core.errors import NotFound, ServiceUnavailable
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.edge import EdgeStore, create
+from services.retrieval.backends.edge.catalogue import Catalogue
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.shard import Shard
+from services.retrieval.backends.edge.threads import CollectionThreads
+from services.retrieval.backends.edge.tokens import TokenFile
 from services.retrieval.candidates import Candidates, Query
-from services.retrieval.edge.catalogue import Catalogue
-from services.retrieval.edge.collection import EdgeCollection
-from services.retrieval.edge.shard import Shard
-from services.retrieval.edge.threads import CollectionThreads
-from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.payload import Point, to_points
 from services.retrieval.schema import Schema
 from services.retrieval.url import StoreUrl

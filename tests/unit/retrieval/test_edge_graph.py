@@ -11,11 +11,11 @@ import pytest
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backends.edge import EdgeStore
+from services.retrieval.backends.edge import graph
+from services.retrieval.backends.edge.catalogue import Catalogue
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.store import EdgeStore
 from services.retrieval.candidates import Query
-from services.retrieval.edge import graph
-from services.retrieval.edge.catalogue import Catalogue
-from services.retrieval.edge.collection import EdgeCollection
 
 DIM = 1536
 """So large that 2,000 passages are more than the engine would rather scan than search by the graph."""

@@ -11,11 +11,11 @@ import pytest
 from services.core.errors import Conflict
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backends.edge import EdgeStore
-from services.retrieval.edge.catalogue import Catalogue
-from services.retrieval.edge.collection import EdgeCollection
-from services.retrieval.edge.joining import JoinedUpserts
-from services.retrieval.edge.shard import Shard
+from services.retrieval.backends.edge.catalogue import Catalogue
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.joining import JoinedUpserts
+from services.retrieval.backends.edge.shard import Shard
+from services.retrieval.backends.edge.store import EdgeStore
 from services.retrieval.payload import Point
 
 

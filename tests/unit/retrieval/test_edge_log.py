@@ -13,8 +13,8 @@ import pytest
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.edge.log import WriteLog
-from services.retrieval.edge.shard import FLUSH_EVERY, Shard
+from services.retrieval.backends.edge.log import WriteLog
+from services.retrieval.backends.edge.shard import FLUSH_EVERY, Shard
 from services.retrieval.filters import wanted
 from services.retrieval.payload import Point, to_points
 

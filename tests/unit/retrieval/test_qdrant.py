@@ -25,9 +25,9 @@ from services.core.errors import (
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.qdrant import QdrantStore, create
+from services.retrieval.backends.qdrant.collections import MODEL
+from services.retrieval.backends.qdrant.errors import translate
 from services.retrieval.candidates import Query
-from services.retrieval.qdrant.collections import MODEL
-from services.retrieval.qdrant.errors import translate
 from services.retrieval.url import StoreUrl
 
 PASSAGE = StoredPassage(passage=Passage(id="p", document_id="d", text="t"), vector=[1.0, 0.0])

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.core.errors import NotFound
-from services.retrieval.edge.catalogue import Entry
-from services.retrieval.edge.collection import EdgeCollection
-from services.retrieval.edge.joining import JoinedUpserts
+from services.retrieval.backends.edge.catalogue import Entry
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.joining import JoinedUpserts
 from services.retrieval.revisions import Pair
 from services.retrieval.schema import unknown
 

@@ -1,6 +1,8 @@
-"""`python -m services.retrieval.edge.build FOLDER DIM PARENT`: build the graph of a shard that is not open.
+"""A program that builds the graph of a shard that is not open.
 
-A process of its own, because the engine holds the interpreter meanwhile: minutes for 100,000 passages.
+    python -m services.retrieval.backends.edge.build FOLDER DIM PARENT
+
+It is a process of its own, because the engine holds the interpreter meanwhile: minutes for 100,000 passages.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from services.retrieval.edge.shard import Shard
+from services.retrieval.backends.edge.shard import Shard
 
 NICENESS = 10
 _PR_SET_PDEATHSIG = 1

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from qdrant_client import models as q
 
+from services.retrieval.backends.qdrant.connection import Connection
 from services.retrieval.payload import DOCUMENT_ID, REVISION
-from services.retrieval.qdrant.connection import Connection
 from services.retrieval.revisions import Hidden, Pair
 
 KIND = "ragline_kind"

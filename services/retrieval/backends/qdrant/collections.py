@@ -7,9 +7,9 @@ from contextlib import suppress
 from qdrant_client import models as q
 
 from services.core.errors import Conflict, NotFound
+from services.retrieval.backends.qdrant.connection import Connection
+from services.retrieval.backends.qdrant.revisions import KIND
 from services.retrieval.payload import DENSE, DOCUMENT_ID, SPARSE, TERMS
-from services.retrieval.qdrant.connection import Connection
-from services.retrieval.qdrant.revisions import KIND
 from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
 
 MODEL = "ragline_embedding_model"

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from services.retrieval.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.collection import EdgeCollection
 from services.retrieval.payload import Point
 
 Write = Callable[[Callable[[EdgeCollection], int]], Awaitable[int]]

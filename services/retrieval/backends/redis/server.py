@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.redis import RedisAddress, calling
-from services.retrieval.redis.advice import warnings
+from services.retrieval.backends.redis.advice import warnings
 
 FOLDER = Path(__file__).parent / "lua"
 Argument = str | bytes | int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.errors import ServiceUnavailable
-from services.retrieval.edge.tokens import transaction
+from services.retrieval.backends.edge.tokens import transaction
 from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
 
 FORMAT = 1

@@ -1,17 +1,16 @@
-"""`qdrant://host:6333`: a Qdrant server, by HTTP or (`?grpc_port=6334`) gRPC; `qdrants://` for TLS."""
+"""The store on a Qdrant server: writing, and what else is not reading."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from pydantic import Field, SecretStr
-from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as q
 
-from services.core.errors import Conflict, InvalidRequest
-from services.core.settings import Settings as BaseSettings
+from services.core.errors import Conflict
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
+from services.retrieval.backends.qdrant.reader import TOKEN_VECTORS, QdrantReader
+from services.retrieval.backends.qdrant.revisions import IS_RECORD, of_revisions
 from services.retrieval.payload import (
     DENSE,
     DOCUMENT_ID,
@@ -20,28 +19,10 @@ from services.retrieval.payload import (
     Point,
     to_points,
 )
-from services.retrieval.qdrant.reader import TOKEN_VECTORS, QdrantReader
-from services.retrieval.qdrant.revisions import IS_RECORD, of_revisions
 from services.retrieval.revisions import Pair, pair_of, require_own_ids, require_passages, selected
 from services.retrieval.schema import Schema
-from services.retrieval.url import StoreUrl
 
 BATCH = 64
-
-
-class Settings(BaseSettings):
-    """The Qdrant server."""
-
-    api_key: SecretStr = Field(
-        SecretStr(""), validation_alias="QDRANT_API_KEY", description="API key of the Qdrant server"
-    )
-    grace_seconds: float = Field(
-        30,
-        ge=0,
-        validation_alias="QDRANT_GRACE_SECONDS",
-        description="how long after a document's replacement or deletion its hidden passages stay on the "
-        "Qdrant server, for searches that other replicas began before",
-    )
 
 
 class QdrantStore(QdrantReader):
@@ -169,26 +150,3 @@ def _record(point: Point) -> q.PointStruct:
         payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump(mode="json")}
     sparse = q.SparseVector(indices=[*point.sparse], values=[*point.sparse.values()])
     return q.PointStruct(id=point.id, vector={DENSE: point.vector, SPARSE: sparse}, payload=payload)
-
-
-async def create(url: StoreUrl) -> QdrantStore:
-    """A client of the server that `url` names; it is first called at first use."""
-    if not url.host:
-        raise InvalidRequest("VECTOR_URL names no Qdrant server: write qdrant://host:6333")
-    grpc_port = url.options.get("grpc_port", "")
-    if grpc_port and not grpc_port.isdecimal():
-        raise InvalidRequest(f"VECTOR_URL: grpc_port={grpc_port!r} is not a port number")
-    port = url.port or 6333
-    settings = Settings.load()
-    client = AsyncQdrantClient(
-        host=url.host,
-        port=port,
-        grpc_port=int(grpc_port or 6334),
-        prefer_grpc=bool(grpc_port),
-        https=url.tls,
-        api_key=settings.api_key.get_secret_value() or None,
-        prefix=url.path.strip("/") or None,
-        timeout=60,
-        check_compatibility=False,
-    )
-    return QdrantStore(client, f"{url.host}:{port}", settings.grace_seconds)

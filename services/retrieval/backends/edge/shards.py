@@ -1,8 +1,8 @@
 """The shard that a collection has now, and the copy of it that may take its place.
 
 A graph over many vectors takes minutes to build, and the engine holds the interpreter while it does. So it
-is built on a copy, by a process of its own (`services.retrieval.edge.graph`), and then the copy, brought up
-to date, becomes the collection's shard in one step: the replacement of the file that names it.
+is built on a copy, by a process of its own (see `graph` beside this), and then the copy, brought up to date,
+becomes the collection's shard in one step: the replacement of the file that names it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from services.retrieval.edge.shard import Shard
+from services.retrieval.backends.edge.shard import Shard
 from services.retrieval.payload import Point
 
 FIRST = "shard"

@@ -33,8 +33,8 @@ from qdrant_edge import (
 )
 from qdrant_edge import Point as EdgePoint
 
+from services.retrieval.backends.edge.log import WriteLog
 from services.retrieval.candidates import Vector
-from services.retrieval.edge.log import WriteLog
 from services.retrieval.filters import Wanted
 from services.retrieval.payload import (
     DENSE,

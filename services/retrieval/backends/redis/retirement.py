@@ -10,7 +10,7 @@ import structlog
 
 from services.core.context import start_request
 from services.core.errors import RaglineError
-from services.retrieval.redis.server import Argument, Server
+from services.retrieval.backends.redis.server import Argument, Server
 
 LIMIT = 32
 """Passages per step."""

@@ -1,40 +1,23 @@
-"""`edge:`: Qdrant's embedded engine on local disk. One process owns a directory."""
+"""The store on local disk: its collections, opened at first use, and the order of what changes them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from pydantic import Field
-
 from services.core.errors import ServiceUnavailable
-from services.core.settings import HomeSettings
-from services.core.settings import Settings as BaseSettings
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
+from services.retrieval.backends.edge.catalogue import Catalogue, Entry
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.graph import GraphBuilds
+from services.retrieval.backends.edge.threads import BATCH, CollectionThreads, Hide
 from services.retrieval.candidates import Candidates, Query
-from services.retrieval.edge.catalogue import Catalogue, Entry
-from services.retrieval.edge.collection import EdgeCollection
-from services.retrieval.edge.graph import GraphBuilds
-from services.retrieval.edge.threads import BATCH, CollectionThreads, Hide
 from services.retrieval.filters import wanted
 from services.retrieval.locks import DocumentLocks
 from services.retrieval.payload import query_vector, to_points
 from services.retrieval.schema import Schema, unknown
-from services.retrieval.url import StoreUrl
-
-
-class Settings(BaseSettings):
-    """The embedded store."""
-
-    index_from: int = Field(
-        100_000,
-        ge=0,
-        validation_alias="RETRIEVAL_INDEX_FROM",
-        description="passages of an embedded collection from which a graph over them is built, in a process "
-        "of its own, and again for as many new ones; below, searches are exact; 0: never",
-    )
 
 
 class EdgeStore:
@@ -214,9 +197,3 @@ def _load(entry: Entry) -> EdgeCollection:
             f"collection {entry.name!r} in {entry.folder} cannot be opened ({error}): restore the folder "
             f"from a backup, or delete the collection (DELETE /v1/collections/{entry.name}) and ingest again"
         ) from error
-
-
-async def create(url: StoreUrl) -> EdgeStore:
-    """Own the directory that `url` names, else `vectors` in the data folder of `RAGLINE_HOME`."""
-    directory = url.directory or HomeSettings.load().data / "vectors"
-    return EdgeStore(await asyncio.to_thread(Catalogue, directory), Settings.load().index_from)

@@ -13,12 +13,12 @@ import numpy as np
 
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.retrieval.backend import Page
+from services.retrieval.backends.edge.revisions import RevisionFile
+from services.retrieval.backends.edge.shard import Hit, Shard, around, of_document, of_revision
+from services.retrieval.backends.edge.shards import Shards
+from services.retrieval.backends.edge.tokens import TokenFile
 from services.retrieval.candidates import Candidates, Query, Vector
 from services.retrieval.documents import MENTION_FIELDS, list_documents
-from services.retrieval.edge.revisions import RevisionFile
-from services.retrieval.edge.shard import Hit, Shard, around, of_document, of_revision
-from services.retrieval.edge.shards import Shards
-from services.retrieval.edge.tokens import TokenFile
 from services.retrieval.filters import Wanted
 from services.retrieval.payload import (
     DOCUMENT_ID,

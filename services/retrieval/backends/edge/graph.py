@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from services.core.errors import NotFound, ServiceError
-from services.retrieval.edge.collection import EdgeCollection
-from services.retrieval.edge.threads import CollectionThreads
+from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.threads import CollectionThreads
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ async def _in_child(copy: Path, dim: int) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "services.retrieval.edge.build",
+        "services.retrieval.backends.edge.build",
         str(copy),
         str(dim),
         str(os.getpid()),

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from qdrant_client import AsyncQdrantClient
 
 from services.core.context import within_deadline
-from services.retrieval.qdrant.errors import QDRANT_ERRORS, translate
+from services.retrieval.backends.qdrant.errors import QDRANT_ERRORS, translate
 
 
 class Connection:

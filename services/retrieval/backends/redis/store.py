@@ -1,4 +1,4 @@
-"""`redis://host:6379`: a Redis with RediSearch (Redis 8, Redis Stack); `rediss://` for TLS."""
+"""The store on a Redis: each method one step of the server, or a few."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from services.core.errors import InvalidRequest
-from services.core.redis import RedisAddress, connect
-from services.core.settings import Settings as BaseSettings
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
-from services.retrieval.candidates import Candidates, Query
-from services.retrieval.documents import describe
-from services.retrieval.filters import Wanted, wanted
-from services.retrieval.payload import Point, from_payload, point_id, query_vector, to_points
-from services.retrieval.redis.points import (
+from services.retrieval.backends.redis.points import (
     arguments,
     candidates,
     document_key,
@@ -31,53 +22,28 @@ from services.retrieval.redis.points import (
     unit,
     unpack_tokens,
 )
-from services.retrieval.redis.retirement import Retirement
-from services.retrieval.redis.server import Argument, Server
+from services.retrieval.backends.redis.retirement import Retirement
+from services.retrieval.backends.redis.server import Argument, Server
+from services.retrieval.candidates import Candidates, Query
+from services.retrieval.documents import describe
+from services.retrieval.filters import Wanted, wanted
+from services.retrieval.payload import Point, from_payload, point_id, query_vector, to_points
 from services.retrieval.revisions import pair_of, require_own_ids, require_passages
 from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
-from services.retrieval.url import StoreUrl
 
 BATCH = 32
 """Passages per step: the server answers nobody meanwhile, about 20 ms."""
 PAGE = 500
 
 
-class Settings(BaseSettings):
-    """What is kept on a Redis server, and how it is searched."""
-
-    index: Literal["flat", "hnsw"] = Field(
-        "flat",
-        validation_alias="REDIS_VECTOR_INDEX",
-        description="vector index of new collections on Redis: flat (exact, fast to write) or hnsw "
-        "(approximate, for more than about 100,000 passages)",
-    )
-    ef: int = Field(
-        128,
-        ge=64,
-        validation_alias="REDIS_EF_RUNTIME",
-        description="how many candidates a search in an hnsw index on Redis keeps: more find more, slower",
-    )
-    token_vectors: bool = Field(
-        True,
-        validation_alias="REDIS_TOKEN_VECTORS",
-        description="keep token vectors on Redis, 40 to 80 KB of its memory per passage; without them the "
-        "reranking service makes them at each question",
-    )
-    prefix: str = Field(
-        "ragline:",
-        min_length=1,
-        pattern=r"^[A-Za-z0-9_.:-]+$",
-        validation_alias="REDIS_PREFIX",
-        description="what the names of all keys of the vector store on Redis begin with",
-    )
-
-
 class RedisStore:
     """What others do to the same Redis at the same time is seen at once: nothing is kept here."""
 
-    def __init__(self, server: Server, settings: Settings) -> None:
+    def __init__(self, server: Server, *, index: str, ef: int, token_vectors: bool) -> None:
         self._server = server
-        self._settings = settings
+        self._index = index
+        self._ef = ef
+        self._token_vectors = token_vectors
         self._retirement = Retirement(server)
 
     async def search(self, collection: str, query: Query) -> Candidates:
@@ -90,7 +56,7 @@ class RedisStore:
             b"" if vector is None else vector.tobytes(),
             "1" if query.dense else "",
             query.k,
-            max(self._settings.ef, query.k),
+            max(self._ef, query.k),
             filter_query(Wanted() if where.impossible else where),
             query_words(query.text),
             "1" if query.with_vectors else "",
@@ -168,7 +134,7 @@ class RedisStore:
             await self._store(collection, schema, staged, batch)
 
     def _arguments(self, points: Sequence[Point]) -> list[Argument]:
-        each = (arguments(point, with_tokens=self._settings.token_vectors) for point in points)
+        each = (arguments(point, with_tokens=self._token_vectors) for point in points)
         return list(chain.from_iterable(each))
 
     async def _store(self, collection: str, schema: Schema, staged: bool, batch: Sequence[Argument]) -> None:
@@ -203,7 +169,7 @@ class RedisStore:
             uid,
             schema.model,
             schema.dim,
-            self._settings.index,
+            self._index,
             what="create the collection",
         )
 
@@ -282,15 +248,3 @@ class RedisStore:
     async def close(self) -> None:
         await self._retirement.close()
         await self._server.close()
-
-
-async def create(url: StoreUrl) -> RedisStore:
-    """A client of the server that `url` names; it is first called at first use."""
-    address = RedisAddress.of("VECTOR_URL", "the vector store", url.scheme, url.host, url.port, url.path)
-    if address.db:
-        raise InvalidRequest(
-            f"VECTOR_URL names database {address.db}, but RediSearch has indexes in database 0 alone: write "
-            f"{url.scheme}://{url.host}:{address.port}/0, and set REDIS_PREFIX to keep two stores apart"
-        )
-    settings = Settings.load()
-    return RedisStore(Server(connect(address), address, settings.prefix), settings)

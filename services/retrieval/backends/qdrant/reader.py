@@ -10,6 +10,11 @@ from qdrant_client import models as q
 from services.core.errors import NotFound
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.retrieval.backend import Page
+from services.retrieval.backends.qdrant.collections import Collections
+from services.retrieval.backends.qdrant.connection import Connection
+from services.retrieval.backends.qdrant.requests import Requests
+from services.retrieval.backends.qdrant.retirement import Retirement
+from services.retrieval.backends.qdrant.revisions import IS_RECORD, Records, equals, hiding, of_revisions
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.documents import MENTION_FIELDS, list_documents
 from services.retrieval.filters import wanted
@@ -24,11 +29,6 @@ from services.retrieval.payload import (
     point_id,
     query_vector,
 )
-from services.retrieval.qdrant.collections import Collections
-from services.retrieval.qdrant.connection import Connection
-from services.retrieval.qdrant.requests import Requests
-from services.retrieval.qdrant.retirement import Retirement
-from services.retrieval.qdrant.revisions import IS_RECORD, Records, equals, hiding, of_revisions
 from services.retrieval.revisions import Pair, pair_of
 
 TOKEN_VECTORS = "token_vectors"  # noqa: S105 - a payload key

@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 
 from services.core.wire.passages import TokenVectors
+from services.retrieval.backends.redis.server import Argument
 from services.retrieval.candidates import Candidates, Vector
 from services.retrieval.filters import Wanted
 from services.retrieval.payload import INDEX, TERMS, Payload, Point, from_payload
-from services.retrieval.redis.server import Argument
 from services.retrieval.revisions import Pair, pair_of
 from services.retrieval.sparse import query_weights
 

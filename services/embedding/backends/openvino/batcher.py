@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
 from services.embedding.backend import Load
+from services.embedding.backends.openvino.scheduler import Scheduler, Ticket
 from services.embedding.batching import fill
-from services.embedding.scheduler import Scheduler, Ticket
 
 Array = NDArray[np.float32]
 Pool = Callable[[Array], Array]

@@ -11,9 +11,9 @@ from qdrant_client import models as q
 
 from services.core.context import start_request
 from services.core.errors import NotFound, RaglineError
+from services.retrieval.backends.qdrant.connection import Connection
+from services.retrieval.backends.qdrant.revisions import Records, of_revisions
 from services.retrieval.locks import DocumentLocks
-from services.retrieval.qdrant.connection import Connection
-from services.retrieval.qdrant.revisions import Records, of_revisions
 from services.retrieval.revisions import Pair
 
 SECONDS = 60.0

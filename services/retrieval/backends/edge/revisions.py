@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.retrieval.edge.tokens import transaction
+from services.retrieval.backends.edge.tokens import transaction
 from services.retrieval.revisions import Hidden, Pair
 
 

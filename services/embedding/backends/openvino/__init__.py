@@ -19,11 +19,11 @@ from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 from services.embedding.backend import Encoded, Load, normalized
-from services.embedding.batcher import Batcher, Limits
+from services.embedding.backends.openvino.batcher import Batcher, Limits
+from services.embedding.backends.openvino.bert import BertConfig, build
+from services.embedding.backends.openvino.tokens import TextTokenizer
+from services.embedding.backends.openvino.weights import read_safetensors
 from services.embedding.batching import LENGTH_STEP, fill
-from services.embedding.bert import BertConfig, build
-from services.embedding.tokens import TextTokenizer
-from services.embedding.weights import read_safetensors
 
 MOST_STREAMS = 4
 """Passes at a time where the setting leaves it open. A pass on a core of its own waits for no other,
