@@ -12,8 +12,13 @@ import orjson
 from pydantic import Field, ValidationError
 from rich.progress import track
 
-from pipelines.evaluation.grounding.encoders import ServiceEncoder
-from pipelines.evaluation.grounding.scorer import Encoded, Encoder, GroundednessScorer, Grounding
+from pipelines.evaluation.grounding.scorer import (
+    Encoded,
+    Encoder,
+    GroundednessScorer,
+    Grounding,
+    ServiceEncoder,
+)
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.core.client import HttpClient

@@ -27,7 +27,7 @@ from pipelines.evaluation.load.records import (
 )
 from pipelines.evaluation.load.results import cell, verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
-from pipelines.evaluation.runner.environment import machine, versions
+from pipelines.evaluation.runner.manifest import machine, versions
 from services.cli.console import Output, Spinner
 from services.cli.errors import UsageError
 from services.core.client import HttpClient

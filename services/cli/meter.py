@@ -9,7 +9,7 @@ from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipelines.evaluation.runner.progress import Count
+from pipelines.evaluation.runner import Count
 from services.cli.console import Output
 
 EVERY_SECONDS = 30.0

@@ -6,8 +6,7 @@ import asyncio
 
 from pipelines.evaluation.grounding.answers import Scorer, ground_answer
 from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
-from pipelines.evaluation.grounding.encoders import ServiceEncoder
-from pipelines.evaluation.grounding.scorer import GroundednessScorer
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, ServiceEncoder
 from services.core.client import HttpClient
 from services.core.clients.detection import DetectionClient
 from services.core.clients.embedding import EmbeddingClient

@@ -30,11 +30,10 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from _report import report  # noqa: E402 - a neighbour, not a package
 
-from pipelines.evaluation.grounding.calibration import Calibration  # noqa: E402 - run as a script
+from pipelines.evaluation.grounding.calibration import UNKNOWN, Calibration, by_rules  # noqa: E402 - a script
+from pipelines.evaluation.grounding.claims import plain, read  # noqa: E402
 from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL  # noqa: E402
-from pipelines.evaluation.grounding.judgement import UNKNOWN, by_rules  # noqa: E402
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Near, weigh  # noqa: E402
-from pipelines.evaluation.grounding.texts import plain, read  # noqa: E402
 from services.cli.ground import local_encoder  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 

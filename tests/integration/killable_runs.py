@@ -13,10 +13,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from pipelines.evaluation.runner import plan
+from pipelines.evaluation.runner import Silent, plan
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.judging import Wanted
-from pipelines.evaluation.runner.progress import Silent
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient

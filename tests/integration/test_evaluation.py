@@ -24,11 +24,10 @@ from pipelines.evaluation.analysis import results
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read
 from pipelines.evaluation.datasets import Dataset, Item, Source
-from pipelines.evaluation.runner import judging
-from pipelines.evaluation.runner.corpus import collection_of
+from pipelines.evaluation.runner import Silent, judging
+from pipelines.evaluation.runner.contexts import collection_of
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Chosen, Options
-from pipelines.evaluation.runner.progress import Silent
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli import evaluate
 from services.cli.console import Output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.citations import THRESHOLD, unmarked
-from pipelines.evaluation.grounding.judgement import rescore
+from pipelines.evaluation.grounding.calibration import rescore
 from pipelines.evaluation.metrics.citation import Supports, citation_scores
 from pipelines.evaluation.metrics.quotes import verbatim_quotes
 from pipelines.sentences import content_words, numbers

@@ -1,4 +1,7 @@
-"""What a model is asked for, and what it made of it: a question with its answer, out of one passage. Pure."""
+"""A drafted question with its answer, out of one passage: what a model is asked for, and what can be kept.
+
+Rules alone check a draft: what they cannot see, a person must. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Literal
 
+from pipelines.evaluation.metrics.numeric import numbers_in
+from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.sentences import content_words
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 
-ASKED = (
+INSTRUCTION = (
     "You write questions for a quiz about documents. From the text that the user gives you, write one "
     "question and its answer. The question names what it is about and can be understood without the text. "
     "The answer is a name, a number or a few words, copied from the text word for word. Write two lines and "
@@ -31,6 +38,34 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+LEAST_WORDS = 12
+"""Content words that a passage must have to be asked about: a heading alone makes no question."""
+QUESTION_WORDS = (4, 40)
+"""Least and most words of a question."""
+ANSWER_WORDS = 15
+LEAST_SHARED = 0.5
+"""Least share of the question's content words that its passage (or its heading) must have."""
+
+_POINTS_AT_TEXT = re.compile(
+    r"\b(?:the|this|that|given|above|following)\s+(?:\w+\s+)?(?:passage|text|excerpt|document|section|"
+    r"paragraph|context|author|table|quiz|example|snippet)\b|\bmentioned\b|\baccording to (?:it|this)\b",
+    re.IGNORECASE,
+)
+
+Reason = Literal[
+    "unreadable",
+    "not a question",
+    "needs the text",
+    "answer too long",
+    "answer in the question",
+    "answer not in the passage",
+    "off the passage",
+    "not confirmed",
+    "nothing to replace",
+    "asked already",
+]
+"""Why a draft was dropped, in the order of the checks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -40,8 +75,13 @@ class Draft:
     answer: str
 
 
-def messages(passage: Passage, asked_before: Sequence[str] = ()) -> list[ChatMessage]:
-    """Two examples, then the passage, with the questions on it that are not to come again."""
+def worth_asking(passage: Passage) -> bool:
+    """Whether a passage is long enough to be asked about."""
+    return len(content_words(passage.text)) >= LEAST_WORDS
+
+
+def draft_messages(passage: Passage, asked_before: Sequence[str] = ()) -> list[ChatMessage]:
+    """The prompt for a draft: two examples, then the passage, and its questions that must not come again."""
     again = "".join(f"\nDo not ask again: {question}" for question in asked_before)
     turns = [
         ("user", _EXAMPLE[0]),
@@ -51,19 +91,21 @@ def messages(passage: Passage, asked_before: Sequence[str] = ()) -> list[ChatMes
         ("user", f"{passage.embedded_text.strip()}{again}"),
     ]
     return [
-        ChatMessage(role="system", content=ASKED),
+        ChatMessage(role="system", content=INSTRUCTION),
         *(ChatMessage(role="user" if role == "user" else "assistant", content=text) for role, text in turns),
     ]
 
 
-def parse(reply: str) -> Draft | None:
-    """The first question and the first answer after it, each to the end of its line or the next label; None
-    where the reply has not both."""
+def parse_draft(reply: str) -> Draft | None:
+    """Read the first question and the first answer after it; None where the reply does not have both.
+
+    A question or an answer ends with its line or at the next label.
+    """
     question = ""
     labels = list(_LABEL.finditer(reply))
     for label, following in zip_longest(labels, labels[1:]):
         rest = reply[label.end() : following.start() if following else None]
-        text = _bare(rest.strip().partition("\n")[0])
+        text = _strip_marks(rest.strip().partition("\n")[0])
         if (label["word"] or label["letter"]).lower().startswith("q"):
             question = question or text
         elif question and text:
@@ -71,7 +113,60 @@ def parse(reply: str) -> Draft | None:
     return None
 
 
-def _bare(text: str) -> str:
-    """Without marks around it, and with single spaces."""
+def _strip_marks(text: str) -> str:
+    """The text without marks around it, and with single spaces."""
     text = " ".join(text.split()).strip("*_ ")
     return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
+
+
+def find_fault(draft: Draft, passage: Passage) -> Reason | None:
+    """Check a draft; the first thing that is wrong with it, None where nothing is."""
+    return (
+        _check_question(draft.question)
+        or _check_answer(draft, passage.text)
+        or _check_topic(draft.question, passage)
+    )
+
+
+def _check_question(question: str) -> Reason | None:
+    if not question.endswith("?") or not QUESTION_WORDS[0] <= len(question.split()) <= QUESTION_WORDS[1]:
+        return "not a question"
+    return "needs the text" if _POINTS_AT_TEXT.search(question) else None
+
+
+def _check_answer(draft: Draft, text: str) -> Reason | None:
+    words = normalised(draft.answer).split()
+    if len(words) > ANSWER_WORDS:
+        return "answer too long"
+    if not words or not supported(draft.answer, text):
+        return "answer not in the passage"
+    return "answer in the question" if _within(words, normalised(draft.question).split()) else None
+
+
+def _check_topic(question: str, passage: Passage) -> Reason | None:
+    words = content_words(question)
+    shared = words & content_words(passage.embedded_text)
+    return "off the passage" if len(shared) < LEAST_SHARED * len(words) else None
+
+
+def supported(answer: str, text: str) -> bool:
+    """Whether the answer stands in the text: its words in a row, case, punctuation and articles aside, and
+    its numbers as numbers ("2.5" is not "25"). An answer that is one number with at most two words beside it
+    may stand apart: a number equal to it, and these words."""
+    answer_numbers, text_numbers = numbers_in(answer), numbers_in(text)
+    if any(number not in text_numbers for number in answer_numbers):
+        return False
+    words, text_words = normalised(answer).split(), normalised(text).split()
+    beside = {word for word in words if not any(character.isdigit() for character in word)}
+    apart = len(answer_numbers) == 1 and len(beside) <= 2 and beside <= set(text_words)
+    return apart or _within(words, text_words)
+
+
+def same(text: str) -> str:
+    """A form that is equal for two texts that differ in case, punctuation or articles alone."""
+    return normalised(text)
+
+
+def _within(words: list[str], text: list[str]) -> bool:
+    """Whether the words stand in the text in a row."""
+    return any(text[at : at + len(words)] == words for at in range(len(text) - len(words) + 1))

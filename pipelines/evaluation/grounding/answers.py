@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from pipelines.evaluation.grounding.calibration import judged, rescore, summed
 from pipelines.evaluation.grounding.claims import Said, claims
-from pipelines.evaluation.grounding.judgement import judged, rescore, summed
 from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
 from pipelines.evaluation.metrics.trace import trace_agreement
 from services.core.wire.grounding import (

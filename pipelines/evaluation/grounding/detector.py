@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pipelines.evaluation.grounding.judgement import PLACES, probabilities
+from pipelines.evaluation.grounding.calibration import PLACES, probabilities
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
 from services.core.clients.detection import DetectionClient
 from services.core.errors import InvalidRequest

@@ -1,4 +1,7 @@
-"""Are claims supported by their passages? Needs no judge, no GPU and no hub."""
+"""Are claims supported by their passages? Needs no judge, no GPU and no hub.
+
+Its encoder is the embedding service, whose token vectors come as int8.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
-from pipelines.evaluation.grounding.calibration import calibration_id
+from pipelines.evaluation.grounding.calibration import UNKNOWN, calibration_id, probabilities
+from pipelines.evaluation.grounding.claims import Read, plain, read, unread
 from pipelines.evaluation.grounding.conflict import conflict
 from pipelines.evaluation.grounding.evidence import Evidence, Floats, evidence, quoted, recalls
-from pipelines.evaluation.grounding.judgement import UNKNOWN, probabilities
-from pipelines.evaluation.grounding.texts import Read, plain, read, unread
+from services.core.clients.embedding import EmbeddingClient
 from services.core.wire.grounding import SentenceEvidence
+from services.core.wire.passages import TokenVectors
 
 CLOSEST = 6
 """Sentences whose tokens are compared with the claim's."""
@@ -24,6 +28,9 @@ TELLING = 0.3
 """Least of mean cosine and shared words that makes a sentence worth showing as support."""
 PLACES = 6
 """Of the evidence: what is kept is what is scored."""
+
+BATCH = 128
+"""Texts in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +187,27 @@ def _best(mine: Floats, theirs: Sequence[Floats]) -> Floats:
 
 def _span(found: Read) -> SupportingSpan:
     return SupportingSpan(found.passage, found.span.start, found.span.end, found.span.text)
+
+
+class ServiceEncoder:
+    """The embedding service, or a TEI server in its place, which gives no token vectors."""
+
+    def __init__(self, client: EmbeddingClient) -> None:
+        self._client = client
+
+    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
+        vectors: list[list[float]] = []
+        packed: list[TokenVectors] = []
+        for start in range(0, len(texts), BATCH):
+            reply = await self._client.encode(texts[start : start + BATCH], token_vectors=tokens)
+            vectors += reply.embeddings
+            packed += reply.token_vectors or []
+        whole = np.array(vectors, np.float32)
+        return Encoded(whole, [unit(each) for each in packed] if len(packed) == len(texts) else None)
+
+
+def unit(packed: TokenVectors) -> Floats:
+    """Rows of unit length, shape (tokens, dim)."""
+    rows = np.frombuffer(packed.data, np.int8).reshape(packed.tokens, packed.dim).astype(np.float32)
+    units: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
+    return units

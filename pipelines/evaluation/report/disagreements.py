@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context
-from pipelines.evaluation.report.document import Disagreement, Emphasis, ShownAnswer, ShownPassage
-from pipelines.evaluation.report.highlight import Span, pieces
-from pipelines.evaluation.report.plotted import CORRECT
+from pipelines.evaluation.report.document import (
+    CORRECT,
+    Disagreement,
+    Emphasis,
+    Piece,
+    ShownAnswer,
+    ShownPassage,
+)
 from pipelines.evaluation.results import Results
 from services.core.wire.compare import ArmReply
 from services.core.wire.grounding import GroundedText, Verdict
 from services.core.wire.passages import Passage
+
+Span = tuple[int, int, Emphasis]
+"""Start and end in characters, and why it stands out."""
+
 
 DOUBTS: dict[Verdict, Emphasis] = {"unsupported": "unsupported", "contradicted": "contradicted"}
 SHOWN = 300
@@ -128,3 +137,19 @@ def _passage(marker: int, passage: Passage, replies: Sequence[ArmReply]) -> Show
         score=passage.score,
         pieces=pieces(passage.text, [*against, *cited]),
     )
+
+
+def pieces(text: str, spans: Iterable[Span]) -> tuple[Piece, ...]:
+    """The whole text in order. Where spans overlap the earlier in the list wins; what lies outside the text
+    is cut off."""
+    marks: list[Emphasis] = [""] * len(text)
+    for start, end, emphasis in spans:
+        for at in range(max(0, start), min(len(text), end)):
+            marks[at] = marks[at] or emphasis
+    found: list[Piece] = []
+    start = 0
+    for at in range(1, len(text) + 1):
+        if at == len(text) or marks[at] != marks[start]:
+            found.append(Piece(text=text[start:at], emphasis=marks[start]))
+            start = at
+    return tuple(found)

@@ -20,6 +20,8 @@ from pipelines.evaluation.results import (
 from services.core.wire.compare import ArmStatus
 
 FORMAT = 1
+CORRECT = "correct"
+"""The metric that says whether an answer is right."""
 
 Emphasis = Literal["", "cited", "unsupported", "contradicted", "against"]
 """Why a piece of text stands out: `cited` and `against` (it contradicts a sentence) in passages, the others

@@ -12,9 +12,9 @@ from pipelines.evaluation.bundle.matches import Match, matches
 from pipelines.evaluation.bundle.records import Bundle, Judged, JudgeRecord
 from pipelines.evaluation.bundle.store import Store
 from pipelines.evaluation.judge import SYSTEM, Judge, open_judge, prompt
+from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, LONGEST_PAUSE, PATIENCE_SECONDS, Sleep, pauses
 from pipelines.evaluation.runner.checks import can_answer
-from pipelines.evaluation.runner.progress import Count, Watcher
 from services.core.clients.generation import GenerationClient
 from services.core.context import request_id, start_request
 from services.core.errors import InvalidRequest, RaglineError, RateLimited, ServiceUnavailable, Unauthorized

@@ -1,16 +1,19 @@
-"""The record of how a run asks, made before it asks anything."""
+"""The record of how a run asks, made before it asks anything: the conditions, this machine, the versions."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pipelines.arms import prompt_named
 from pipelines.evaluation.bundle.files import line
-from pipelines.evaluation.bundle.records import Asked, Conditions, DatasetRecord, Grounds, Manifest
-from pipelines.evaluation.runner import environment
+from pipelines.evaluation.bundle.records import Asked, Conditions, DatasetRecord, Grounds, Machine, Manifest
 from pipelines.evaluation.runner.contexts import Ground
 from pipelines.evaluation.runner.plan import Chosen, Options
 from pipelines.prompting import PROMPTS
@@ -22,6 +25,22 @@ COLD = (
     "the passages in it, in a prefix cache that another request had filled"
 )
 CLOSED = "closed book"
+_DECIDING = (
+    "ragline",
+    "champ-dataset",
+    "numpy",
+    "openvino",
+    "openvino-genai",
+    "openvino-tokenizers",
+    "optimum-habana",
+    "qdrant-client",
+    "qdrant-edge-py",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "xllamacpp",
+)
 
 
 def manifest(
@@ -53,8 +72,8 @@ def manifest(
         ),
         models=tuple(model for model in models if model.id in used),
         prompts=_prompts(arms, {ground.grounds for ground in grounds.values()}),
-        versions=environment.versions(),
-        machine=environment.machine(),
+        versions=versions(),
+        machine=machine(),
     )
 
 
@@ -86,3 +105,46 @@ def _prompts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str, str
         if "none" in grounds:
             found[f"{name}, {CLOSED}"] = prompt.closed
     return found
+
+
+def versions() -> dict[str, str]:
+    """Of the installed distributions that decide about a result. A gateway elsewhere may have others."""
+    found = {}
+    for name in _DECIDING:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def machine() -> Machine:
+    """`memory` is 0 where the system does not say."""
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor(),
+        cores=_cores(),
+        memory=_memory(),
+        python=platform.python_version(),
+    )
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

@@ -1,7 +1,8 @@
-"""What an evaluation is to do, as given by the user, and the questions and arms that it comes to."""
+"""What a run asks: the data sets and the arms as the user names them, a question's words, and the order."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,24 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.arms import parse_arm, prompt_named
-from pipelines.evaluation.datasets import Dataset, load
-from pipelines.evaluation.datasets.items import sample
+from pipelines.evaluation.bundle.records import Asked, Grounds
+from pipelines.evaluation.datasets import load
+from pipelines.evaluation.datasets.items import Dataset, Item, Kind, sample
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 _ARMS = TypeAdapter(list[ArmRequest])
+_LINE = 'End with a last line that begins with "Answer:" and holds'
+_FORMS: dict[Kind, str] = {
+    "numeric": f"{_LINE} the number alone.",
+    "choice": f"{_LINE} the letter of the option alone.",
+    "expression": f"{_LINE} the result alone: a number, a formula, or a few words.",
+    "exact": f"{_LINE} the answer alone, in as few words as possible.",
+}
+_DECLINE = 'Where the passages do not say, that line is "Answer: I don\'t know".'
+_TYPES = ("type", "family", "category", "task", "role")
+"""What the data sets call their kinds of questions, in `meta`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +143,59 @@ def _listed(path: Path) -> list[ArmRequest]:
         )
         for arm in listed
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One request. `order` is its place in the run."""
+
+    order: int
+    question: str
+    arm: str
+    repeat: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.question, self.arm, self.repeat
+
+
+def schedule(questions: Sequence[str], arms: Sequence[str], repeats: int, seed: int) -> tuple[Unit, ...]:
+    """Every question to every arm, `repeats` times.
+
+    All questions once, then again; in an order of their own each time, so that no data set comes last. The
+    arms answer a question one right after the other, in random order: what changes in the machine over the
+    run meets them all alike.
+    """
+    generator = random.Random(f"schedule:{seed}")
+    units: list[Unit] = []
+    for repeat in range(repeats):
+        for question in generator.sample(questions, len(questions)):
+            for arm in generator.sample(arms, len(arms)):
+                units.append(Unit(len(units), question, arm, repeat))
+    return tuple(units)
+
+
+def asked(whole: Dataset, item: Item, grounds: Grounds) -> Asked:
+    """The question as all arms are asked it.
+
+    A question without an answer is put in the form of its data set's others, so that the form does not give
+    it away; where some of them have none and there are passages to look at, all are told how to decline.
+    """
+    form = _FORMS.get(_form(whole, item), "")
+    lines = [item.prompt, form]
+    if form and grounds != "none" and not all(each.answerable for each in whole.items):
+        lines.append(_DECLINE)
+    return Asked(
+        id=f"{whole.name}/{item.id}",
+        dataset=whole.name,
+        type=next((item.meta[name] for name in _TYPES if item.meta.get(name)), item.kind),
+        text="\n".join(line for line in lines if line),
+        item=item,
+    )
+
+
+def _form(whole: Dataset, item: Item) -> Kind:
+    if item.kind != "abstain":
+        return item.kind
+    kinds = Counter(each.kind for each in whole.items if each.kind != "abstain")
+    return kinds.most_common(1)[0][0] if kinds else "exact"

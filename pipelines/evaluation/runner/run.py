@@ -15,15 +15,12 @@ from filelock import FileLock, Timeout
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context, Manifest
 from pipelines.evaluation.bundle.store import Store
-from pipelines.evaluation.runner import checks, corpus
+from pipelines.evaluation.runner import Count, Watcher, checks
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
-from pipelines.evaluation.runner.contexts import Contexts, Ground, ground
+from pipelines.evaluation.runner.contexts import Contexts, Ground, collection_of, ground, ingest
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.manifest import manifest
-from pipelines.evaluation.runner.plan import Chosen, Options
-from pipelines.evaluation.runner.progress import Count, Watcher
-from pipelines.evaluation.runner.schedule import Unit, schedule
-from pipelines.evaluation.runner.wording import asked
+from pipelines.evaluation.runner.plan import Chosen, Options, Unit, asked, schedule
 from services.core.errors import Conflict, InvalidRequest, RaglineError, ServiceError
 from services.core.wire.compare import ArmRequest
 
@@ -125,7 +122,7 @@ class _Run:
     async def _check_collections(self) -> None:
         """InvalidRequest where there is nothing to search in: a run of closed-book questions is not meant."""
         sets = self.evaluation.sets
-        brought = {corpus.collection_of(chosen.whole) for chosen in sets if chosen.whole.corpus}
+        brought = {collection_of(chosen.whole) for chosen in sets if chosen.whole.corpus}
         for name in sorted({each.collection for each in self.grounds.values()} - {"", *brought}):
             if not await self.gateway.documents(name):
                 raise InvalidRequest(
@@ -159,8 +156,8 @@ class _Run:
         collections = {self.grounds[question.id].collection for question in missing}
         sources: dict[str, str] = {}
         for chosen in self.evaluation.sets:
-            if chosen.whole.corpus and corpus.collection_of(chosen.whole) in collections:
-                sources |= await corpus.ingest(self.gateway, chosen.whole, self.watcher)
+            if chosen.whole.corpus and collection_of(chosen.whole) in collections:
+                sources |= await ingest(self.gateway, chosen.whole, self.watcher)
         return sources
 
     def _missing(self, there: Bundle) -> list[Unit]:

@@ -8,8 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipelines.evaluation.report.document import Report
-from pipelines.evaluation.report.figures.canvas import Frame, Plot, Table, empty, plot, tidy
-from pipelines.evaluation.report.figures.palette import AXIS, INK, MUTED, SURFACE, arm_colour, arm_marker
+from pipelines.evaluation.report.figures.style import (
+    AXIS,
+    INK,
+    MUTED,
+    SURFACE,
+    Frame,
+    arm_colour,
+    arm_marker,
+    empty,
+    tidy,
+)
+from pipelines.evaluation.report.figures.svg import Plot, Table, plot
 from pipelines.evaluation.report.units import interval, p_value, points, said
 from pipelines.evaluation.results import OVERALL, Delta
 

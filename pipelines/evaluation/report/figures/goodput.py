@@ -9,8 +9,16 @@ from matplotlib.figure import Figure
 
 from pipelines.evaluation.load.records import LoadCell, LoadReport
 from pipelines.evaluation.report.document import Report
-from pipelines.evaluation.report.figures.canvas import Frame, Plot, Table, empty, plot, tidy
-from pipelines.evaluation.report.figures.palette import AXIS, SURFACE, arm_colour, arm_marker
+from pipelines.evaluation.report.figures.style import (
+    AXIS,
+    SURFACE,
+    Frame,
+    arm_colour,
+    arm_marker,
+    empty,
+    tidy,
+)
+from pipelines.evaluation.report.figures.svg import Plot, Table, plot
 from pipelines.evaluation.report.units import interval, share
 
 

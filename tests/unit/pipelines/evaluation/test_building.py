@@ -8,9 +8,8 @@ import orjson
 import pytest
 
 from pipelines.evaluation.building.absent import Vocabulary, substitute
-from pipelines.evaluation.building.checks import fault, supported
-from pipelines.evaluation.building.drafts import Draft, messages, parse
-from pipelines.evaluation.building.drawing import drawn, due
+from pipelines.evaluation.building.builder import count_unanswerable, order_passages
+from pipelines.evaluation.building.drafts import Draft, draft_messages, find_fault, parse_draft, supported
 from pipelines.evaluation.building.lines import Dropped, Files, Made, Source, reasons
 from pipelines.evaluation.datasets import load
 from services.core.errors import InvalidRequest
@@ -45,17 +44,17 @@ def dropped(attempt: int, reason: str = "unreadable") -> Dropped:
 
 def test_documents_take_turns_whatever_their_length() -> None:
     passages = [passage("long.md", index) for index in range(20)] + [passage("short.md"), passage("mid.md")]
-    order = drawn(passages, seed=1)
+    order = order_passages(passages, seed=1)
     assert {each.document_id for each in order[:3]} == {"long.md", "short.md", "mid.md"}
     assert sorted(each.id for each in order) == sorted(each.id for each in passages)
-    assert drawn(passages[::-1], seed=1) == order
-    assert drawn(passages, seed=2) != order
+    assert order_passages(passages[::-1], seed=1) == order
+    assert order_passages(passages, seed=2) != order
 
 
 def test_unanswerable_ones_are_spread_evenly() -> None:
-    assert [due(kept, 0.25) for kept in (0, 3, 4, 7, 8, 100)] == [0, 0, 1, 1, 2, 25]
-    assert due(10, 0.1) == 1
-    assert due(5, 1) == 5
+    assert [count_unanswerable(kept, 0.25) for kept in (0, 3, 4, 7, 8, 100)] == [0, 0, 1, 1, 2, 25]
+    assert count_unanswerable(10, 0.1) == 1
+    assert count_unanswerable(5, 1) == 5
 
 
 @pytest.mark.parametrize(
@@ -68,18 +67,18 @@ def test_unanswerable_ones_are_spread_evenly() -> None:
     ],
 )
 def test_a_reply_is_read_in_the_forms_that_models_write(reply: str) -> None:
-    assert parse(reply) == Draft("Who laid the first brick?", "Ann Lee")
+    assert parse_draft(reply) == Draft("Who laid the first brick?", "Ann Lee")
 
 
 @pytest.mark.parametrize(
     "reply", ["", "Who laid it? Ann Lee.", "Answer: Ann Lee\nQuestion: Who?", "Question: Who?"]
 )
 def test_a_reply_without_both_is_unreadable(reply: str) -> None:
-    assert parse(reply) is None
+    assert parse_draft(reply) is None
 
 
 def test_earlier_questions_are_in_the_prompt() -> None:
-    *_, last = messages(passage(), ["Who laid the first brick?"])
+    *_, last = draft_messages(passage(), ["Who laid the first brick?"])
     assert TEXT in last.text
     assert "Do not ask again: Who laid the first brick?" in last.text
 
@@ -103,7 +102,7 @@ def test_earlier_questions_are_in_the_prompt() -> None:
     ],
 )
 def test_what_is_wrong_with_a_draft(question: str, answer: str, wrong: str | None) -> None:
-    assert fault(Draft(question, answer), passage()) == wrong
+    assert find_fault(Draft(question, answer), passage()) == wrong
 
 
 def test_numbers_are_compared_as_numbers() -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
-from pipelines.evaluation.grounding.calibration import calibration_id
+from pipelines.evaluation.grounding.calibration import calibration_id, probabilities, verdict
 from pipelines.evaluation.grounding.claims import claims
-from pipelines.evaluation.grounding.judgement import probabilities, verdict
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 from services.core.errors import ServiceUnavailable
 from services.core.wire.grounding import AnswerGroundedness, SentenceEvidence

@@ -14,9 +14,9 @@ from pipelines.evaluation.bundle.records import Bundle, JudgeRecord
 from pipelines.evaluation.bundle.store import VERDICTS, Store, read
 from pipelines.evaluation.judge import SYSTEM, Judge
 from pipelines.evaluation.report.building import build
-from pipelines.evaluation.report.rendering import html, markdown
+from pipelines.evaluation.report.writing import html, markdown
+from pipelines.evaluation.runner import Silent
 from pipelines.evaluation.runner.judging import VERDICT_TOKENS, Wanted, judge_all, opened
-from pipelines.evaluation.runner.progress import Silent
 from pipelines.evaluation.statistics import share_interval
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.errors import (

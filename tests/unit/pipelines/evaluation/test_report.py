@@ -16,13 +16,10 @@ from typer.testing import CliRunner
 
 from pipelines.evaluation.bundle.recorded import read_results
 from pipelines.evaluation.bundle.store import read
-from pipelines.evaluation.report.building import build
-from pipelines.evaluation.report.disagreements import disagreements
+from pipelines.evaluation.report.building import BINS, build, thinking_bins
+from pipelines.evaluation.report.disagreements import disagreements, pieces
 from pipelines.evaluation.report.document import Disagreement
-from pipelines.evaluation.report.highlight import pieces
-from pipelines.evaluation.report.plotted import BINS, thinking_bins
-from pipelines.evaluation.report.rendering import in_line
-from pipelines.evaluation.report.writing import write_report
+from pipelines.evaluation.report.writing import in_line, write_report
 from services.cli.main import app
 from services.core.errors import InvalidRequest, NotFound
 from tests.evaluation_run import ARMS, HOSTILE, write_run

@@ -11,16 +11,12 @@ import pytest
 
 from pipelines.context import freeze
 from pipelines.evaluation.datasets import Dataset, Item, Source, load
-from pipelines.evaluation.runner import plan
+from pipelines.evaluation.runner import Silent, plan
 from pipelines.evaluation.runner.asking import Asker
-from pipelines.evaluation.runner.contexts import Ground, ground
-from pipelines.evaluation.runner.corpus import collection_of, file_names
+from pipelines.evaluation.runner.contexts import Ground, collection_of, file_names, ground
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.plan import Chosen, Options
-from pipelines.evaluation.runner.progress import Silent
+from pipelines.evaluation.runner.plan import Chosen, Options, asked, schedule
 from pipelines.evaluation.runner.run import Evaluation, run
-from pipelines.evaluation.runner.schedule import schedule
-from pipelines.evaluation.runner.wording import asked
 from services.core.errors import (
     ErrorDetail,
     InvalidRequest,

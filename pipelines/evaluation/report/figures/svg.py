@@ -1,4 +1,4 @@
-"""An empty figure of a width, and its SVG: deterministic, without styles of its own, and accessible."""
+"""A figure as SVG for both widths of the page: deterministic, without styles of its own, and accessible."""
 
 from __future__ import annotations
 
@@ -10,31 +10,9 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 
-from pipelines.evaluation.report.figures.palette import AXIS, CLASSES, GRID, INK, MUTED
-
-DPI = 72
-"""One point is one unit of the drawing, and about one pixel of the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A width of the page, in its pixels, and what fits it."""
-
-    name: str
-    width: float
-    text: float
-
-    @property
-    def narrow(self) -> bool:
-        return self.name == "narrow"
-
-
-WIDE = Frame("wide", 1100, 14)
-NARROW = Frame("narrow", 350, 12)
+from pipelines.evaluation.report.figures.style import CLASSES, NARROW, WIDE, Frame, rc_style
 
 Draw = Callable[[Frame], Figure]
 
@@ -62,55 +40,11 @@ class Plot:
 
 def plot(name: str, title: str, *, reading: str, description: str, draw: Draw, table: Table) -> Plot:
     """Both drawings. `description` is what a screen reader says of them; the table has the rest."""
-    with rc_context(_style(WIDE)):
+    with rc_context(rc_style(WIDE)):
         wide = _svg(draw(WIDE), f"{name}-wide", title, description)
-    with rc_context(_style(NARROW)):
+    with rc_context(rc_style(NARROW)):
         narrow = _svg(draw(NARROW), f"{name}-narrow", title, description)
     return Plot(name, title, reading, description, wide, narrow, table)
-
-
-def empty(frame: Frame, height: float) -> Figure:
-    """In the page's pixels."""
-    return Figure(figsize=(frame.width / DPI, height / DPI), dpi=DPI, layout="constrained")
-
-
-def tidy(axes: Axes, *, grid: str = "x") -> None:
-    """Only the lines that carry something."""
-    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    axes.grid(visible=True, axis="both" if grid == "both" else "x" if grid == "x" else "y")
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
-
-
-def _style(frame: Frame) -> dict[RcKeyType, object]:
-    return {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "ragline",
-        "font.family": "DejaVu Sans",
-        "font.size": frame.text,
-        "axes.labelsize": frame.text,
-        "axes.titlesize": frame.text,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.edgecolor": AXIS,
-        "axes.labelcolor": MUTED,
-        "axes.titlecolor": INK,
-        "axes.unicode_minus": True,
-        "axes.facecolor": "none",
-        "figure.facecolor": "none",
-        "legend.frameon": False,
-        "legend.fontsize": frame.text,
-        "legend.labelcolor": INK,
-        "text.color": INK,
-        "text.parse_math": False,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelsize": frame.text - 1,
-        "ytick.labelsize": frame.text - 1,
-        "grid.color": GRID,
-        "grid.linewidth": 1,
-        "lines.linewidth": 2,
-    }
 
 
 def _svg(figure: Figure, name: str, title: str, description: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Where an arm's time goes: the medians of its stages, one after another."""
+"""The latency figures: how many answers had begun and ended by when, and where an arm's time goes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pipelines.evaluation.report.document import Report
-from pipelines.evaluation.report.figures.axes import seconds_ticks
-from pipelines.evaluation.report.figures.canvas import Frame, Plot, Table, empty, plot, tidy
-from pipelines.evaluation.report.figures.palette import INK, MUTED, STAGES, SURFACE
-from pipelines.evaluation.report.units import seconds
+from pipelines.evaluation.report.figures.style import (
+    INK,
+    MUTED,
+    STAGES,
+    SURFACE,
+    Frame,
+    arm_colour,
+    empty,
+    seconds_axis,
+    seconds_ticks,
+    tidy,
+)
+from pipelines.evaluation.report.figures.svg import Plot, Table, plot
+from pipelines.evaluation.report.units import interval, seconds
 from pipelines.evaluation.results import StageResult
+
+FIGURES = {
+    "ttft": "TTFT: first token of any kind",
+    "ttfo": "TTFO: first token of the answer",
+    "e2el": "E2EL: the whole answer",
+}
+DASHES = ("-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 2, 2)))
+
 
 NAMES = {
     "rewriting": "rewrite",
@@ -24,6 +42,69 @@ NAMES = {
 }
 
 
+def ecdf(report: Report) -> Plot | None:
+    """None where nothing was timed."""
+    shown = [figure for figure in FIGURES if any(curve.figure == figure for curve in report.curves)]
+    if not shown:
+        return None
+    order = [arm.name for arm in report.arms]
+
+    def draw(frame: Frame) -> Figure:
+        return _draw_ecdf(frame, report, shown, order)
+
+    return plot(
+        "ecdf",
+        "Latency, all answers",
+        reading=(
+            "The share of answers that had got so far after that long: further left is faster, and the "
+            "right end is the slowest one. Failed requests are not among them."
+        ),
+        description=(
+            f"Cumulative distributions of {', '.join(figure.upper() for figure in shown)}, a line for each "
+            "arm. The table below has their percentiles."
+        ),
+        draw=draw,
+        table=Table(
+            head=("Arm", "Figure", "Percentile", "Value", "95 % interval, s", "n"),
+            rows=tuple(
+                (
+                    each.arm,
+                    each.figure.upper(),
+                    f"p{100 * each.level:g}",
+                    f"insufficient: needs {each.needed}" if each.value is None else seconds(each.value),
+                    interval(each.low, each.high, "s"),
+                    str(each.n),
+                )
+                for each in report.percentiles
+            ),
+        ),
+    )
+
+
+def _draw_ecdf(frame: Frame, report: Report, shown: list[str], order: list[str]) -> Figure:
+    figure = empty(frame, 235 * len(shown) + 60 if frame.narrow else 330)
+    grid = (len(shown), 1) if frame.narrow else (1, len(shown))
+    panels = figure.subplots(*grid, sharey=True, squeeze=False).flatten()
+    for panel, name in zip(panels, shown, strict=True):
+        tidy(panel, grid="both")
+        panel.set_title(FIGURES[name])
+        curves = [curve for curve in report.curves if curve.figure == name]
+        for curve in curves:
+            place = order.index(curve.arm)
+            panel.ecdf(
+                curve.values, color=arm_colour(place), linestyle=DASHES[place % len(DASHES)], label=curve.arm
+            )
+        seconds_axis(
+            panel, min(curve.values[0] for curve in curves), max(curve.values[-1] for curve in curves)
+        )
+        panel.set_ylim(0, 1.02)
+        panel.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    figure.set_layout_engine("constrained", hspace=0.08, wspace=0.04)
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=1 if frame.narrow else 4, handlelength=2.6)
+    return figure
+
+
 def waterfall(report: Report) -> Plot | None:
     """None where no stage was timed."""
     arms = [each for each in report.stages if _total(each) > 0]
@@ -32,7 +113,7 @@ def waterfall(report: Report) -> Plot | None:
     seen = [stage for stage in (*NAMES, *_others(arms)) if any(each.stages.get(stage) for each in arms)]
 
     def draw(frame: Frame) -> Figure:
-        return _drawn(frame, arms, seen)
+        return _draw_waterfall(frame, arms, seen)
 
     return plot(
         "waterfall",
@@ -66,7 +147,7 @@ def _total(each: StageResult) -> float:
     return sum(value or 0.0 for value in each.stages.values())
 
 
-def _drawn(frame: Frame, arms: list[StageResult], seen: list[str]) -> Figure:
+def _draw_waterfall(frame: Frame, arms: list[StageResult], seen: list[str]) -> Figure:
     step = 56.0 if frame.narrow else 46.0
     figure = empty(frame, step * len(arms) + (130 if frame.narrow else 96))
     axes = figure.add_subplot()
