@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.cli.errors import UsageError
-from services.dataprep import archives
-from services.dataprep.parsers import FORMATS
+from services.dataprep.parsing import archives
+from services.dataprep.parsing.formats import FORMATS
 
 SUFFIXES = frozenset([*archives.SUFFIXES, *(suffix for suffixes in FORMATS.values() for suffix in suffixes)])
 

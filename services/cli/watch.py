@@ -17,7 +17,7 @@ from services.cli.uploading import Jobs
 from services.cli.watched import Watched, WatchedFile
 from services.core.client import HttpClient
 from services.core.errors import RaglineError
-from services.dataprep.identity import document_id
+from services.dataprep.upload.names import document_id
 
 AGAIN_SECONDS = 5.0
 SETTLE_MILLISECONDS = 500

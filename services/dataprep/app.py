@@ -35,19 +35,19 @@ from services.core.wire.dataprep import (
 from services.core.wire.jobs import Job
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import DocumentsReply
-from services.dataprep import jobs
-from services.dataprep.backend import PACKAGE, CreateJobStore, JobLimits, JobStore
-from services.dataprep.documents import Documents
-from services.dataprep.identity import clean_name, document_id
-from services.dataprep.ingest import Batching, Ingestor
-from services.dataprep.links import Fetcher, LinkLimits
-from services.dataprep.metrics import JobMetrics
-from services.dataprep.openapi import INGEST_BODY
-from services.dataprep.runner import Runner, Workers
-from services.dataprep.sandbox import Sandbox
+from services.dataprep.jobs import routes as jobs
+from services.dataprep.jobs.documents import Documents
+from services.dataprep.jobs.ingest import Batching, Ingestor
+from services.dataprep.jobs.metrics import JobMetrics
+from services.dataprep.jobs.store import PACKAGE, CreateJobStore, JobLimits, JobStore
+from services.dataprep.jobs.synchronous import told
+from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.jobs.worker import Runner, Workers
+from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
-from services.dataprep.synchronous import told
-from services.dataprep.url import JobsUrl
+from services.dataprep.upload.links import Fetcher, LinkLimits
+from services.dataprep.upload.names import clean_name, document_id
+from services.dataprep.upload.openapi import INGEST_BODY
 
 ALL = "all"
 

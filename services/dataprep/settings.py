@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from services.core.settings import ServiceSettings
-from services.dataprep.document import Limits
+from services.dataprep.parsing.document import Limits
 
 SERVICE = "dataprep"
 MAX_CHUNK_SIZE = 20_000

@@ -22,8 +22,8 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.settings import HomeSettings, parse_environment
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import RetrievalReply, StoredPassage
-from services.dataprep.chunking import Chunking, chunk
-from services.dataprep.document import ParsedDocument
+from services.dataprep.parsing.chunking import Chunking, chunk
+from services.dataprep.parsing.document import ParsedDocument
 from services.gateway.settings import Settings as GatewaySettings
 from tests.bench.retrieval_sets import RetrievalSet
 

@@ -12,11 +12,11 @@ import pytest
 from services.core.backends import load, names
 from services.core.errors import NotFound, RaglineError, RateLimited, ServiceUnavailable
 from services.core.wire.jobs import Job, JobFile, Status
-from services.dataprep.backend import PACKAGE, JobLimits, JobStore, Order, Received, Ticket
-from services.dataprep.chunking import Chunking
-from services.dataprep.reasons import failed
-from services.dataprep.redis_client import RedisClient
-from services.dataprep.url import JobsUrl
+from services.dataprep.backends.redis.client import RedisClient
+from services.dataprep.jobs.reasons import failed
+from services.dataprep.jobs.store import PACKAGE, JobLimits, JobStore, Order, Received, Ticket
+from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.parsing.chunking import Chunking
 from tests.redis_server import RedisServer
 
 LIMITS = JobLimits(waiting=8, kept=3, kept_seconds=3600)

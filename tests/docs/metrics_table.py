@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics import Metrics
-from services.dataprep.metrics import JobMetrics
+from services.dataprep.jobs.metrics import JobMetrics
 from services.embedding.metrics import EmbeddingMetrics
 from services.generation.metrics import GenerationMetrics
 

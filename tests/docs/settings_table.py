@@ -39,9 +39,7 @@ def table() -> str:
         own = set(kind.__annotations__)
         for name, field in kind.model_fields.items():
             variable = str(field.validation_alias)
-            where = ".".join(
-                part for part in kind.__module__.split(".")[1:] if part not in {"settings", "backends"}
-            )
+            where = _reader(kind.__module__)
             if name not in own:
                 continue
             default = "" if field.is_required() else _show(field.default)
@@ -51,6 +49,13 @@ def table() -> str:
         readers = ", ".join(dict.fromkeys("every service" if name == "core" else name for name in where))
         lines.append(f"| `{variable}` | {default} | {readers} | {description.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
+
+
+def _reader(module: str) -> str:
+    """The service that has the settings, and the backend where they are a backend's own."""
+    path, _, backend = module.partition(".backends.")
+    parts = [part for part in path.split(".")[1:] if part != "settings"]
+    return ".".join([*parts, *backend.split(".")[:1]] if backend else parts)
 
 
 def _show(default: object) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.dataprep.archives import SUFFIXES
-from services.dataprep.parsers import FORMATS
+from services.dataprep.parsing.archives import SUFFIXES
+from services.dataprep.parsing.formats import FORMATS
 from services.dataprep.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ingestion.md").read_text()

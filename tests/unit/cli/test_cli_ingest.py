@@ -30,7 +30,7 @@ from services.core.client import HttpClient
 from services.core.errors import ErrorDetail, ServiceUnavailable
 from services.core.sse import format_event
 from services.core.wire.jobs import FileChange, Job, JobFile, JobsReply
-from services.dataprep.identity import document_id
+from services.dataprep.upload.names import document_id
 
 
 @pytest.fixture

@@ -1,0 +1,195 @@
+"""Ingestion of one file: parse and chunk, embed, store where no reader sees it, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.errors import Conflict, NotFound, PayloadTooLarge, ServiceError
+from services.core.metrics import Metrics
+from services.core.wire.embedding import EncodeReply
+from services.core.wire.jobs import Outcome
+from services.core.wire.passages import Passage, TokenVectors
+from services.core.wire.retrieval import StoredPassage
+from services.dataprep.jobs.ahead import ahead
+from services.dataprep.jobs.progress import Progress
+from services.dataprep.jobs.retry import Patience
+from services.dataprep.jobs.store import Ticket
+from services.dataprep.jobs.tokens import TokenFit
+from services.dataprep.parsing.sandbox import Prepared, Sandbox
+from services.dataprep.upload.names import document_id, passage_id, revision
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How many passages are embedded and stored at a time, how many such requests of a file are under way
+    at the embedding service, and whether token vectors are stored too."""
+
+    size: int
+    token_vectors: bool
+    ahead: int = 2
+
+
+class Ingestor:
+    """Writes documents through the two services; its caller sees to it that it is one at a time of each."""
+
+    def __init__(
+        self,
+        embedding: EmbeddingClient,
+        retrieval: RetrievalClient,
+        sandbox: Sandbox,
+        metrics: Metrics,
+        batching: Batching,
+    ) -> None:
+        self._embedding = embedding
+        self._fitting = TokenFit(embedding)
+        self._retrieval = retrieval
+        self._sandbox = sandbox
+        self._metrics = metrics
+        self._batching = batching
+
+    async def ingest(self, ticket: Ticket, path: Path, progress: Progress, patience: Patience) -> Outcome:
+        """Raises what is wrong with the file, or the error of the service that could not be waited for.
+
+        Readers see the document as it was until, at the very end, they see all of the new revision. What
+        is stored of it before is for the caller to `discard` where this raises.
+
+        Whether the chunks fit the model is asked before anything is embedded, but of a document that is
+        embedded in one request: that request refuses what does not fit.
+        """
+        parsed = await patience.call(lambda: self._parse(ticket, path))
+        if len(parsed.chunks) <= self._batching.size and not ticket.order.chunking.tokens:
+            with suppress(PayloadTooLarge):  # from the one request that embeds it: nothing is stored then
+                return await self._ingested(ticket, parsed, progress, patience, truncate=False)
+        fitting = await patience.call(lambda: self._fit(ticket, parsed))
+        return await self._ingested(ticket, fitting, progress, patience)
+
+    async def _ingested(
+        self,
+        ticket: Ticket,
+        prepared: Prepared,
+        progress: Progress,
+        patience: Patience,
+        *,
+        truncate: bool = True,
+    ) -> Outcome:
+        """Raises `PayloadTooLarge` where the model would not see a chunk to its end and `truncate` is off."""
+        collection = ticket.order.collection
+        passages = _passages(ticket.file.name, _revision(ticket), prepared)
+        first, total = passages[0], len(passages)
+        await progress.tell(revision=first.revision, passages=total)
+        progress.publishing = ticket.file.attempts > 1  # then all of it may be stored already
+        if await patience.call(lambda: self._is_stored(collection, first, total)):
+            await progress.tell(embedded=total, stored=total)
+            return "ingested" if ticket.file.attempts > 1 else "unchanged"
+        progress.publishing = False
+        await self._write(passages, collection, progress, patience, truncate=truncate)
+        progress.publishing = True
+        await patience.call(lambda: self._publish(collection, first, total))
+        return "ingested"
+
+    async def discard(self, ticket: Ticket) -> bool:
+        """Delete what is stored of the ticket's revision, unless readers see it; whether they do."""
+        collection, document, held = ticket.order.collection, ticket.file.document_id, _revision(ticket)
+        seen = await self._retrieval.documents(collection)
+        if any((info.id, info.revision) == (document, held) for info in seen):
+            return True
+        await self._retrieval.delete(collection, document, revision=held)
+        return False
+
+    async def _parse(self, ticket: Ticket, path: Path) -> Prepared:
+        with self._metrics.stage("parse"):
+            return await self._sandbox.prepare(path, ticket.file.name, ticket.order.chunking)
+
+    async def _fit(self, ticket: Ticket, parsed: Prepared) -> Prepared:
+        """Cut once more what the embedding model would not see to its end."""
+        with self._metrics.stage("tokenize"):
+            return await self._fitting.fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
+
+    async def _is_stored(self, collection: str, first: Passage, total: int) -> bool:
+        """Whether all of the revision is stored; it is what readers see then, also after a `kill -9`
+        between its last passage and its publication."""
+        try:
+            await self._publish(collection, first, total)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _publish(self, collection: str, first: Passage, total: int) -> None:
+        with self._metrics.stage("publish"):
+            await self._retrieval.publish(collection, first.document_id, first.revision, passages=total)
+
+    async def _write(
+        self,
+        passages: Sequence[Passage],
+        collection: str,
+        progress: Progress,
+        patience: Patience,
+        *,
+        truncate: bool,
+    ) -> None:
+        async def encode(batch: Sequence[Passage]) -> EncodeReply:
+            return await patience.call(lambda: self._encode(batch, truncate=truncate))
+
+        size = self._batching.size
+        batches = [passages[start : start + size] for start in range(0, len(passages), size)]
+        stored = 0
+        async with aclosing(ahead(batches, encode, self._batching.ahead)) as encoded_batches:
+            async for batch, encoded in encoded_batches:
+                await progress.tell(embedded=stored + len(batch))
+                offered = _with_vectors(batch, encoded)
+                progress.wrote = True
+                await patience.call(lambda: self._store(collection, encoded.model, offered))  # noqa: B023 - awaited here
+                stored += len(batch)
+                await progress.tell(stored=stored)
+
+    async def _store(self, collection: str, model: str, offered: Sequence[StoredPassage]) -> None:
+        with self._metrics.stage("upsert", model):
+            await self._retrieval.upsert(collection, model, offered, staged=True)
+
+    async def _encode(self, batch: Sequence[Passage], *, truncate: bool) -> EncodeReply:
+        texts = [passage.embedded_text for passage in batch]
+        with self._metrics.stage("embed"):
+            encoded = await self._embedding.encode(
+                texts, token_vectors=self._batching.token_vectors, truncate=truncate
+            )
+        if len(encoded.embeddings) != len(batch) or len(encoded.token_vectors or batch) != len(batch):
+            raise ServiceError("embedding sent fewer or more vectors than texts", service="embedding")
+        return encoded
+
+
+def _revision(ticket: Ticket) -> str:
+    return revision(ticket.sha256, ticket.order.chunking)
+
+
+def _passages(name: str, revision: str, prepared: Prepared) -> list[Passage]:
+    document = document_id(name)
+    return [
+        Passage(
+            id=passage_id(document, revision, index),
+            document_id=document,
+            text=prepared.text[chunk.start : chunk.end],
+            title=name,
+            section=chunk.section,
+            page=chunk.page,
+            start=chunk.start,
+            end=chunk.end,
+            index=index,
+            revision=revision,
+        )
+        for index, chunk in enumerate(prepared.chunks)
+    ]
+
+
+def _with_vectors(batch: Sequence[Passage], encoded: EncodeReply) -> list[StoredPassage]:
+    nothing: list[TokenVectors | None] = [None] * len(batch)
+    return [
+        StoredPassage(passage=passage, vector=vector, token_vectors=token)
+        for passage, vector, token in zip(
+            batch, encoded.embeddings, encoded.token_vectors or nothing, strict=True
+        )
+    ]

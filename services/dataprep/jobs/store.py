@@ -1,0 +1,147 @@
+"""The protocol of a job store: where accepted files wait, durably, until they are ingested.
+
+A backend is one file in `backends/` that exports `async def create(url: JobsUrl, limits: JobLimits) ->
+JobStore`; the scheme of `JOBS_URL` is the file's name.
+
+A file is *open* until it has finished. It is taken by one worker at a time, and only when no file of the
+same document that was submitted earlier is open: so a document's files are ingested in the order in which
+they came, and the last one wins, however many workers there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from services.core.backends import Backend
+from services.core.errors import ServiceUnavailable
+from services.core.wire.jobs import Job, JobFile, Status
+from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.parsing.chunking import Chunking
+
+PACKAGE = "services.dataprep.backends"
+
+Loss = Literal["cancelled", "taken"]
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """The job store does not answer; any method may raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """`waiting`: open files that a store takes; `kept` and `kept_seconds`: finished jobs that it keeps."""
+
+    waiting: int
+    kept: int
+    kept_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What holds for all files of a job. `patient`: wait for a service that is down, rather than fail;
+    `trace`: the request's `traceparent`, which the work joins."""
+
+    collection: str
+    chunking: Chunking
+    patient: bool = True
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file to ingest: what the store says of it, and its bytes at `path` until it is submitted."""
+
+    file: JobFile
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A file that a worker has taken. `cancelled`: clear up after an earlier attempt, then finish it so."""
+
+    job: str
+    index: int
+    order: Order
+    file: JobFile
+    sha256: str
+    cancelled: bool = False
+    token: str = ""
+
+
+class JobIntake(Protocol):
+    def incoming(self) -> AbstractAsyncContextManager[Path]:
+        """A folder to receive an upload into; what is still there at the end is removed.
+
+        Raises `RateLimited` where no file would be taken now.
+        """
+
+    async def submit(self, order: Order, files: Sequence[Received]) -> Job:
+        """Take these files; when it returns they outlive this process and the store's.
+
+        A file whose `status` is already failed is only recorded. Raises `RateLimited` with `retry_after`
+        where more files would be open than the store's limit.
+        """
+
+    async def cancel(self, job: str) -> Job:
+        """Cancel what has not finished. Files that a worker has are cancelled by it, in a moment.
+
+        Raises `NotFound`.
+        """
+
+    async def cancel_documents(self, collection: str, document_id: str | None, why: str) -> int:
+        """Cancel the open files of a document, or of all, and return when none is open: how many."""
+
+
+class JobReader(Protocol):
+    async def get(self, job: str) -> Job:
+        """Raises `NotFound`."""
+
+    async def jobs(self, status: Status | None, limit: int) -> list[Job]:
+        """The newest first."""
+
+    def changes(self, job: str) -> AsyncIterator[Job]:
+        """The job as it is, then at each change, at last finished; changes in quick succession are one.
+
+        It also yields the same job again every few seconds where nothing changes. Raises `NotFound`.
+        """
+
+    async def waiting(self) -> int:
+        """Open files that no worker has."""
+
+
+class JobQueue(Protocol):
+    """The worker's side. A ticket is lost where it was cancelled, or where another worker has it since this
+    one was not heard of for too long; what is said of a lost ticket is ignored."""
+
+    async def take(self) -> Ticket:
+        """Wait for the next file."""
+
+    def bytes_of(self, ticket: Ticket) -> AbstractAsyncContextManager[Path]:
+        """The file's bytes, at a path of this machine."""
+
+    async def report(self, ticket: Ticket, file: JobFile) -> None:
+        """How far it is; need not be durable."""
+
+    async def hold(self, ticket: Ticket) -> Loss:
+        """Keep the ticket; returns when it is lost, and how."""
+
+    async def finish(self, ticket: Ticket, file: JobFile) -> Job | None:
+        """Record the end, durably, and drop the file's bytes: the job as it is now; None of a lost ticket."""
+
+    async def release(self, ticket: Ticket) -> None:
+        """Give it back for another attempt."""
+
+
+class JobStore(JobIntake, JobReader, JobQueue, Backend, Protocol):
+    """Safe to call concurrently."""
+
+
+class CreateJobStore(Protocol):
+    """What a backend file exports as `create`."""
+
+    async def __call__(self, url: JobsUrl, limits: JobLimits) -> JobStore: ...

@@ -1,0 +1,78 @@
+"""A job as the synchronous routes tell it: OPEA's reply at its end, progress by stage before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+from services.core.context import request_id
+from services.core.errors import ErrorDetail, RaglineError, from_detail
+from services.core.wire.dataprep import IngestedFile, IngestProgress, IngestReply, Stage
+from services.core.wire.jobs import Job, JobFile
+from services.dataprep.jobs.reasons import SERVICE
+
+SUCCEEDED = "Data preparation succeeded"
+
+
+async def told(changes: AsyncIterator[Job]) -> AsyncGenerator[IngestProgress | IngestReply]:
+    """Progress, and at the end the reply. Raises the first file's error where every file failed."""
+    before: list[JobFile] | None = None
+    async for job in changes:
+        earlier = before or [JobFile(name=file.name) for file in job.files]
+        for was, now in zip(earlier, job.files, strict=True):
+            for event in _between(was, now, alone=len(job.files) == 1):
+                yield event
+        before = job.files
+        if job.finished:
+            yield reply(job)
+
+
+def _between(was: JobFile, now: JobFile, *, alone: bool) -> Iterator[IngestProgress]:
+    """The stages that a file has passed."""
+
+    def step(stage: Stage, done: int) -> IngestProgress:
+        return IngestProgress(
+            stage=stage, name=now.name, document_id=now.document_id, done=done, total=now.passages
+        )
+
+    if now.passages and not was.passages:
+        yield step("parsed", now.passages)
+    if now.embedded > was.embedded and now.outcome != "unchanged":
+        yield step("embedded", now.embedded)
+    if now.finished and not was.finished:
+        if now.status == "done":
+            yield step("stored", now.passages)
+        elif not alone:  # alone it is the reply itself
+            yield IngestProgress(stage="failed", name=now.name, error=_of_this_request(now.error))
+
+
+def reply(job: Job) -> IngestReply:
+    """Raises the first file's error where every file failed."""
+    files = [_ingested(file) for file in job.files]
+    failures = [file.error for file in files if file.error is not None]
+    if len(failures) == len(files):
+        raise _raised(failures[0])
+    message = SUCCEEDED
+    if failures:
+        good = len(files) - len(failures)
+        message += f" for {good} of {len(files)} files: see `error` of the others"
+    return IngestReply(message=message, files=files)
+
+
+def _ingested(file: JobFile) -> IngestedFile:
+    if file.outcome is None:
+        return IngestedFile(name=file.name, status="failed", error=_of_this_request(file.error))
+    return IngestedFile(
+        name=file.name,
+        document_id=file.document_id,
+        revision=file.revision,
+        passages=file.passages,
+        status=file.outcome,
+    )
+
+
+def _of_this_request(detail: ErrorDetail | None) -> ErrorDetail | None:
+    return detail and detail.model_copy(update={"request_id": request_id.get()})
+
+
+def _raised(detail: ErrorDetail) -> RaglineError:
+    return from_detail(detail, service=SERVICE)

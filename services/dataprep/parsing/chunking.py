@@ -1,0 +1,199 @@
+"""Chunking: pure. Sections and pages first, then paragraphs, lines, sentences, words.
+
+A chunk is a span of the document's text. Together the chunks cover all of it but white space, none is
+blank, and none is longer than `Chunking.size`. A chunk lies within one section and on one page; a heading
+belongs to the text below it, and one with nothing but a deeper heading below it to that one's chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from services.dataprep.parsing.document import ParsedDocument, Section
+
+_SEPARATORS = [
+    r"(?:\r?\n[ \t]*){2,}",  # paragraphs
+    r"\r\n|\r|\n",  # lines
+    r"(?<=[.!?…])\s+|(?<=[。！？])",  # sentences  # noqa: RUF001
+    r"\s+",  # words
+    "",  # characters
+]
+_SENTENCE_START = re.compile(r"(?<=[.!?…])\s+|[\r\n]+|(?<=[。！？])")  # noqa: RUF001
+_WORD_START = re.compile(r"\s+")
+
+PATH = " > "
+PATH_LENGTH = 240
+"""A longer path loses its middle: it is embedded with every chunk below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """`size`: most characters of a chunk; `overlap`: most that it repeats of the one before, up to a half.
+
+    `tokens`: most tokens with its header, 0 for the embedding model's window; see `tokens.py`.
+    """
+
+    size: int = 700
+    overlap: int = 100
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """`text[start:end]` of the document; `section` is its heading path, `page` counts from 1."""
+
+    start: int
+    end: int
+    section: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A part of one section, on one page; its heading ends at `body`."""
+
+    start: int
+    body: int
+    end: int
+    path: tuple[str, ...] = ()
+
+
+def chunk(document: ParsedDocument, chunking: Chunking) -> list[Chunk]:
+    """The document's chunks in order."""
+    splitter = _Splitter(document.text, chunking)
+    return [
+        Chunk(start, end, _joined(span.path), _page(document.pages, start))
+        for span in _spans(document)
+        for start, end in splitter.split(span)
+    ]
+
+
+def _joined(path: tuple[str, ...]) -> str:
+    whole = PATH.join(path)
+    if len(whole) <= PATH_LENGTH:
+        return whole
+    return whole[: PATH_LENGTH // 3] + "…" + whole[PATH_LENGTH // 3 + 1 - PATH_LENGTH :]
+
+
+def _page(pages: tuple[int, ...], position: int) -> int | None:
+    return max(1, bisect_right(pages, position)) if pages else None
+
+
+def _spans(document: ParsedDocument) -> Iterator[_Span]:
+    """The document cut at its sections and pages; a heading alone goes to a deeper one right below it."""
+    pages = frozenset(document.pages)
+    carried: _Span | None = None
+    for span in _cut(document):
+        if carried is not None and _is_below(carried, span) and span.start not in pages:
+            span = _Span(carried.start, span.body, span.end, span.path)  # noqa: PLW2901
+        elif carried is not None:
+            yield carried
+        carried = None if document.text[span.body : span.end].strip() else span
+        if carried is None:
+            yield span
+    if carried is not None:
+        yield carried
+
+
+def _is_below(outer: _Span, inner: _Span) -> bool:
+    """Whether `inner` is of a deeper section, or goes on with the same one without a heading of its own."""
+    if not outer.path or inner.path[: len(outer.path)] != outer.path:
+        return False
+    return len(inner.path) > len(outer.path) or inner.start == inner.body
+
+
+def _cut(document: ParsedDocument) -> Iterator[_Span]:
+    length = len(document.text)
+    headings: dict[int, Section] = {section.start: section for section in document.sections}
+    cuts = sorted({0, *headings, *document.pages} - {length})
+    path: tuple[str, ...] = ()
+    for start, end in pairwise([*cuts, length]):
+        heading = headings.get(start)
+        if heading is not None:
+            path = heading.path
+        yield _Span(start, min(heading.body, end) if heading else start, end, path)
+
+
+class _Splitter:
+    """Cuts spans of one text."""
+
+    def __init__(self, text: str, chunking: Chunking) -> None:
+        self._text = text
+        self._size = chunking.size
+        self._overlap = min(chunking.overlap, chunking.size // 2)
+
+    def split(self, span: _Span) -> Iterator[tuple[int, int]]:
+        """Start and end of each chunk, without the white space around it."""
+        start, end = self._stripped(span.start, span.end)
+        if start >= end:  # blank
+            return
+        if end - start <= self._size:
+            yield start, end
+            return
+        body, room = self._room(start, span.body)
+        before: int | None = None
+        for at, until in self._merged(self._pieces(body, end, room), room):
+            yield self._stripped(start if before is None else self._overlapping(before, at), until)
+            before = self._stripped(at, until)[0]
+
+    def _room(self, start: int, body: int) -> tuple[int, int]:
+        """Where to cut from and how long the pieces may be, so that heading or overlap fit in front.
+
+        A heading of more than half a chunk is cut as if it were text.
+        """
+        heading = body - start
+        if heading > self._size // 2:
+            return start, self._size - self._overlap
+        return max(start, body), self._size - max(self._overlap, heading)
+
+    def _pieces(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
+        # slow to import, and the service itself never splits: its parsers' processes do
+        from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415
+
+        splitter = RecursiveCharacterTextSplitter(
+            separators=_SEPARATORS,
+            is_separator_regex=True,
+            keep_separator="end",
+            strip_whitespace=False,
+            chunk_size=room,
+            chunk_overlap=0,
+        )
+        at = start  # the pieces joined are the text again, so each begins where the one before ends
+        for piece in splitter.split_text(self._text[start:end]):
+            yield at, at + len(piece)
+            at += len(piece)
+
+    def _merged(self, pieces: Iterator[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
+        """Neighbours in one where they fit: the splitter leaves a short line before a long one alone."""
+        held: tuple[int, int] | None = None
+        for start, end in pieces:
+            if held is not None and (end - held[0] <= room or not self._text[start:end].strip()):
+                held = held[0], end
+                continue
+            if held is not None:
+                yield held
+            held = start, end
+        if held is not None and self._text[held[0] : held[1]].strip():
+            yield held
+
+    def _overlapping(self, before: int, at: int) -> int:
+        """Up to `overlap` characters before `at`: from the start of a sentence there, else of a word.
+
+        Nothing is repeated where that were all of the piece before, which begins at `before`.
+        """
+        earliest = at - self._overlap
+        if earliest <= before:
+            return at
+        for boundary in (_SENTENCE_START, _WORD_START):
+            found = boundary.search(self._text, earliest, at)
+            if found is not None and found.end() < at:
+                return found.end()
+        return earliest
+
+    def _stripped(self, start: int, end: int) -> tuple[int, int]:
+        part = self._text[start:end]
+        return start + len(part) - len(part.lstrip()), start + len(part.rstrip())

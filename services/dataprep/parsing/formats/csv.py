@@ -1,0 +1,44 @@
+"""CSV and TSV: a table, its delimiter told from its first rows."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from io import StringIO
+from itertools import islice
+
+from services.dataprep.parsing.decoding import decode
+from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
+from services.dataprep.parsing.layout import Layout
+
+_DELIMITERS = ",;\t|"
+_SAMPLE_ROWS = 50
+_SAMPLE_CHARACTERS = 1 << 16
+
+
+def parse(data: bytes, limits: Limits, suffix: str) -> ParsedDocument:
+    text = decode(data)
+    delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
+    csv.field_size_limit(max(limits.characters, 1))
+    layout = Layout(limits)
+    try:
+        layout.table(csv.reader(StringIO(text, newline=""), delimiter=delimiter), numbered=True)
+    except csv.Error as error:
+        raise Unparsable("invalid", f"is not CSV: {error}") from None
+    return layout.document()
+
+
+def _delimiter(text: str) -> str:
+    """The one that cuts most of the first rows into the same number of columns, more than one."""
+    sample = text[:_SAMPLE_CHARACTERS]
+    return max(_DELIMITERS, key=lambda each: _agreement(sample, each))
+
+
+def _agreement(sample: str, delimiter: str) -> tuple[float, int]:
+    try:
+        rows = islice(csv.reader(StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_ROWS)
+        widths = Counter(len(row) for row in rows if row)
+    except csv.Error:
+        return 0.0, 0
+    width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+    return (count / widths.total(), width) if width > 1 else (0.0, 0)

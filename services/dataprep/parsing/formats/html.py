@@ -1,0 +1,250 @@
+"""HTML: the main text as paragraphs, with a section at every heading."""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from services.dataprep.parsing.decoding import decode
+from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Unparsable
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_DROPPED = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "nav",
+        "footer",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "canvas",
+        "audio",
+        "video",
+        "button",
+        "select",
+        "textarea",
+        "input",
+        "dialog",
+        "head",
+    }
+)
+_DROPPED_ROLES = frozenset({"navigation", "search", "banner", "contentinfo", "menu"})
+_PARAGRAPHS = frozenset(
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "center",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "main",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "ul",
+    }
+)
+_LINES = frozenset({"br", "li", "tr", "caption"})
+_CELLS = frozenset({"td", "th"})
+
+ARTICLE_SHARE = 0.5
+"""A lone `article` with less of the body's text than this is a teaser or a comment, not the page."""
+
+_SPACE = re.compile(r"[ \t\n\r\f\v\u200b]+")
+_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
+_CHARSET_WITHIN = 4096
+_XML_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
+_WINDOWS = {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"}
+"""Encodings that browsers read as windows-1252 (WHATWG encoding standard)."""
+
+
+def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
+    source = _XML_DECLARATION.sub("", decode(data, declared=_declared(data)), count=1)
+    parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, no_network=True)
+    try:
+        root = etree.fromstring(source, parser)
+    except etree.LxmlError:
+        root = None
+    if root is None:
+        raise Unparsable("invalid", "holds no HTML that can be read")
+    if parser.error_log.filter_from_fatals():  # libxml2 stops there and would lose the rest silently
+        raise Unparsable("invalid", "nests its elements too deeply to be read whole: simplify it")
+    scope = _main(root)
+    writer = _Writer()
+    if scope.find(".//h1") is None:
+        writer.title(_title(root, scope))
+    _write(scope, writer)
+    return ParsedDocument(writer.text, writer.outline.sections)
+
+
+def _declared(data: bytes) -> str | None:
+    found = _CHARSET.search(data[:_CHARSET_WITHIN])
+    name = found[1].decode("ascii").lower() if found else ""
+    if not name or name.startswith("utf-16"):  # what can be read as ASCII is not UTF-16
+        return None
+    return "windows-1252" if name in _WINDOWS else name
+
+
+def _main(root: etree._Element) -> etree._Element:
+    """The element that holds the page's own text: `main`, a lone `article` with most of it, or the body."""
+    for path in (".//main", ".//*[@role='main']"):
+        found = root.find(path)
+        if found is not None and _letters(found):
+            return found
+    body = root.find(".//body")
+    body = root if body is None else body
+    articles = body.findall(".//article")
+    if len(articles) == 1 and _letters(articles[0]) > ARTICLE_SHARE * _letters(body):
+        return articles[0]
+    return body
+
+
+def _letters(element: etree._Element) -> int:
+    return sum(len(text.strip()) for text in element.itertext())
+
+
+def _title(root: etree._Element, scope: etree._Element) -> str:
+    """The page's title, for want of a first heading; empty where the headings below begin by saying it."""
+    title = " ".join((root.findtext(".//head/title") or "").split())
+    first = next((element for element in scope.iter(*_HEADINGS)), None)
+    said = "" if first is None else " ".join("".join(first.itertext()).split())
+    return "" if said and said in title else title
+
+
+def _write(scope: etree._Element, writer: _Writer) -> None:
+    walker = etree.iterwalk(scope, events=("start", "end"))
+    dropped: etree._Element | None = None
+    for event, element in walker:
+        tag = element.tag if isinstance(element.tag, str) else ""
+        if event == "start":
+            if element is not scope and _is_dropped(element, tag):
+                dropped = element
+                walker.skip_subtree()
+                continue
+            writer.start(tag)
+            writer.write(element.text or "")
+            continue
+        if element is dropped:
+            dropped = None
+        else:
+            writer.end(tag)
+        if element is not scope:
+            writer.write(element.tail or "")
+
+
+def _is_dropped(element: etree._Element, tag: str) -> bool:
+    return (
+        not tag
+        or tag in _DROPPED
+        or element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or element.get("role") in _DROPPED_ROLES
+    )
+
+
+class _Writer:
+    """Text with white space as a browser shows it: breaks wait until there is something to separate."""
+
+    def __init__(self) -> None:
+        self.outline = Outline()
+        self._parts: list[str] = []
+        self._length = 0
+        self._breaks = 0
+        self._space = False
+        self._bullet = ""
+        self._preformatted = 0
+        self._heading: int | None = None
+        self._heading_parts = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def title(self, text: str) -> None:
+        """The page's title in place of its missing first heading."""
+        self.start("h1")
+        self.write(text)
+        self.end("h1")
+
+    def start(self, tag: str) -> None:
+        if tag in _PARAGRAPHS:
+            self._break(2)
+        elif tag in _LINES:
+            self._break(1)
+        if tag in _CELLS:
+            self._cell()
+        elif tag == "li":
+            self._bullet = "- "
+        elif tag == "pre":
+            self._preformatted += 1
+        elif tag in _HEADINGS:
+            self._heading, self._heading_parts = None, len(self._parts)
+
+    def end(self, tag: str) -> None:
+        if tag in _HEADINGS and self._heading is not None:
+            title = "".join(self._parts[self._heading_parts :])
+            self.outline.add(_HEADINGS[tag], title, start=self._heading, body=self._length)
+            self._heading = None
+        if tag == "pre":
+            self._preformatted -= 1
+        elif tag == "li":
+            self._bullet = ""
+        if tag in _PARAGRAPHS:
+            self._break(2)
+        elif tag in _LINES and tag != "br":
+            self._break(1)
+
+    def write(self, text: str) -> None:
+        if self._preformatted:
+            self._append(text.replace("\r\n", "\n").replace("\r", "\n"))
+            return
+        text = _SPACE.sub(" ", text)
+        if text.startswith(" "):
+            self._space = True
+        if bare := text.strip(" "):
+            self._append(bare)
+            self._space = text.endswith(" ")
+
+    def _cell(self) -> None:
+        if self._length and not self._breaks:
+            self._append(" | ")
+            self._space = False
+
+    def _break(self, count: int) -> None:
+        self._breaks = max(self._breaks, count)
+        self._space = False
+
+    def _append(self, text: str) -> None:
+        if not text:
+            return
+        gap = ("\n" * self._breaks or (" " if self._space else "")) if self._length else ""
+        text = self._bullet + text
+        self._breaks, self._space, self._bullet = 0, False, ""
+        self._parts += [gap, text]
+        self._length += len(gap) + len(text)
+        if self._heading is None:
+            self._heading = self._length - len(text)

@@ -1,0 +1,60 @@
+"""Markdown: the decoded file, unchanged, with a section at every heading of CommonMark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from services.dataprep.parsing.decoding import decode
+from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Section
+
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*(?>\r\n|\r|\n)[\w-]+[ \t]*:[^\r\n]*(?>\r\n|\r|\n)"
+    r"(?:[^\r\n]*(?>\r\n|\r|\n))*?(?:---|\.\.\.)[ \t]*(?:(?>\r\n|\r|\n)|\Z)"
+)
+"""YAML between two rules at the very top, which CommonMark would take for a heading."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
+    text = decode(data)
+    front = _FRONT_MATTER.match(text)
+    return ParsedDocument(text, _sections(text, front.end() if front else 0))
+
+
+def _sections(text: str, offset: int) -> tuple[Section, ...]:
+    """The headings from `offset` on, those inside quotes and lists left out."""
+    markdown = MarkdownIt("commonmark").disable("inline")  # only headings need their inline parse
+    source = text[offset:]
+    lines = [offset, *(offset + end.end() for end in _LINE_END.finditer(source)), len(text)]
+    inline = MarkdownIt("commonmark")
+    outline = Outline()
+    tokens = markdown.parse(source)
+    for opening, content in pairwise(tokens):
+        if opening.type == "heading_open" and opening.level == 0 and opening.map:
+            first, after = opening.map
+            outline.add(
+                int(opening.tag[1:]),
+                _plain(inline.parseInline(content.content)),
+                start=lines[first],
+                body=lines[min(after, len(lines) - 1)],
+            )
+    return outline.sections
+
+
+def _plain(tokens: Sequence[Token]) -> str:
+    """The text without its markup; of an image, its description."""
+    parts: list[str] = []
+    for token in tokens:
+        if token.type in {"inline", "image"}:
+            parts.append(_plain(token.children or []))
+        elif token.type in {"softbreak", "hardbreak"}:
+            parts.append(" ")
+        elif token.type != "html_inline":
+            parts.append(token.content)
+    return "".join(parts)

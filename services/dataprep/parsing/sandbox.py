@@ -1,0 +1,203 @@
+"""Parsing in processes of their own: a parser that hangs, crashes or eats memory fails one file only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from services.core.errors import InvalidRequest, ServiceUnavailable
+from services.core.settings import parse_environment
+from services.dataprep.parsing.chunking import Chunk, Chunking
+from services.dataprep.parsing.document import Limits
+from services.dataprep.parsing.members import Member, Unpacking, failure
+from services.dataprep.parsing.protocol import HEADER, Job, frame
+
+WORKER = "services.dataprep.parsing.process"
+FILES_PER_PROCESS = 200
+"""A parser process is replaced after so many files, whatever a native library has leaked."""
+
+START_SECONDS = 30.0
+END_SECONDS = 2.0
+
+_INHERITED = frozenset(
+    {"PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP"}
+)
+"""All that a parser process sees of the environment: no keys, no tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document's text and the chunks to make passages of."""
+
+    text: str
+    chunks: list[Chunk]
+
+
+class Sandbox:
+    """Up to `processes` parser processes, started when first needed; `close` ends them."""
+
+    def __init__(
+        self,
+        *,
+        processes: int,
+        seconds: float,
+        memory_bytes: int,
+        limits: Limits,
+        module: str = WORKER,
+    ) -> None:
+        self._seconds = seconds
+        self._memory = memory_bytes
+        self.limits = limits
+        self._module = module
+        self._slots = asyncio.Semaphore(processes)
+        self._idle: list[_Child] = []
+        self._all: set[_Child] = set()
+
+    async def prepare(self, path: Path, name: str, chunking: Chunking) -> Prepared:
+        """Parse and chunk the file at `path`; `name` says its format and appears in errors.
+
+        Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
+        parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
+        """
+        job = Job(str(path), name, self._seconds, chunking=chunking, limits=self.limits)
+        async with self._working(name) as child:
+            reply = await child.ask(job)
+        return _result(name, reply)
+
+    async def expand(self, path: Path, name: str, folder: Path) -> list[Member]:
+        """Unpack the archive at `path`, called `name`, into `folder`, an empty one of the caller's.
+
+        Raises as `prepare` does where the archive as a whole is at fault; the caller removes the folder.
+        """
+        job = Job(str(path), name, self._seconds, kind="expand", limits=self.limits)
+        unpacking = Unpacking(name, folder, self.limits)
+        try:
+            async with self._working(name) as child:
+                frame = await child.ask(job)
+                while not await unpacking.take(frame):
+                    frame = await child.receive()
+        finally:
+            unpacking.close()
+        return unpacking.members
+
+    @asynccontextmanager
+    async def _working(self, name: str) -> AsyncIterator[_Child]:
+        """A child in time for one job; where it dies or is late that is the fault of the file."""
+        async with self._slots, self._child() as child:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    yield child
+            except TimeoutError:
+                raise InvalidRequest(
+                    f"{name} takes longer than {self._seconds:g} s to parse: split it, or raise "
+                    "DATAPREP_PARSE_SECONDS"
+                ) from None
+            except (EOFError, OSError):
+                raise InvalidRequest(
+                    f"{name} cannot be parsed: the parser {await child.end()} over it; is it damaged?"
+                ) from None
+
+    @asynccontextmanager
+    async def _child(self) -> AsyncIterator[_Child]:
+        """A child of one's own; kept for the next file only where the body went well."""
+        child = self._idle.pop() if self._idle else await self._start()
+        try:
+            yield child
+        except BaseException:
+            child.kill()
+            raise
+        if child.files < FILES_PER_PROCESS:
+            self._idle.append(child)
+        else:
+            child.kill()
+
+    async def _start(self) -> _Child:
+        environment = {key: value for key, value in parse_environment().items() if key in _INHERITED}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *(["-P"] if sys.flags.safe_path else []),  # imports from where this process imports from
+            "-m",
+            self._module,
+            str(self._memory),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env=environment,
+        )
+        child = _Child(process)
+        self._all = {other for other in self._all if other.is_alive} | {child}
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await child.receive()
+        except (EOFError, OSError, TimeoutError):
+            child.kill()
+            raise ServiceUnavailable(
+                f"the parser process does not start: run python -m {self._module} {self._memory} to see why"
+            ) from None
+        except BaseException:
+            child.kill()
+            raise
+        return child
+
+    async def close(self) -> None:
+        for child in self._all:
+            child.kill()
+        await asyncio.gather(*(child.end() for child in self._all))
+        self._all.clear()
+        self._idle.clear()
+
+
+class _Child:
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.files = 0
+
+    async def ask(self, job: Job) -> bytes:
+        """The reply's JSON. Raises `EOFError` or `OSError` where the process died."""
+        if self._process.stdin is None:
+            raise EOFError
+        self.files += 1
+        self._process.stdin.write(frame(job.encode()))
+        await self._process.stdin.drain()
+        return await self.receive()
+
+    async def receive(self) -> bytes:
+        """The next frame; the first is empty and says that the process is ready."""
+        if self._process.stdout is None:
+            raise EOFError
+        (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
+        return await self._process.stdout.readexactly(length)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def end(self) -> str:
+        """Wait for the process, not for ever, and say how it ended."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                code = await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            code = await self._process.wait()
+        return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def _result(name: str, reply: bytes) -> Prepared:
+    answer = orjson.loads(reply)
+    if "reason" in answer:
+        raise failure(name, reply)
+    return Prepared(answer["text"], [Chunk(*each) for each in answer["chunks"]])

@@ -1,0 +1,113 @@
+"""A batch: what an upload's form asks for, as an order and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, ValidationError
+
+from services.core.app import explain
+from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
+from services.core.wire.base import StrictWire
+from services.core.wire.jobs import JobFile
+from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+from services.dataprep.jobs.reasons import failed
+from services.dataprep.jobs.store import Order, Received
+from services.dataprep.parsing.chunking import Chunking
+from services.dataprep.parsing.sandbox import Sandbox
+from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
+from services.dataprep.upload.expansion import expanded
+from services.dataprep.upload.links import Fetcher, links
+from services.dataprep.upload.multipart import FILES_FIELD, Form, Upload
+from services.dataprep.upload.names import clean_name, document_id
+
+
+class _Fields(StrictWire):
+    """The form's fields besides files and names; one that is left empty counts as left out."""
+
+    collection: CollectionName = DEFAULT_COLLECTION
+    chunk_size: int | None = Field(None, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
+    chunk_overlap: int | None = Field(None, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    uploads: Sequence[Upload]
+    order: Order
+    links: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, form: Form, settings: Settings, *, patient: bool, trace: str = "") -> Batch:
+        """What the form asks for. Raises `InvalidRequest` that names the field at fault."""
+        given = {name: values for name, values in form.fields.items() if any(values)}
+        wanted = links(given.pop("link_list", []))
+        if wanted and not settings.fetch_urls:
+            raise InvalidRequest(
+                f"link_list is not accepted: this service fetches no URLs; send the pages in `{FILES_FIELD}`"
+                ", or set DATAPREP_FETCH_URLS"
+            )
+        names = given.pop("names", [])
+        if len(form.files) + len(wanted) > settings.max_files:
+            raise PayloadTooLarge(f"more than {settings.max_files} files and links: send fewer at a time")
+        if not form.files and not wanted:
+            raise InvalidRequest(f"no file to ingest: send at least one in the field `{FILES_FIELD}`")
+        if names and len(names) != len(form.files):
+            raise InvalidRequest(
+                f"names: {len(names)} for {len(form.files)} files; send one for each, in order"
+            )
+        try:
+            fields = _Fields.model_validate({name: values[-1] for name, values in given.items()})
+        except ValidationError as error:
+            issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
+            raise explain(RequestValidationError(issues)) from None
+        uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
+        order = Order(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
+        return cls(uploads or form.files, order, wanted)
+
+    async def received(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[Received]:
+        """The files and what is behind the links, archives unpacked, all below `folder`; one that can be
+        told to fail already has.
+
+        Raises the first one's error where all do.
+        """
+        errors: list[RaglineError] = []
+        taken: set[str] = set()
+        received: list[Received] = []
+        fetched = await fetcher.fetch_all(self.links, folder)
+        for upload in await expanded([*self.uploads, *fetched], folder, sandbox):
+            file = JobFile(name=upload.name, size=upload.size)
+            try:
+                name = _acceptable(upload, taken)
+                file = file.model_copy(update={"name": name, "document_id": document_id(name)})
+            except RaglineError as error:
+                errors.append(error)
+                file = failed(file, error)
+            received.append(Received(file, upload.sha256, upload.path))
+        if len(errors) == len(received):
+            raise errors[0]
+        return received
+
+
+def _acceptable(upload: Upload, taken: set[str]) -> str:
+    if upload.error is not None:
+        raise upload.error
+    name = clean_name(upload.name)
+    if upload.too_large:
+        raise PayloadTooLarge(f"{name} is larger than DATAPREP_MAX_FILE_BYTES allows: split it")
+    if name in taken:
+        raise InvalidRequest(f"{name} comes twice in this upload: send it once")
+    taken.add(name)
+    return name
+
+
+def _chunking(fields: _Fields, settings: Settings) -> Chunking:
+    size = settings.chunk_size if fields.chunk_size is None else fields.chunk_size
+    overlap = fields.chunk_overlap
+    if overlap is None:  # the default suits the default size; a smaller one bounds it
+        return Chunking(size, min(settings.chunk_overlap, size // 2), settings.chunk_tokens)
+    if overlap * 2 > size:
+        raise InvalidRequest(f"chunk_overlap: {overlap} is more than half of chunk_size, which is {size}")
+    return Chunking(size, overlap, settings.chunk_tokens)

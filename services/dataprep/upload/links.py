@@ -1,0 +1,224 @@
+"""Fetching a client's links: off by default, and never from an address that is not the internet's.
+
+A name is resolved, every address it has is vetted, and the connection goes to one of those: there is no
+second look-up that could answer differently. Each redirect is a new link. Nothing of the environment
+(proxies, .netrc) is used, no cookie is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from socket import AF_UNSPEC, AddressFamily
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
+from services.dataprep.parsing.formats import FORMATS
+from services.dataprep.upload.multipart import Upload
+
+REDIRECTS = 5
+AT_A_TIME = 8
+PIECE_BYTES = 1 << 16
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SUFFIXES = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "text/x-rst": ".rst",
+    "text/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "application/json": ".json",
+    "application/x-ndjson": ".jsonl",
+    "application/pdf": ".pdf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+_VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
+"""Content types that say less than the link's own suffix does."""
+
+_TRANSLATED = tuple(
+    ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+)
+"""IPv6 addresses that stand for an IPv4 one somewhere on the way: nobody needs them here."""
+
+Allowed = Callable[[str], bool]
+
+
+def links(values: Sequence[str]) -> list[str]:
+    """The links in OPEA's `link_list`: a JSON list, or one link by itself, in each of the field's values."""
+    found: list[str] = []
+    for value in filter(None, map(str.strip, values)):
+        if not value.startswith("["):
+            found.append(value)
+            continue
+        try:
+            listed = json.loads(value)
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise InvalidRequest('link_list is not a JSON list of links, such as ["https://example.org/"]')
+        found += listed
+    return found
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is the internet's: not private, loopback, link-local, reserved or multicast."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        if any(ip in network for network in _TRANSLATED) or ip.is_site_local:
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_private)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    bytes: int
+    seconds: float
+
+
+class Fetcher:
+    """Fetches links into files. `allowed` vets addresses; a test may let loopback pass."""
+
+    def __init__(
+        self, limits: LinkLimits, *, resolver: AbstractResolver | None = None, allowed: Allowed = is_public
+    ) -> None:
+        self._limits = limits
+        self._resolver = resolver
+        self._allowed = allowed
+
+    async def fetch(self, link: str, path: Path) -> Upload:
+        """What is behind the link, written to `path`, named by host and path, with a suffix of its format.
+
+        Raises `InvalidRequest` for a link that is refused or cannot be fetched, `UnsupportedMedia` for a
+        content type that is not read, `PayloadTooLarge` over the limit.
+        """
+        vetted = _Vetted(self._resolver or ThreadedResolver(), self._allowed)
+        try:
+            async with (
+                asyncio.timeout(self._limits.seconds),
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(resolver=vetted, use_dns_cache=False, force_close=True),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers={"User-Agent": "ragline-dataprep"},
+                ) as session,
+            ):
+                return await self._followed(session, link, path)
+        except TimeoutError:
+            raise InvalidRequest(
+                f"{link} cannot be fetched: it takes longer than {self._limits.seconds:g} s"
+            ) from None
+        except aiohttp.ClientError as error:
+            refusal = error.__cause__
+            reason = refusal if isinstance(refusal, _Refused) else type(error).__name__
+            raise InvalidRequest(f"{link} cannot be fetched: {reason}") from None
+
+    async def fetch_all(self, links: Sequence[str], folder: Path) -> list[Upload]:
+        """What is behind each link, in order, in files below `folder`; what cannot be had is its `error`."""
+        slots = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(number: int, link: str) -> Upload:
+            path = folder / f"link-{number}"
+            async with slots:
+                try:
+                    return await self.fetch(link, path)
+                except RaglineError as error:
+                    return Upload(link, path, 0, "", error=error)
+
+        return await asyncio.gather(*(one(number, link) for number, link in enumerate(links)))
+
+    async def _followed(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
+        url = self._checked(link, link)
+        for _ in range(REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as reply:
+                if reply.status in _REDIRECTS and "location" in reply.headers:
+                    url = self._checked(link, str(url.join(URL(reply.headers["location"]))))
+                    continue
+                if reply.status != 200:
+                    raise InvalidRequest(f"{link} cannot be fetched: the server answers {reply.status}")
+                return await self._saved(reply, _name(link, url, reply.content_type), path)
+        raise InvalidRequest(f"{link} cannot be fetched: it redirects more than {REDIRECTS} times")
+
+    def _checked(self, link: str, target: str) -> URL:
+        """A URL that may be asked for; an address in place of a name is vetted here, names when resolved."""
+        try:
+            url = URL(target)
+            host, scheme = url.host, url.scheme
+        except ValueError:
+            raise InvalidRequest(f"{link} is not a link") from None
+        if scheme not in {"http", "https"} or not host:
+            raise InvalidRequest(f"{link} is refused: only http and https links are fetched")
+        if url.user is not None or url.password is not None:
+            raise InvalidRequest(f"{link} is refused: it holds a user name or a password")
+        try:
+            ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return url
+        if not self._allowed(host):
+            raise InvalidRequest(f"{link} is refused: {host} is not an address of the internet")
+        return url
+
+    async def _saved(self, reply: aiohttp.ClientResponse, name: str, path: Path) -> Upload:
+        size, sha256 = 0, hashlib.sha256()
+        with path.open("xb") as out:
+            async for piece in reply.content.iter_chunked(PIECE_BYTES):
+                size += len(piece)
+                if size > self._limits.bytes:
+                    raise PayloadTooLarge(f"{name} is larger than DATAPREP_MAX_FILE_BYTES allows")
+                sha256.update(piece)
+                await asyncio.to_thread(out.write, piece)
+        return Upload(name, path, size, sha256.hexdigest(), too_large=False)
+
+
+class _Refused(OSError):
+    pass
+
+
+class _Vetted(AbstractResolver):
+    """Gives only names all of whose addresses are allowed."""
+
+    def __init__(self, resolver: AbstractResolver, allowed: Allowed) -> None:
+        self._resolver = resolver
+        self._allowed = allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        refused = [each["host"] for each in found if not self._allowed(each["host"])]
+        if refused:
+            raise _Refused(f"{host} is at {refused[0]}, which is not an address of the internet")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def _name(link: str, url: URL, content_type: str) -> str:
+    """`example.org/guide/setup.html`: host, path and query, with the suffix for the content type."""
+    suffix = PurePosixPath(url.raw_path).suffix.lower()
+    known = any(suffix in suffixes for suffixes in FORMATS.values())
+    wanted = _SUFFIXES.get(content_type, "")
+    if known and (content_type in _VAGUE or wanted == suffix):
+        wanted = suffix
+    if not wanted:
+        raise UnsupportedMedia(f"{link} is of the type {content_type}, which is not read")
+    path = url.raw_path.rstrip("/") or "/index"
+    query = f"?{url.raw_query_string}" if url.raw_query_string else ""
+    name = f"{url.host}{path}{query}"
+    return name if not query and suffix == wanted else name + wanted

@@ -1,0 +1,134 @@
+"""No chunk's embedded text is longer than the model's window, whatever its tokenizer makes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.core.clients.embedding import EmbeddingClient
+from services.core.errors import NotFound, NotSupported, RaglineError, ServiceUnavailable
+from services.core.wire.embedding import EmbeddingInfo, Token
+from services.dataprep.jobs.tokens import TokenFit, cut
+from services.dataprep.parsing.chunking import Chunk
+from services.dataprep.parsing.sandbox import Prepared
+
+
+class Tokenizer(EmbeddingClient):
+    """Two special tokens; a word is tokens of up to `length` characters, counted from where the word begins."""
+
+    def __init__(self, window: int, length: int = 3, error: RaglineError | None = None) -> None:
+        self.window = window
+        self.length = length
+        self.error = error
+        self.calls: list[int] = []
+        self.asked = 0
+
+    async def info(self) -> EmbeddingInfo:
+        self.asked += 1
+        return EmbeddingInfo(model_id="m", max_input_length=self.window, max_client_batch_size=4)
+
+    async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[Token]]:
+        if self.error is not None:
+            raise self.error
+        self.calls.append(len(texts))
+        return [self.tokens(text) for text in texts]
+
+    def tokens(self, text: str) -> list[Token]:
+        found = [
+            Token(1, "", False, start, min(start + self.length, word.end()))
+            for word in re.finditer(r"\S+", text)
+            for start in range(word.start(), word.end(), self.length)
+        ]
+        return [Token(0, "[CLS]", True), *found, Token(2, "[SEP]", True)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab .\n。", max_size=300), st.integers(1, 20), st.integers(1, 4))
+def test_cuts_hold_few_enough_tokens_and_all_of_the_text(text: str, room: int, length: int) -> None:
+    starts = [token.start for token in Tokenizer(0, length).tokens(text) if token.start is not None]
+    spans = cut(text, starts, room)
+    covered = {at for start, end in spans for at in range(start, end)}
+    blank = {at for at, character in enumerate(text) if character.isspace()}
+    assert covered | blank == set(range(len(text)))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    for start, end in spans:
+        assert sum(start <= at < end for at in starts) <= room
+
+
+def test_cuts_prefer_the_end_of_a_sentence_then_of_a_word() -> None:
+    text = "One two three. Four five six seven eight"
+    starts = [word.start() for word in re.finditer(r"\S+", text)]
+    assert [text[start:end] for start, end in cut(text, starts, 5)] == [
+        "One two three.",
+        "Four five six seven eight",
+    ]
+    assert [text[start:end] for start, end in cut(text, starts, 4)] == [
+        "One two three.",
+        "Four five six seven",
+        "eight",
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.text(alphabet="ab .\n", min_size=1, max_size=200), min_size=1, max_size=8),
+    st.integers(24, 60),
+)
+async def test_what_is_embedded_fits(texts: list[str], window: int) -> None:
+    text = "".join(texts)
+    bounds = [0, *(sum(map(len, texts[: n + 1])) for n in range(len(texts)))]
+    chunks = [Chunk(*each, section="Sec", page=2) for each in pairwise(bounds) if text[slice(*each)].strip()]
+    tokenizer = Tokenizer(window)
+    fitted = await TokenFit(tokenizer).fit("doc.md", Prepared(text, chunks))
+    assert fitted.text == text
+    for each in fitted.chunks:
+        assert (each.section, each.page) == ("Sec", 2)
+        assert len(tokenizer.tokens(f"doc.md > Sec\n{text[each.start : each.end]}")) <= window
+    covered = {at for each in fitted.chunks for at in range(each.start, each.end)}
+    wanted = {at for each in chunks for at in range(each.start, each.end) if not text[at].isspace()}
+    assert wanted <= covered
+
+
+async def test_one_call_a_batch_and_none_for_what_is_short() -> None:
+    text = "word " * 200
+    chunks = [Chunk(start, start + 100) for start in range(0, 1000, 100)]
+    tokenizer = Tokenizer(80)
+    prepared = Prepared(text, chunks)
+    assert (await TokenFit(tokenizer).fit("a", prepared)).chunks == chunks
+    assert tokenizer.calls == [4, 4, 2]
+    short = Tokenizer(120)
+    assert (await TokenFit(short).fit("a", prepared)).chunks == chunks
+    assert short.calls == []
+
+
+async def test_a_window_of_ones_own_is_smaller_than_the_models_or_counts_for_nothing() -> None:
+    prepared = Prepared("word " * 100, [Chunk(0, 499)])
+    assert len((await TokenFit(Tokenizer(1000)).fit("a", prepared, tokens=50)).chunks) > 4
+    fitted = await TokenFit(Tokenizer(50)).fit("a", prepared, tokens=1000)
+    assert len(fitted.chunks) > 4
+
+
+async def test_the_window_is_asked_once_for_many_files_and_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer, prepared = Tokenizer(100), Prepared("word " * 100, [Chunk(0, 499)])
+    fitting = TokenFit(tokenizer)
+    before = [await fitting.fit(name, prepared) for name in ("a", "b")]
+    assert tokenizer.asked == 1
+    tokenizer.window = 50
+    monkeypatch.setattr("services.dataprep.jobs.tokens.INFO_SECONDS", -1)
+    assert len((await fitting.fit("c", prepared)).chunks) > len(before[1].chunks)
+    assert tokenizer.asked == 2
+
+
+@pytest.mark.parametrize("error", [NotFound("no /tokenize"), NotSupported("no tokenizer")])
+async def test_without_a_tokenizer_chunks_stay(error: RaglineError) -> None:
+    prepared = Prepared("word " * 100, [Chunk(0, 499)])
+    assert await TokenFit(Tokenizer(50, error=error)).fit("a", prepared) == prepared
+    with pytest.raises(ServiceUnavailable):
+        await TokenFit(Tokenizer(50, error=ServiceUnavailable("down"))).fit("a", prepared)
