@@ -11,9 +11,8 @@ from services.core import backends
 from services.core.models.catalogue import CATALOGUE
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.generation.backend import PACKAGE
-from services.generation.engines import engine_file
-from services.generation.entries import read
-from services.generation.files import catalogue_name
+from services.generation.configuration import engine_file, read_entries
+from services.generation.loading import catalogue_name
 from services.generation.settings import EntrySettings
 
 S = TypeVar("S", bound=BaseSettings)
@@ -44,7 +43,7 @@ def _embedding(env: Mapping[str, str]) -> list[str]:
 
 
 def _generation(env: Mapping[str, str]) -> list[str]:
-    default = read(_read(EntrySettings, env), backends.names(PACKAGE)).default
+    default = read_entries(_read(EntrySettings, env), backends.names(PACKAGE)).default
     if engine_file(default.engine) not in IN_PROCESS or default.model_path:
         return []
     return [catalogue_name(default.model_id)]

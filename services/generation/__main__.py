@@ -5,7 +5,7 @@ import sys
 from services.core.serve import serve
 from services.generation.app import create
 from services.generation.completion import SERVICE
-from services.generation.engines import BadEntries
+from services.generation.configuration import BadEntries
 from services.generation.settings import Settings
 
 if __name__ == "__main__":

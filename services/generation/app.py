@@ -18,14 +18,13 @@ from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
-from services.generation.engines import AUTO, engine_file
-from services.generation.entries import read
-from services.generation.entry import ModelEntry
+from services.generation.configuration import AUTO, engine_file, read_entries
+from services.generation.entries import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
 from services.generation.registry import Opened, Registry
-from services.generation.sampling import task
 from services.generation.settings import Settings
+from services.generation.task import make_task
 
 router = APIRouter(tags=["generation"])
 
@@ -35,7 +34,7 @@ def create(settings: Settings) -> FastAPI:
 
     Raises `BadEntries` where the environment describes no usable models.
     """
-    entries = read(settings, names(PACKAGE))
+    entries = read_entries(settings, names(PACKAGE))
 
     async def opener(entry: ModelEntry, report: Report) -> Opened:
         name = engine_file(entry.engine)
@@ -88,7 +87,9 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
         registry,
         request.app.state.generation_metrics,
         registry.entries.find(body.model),
-        lambda entry: task(body, entry, answer=settings.max_tokens, thinking=settings.max_reasoning_tokens),
+        lambda entry: make_task(
+            body, entry, answer=settings.max_tokens, thinking=settings.max_reasoning_tokens
+        ),
     )
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from services.core.backends import Backend
 from services.core.wire.chat import FinishReason
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 PACKAGE = "services.generation.backends"
 
@@ -66,6 +66,19 @@ class Prompt:
     where the engine has `effort`."""
     max_reasoning_tokens: int | None = None
     """Tokens it may think; None: no limit of its own. Only where the engine has `native_budget`."""
+
+    def template_options(self) -> dict[str, object]:
+        """What the request says to the model's chat template besides its messages.
+
+        Thinking on or off, under Qwen3's name for it and under Granite's and DeepSeek's; and gpt-oss's
+        effort. A template takes no notice of a name that it does not know.
+        """
+        options: dict[str, object] = {}
+        if self.thinking is not None:
+            options |= {"enable_thinking": self.thinking, "thinking": self.thinking}
+        if self.effort:
+            options["reasoning_effort"] = self.effort
+        return options
 
 
 @dataclass(frozen=True, slots=True)

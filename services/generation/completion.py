@@ -27,11 +27,12 @@ from services.core.wire.chat import (
     Usage,
 )
 from services.generation.backend import Delta, Prompt, TokenCounts
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
-from services.generation.reasoning.tally import together
-from services.generation.reasoning.thinking import Task, Thinking
+from services.generation.reasoning.budget import sum_counts
+from services.generation.reasoning.thinking import Thinking
 from services.generation.registry import Registry
+from services.generation.task import Task
 
 SERVICE = "generation"
 
@@ -141,7 +142,7 @@ class Completion:
                     self._timing.see(last)
                     self._written += len(last.content)
                     if last.finish_reason:
-                        last = replace(last, tokens=together(self._spent))
+                        last = replace(last, tokens=sum_counts(self._spent))
                     yield self._apart(last) if last.reasoning else last
         except Exception:
             outcome = "error"

@@ -1,26 +1,42 @@
-"""The model entries that the environment asks for. Pure but for reading the file LLM_BACKENDS names."""
+"""Model entries: named LLMs that a request can ask for, and which of them answer for others. Pure."""
 
 from __future__ import annotations
 
-import re
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.core.errors import NotFound
-from services.generation.engines import AUTO, EMBEDDED, BadEntries, check
-from services.generation.entry import ModelEntry
-from services.generation.fallback import BadFallback, chain
-from services.generation.reasoning.profiles import InvalidProfile, profile_for
-from services.generation.settings import EntrySettings
 
-SMALL = ModelEntry(name="small", model_id="qwen2.5-coder-0.5b-instruct")
-LARGE = ModelEntry(name="large", model_id="qwen2.5-coder-1.5b-instruct")
 
-_LIST = TypeAdapter(list[ModelEntry])
+class ModelEntry(BaseModel):
+    """One entry of the registry, as `LLM_BACKENDS` lists them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="what a request's `model` says"
+    )
+    engine: str = Field("auto", description="an engine's file name, or auto: the faster embedded one here")
+    model_id: str = Field("", description="the model's id at the server, or a name of the model catalogue")
+    endpoint: str = Field("", description="base URL of a server engine")
+    model_path: str = Field("", description="a local GGUF file or OpenVINO folder instead of the catalogue's")
+    api_key: str = Field("", repr=False, description="bearer token for a server engine")
+    max_context: int = Field(8192, ge=256, description="tokens of prompt and answer together")
+    profile: str = Field(
+        "", description="name of a reasoning profile instead of the one its model id suggests"
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="instead of the profile's, where a request sets none"
+    )
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="instead of the profile's, where a request sets none"
+    )
+    aliases: tuple[str, ...] = Field((), description="other names that a request's `model` may say")
+    fallback: tuple[str, ...] = Field(
+        (), description="names of the entries to answer instead where this one is down or gives no answer"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Entries:
 
     def chain(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
         """The entry, then those that answer where it does not."""
-        return chain(entry, self.by_name)
+        return fallback_chain(entry, self.by_name)
 
     def find(self, model: str) -> ModelEntry:
         """The entry that a request's `model` names, by name, alias or model id; empty is the default.
@@ -51,137 +67,30 @@ class Entries:
         return found
 
 
-def read(settings: EntrySettings, engines: list[str]) -> Entries:
-    """The entries; `engines` are the backend files there are. Raises `BadEntries`."""
-    listed = _listed(settings.backends) if settings.backends else _embedded(settings)
-    entries = {entry.name: entry for entry in listed}
-    if len(entries) != len(listed):
-        raise BadEntries("LLM_BACKENDS: two entries have the same name")
-    own = _single(settings)
-    if own is not None:
-        entries[own.name] = own
-    for entry in entries.values():
-        check(entry, engines, "LLM_BACKENDS" if settings.backends and entry is not own else "")
-    if not entries:
-        raise BadEntries("LLM_BACKENDS: the list is empty")
-    name = own.name if own is not None else settings.backend or next(iter(entries))
-    if name not in entries:
-        raise BadEntries(
-            f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} "
-            "(or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID)"
-        )
-    entries[name] = _overridden(entries[name], settings)
-    for entry in entries.values():
-        _check_names(entry, entries, settings, default=entry is entries[name])
-    return Entries(entries, entries[name])
+class BadFallback(ValueError):
+    """A chain that names an unknown entry or comes back to where it was."""
 
 
-def _overridden(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
-    """The default entry with what the environment says about it besides its engine and model."""
-    fields: dict[str, object] = {
-        "profile": settings.profile,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-        "aliases": _split(settings.aliases),
-        "fallback": _split(settings.fallback),
-    }
-    given = {name: value for name, value in fields.items() if value not in {"", None, ()}}
-    return entry.model_copy(update=given)
+def fallback_chain(entry: ModelEntry, by_name: Mapping[str, ModelEntry]) -> tuple[ModelEntry, ...]:
+    """`entry`, then its fallbacks in order, each followed by its own; every entry once.
+
+    Raises `BadFallback` for a name that is no entry's, and for a circle.
+    """
+    found: dict[str, ModelEntry] = {}
+    _follow(entry, by_name, found, ())
+    return tuple(found.values())
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
-
-
-def _check_names(
-    entry: ModelEntry, entries: dict[str, ModelEntry], settings: EntrySettings, *, default: bool
+def _follow(
+    entry: ModelEntry,
+    by_name: Mapping[str, ModelEntry],
+    found: dict[str, ModelEntry],
+    path: tuple[str, ...],
 ) -> None:
-    """Raises `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
-    such profile."""
-    listed = f"LLM_BACKENDS: entry {entry.name}: "
-    try:
-        profile_for(entry.model_id, entry.profile)
-    except InvalidProfile as error:
-        where = "LLM_PROFILE" if default and settings.profile else f"{listed}profile"
-        raise BadEntries(f"{where}: {error.message}") from error
-    try:
-        chain(entry, entries)
-    except BadFallback as error:
-        where = "LLM_FALLBACK" if default and settings.fallback else f"{listed}fallback"
-        raise BadEntries(f"{where}: {error}") from error
-    where = "LLM_ALIASES" if default and settings.aliases else f"{listed}aliases"
-    for alias in entry.aliases:
-        others = [other for other in entries.values() if other is not entry]
-        taken = next((o.name for o in others if alias == o.name or alias in o.aliases), None)
-        if taken is not None:
-            raise BadEntries(f"{where}: {alias!r} is a name of entry {taken} already")
-
-
-def _embedded(settings: EntrySettings) -> list[ModelEntry]:
-    """`small` and `large`; LLM_ENGINE without a model chooses their engine."""
-    update: dict[str, object] = {"max_context": settings.max_context}
-    if settings.engine and not _describes_model(settings):
-        update["engine"] = settings.engine
-    return [entry.model_copy(update=update) for entry in (SMALL, LARGE)]
-
-
-def _describes_model(settings: EntrySettings) -> bool:
-    """Whether the single-entry variables describe an entry of their own, and not the engine of the two."""
-    embedded = not settings.engine or settings.engine in EMBEDDED
-    return not embedded or bool(settings.endpoint or settings.model_id or settings.model_path)
-
-
-def _single(settings: EntrySettings) -> ModelEntry | None:
-    if not _describes_model(settings):
-        return None
-    engine = settings.engine or ("openai" if settings.endpoint else AUTO)
-    model = settings.model_id or Path(settings.model_path).name
-    if not model and engine == "fake":
-        model = "fake"
-    try:
-        return ModelEntry(
-            name=settings.backend or _derived_name(model or engine),
-            engine=engine,
-            model_id=model,
-            endpoint=settings.endpoint,
-            model_path=settings.model_path,
-            api_key=settings.api_key,
-            max_context=settings.max_context,
-        )
-    except ValidationError as error:
-        raise BadEntries(f"LLM_BACKEND={settings.backend}: {_reason(error)}") from error
-
-
-def _derived_name(model: str) -> str:
-    """`deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`; what a name may not hold becomes a dash."""
-    last = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:63] or "model"
-
-
-def _listed(source: str) -> list[ModelEntry]:
-    """The entries of a JSON list, or of a .json or .toml file with one (TOML: under `models`)."""
-    text = source.strip()
-    try:
-        if text.startswith(("[", "{")):
-            parsed: object = orjson.loads(text)
-        elif text.endswith(".toml"):
-            parsed = tomllib.loads(Path(text).expanduser().read_text(encoding="utf-8"))
-        else:
-            parsed = orjson.loads(Path(text).expanduser().read_bytes())
-        if isinstance(parsed, dict):
-            parsed = parsed.get("models", [parsed])
-        return _LIST.validate_python(parsed)
-    except OSError as error:
-        raise BadEntries(f"LLM_BACKENDS: {text} cannot be read: {error.strerror}") from error
-    except (orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadEntries(
-            f"LLM_BACKENDS: not a JSON list, nor a .json or .toml file of one: {error}"
-        ) from error
-    except ValidationError as error:
-        raise BadEntries(f"LLM_BACKENDS: {_reason(error)}") from error
-
-
-def _reason(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()[:3]
-    )
+    if entry.name in path:
+        raise BadFallback(f"goes in a circle: {' -> '.join((*path, entry.name))}")
+    found.setdefault(entry.name, entry)
+    for name in entry.fallback:
+        if name not in by_name:
+            raise BadFallback(f"no model entry {name!r}, choose among {', '.join(by_name)}")
+        _follow(by_name[name], by_name, found, (*path, entry.name))

@@ -7,11 +7,16 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
 
 from services.core.errors import RaglineError, ServiceError, ServiceUnavailable
+from services.core.models.catalogue import CATALOGUE
+from services.core.models.fetch import Fetcher
+from services.core.models.progress import Progress
+from services.generation.entries import ModelEntry
 
 T = TypeVar("T")
 
@@ -133,3 +138,32 @@ class Loader(Generic[T]):
 
     def _report(self, phase: str) -> None:
         self._phase = phase
+
+
+def locate_model(entry: ModelEntry, home: Path, report: Report) -> Path:
+    """The entry's GGUF file or OpenVINO folder; blocks while a catalogue model is fetched.
+
+    Raises `ServiceUnavailable` where LLM_MODEL_PATH names nothing, and what `fetch` raises.
+    """
+    if entry.model_path:
+        path = Path(entry.model_path).expanduser()
+        if not path.exists():
+            raise ServiceUnavailable(f"model path {path} does not exist: correct LLM_MODEL_PATH (model_path)")
+        return path
+    name = catalogue_name(entry.model_id)
+    fetcher = Fetcher(home)
+
+    def show(progress: Progress) -> None:
+        share = 100 * progress.done // max(1, progress.total)
+        report(f"fetching {name}: {share} % of {progress.total / 1e6:.0f} MB")
+
+    try:
+        return fetcher.fetch(name, progress=show)
+    finally:
+        report("")
+
+
+def catalogue_name(model_id: str) -> str:
+    """The catalogue's name for a hub id: `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF` without owner and suffix."""
+    name = model_id.rsplit("/", 1)[-1].lower().removesuffix("-gguf")
+    return name if name in CATALOGUE else model_id

@@ -6,6 +6,7 @@ Where vLLM has a metric, ours has its name after `ragline_generation_`. Tokens a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Literal
 
@@ -14,9 +15,46 @@ from prometheus_client import Counter, Histogram
 from services.core.metrics import SECONDS, Metrics
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
-from services.generation.clock import Clock
 from services.generation.reasoning.thinking import Outcome
 from services.generation.routing import Reason
+
+
+class Clock:
+    """Starts when it is made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._first_reasoning: float | None = None
+        self._first_output: float | None = None
+        self.first_token: float | None = None
+
+    def see(self, delta: Delta) -> None:
+        """A delta has come."""
+        if not delta.content and not delta.reasoning:
+            return
+        now = time.perf_counter() - self._start
+        if self.first_token is None:
+            self.first_token = now
+        if delta.reasoning and self._first_reasoning is None:
+            self._first_reasoning = now
+        if delta.content and self._first_output is None:
+            self._first_output = now
+
+    def spans(self, tokens: int | None) -> dict[str, float]:
+        """Of a generation that ends now with so many tokens: e2el, and what there was of ttft, ttfo, think
+        and tpot."""
+        whole = time.perf_counter() - self._start
+        spans = {"e2el": whole}
+        if self.first_token is not None:
+            spans["ttft"] = self.first_token
+            if tokens is not None and tokens > 1:
+                spans["tpot"] = (whole - self.first_token) / (tokens - 1)
+        if self._first_output is not None:
+            spans["ttfo"] = self._first_output
+            if self._first_reasoning is not None:
+                spans["think"] = self._first_output - self._first_reasoning
+        return spans
+
 
 TOKENS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5)

@@ -8,7 +8,10 @@ one more download), the conversion it may cost is kept, and quantization types w
 from __future__ import annotations
 
 import asyncio
+import platform
+import statistics
 import sys
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,12 +25,13 @@ from filelock import FileLock, Timeout
 
 from services.core.backends import UnknownBackend, load, names
 from services.core.errors import ServiceError, ServiceUnavailable
-from services.generation.backend import PACKAGE, EngineModule
-from services.generation.cpu import cpu_model, usable_cpus
-from services.generation.entry import ModelEntry
+from services.generation.backend import PACKAGE, Engine, EngineModule, Prompt
+from services.generation.entries import ModelEntry
 from services.generation.loading import Report
+from services.generation.settings import usable_cpus
 
 FILE = "engines.json"
+CPUINFO = Path("/proc/cpuinfo")
 LOCK_POLL_SECONDS = 0.5
 
 Measurer = Callable[[str, ModelEntry], Awaitable[float]]
@@ -53,6 +57,17 @@ def candidates() -> list[Candidate]:
         except (UnknownBackend, PackageNotFoundError):
             continue
     return found
+
+
+def cpu_model(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's name, as the system gives it."""
+    try:
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def key(engines: list[Candidate]) -> str:
@@ -122,8 +137,8 @@ async def _measure_all(entry: ModelEntry, engines: list[Candidate], measure: Mea
 
 
 async def measure_in_child(engine: str, entry: ModelEntry) -> float:
-    """The real `Measurer`: `services.generation.measure` in a child process."""
-    command = (sys.executable, "-m", "services.generation.measure", engine)
+    """The real `Measurer`: `services.generation.selection` in a child process."""
+    command = (sys.executable, "-m", "services.generation.selection", engine)
     child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         output, errors = await child.communicate(entry.model_dump_json().encode())
@@ -154,3 +169,53 @@ def _remember(path: Path, wanted: str, seconds: Mapping[str, float]) -> None:
     part = path.with_name(f".{FILE}.part")
     part.write_bytes(orjson.dumps(everything | {wanted: dict(seconds)}, option=orjson.OPT_INDENT_2))
     part.replace(path)
+
+
+REPEATS = 3
+POLL_SECONDS = 0.05
+
+_FACTS = "Station {n} recorded {a} visitors and {b} millimetres of rain in week {w}."
+SENTENCES = 17
+"""About 400 tokens, as a retrieved context has; the numbers differ, so no prefix cache helps."""
+
+
+def probe(number: int) -> Prompt:
+    """The fixed prompt; each `number` gives one that shares no prefix with the others."""
+    facts = " ".join(
+        _FACTS.format(n=number * 100 + i, a=(i * 37 + number) % 97, b=(i * 53) % 89, w=i % 52)
+        for i in range(SENTENCES)
+    )
+    question = f"{number}. Read this: {facts} Which station had the most visitors?"
+    return Prompt(messages=(("user", question),), max_tokens=2, temperature=0, top_p=1)
+
+
+async def time_to_first_token(engine: Engine, repeats: int = REPEATS) -> float:
+    """The median in seconds, after one warm-up."""
+    seconds = []
+    for number in range(repeats + 1):
+        start = time.perf_counter()
+        stream = engine.generate(probe(number + 1))
+        await anext(stream)
+        seconds.append(time.perf_counter() - start)
+        await stream.aclose()
+    return statistics.median(seconds[1:])
+
+
+async def run(name: str, entry: ModelEntry) -> float:
+    """Load the engine, however long that takes, and measure it."""
+    engine = await cast(EngineModule, load(PACKAGE, name)).create(entry)
+    try:
+        while True:
+            try:
+                return await time_to_first_token(engine)
+            except ServiceUnavailable as error:
+                if error.retry_after is None:
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+    finally:
+        await engine.close()
+
+
+if __name__ == "__main__":
+    wanted = ModelEntry.model_validate_json(sys.stdin.buffer.read())
+    print(orjson.dumps({"seconds": asyncio.run(run(sys.argv[1], wanted))}).decode())

@@ -20,10 +20,9 @@ from services.core.errors import (
     Unauthorized,
 )
 from services.core.sse import Event
-from services.generation import template
 from services.generation.backend import Delta, Prompt
 from services.generation.chunks import DONE, Chunks, failure, too_long
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 Request = Mapping[str, object]
 
@@ -139,7 +138,7 @@ def messages(prompt: Prompt) -> list[dict[str, str]]:
 
 def switch(prompt: Prompt) -> dict[str, object]:
     """What the request says to the model's chat template, for a server that passes it on."""
-    options = template.options(prompt)
+    options = prompt.template_options()
     return {"chat_template_kwargs": options} if options else {}
 
 

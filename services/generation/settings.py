@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from pydantic import Field
 
 from services.core.settings import HomeSettings, ServiceSettings
 from services.core.settings import Settings as BaseSettings
+
+CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cpus(cgroup_limit: Path = CGROUP_LIMIT) -> int:
+    """CPUs by affinity, and by a container's quota where it has one; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = cgroup_limit.read_text(encoding="ascii").split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return max(1, allowed)
 
 
 class EntrySettings(BaseSettings):
@@ -100,6 +115,11 @@ class EmbeddedSettings(HomeSettings):
         validation_alias="LLM_THREADS",
         description="threads of an embedded engine; 0: one for each CPU that this process may use",
     )
+
+    @property
+    def thread_count(self) -> int:
+        """The threads that an embedded engine starts."""
+        return self.threads or usable_cpus()
 
 
 class Settings(ServiceSettings, EntrySettings, EmbeddedSettings):

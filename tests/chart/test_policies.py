@@ -10,7 +10,7 @@ import pytest
 
 from services.core.backends import names
 from services.generation.backend import PACKAGE
-from services.generation.entries import read
+from services.generation.configuration import read_entries
 from services.generation.settings import EntrySettings
 from tests.chart.conftest import ROOT, VALUES, Helm
 from tests.chart.objects import COMPONENT, Object, Rendered, component, environment, pod_spec
@@ -244,7 +244,9 @@ def test_what_the_generation_service_is_told_is_what_it_reads(helm: Helm, values
 
     rendered = helm.rendered(values)
     told = environment(rendered.pods()["generation"]["containers"][0])
-    entries = read(EntrySettings(backend=told["LLM_BACKEND"], backends=told["LLM_BACKENDS"]), names(PACKAGE))
+    entries = read_entries(
+        EntrySettings(backend=told["LLM_BACKEND"], backends=told["LLM_BACKENDS"]), names(PACKAGE)
+    )
     addresses = {
         f"http://{each['metadata']['name']}:{each['spec']['ports'][0]['port']}"
         for each in rendered.of("Service")

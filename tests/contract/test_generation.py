@@ -22,8 +22,8 @@ from services.core.backends import UnknownBackend, load, names
 from services.core.errors import ContextLengthExceeded, ServiceUnavailable
 from services.generation.app import create
 from services.generation.backend import PACKAGE, Delta, Engine, EngineModule, Prompt
-from services.generation.engines import SERVERS
-from services.generation.entry import ModelEntry
+from services.generation.configuration import SERVERS
+from services.generation.entries import ModelEntry
 from services.generation.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

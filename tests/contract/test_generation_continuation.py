@@ -10,8 +10,8 @@ import pytest
 from services.core.backends import load
 from services.core.models.fetch import fetch
 from services.generation.backend import PACKAGE, Delta, EngineModule, Prompt
-from services.generation.entries import SMALL
-from services.generation.entry import ModelEntry
+from services.generation.configuration import SMALL
+from services.generation.entries import ModelEntry
 
 MODELS = ("smollm2-135m-instruct", SMALL.model_id)
 

@@ -32,8 +32,8 @@ from services.core.errors import (
 from services.core.sse import SseParser
 from services.generation.app import create
 from services.generation.backend import PACKAGE, EngineModule, Prompt, TokenCounts
-from services.generation.engines import engine_file
-from services.generation.entry import ModelEntry
+from services.generation.configuration import engine_file
+from services.generation.entries import ModelEntry
 from services.generation.settings import Settings
 from tests.contract.misbehaving import Misbehaving, Reply
 

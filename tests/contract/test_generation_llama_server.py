@@ -14,7 +14,7 @@ import pytest
 from services.core.errors import ContextLengthExceeded
 from services.generation.backend import Prompt
 from services.generation.backends.openai import OpenAIEngine, create
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from tests.contract.conftest import LLAMA_CONTEXT
 
 WITHIN = 1.0

@@ -23,7 +23,7 @@ from services.core.errors import (
 )
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends.openai import create
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 Chunk = dict[str, object] | bytes
 

@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from services.core.errors import ServiceError
 from services.generation.backend import Prompt
-from services.generation.backends.openvino import Model, OpenVinoEngine, _encode, create
-from services.generation.entry import ModelEntry
+from services.generation.backends.openvino.engine import OpenVinoEngine, create
+from services.generation.backends.openvino.model import Model, encode
+from services.generation.entries import ModelEntry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -58,7 +59,7 @@ async def test_a_request_that_came_as_it_fell_idle_is_answered(engine: OpenVinoE
     config = genai.GenerationConfig()
     config.max_new_tokens = 3
     config.apply_chat_template = False
-    handle = model.batch._pipeline.add_request(10**6, _encode(model, ASK), config)
+    handle = model.batch._pipeline.add_request(10**6, encode(model, ASK), config)
     async with asyncio.timeout(5):
         while not handle.can_read():
             model.batch.check(handle)
@@ -97,7 +98,7 @@ async def test_a_failure_of_the_engine_reaches_every_request_and_passes(
 
 
 async def test_the_chat_template_is_the_models_own(model: Model) -> None:
-    text = str(model.tokenizer.decode(_encode(model, ASK).data[0].tolist(), skip_special_tokens=False))
+    text = str(model.tokenizer.decode(encode(model, ASK).data[0].tolist(), skip_special_tokens=False))
     assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
     assert text.endswith("<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n")
 
@@ -106,4 +107,4 @@ async def test_long_prompts_are_counted_whole(model: Model) -> None:
     """Tokenizers made from GGUF files cut at 8,192 tokens without a word."""
     long = Prompt(messages=(("user", "honey bees dance " * 6000),), max_tokens=1, temperature=0, top_p=1)
     assert model.truncates_at == 8192
-    assert _encode(model, long).shape[1] > 18000
+    assert encode(model, long).shape[1] > 18000

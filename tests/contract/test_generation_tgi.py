@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from services.core.errors import ServiceError
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends.tgi import Settings, TgiEngine
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 BOS = "<|begin_of_text|>"
 TOKENS = ["<think>", "Hmm.", "</think>", "Yes", " END"]

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from services.core.models.fetch import fetch
 from services.generation.app import create
 from services.generation.backend import Engine
-from services.generation.entries import SMALL
+from services.generation.configuration import SMALL
 from services.generation.settings import Settings
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends.vllm import CAPABILITIES, Settings, VllmEngine
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 MODEL = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
 ASK = Prompt(messages=(("user", "Do bees fly?"),), max_tokens=20, temperature=0.6, top_p=0.95)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from services.generation.app import create
 from services.generation.backend import Engine
 from services.generation.backends import openvino
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.reasoning.profiles import PROFILES
 from services.generation.settings import Settings
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.core.backends import UnknownBackend, load, names
 from services.generation.backend import PACKAGE, EngineModule
-from services.generation.engines import ALIASES, AUTO
+from services.generation.configuration import ALIASES, AUTO
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,10 +12,10 @@ import pytest_asyncio
 
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.models.fetch import fetch
-from services.generation import gaudi
 from services.generation.backend import Engine, Prompt
-from services.generation.backends.habana import HabanaEngine, Settings, create
-from services.generation.entry import ModelEntry
+from services.generation.backends.habana import gaudi
+from services.generation.backends.habana.engine import HabanaEngine, Settings, create
+from services.generation.entries import ModelEntry
 
 pytest.importorskip("torch", reason="habana needs torch: run make test-engines")
 transformers = pytest.importorskip("transformers", reason="habana needs transformers: run make test-engines")

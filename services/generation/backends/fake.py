@@ -15,7 +15,7 @@ from services.core.errors import ContextLengthExceeded
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.text import StopScanner
 
 CAPABILITIES = Capabilities(seed=True, native_reasoning=True, continuation=True, switch=True)

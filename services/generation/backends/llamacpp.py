@@ -16,10 +16,8 @@ from services.core.client import HttpClient
 from services.core.errors import ContextLengthExceeded, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.cpu import usable_cpus
-from services.generation.entry import ModelEntry
-from services.generation.files import locate
-from services.generation.loading import Loader, Report, in_thread
+from services.generation.entries import ModelEntry
+from services.generation.loading import Loader, Report, in_thread, locate_model
 from services.generation.server import messages, switch
 from services.generation.settings import EmbeddedSettings
 
@@ -234,7 +232,7 @@ class LlamaCppEngine:
         return ServiceError(f"llamacpp: {error.message}", service="llamacpp")
 
     async def _load(self, report: Report) -> xllamacpp.Server:
-        path = await in_thread(lambda: locate(self._entry, self._settings.root, report), "fetch")
+        path = await in_thread(lambda: locate_model(self._entry, self._settings.root, report), "fetch")
         if path.suffix != ".gguf":
             raise ServiceUnavailable(
                 f"llamacpp needs a .gguf file, not {path}: correct LLM_MODEL_PATH or LLM_ENGINE"
@@ -243,7 +241,7 @@ class LlamaCppEngine:
 
     def _parameters(self, path: Path) -> xllamacpp.CommonParams:
         settings = self._settings
-        threads = settings.threads or usable_cpus()
+        threads = settings.thread_count
         batch = LARGE_BATCH if path.stat().st_size > LARGE_FILE else SMALL_BATCH
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(path)

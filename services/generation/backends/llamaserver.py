@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.chunks import failure
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.server import Server, messages, sampled, switch
 
 CAPABILITIES = Capabilities(

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from services.generation.backend import Capabilities, Delta, Prompt
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.server import Server, effort, messages, sampled, switch
 
 CAPABILITIES = Capabilities(seed=True, native_reasoning=True, switch=True, effort=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.chunks import Step, failure, finish_reason
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.server import Server, messages, sampled
 from services.generation.text import StopScanner
 

@@ -19,7 +19,7 @@ from services.core.errors import ServiceUnavailable
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.chunks import failure
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.server import Server, effort, messages, sampled, switch
 
 CAPABILITIES = Capabilities(

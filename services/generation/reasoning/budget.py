@@ -4,16 +4,20 @@
 counts where both are set. A request's own `max_tokens` bounds thinking and answer together, as at
 OpenAI, and at least half of it, up to `RESERVE` tokens, stays for the answer. Where a request sets no
 limit, the thinking comes on top of the longest answer.
+
+How hard a model shall think is also said in its own words, where it has some: a profile's `efforts` are the
+words of its scale. A request's `reasoning_effort` is passed on where it is one of them; else the word whose
+tokens come nearest to the budget from below, or the least.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from services.core.wire.chat import ChatRequest, ReasoningEffort
-from services.generation.backend import Capabilities
+from services.generation.backend import Capabilities, TokenCounts
 from services.generation.reasoning.profiles import Budget, Profile
 
 EFFORT: Mapping[ReasoningEffort, int] = MappingProxyType(
@@ -35,7 +39,7 @@ class Limits:
     asked: bool = False
 
 
-def limits(request: ChatRequest, profile: Profile, *, answer: int, thinking: int) -> Limits:
+def decide_limits(request: ChatRequest, profile: Profile, *, answer: int, thinking: int) -> Limits:
     """What the request sets, completed with the settings' longest `answer` and `thinking`."""
     wanted = request.max_reasoning_tokens
     if wanted is None and request.reasoning_effort is not None:
@@ -51,7 +55,7 @@ def limits(request: ChatRequest, profile: Profile, *, answer: int, thinking: int
     return Limits(min(budget, room), total, total, wanted is not None)
 
 
-def method(profile: Profile, capabilities: Capabilities) -> Budget:
+def choose_method(profile: Profile, capabilities: Capabilities) -> Budget:
     """The best way to hold a budget that both the model and the engine allow.
 
     `native`: the engine counts. `close`: the thinking is stopped and closed, and the turn continued.
@@ -79,3 +83,72 @@ class Estimate:
         self._deltas += 1
         self._bytes += len(text.encode())
         return max(self._deltas, self._bytes // 4)
+
+
+def effort_word(request: ChatRequest, profile: Profile, limits: Limits) -> str:
+    """The word of the model's scale; empty where it has none, or where nobody asks for less or more than
+    its template does by itself."""
+    if not profile.efforts or not (limits.asked or not limits.thinking):
+        return ""
+    asked = request.reasoning_effort
+    if request.max_reasoning_tokens is None and asked in profile.efforts:
+        return asked or ""
+    return next(
+        (one for one in reversed(profile.efforts) if EFFORT[one] <= limits.thinking), least_effort(profile)
+    )
+
+
+def least_effort(profile: Profile) -> str:
+    """The word for as little as there is; empty where the model has no scale."""
+    return profile.efforts[0] if profile.efforts else ""
+
+
+class TokenTally:
+    """`begin` and `end` every request. `prompt` is that of the first: the others read it again."""
+
+    def __init__(self) -> None:
+        self._prompt: int | None = None
+        self._open = False
+        self._unknown = False
+        self._told = False
+        self._reasoning = 0
+        self.completion = 0
+
+    def begin(self) -> None:
+        """A request goes out; one before that has not ended was broken off, and its tokens unknown."""
+        self._unknown = self._unknown or self._open
+        self._open = True
+
+    def end(self, tokens: TokenCounts | None, *, thinking: bool) -> None:
+        """A request has ended. `thinking`: all that it generated was."""
+        self._open = False
+        if tokens is None:
+            self._unknown = True
+            return
+        if self._prompt is None:
+            self._prompt = tokens.prompt
+        self.completion += tokens.completion
+        self._reasoning += tokens.completion if thinking else tokens.reasoning or 0
+        self._told = self._told or thinking or bool(tokens.reasoning)
+
+    def counts(self, *, thought: bool) -> TokenCounts | None:
+        """All together; None where the engine never counts. `reasoning` is None where there was thinking
+        that it did not count."""
+        if self._prompt is None:
+            return None
+        unknown = self._unknown or self._open or (thought and not self._told)
+        return TokenCounts(self._prompt, self.completion, None if unknown else self._reasoning)
+
+
+def sum_counts(counts: Sequence[TokenCounts | None]) -> TokenCounts | None:
+    """What several entries took, each by its own tokenizer: each has read the prompt too. None where one
+    does not count, and so is `reasoning`."""
+    known = [each for each in counts if each is not None]
+    if not known or len(known) < len(counts):
+        return None
+    reasoning = [each.reasoning for each in known if each.reasoning is not None]
+    return TokenCounts(
+        sum(each.prompt for each in known),
+        sum(each.completion for each in known),
+        sum(reasoning) if len(reasoning) == len(known) else None,
+    )

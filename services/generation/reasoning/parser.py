@@ -22,9 +22,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from services.generation.reasoning.code import CodeTracker
+from services.generation.reasoning.markup import CodeTracker, compile_tags
 from services.generation.reasoning.profiles import Profile
-from services.generation.reasoning.tags import tags_of
 
 Channel = Literal["reasoning", "content"]
 _SPACE = re.compile(r"\s*")
@@ -44,7 +43,7 @@ class ReasoningParser:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._tags = tags_of(profile)
+        self._tags = compile_tags(profile)
         self._out: list[Piece] = []
         self._held = ""
         self._spaces: list[str] = []

@@ -17,34 +17,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from services.core.errors import ContextLengthExceeded
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, Engine, Prompt
-from services.generation.reasoning import prompted
-from services.generation.reasoning.budget import Estimate, Limits, method
-from services.generation.reasoning.effort import least, written
-from services.generation.reasoning.history import split
+from services.generation.reasoning.budget import (
+    Estimate,
+    Limits,
+    TokenTally,
+    choose_method,
+    least_effort,
+)
+from services.generation.reasoning.conversation import (
+    add_system_lines,
+    ask_for_answer,
+    ask_to_think,
+    split_reasoning,
+)
 from services.generation.reasoning.parser import Piece, ReasoningParser
-from services.generation.reasoning.profiles import PROFILES, Profile, as_written
-from services.generation.reasoning.tally import Tally
+from services.generation.reasoning.profiles import PROFILES, as_written
+from services.generation.task import Task
 
 Outcome = Literal["none", "finished", "closed", "reasked", "truncated"]
 """Of the thinking: there was none; it ended by itself; it was closed; the question was asked again
 without it; there is no answer."""
 
 _DIRECTLY = "Answer directly, without thinking first."
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A request as one model entry gets it; `prompt.max_tokens` is left to the limits."""
-
-    prompt: Prompt
-    profile: Profile
-    limits: Limits
 
 
 class Thinking:
@@ -57,7 +57,7 @@ class Thinking:
         self._asked = task.limits.asked and task.limits.thinking > 0
         self._profile = task.profile
         self._parser = ReasoningParser(self._profile)
-        self._tally = Tally()
+        self._tally = TokenTally()
         self._raw: list[str] = []
         self._fielded = False
         self._reason: FinishReason | None = None
@@ -126,7 +126,7 @@ class Thinking:
         if profile.trace == "none" or (asks and not self._limits.thinking):
             self._parser = ReasoningParser(PROFILES["unknown"] if asks else profile)
             return self._ask(replace(self._prompt, max_tokens=self._limits.total))
-        closes = method(profile, can) == "close"
+        closes = choose_method(profile, can) == "close"
         if closes and not self._limits.thinking and not profile.unsure:
             return self._unthinking()
         if asks or (closes and profile.trace in {"tags", "prefilled"} and not can.native_reasoning):
@@ -145,7 +145,7 @@ class Thinking:
         continues = self._engine.capabilities.continuation
         self._parser = ReasoningParser(replace(profile, trace="prefilled"))
         if profile.trace == "prompted":
-            prompt = replace(prompt, messages=prompted.thinking(prompt.messages, *tags))
+            prompt = replace(prompt, messages=ask_to_think(prompt.messages, *tags))
         think = replace(
             prompt,
             prefix=self._begin if continues else "",
@@ -168,14 +168,14 @@ class Thinking:
         )
         if not continues:
             thoughts = thoughts.removeprefix(profile.opener).strip()
-            answer = replace(answer, messages=prompted.answering(self._prompt.messages, *tags, thoughts))
+            answer = replace(answer, messages=ask_for_answer(self._prompt.messages, *tags, thoughts))
         async with aclosing(self._fitting(answer)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def _single(self) -> AsyncGenerator[Delta]:
         limits, profile, can = self._limits, self._profile, self._engine.capabilities
-        how = method(profile, can)
+        how = choose_method(profile, can)
         told = self._told if can.switch else None
         if profile.hybrid and not (profile.hybrid == "on" if told is None else told):
             self._parser = ReasoningParser(as_written(profile))  # no opener is pre-filled
@@ -227,7 +227,7 @@ class Thinking:
                 prompt,
                 messages=(*prompt.messages[:-1], (role, f"{last}\n\n{_DIRECTLY}")),
                 thinking=False,
-                effort=least(profile),
+                effort=least_effort(profile),
             )
             if self._engine.capabilities.native_budget:
                 prompt = replace(prompt, max_reasoning_tokens=0)
@@ -240,7 +240,7 @@ class Thinking:
                     yield Delta(reasoning=between + delta.reasoning)
                     between = ""
         text = "".join(self._raw)
-        reasoning, content = split(text, as_written(profile))
+        reasoning, content = split_reasoning(text, as_written(profile))
         if profile.trace == "prefilled" and profile.closer not in text and self._reason != "stop":
             reasoning, content = text, ""
         if reasoning:
@@ -262,7 +262,7 @@ class Thinking:
         """One request's text through the parser; `thinking`: all of it counts as that."""
         self._reason = None
         self._tally.begin()
-        prompt = written(prompt, self._profile, self._engine.capabilities, thinks=self._thinks)
+        prompt = add_system_lines(prompt, self._profile, self._engine.capabilities, thinks=self._thinks)
         async with aclosing(self._engine.generate(prompt)) as deltas:
             async for delta in deltas:
                 if delta.reasoning:

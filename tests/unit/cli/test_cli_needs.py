@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.needs import needed
 from services.cli.roster import ROSTER
-from services.generation.engines import BadEntries
+from services.generation.configuration import BadEntries
 
 MINILM, SMALL, LARGE = "all-minilm-l6-v2", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
 

@@ -7,9 +7,16 @@ from pydantic import ValidationError
 
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation.backend import Capabilities, TokenCounts
-from services.generation.reasoning.budget import EFFORT, RESERVE, Estimate, Limits, limits, method
+from services.generation.reasoning.budget import (
+    EFFORT,
+    RESERVE,
+    Estimate,
+    Limits,
+    TokenTally,
+    choose_method,
+    decide_limits,
+)
 from services.generation.reasoning.profiles import PROFILES
-from services.generation.reasoning.tally import Tally
 
 R1, INSTRUCT, UNKNOWN = PROFILES["deepseek-r1"], PROFILES["none"], PROFILES["unknown"]
 
@@ -19,7 +26,7 @@ def request(**fields: object) -> ChatRequest:
 
 
 def of(profile=R1, **fields: object) -> Limits:
-    return limits(request(**fields), profile, answer=512, thinking=2048)
+    return decide_limits(request(**fields), profile, answer=512, thinking=2048)
 
 
 def test_without_a_word_thinking_comes_on_top_of_the_answer() -> None:
@@ -59,14 +66,14 @@ def test_bad_budgets_are_refused() -> None:
 
 def test_method_is_the_best_that_model_and_engine_allow() -> None:
     plain, turns, native = Capabilities(), Capabilities(continuation=True), Capabilities(native_budget=True)
-    assert [method(R1, can) for can in (plain, turns, native)] == ["reask", "close", "native"]
-    assert [method(PROFILES["prompted"], can) for can in (plain, turns, native)] == [
+    assert [choose_method(R1, can) for can in (plain, turns, native)] == ["reask", "close", "native"]
+    assert [choose_method(PROFILES["prompted"], can) for can in (plain, turns, native)] == [
         "reask",
         "close",
         "reask",
     ]
-    assert [method(PROFILES["gpt-oss"], can) for can in (plain, turns, native)] == ["reask"] * 3
-    assert method(INSTRUCT, native) == "none"
+    assert [choose_method(PROFILES["gpt-oss"], can) for can in (plain, turns, native)] == ["reask"] * 3
+    assert choose_method(INSTRUCT, native) == "none"
 
 
 def test_an_estimate_counts_deltas_or_bytes() -> None:
@@ -76,7 +83,7 @@ def test_an_estimate_counts_deltas_or_bytes() -> None:
 
 
 def test_tally_adds_up_and_reads_the_prompt_once() -> None:
-    tally = Tally()
+    tally = TokenTally()
     tally.begin()
     tally.end(TokenCounts(10, 64), thinking=True)
     tally.begin()
@@ -85,13 +92,13 @@ def test_tally_adds_up_and_reads_the_prompt_once() -> None:
 
 
 def test_tally_says_what_it_does_not_know() -> None:
-    tally = Tally()
+    tally = TokenTally()
     assert tally.counts(thought=False) is None
     tally.begin()  # and broken off
     tally.begin()
     tally.end(TokenCounts(10, 7), thinking=False)
     assert tally.counts(thought=True) == TokenCounts(10, 7, None)
-    single = Tally()
+    single = TokenTally()
     single.begin()
     single.end(TokenCounts(10, 7), thinking=False)
     assert single.counts(thought=True) == TokenCounts(10, 7, None)

@@ -8,12 +8,11 @@ from typing import get_args
 import pytest
 
 from services.core.wire.chat import ChatMessage, ChatRequest, ReasoningEffort
-from services.generation import template
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.reasoning.profiles import PROFILES
 from services.generation.reasoning.thinking import Task, Thinking
-from services.generation.sampling import task
+from services.generation.task import make_task
 
 EFFORTS = get_args(ReasoningEffort)
 MESSAGES = [ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Why?")]
@@ -49,7 +48,7 @@ class Engine:
 
 def made(profile: str, **fields: object) -> Task:
     request = ChatRequest(messages=MESSAGES, **fields)  # type: ignore[arg-type]
-    return task(request, ModelEntry(name="m", model_id="m", profile=profile), answer=512, thinking=2048)
+    return make_task(request, ModelEntry(name="m", model_id="m", profile=profile), answer=512, thinking=2048)
 
 
 async def asked(profile: str, engine: str, **fields: object) -> list[Prompt]:
@@ -105,7 +104,7 @@ def test_the_word_for_a_budget(fields: dict[str, object], word: str) -> None:
 def test_thinking_that_is_off_by_the_settings_is_as_little_as_there_is() -> None:
     request = ChatRequest(messages=MESSAGES)
     entry = ModelEntry(name="m", model_id="openai/gpt-oss-20b")
-    assert task(request, entry, answer=512, thinking=0).prompt.effort == "low"
+    assert make_task(request, entry, answer=512, thinking=0).prompt.effort == "low"
 
 
 async def test_written_in_front_of_the_system_text() -> None:
@@ -141,5 +140,5 @@ async def test_where_thinking_is_off_no_opener_was_written(profile: str, engine:
 
 def test_what_a_chat_template_is_told() -> None:
     prompt = made("gpt-oss", reasoning_effort="low").prompt
-    assert template.options(prompt) == {"reasoning_effort": "low"}
-    assert template.options(made("qwen3").prompt) == {}
+    assert prompt.template_options() == {"reasoning_effort": "low"}
+    assert made("qwen3").prompt.template_options() == {}

@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from services.core.errors import ContextLengthExceeded, ServiceError, ServiceUnavailable
-from services.generation import gaudi
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends import habana
+from services.generation.backends.habana import gaudi
+from services.generation.backends.habana.torch_model import TorchModel
 from services.generation.chunks import Chunks, finish_reason, too_long
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 from services.generation.server import sampled, switch
-from services.generation.torch_model import TorchModel
 
 ASK = Prompt((("user", "Hi"),), max_tokens=5, temperature=0.0, top_p=1.0)
 

@@ -11,10 +11,8 @@ import orjson
 import pytest
 
 from services.core.errors import NotFound
-from services.generation.engines import BadEntries, engine_file
-from services.generation.entries import Entries, read
-from services.generation.entry import ModelEntry
-from services.generation.fallback import chain
+from services.generation.configuration import BadEntries, Entries, engine_file, read_entries
+from services.generation.entries import ModelEntry, fallback_chain
 from services.generation.settings import EntrySettings
 
 ENGINES = ["fake", "llamacpp", "llamaserver", "openai", "openvino", "tgi", "vllm"]
@@ -25,7 +23,7 @@ TWO = [
 
 
 def entries(**settings: object) -> Entries:
-    return read(EntrySettings(**settings), ENGINES)  # type: ignore[arg-type]
+    return read_entries(EntrySettings(**settings), ENGINES)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -227,4 +225,4 @@ def test_a_chain_goes_through_every_fallback_once() -> None:
             {"name": "d", "fallback": ["c"]},
         )
     )
-    assert [entry.name for entry in chain(found.default, found.by_name)] == ["a", "b", "c", "d"]
+    assert [entry.name for entry in fallback_chain(found.default, found.by_name)] == ["a", "b", "c", "d"]

@@ -9,7 +9,7 @@ import pytest
 from services.core.errors import ContextLengthExceeded
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends.fake import FakeEngine, Settings, answer
-from services.generation.entry import ModelEntry
+from services.generation.entries import ModelEntry
 
 RAG = (
     "Passages:\n\n[1] Handbook > Bees\nBees make honey from nectar. They dance.\n\n[2] Ants\nAnts dig."

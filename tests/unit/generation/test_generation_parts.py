@@ -14,13 +14,14 @@ from services.core.errors import InvalidRequest, ServiceError, ServiceUnavailabl
 from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import location
 from services.core.wire.chat import ChatMessage, ChatRequest
-from services.generation import convert
 from services.generation.backend import Prompt
-from services.generation.cpu import cpu_model, usable_cpus
-from services.generation.entry import ModelEntry
-from services.generation.files import catalogue_name, converted, locate
-from services.generation.loading import Loader, Report, in_thread
-from services.generation.sampling import task
+from services.generation.backends.openvino import convert
+from services.generation.backends.openvino.model import converted_folder
+from services.generation.entries import ModelEntry
+from services.generation.loading import Loader, Report, catalogue_name, in_thread, locate_model
+from services.generation.selection import cpu_model
+from services.generation.settings import usable_cpus
+from services.generation.task import make_task
 
 
 async def test_in_thread_passes_results_and_errors_on() -> None:
@@ -84,7 +85,7 @@ def request(**fields: object) -> ChatRequest:
 
 
 def prompt(request: ChatRequest, answer: int) -> Prompt:
-    return task(request, ModelEntry(name="m", model_id="any-instruct"), answer=answer, thinking=0).prompt
+    return make_task(request, ModelEntry(name="m", model_id="any-instruct"), answer=answer, thinking=0).prompt
 
 
 def test_defaults_are_greedy_and_bounded() -> None:
@@ -123,14 +124,14 @@ def test_hub_ids_find_the_catalogue() -> None:
 
 def test_a_path_is_used_as_it_is(tmp_path: Path) -> None:
     entry = ModelEntry(name="m", model_path=str(tmp_path))
-    assert locate(entry, tmp_path / "home", lambda _: None) == tmp_path
+    assert locate_model(entry, tmp_path / "home", lambda _: None) == tmp_path
     with pytest.raises(ServiceUnavailable, match="LLM_MODEL_PATH"):
-        locate(entry.model_copy(update={"model_path": str(tmp_path / "no")}), tmp_path, lambda _: None)
+        locate_model(entry.model_copy(update={"model_path": str(tmp_path / "no")}), tmp_path, lambda _: None)
 
 
 def test_a_fetched_model_needs_no_fetching(models_home: Path) -> None:
     said: list[str] = []
-    path = locate(ModelEntry(name="m", model_id="smollm2-135m-instruct"), models_home, said.append)
+    path = locate_model(ModelEntry(name="m", model_id="smollm2-135m-instruct"), models_home, said.append)
     assert path == location(CATALOGUE["smollm2-135m-instruct"], models_home)
     assert [phase for phase in said if phase] == []
 
@@ -138,11 +139,11 @@ def test_a_fetched_model_needs_no_fetching(models_home: Path) -> None:
 def test_a_changed_file_or_engine_is_converted_again(tmp_path: Path) -> None:
     gguf = tmp_path / "m.gguf"
     gguf.write_bytes(b"one")
-    first = converted(gguf, tmp_path, "1")
-    assert first == converted(gguf, tmp_path, "1")
-    assert first != converted(gguf, tmp_path, "2")
+    first = converted_folder(gguf, tmp_path, "1")
+    assert first == converted_folder(gguf, tmp_path, "1")
+    assert first != converted_folder(gguf, tmp_path, "2")
     gguf.write_bytes(b"three")
-    assert first != converted(gguf, tmp_path, "1")
+    assert first != converted_folder(gguf, tmp_path, "1")
 
 
 def test_conversion_is_whole_or_absent_and_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 
-from services.generation.quantize import context_length, refused, requantize
+from services.generation.backends.openvino.convert import context_length, refused, requantize
 
 WORDS = ["<s>", "bee", "Grüße", "蜂"]
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.generation.reasoning.markup import compile_tags
 from services.generation.reasoning.parser import ReasoningParser
 from services.generation.reasoning.profiles import PROFILES
-from services.generation.reasoning.tags import tags_of
 
 T, F = "content", "reasoning"
 RANDOM_CUTS = 200
@@ -189,7 +189,7 @@ def test_nothing_is_lost_or_invented_and_cuts_do_not_matter(
     whole = parse(profile, list(parts))[:2]
     borders = set(chance.sample(range(size + 1), chance.randint(0, size)))
     assert parse(profile, cut(parts, borders))[:2] == whole
-    tags = sorted(tags_of(PROFILES[profile]).leading.tags, key=len, reverse=True)
+    tags = sorted(compile_tags(PROFILES[profile]).leading.tags, key=len, reverse=True)
     left = compact("".join(whole)), compact("".join(text for _, text in parts))
     if profile == "none":
         assert sorted(left[0]) == sorted(left[1])
@@ -206,7 +206,7 @@ def test_nothing_is_lost_or_invented_and_cuts_do_not_matter(
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(PROFILES)), st.lists(SNIPPETS, max_size=15).map("".join))
 def test_without_tags_everything_comes_through_in_order(profile: str, text: str) -> None:
-    for tag in sorted(tags_of(PROFILES[profile]).leading.tags, key=len, reverse=True):
+    for tag in sorted(compile_tags(PROFILES[profile]).leading.tags, key=len, reverse=True):
         while tag in text:
             text = text.replace(tag, "")
     reasoning, content, _ = parse(profile, [(T, text)])
@@ -227,7 +227,7 @@ def test_what_has_come_out_depends_on_what_has_gone_in_alone(text: str, at: int)
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_tag_hides_in_another(profile: str) -> None:
-    tags = tags_of(PROFILES[profile])
+    tags = compile_tags(PROFILES[profile])
     for found in (tags.answering.tags, *(each.tags for each in tags.thinking.values())):
         assert not [(a, b) for a in found for b in found if a != b and a in b]
     leading = tags.leading.tags

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from services.core.wire.chat import ChatMessage, ChatRequest
-from services.generation.entry import ModelEntry
-from services.generation.reasoning.history import folded, split, without_thinking
+from services.generation.entries import ModelEntry
+from services.generation.reasoning.conversation import fold_system_text, remove_thinking, split_reasoning
 from services.generation.reasoning.profiles import PROFILES, InvalidProfile, profile_for
 from services.generation.reasoning.thinking import Task
-from services.generation.sampling import task
+from services.generation.task import make_task
 
 MODELS = {
     "deepseek-ai/DeepSeek-R1": "deepseek-r1",
@@ -76,7 +76,7 @@ def made(model: str, *, entry: dict[str, object] | None = None, **fields: object
     messages = fields.pop("messages", [ChatMessage(role="user", content="q")])
     request = ChatRequest(messages=messages, **fields)  # type: ignore[arg-type]
     named = ModelEntry(name="m", model_id=model, **(entry or {}))  # type: ignore[arg-type]
-    return task(request, named, answer=512, thinking=2048)
+    return make_task(request, named, answer=512, thinking=2048)
 
 
 def test_sampling_is_the_requests_then_the_entrys_then_the_profiles() -> None:
@@ -105,8 +105,8 @@ def test_r1_gets_no_system_message() -> None:
 
 
 def test_folding_without_a_user_turn_or_a_system_text() -> None:
-    assert folded((("system", "a"), ("assistant", "b"))) == (("user", "a"), ("assistant", "b"))
-    assert folded((("user", "a"),)) == (("user", "a"),)
+    assert fold_system_text((("system", "a"), ("assistant", "b"))) == (("user", "a"), ("assistant", "b"))
+    assert fold_system_text((("user", "a"),)) == (("user", "a"),)
 
 
 @pytest.mark.parametrize(
@@ -122,16 +122,16 @@ def test_folding_without_a_user_turn_or_a_system_text() -> None:
     ],
 )
 def test_history_is_answers_alone(text: str) -> None:
-    assert without_thinking((("user", text), ("assistant", text))) == (("user", text), ("assistant", "Yes."))
+    assert remove_thinking((("user", text), ("assistant", text))) == (("user", text), ("assistant", "Yes."))
 
 
 def test_history_keeps_code() -> None:
     text = "Write `<think>`, or:\n```\n</think>\n```"
-    assert without_thinking((("assistant", text),)) == (("assistant", text),)
+    assert remove_thinking((("assistant", text),)) == (("assistant", text),)
 
 
 def test_split_of_a_closer_without_opener() -> None:
-    assert split("hm\n</think>\n\nYes", PROFILES["tags"]) == ("hm", "Yes")
+    assert split_reasoning("hm\n</think>\n\nYes", PROFILES["tags"]) == ("hm", "Yes")
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ def test_split_of_a_closer_without_opener() -> None:
 )
 def test_a_request_may_ask_an_instruct_model_to_think(model, changes, trace, thinking) -> None:
     request = ChatRequest(messages=[ChatMessage(role="user", content="Why?")], **changes)
-    made = task(request, ModelEntry(name="a", model_id=model), answer=100, thinking=500)
+    made = make_task(request, ModelEntry(name="a", model_id=model), answer=100, thinking=500)
     assert (made.profile.trace, made.limits.thinking) == (trace, thinking)

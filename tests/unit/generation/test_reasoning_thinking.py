@@ -13,9 +13,9 @@ from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.backends.fake import FakeEngine
 from services.generation.backends.fake import Settings as FakeSettings
-from services.generation.entry import ModelEntry
-from services.generation.reasoning import prompted
+from services.generation.entries import ModelEntry
 from services.generation.reasoning.budget import Limits
+from services.generation.reasoning.conversation import ask_to_think
 from services.generation.reasoning.profiles import PROFILES, Profile
 from services.generation.reasoning.thinking import Task, Thinking
 
@@ -320,6 +320,6 @@ async def test_every_format_gives_an_answer_without_its_trace(
 
 
 def test_the_examples_of_prompted_thinking_close_what_they_open() -> None:
-    turns = prompted.thinking(QUESTION, "<think>", "</think>")
+    turns = ask_to_think(QUESTION, "<think>", "</think>")
     assert all(a[0] != b[0] for a, b in pairwise(turns))
     assert all(t.count("<think>") == t.count("</think>") == 1 for role, t in turns if role == "assistant")

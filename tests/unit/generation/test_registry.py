@@ -9,8 +9,8 @@ import pytest
 
 from services.core.errors import RateLimited, ServiceError, ServiceUnavailable
 from services.generation.backend import Capabilities, Delta, Prompt
-from services.generation.entries import Entries
-from services.generation.entry import ModelEntry
+from services.generation.configuration import Entries
+from services.generation.entries import ModelEntry
 from services.generation.loading import Report
 from services.generation.registry import Opened, Registry
 

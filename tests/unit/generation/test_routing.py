@@ -16,9 +16,8 @@ from services.core.errors import (
     ServiceError,
     ServiceUnavailable,
 )
-from services.generation.entry import ModelEntry
-from services.generation.health import Health
-from services.generation.routing import Route
+from services.generation.entries import ModelEntry
+from services.generation.routing import Health, Route
 
 ENTRIES = [ModelEntry(name=name, model_id=name) for name in "abc"]
 SECONDS = 15.0

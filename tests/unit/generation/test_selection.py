@@ -10,9 +10,8 @@ import pytest
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.generation import selection
 from services.generation.backends.fake import FakeEngine, Settings
-from services.generation.entry import ModelEntry
-from services.generation.measure import REPEATS, probe, time_to_first_token
-from services.generation.selection import Candidate, choose
+from services.generation.entries import ModelEntry
+from services.generation.selection import REPEATS, Candidate, choose, probe, time_to_first_token
 
 ENTRY = ModelEntry(name="small", model_id="m")
 BOTH = [Candidate("llamacpp", "1"), Candidate("openvino", "2")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.generation.pieces import pieces
+from services.generation.backends.openvino.model import split_text
 from services.generation.text import Detokenizer, StopScanner
 
 
@@ -69,11 +69,11 @@ def test_scanner_holds_back_only_what_may_become_a_stop() -> None:
 
 @given(st.text(" ab<|é\n", max_size=300), st.integers(5, 40))
 def test_pieces_are_the_text_and_never_too_long(text: str, size: int) -> None:
-    parts = pieces(text, size)
+    parts = split_text(text, size)
     assert "".join(parts) == text
     assert all(len(part) <= size for part in parts)
 
 
 def test_pieces_break_before_the_space_of_a_word_and_never_inside_a_marker() -> None:
-    assert pieces("one two three four", 10) == ["one two", " three", " four"]
-    assert pieces("x" * 30 + "<|im_end|>", 35) == ["x" * 30, "<|im_end|>"]
+    assert split_text("one two three four", 10) == ["one two", " three", " four"]
+    assert split_text("x" * 30 + "<|im_end|>", 35) == ["x" * 30, "<|im_end|>"]

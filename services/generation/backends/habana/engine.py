@@ -15,15 +15,13 @@ from pydantic import Field
 
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.models.catalogue import CATALOGUE
-from services.generation import gaudi
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.cpu import usable_cpus
-from services.generation.entry import ModelEntry
-from services.generation.files import catalogue_name, locate
-from services.generation.loading import Loader, Report, in_thread
+from services.generation.backends.habana import gaudi
+from services.generation.backends.habana.torch_model import TorchModel
+from services.generation.entries import ModelEntry
+from services.generation.loading import Loader, Report, catalogue_name, in_thread, locate_model
 from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
-from services.generation.torch_model import TorchModel
 
 CAPABILITIES = Capabilities(embedded=True, seed=True, continuation=True, switch=True, effort=True)
 
@@ -139,12 +137,12 @@ class HabanaEngine:
     async def _load(self, report: Report) -> TorchModel:
         settings, entry = self._settings, self._entry
         device = gaudi.Device(settings.device or gaudi.available(), settings.bucket, settings.graphs)
-        threads = settings.threads or usable_cpus()
+        threads = settings.thread_count
 
         def work() -> TorchModel:
             source: str | Path = entry.model_id
             if entry.model_path or catalogue_name(entry.model_id) in CATALOGUE:
-                source = locate(entry, settings.root, report)
+                source = locate_model(entry, settings.root, report)
             return TorchModel.open(source, device, context=entry.max_context, threads=threads)
 
         return await in_thread(work, "load")

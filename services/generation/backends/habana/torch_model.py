@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Protocol
 
 from services.core.errors import ContextLengthExceeded, InvalidRequest, ServiceUnavailable
-from services.generation import gaudi, template
 from services.generation.backend import Prompt
+from services.generation.backends.habana import gaudi
 
 PACKAGES = ("torch", "transformers", "accelerate")
 
@@ -99,7 +99,7 @@ class TorchModel:
         messages = [{"role": role, "content": text} for role, text in prompt.messages]
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **template.options(prompt)
+                messages, tokenize=False, add_generation_prompt=True, **prompt.template_options()
             )
         except Exception as error:
             raise InvalidRequest(

@@ -1,13 +1,25 @@
-"""Rewrite a GGUF file's tensors of types that an engine refuses as Q4_0. Pure numpy; no engine."""
+"""`python -m services.generation.backends.openvino.convert GGUF FOLDER` makes an OpenVINO model, once.
+
+It is a process of its own, because converting takes minutes of CPU and gigabytes of memory that a service
+must not keep, and because its numpy part would hold up the service's event loop. Tensors of types that
+openvino-genai does not read are rewritten as Q4_0 first.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import gguf
 import numpy as np
+import openvino_genai as genai
+from filelock import FileLock
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+
+from services.generation.backends.openvino.model import DONE
 
 OPENVINO_TYPES = frozenset(
     {
@@ -23,6 +35,57 @@ OPENVINO_TYPES = frozenset(
 """What openvino-genai's GGUF reader takes; Q5_0, which Q4_K_M files fall back to, is not among them."""
 
 TARGET = GGMLQuantizationType.Q4_0
+
+
+def convert(source: Path, folder: Path) -> None:
+    """Make `folder` from the file `source`, atomically.
+
+    It waits where another process is making the folder, and then does nothing.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if (folder / DONE).exists():
+            return
+        staging = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            _build(source, staging)
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        _forget_older(folder)
+
+
+def _build(source: Path, staging: Path) -> None:
+    model = staging / "model.gguf"
+    if refused(source):
+        requantize(source, model)
+    else:
+        model.symlink_to(source.resolve())
+    tokenizer = genai.Tokenizer(str(model), enable_save_ov_model=True)
+    genai.ContinuousBatchingPipeline(
+        str(model), tokenizer, genai.SchedulerConfig(), "CPU", enable_save_ov_model=True
+    )
+    model.unlink()
+    about = {"context_length": context_length(source), "source": str(source.resolve())}
+    (staging / DONE).write_text(json.dumps(about), encoding="utf-8")
+
+
+def _forget_older(folder: Path) -> None:
+    """Delete what was made from the same file by another engine version, or before the file changed."""
+    source = _source(folder)
+    for other in folder.parent.iterdir():
+        if other != folder and _source(other) == source:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _source(folder: Path) -> object:
+    try:
+        return json.loads((folder / DONE).read_text(encoding="utf-8"))["source"]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def refused(path: Path) -> list[str]:
@@ -96,3 +159,7 @@ def context_length(path: Path) -> int | None:
     reader = GGUFReader(path)
     field = reader.get_field(f"{_text(reader, 'general.architecture')}.context_length")
     return int(field.contents()) if field else None
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

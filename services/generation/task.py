@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from services.core.errors import InvalidRequest
 from services.core.wire.chat import ChatRequest
 from services.generation.backend import Prompt
-from services.generation.entry import ModelEntry
-from services.generation.reasoning.budget import limits
-from services.generation.reasoning.effort import word
-from services.generation.reasoning.history import folded, without_thinking
+from services.generation.entries import ModelEntry
+from services.generation.reasoning.budget import Limits, decide_limits, effort_word
+from services.generation.reasoning.conversation import fold_system_text, remove_thinking
 from services.generation.reasoning.profiles import PROFILES, Profile, profile_for
-from services.generation.reasoning.thinking import Task
 
 MOST_STOPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A request as one model entry gets it; `prompt.max_tokens` is left to the limits."""
+
+    prompt: Prompt
+    profile: Profile
+    limits: Limits
 
 
 def profile_of(entry: ModelEntry) -> Profile:
@@ -20,7 +29,7 @@ def profile_of(entry: ModelEntry) -> Profile:
     return profile_for(entry.model_id or entry.model_path, entry.profile)
 
 
-def task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:
+def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:
     """The request in the terms of that entry; `answer` and `thinking` are the longest that the settings
     allow. Raises `InvalidRequest` for stop strings that cannot be used and for empty messages."""
     stops = tuple(request.stops)
@@ -31,16 +40,16 @@ def task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int)
     profile = profile_of(entry)
     if request.think and profile.trace == "none":
         profile = PROFILES["prompted"]
-    held = limits(request, profile, answer=answer, thinking=thinking)
-    messages = without_thinking(tuple((_role(message.role), message.text) for message in request.messages))
+    held = decide_limits(request, profile, answer=answer, thinking=thinking)
+    messages = remove_thinking(tuple((_role(message.role), message.text) for message in request.messages))
     prompt = Prompt(
-        messages=messages if profile.system_prompt else folded(messages),
+        messages=messages if profile.system_prompt else fold_system_text(messages),
         max_tokens=held.total,
         temperature=_first(request.temperature, entry.temperature, profile.temperature),
         top_p=_first(request.top_p, entry.top_p, profile.top_p),
         seed=request.seed,
         stop=stops,
-        effort=word(request, profile, held),
+        effort=effort_word(request, profile, held),
     )
     return Task(prompt, profile, held)
 

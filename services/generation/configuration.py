@@ -1,0 +1,222 @@
+"""The model entries that the environment asks for, and the names of engines. Imports no engine.
+
+Pure but for reading the file that LLM_BACKENDS names.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from services.core.errors import RaglineError
+from services.core.models.catalogue import CATALOGUE
+from services.generation.entries import BadFallback, Entries, ModelEntry, fallback_chain
+from services.generation.loading import catalogue_name
+from services.generation.reasoning.profiles import InvalidProfile, profile_for
+from services.generation.settings import EntrySettings
+
+AUTO = "auto"
+"""The engine that stands for the faster embedded one on this machine."""
+
+EMBEDDED = frozenset({AUTO, "openvino", "llamacpp"})
+"""Engines whose models are local files: the catalogue's or the user's."""
+
+SERVERS = frozenset({"openai", "vllm", "tgi", "llamaserver"})
+"""Engines that are clients of a server: they need its address and the model's id there."""
+
+ALIASES = {
+    "llama-server": "llamaserver",
+    **dict.fromkeys(("ovms", "ollama", "sglang", "lmdeploy", "tensorrt-llm", "gaudi"), "openai"),
+}
+"""Names that servers are known by, and the file that speaks to them; an entry keeps the name it was given,
+for errors."""
+
+SMALL = ModelEntry(name="small", model_id="qwen2.5-coder-0.5b-instruct")
+LARGE = ModelEntry(name="large", model_id="qwen2.5-coder-1.5b-instruct")
+
+_LIST = TypeAdapter(list[ModelEntry])
+
+
+class BadEntries(RaglineError):
+    """The environment describes no usable set of entries; the message names the variable."""
+
+    status, code = 500, "bad_model_entries"
+
+
+def engine_file(engine: str) -> str:
+    """The backend file behind an engine's name."""
+    return ALIASES.get(engine, engine)
+
+
+def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
+    """The entries; `engines` are the backend files there are. Raises `BadEntries`."""
+    listed = _listed(settings.backends) if settings.backends else _embedded(settings)
+    entries = {entry.name: entry for entry in listed}
+    if len(entries) != len(listed):
+        raise BadEntries("LLM_BACKENDS: two entries have the same name")
+    own = _single(settings)
+    if own is not None:
+        entries[own.name] = own
+    for entry in entries.values():
+        _check_engine(entry, engines, "LLM_BACKENDS" if settings.backends and entry is not own else "")
+    if not entries:
+        raise BadEntries("LLM_BACKENDS: the list is empty")
+    name = own.name if own is not None else settings.backend or next(iter(entries))
+    if name not in entries:
+        raise BadEntries(
+            f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} "
+            "(or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID)"
+        )
+    entries[name] = _overridden(entries[name], settings)
+    for entry in entries.values():
+        _check_names(entry, entries, settings, default=entry is entries[name])
+    return Entries(entries, entries[name])
+
+
+def _overridden(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
+    """The default entry with what the environment says about it besides its engine and model."""
+    fields: dict[str, object] = {
+        "profile": settings.profile,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "aliases": _split(settings.aliases),
+        "fallback": _split(settings.fallback),
+    }
+    given = {name: value for name, value in fields.items() if value not in {"", None, ()}}
+    return entry.model_copy(update=given)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
+
+
+def _check_names(
+    entry: ModelEntry, entries: dict[str, ModelEntry], settings: EntrySettings, *, default: bool
+) -> None:
+    """Raises `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
+    such profile."""
+    listed = f"LLM_BACKENDS: entry {entry.name}: "
+    try:
+        profile_for(entry.model_id, entry.profile)
+    except InvalidProfile as error:
+        where = "LLM_PROFILE" if default and settings.profile else f"{listed}profile"
+        raise BadEntries(f"{where}: {error.message}") from error
+    try:
+        fallback_chain(entry, entries)
+    except BadFallback as error:
+        where = "LLM_FALLBACK" if default and settings.fallback else f"{listed}fallback"
+        raise BadEntries(f"{where}: {error}") from error
+    where = "LLM_ALIASES" if default and settings.aliases else f"{listed}aliases"
+    for alias in entry.aliases:
+        others = [other for other in entries.values() if other is not entry]
+        taken = next((o.name for o in others if alias == o.name or alias in o.aliases), None)
+        if taken is not None:
+            raise BadEntries(f"{where}: {alias!r} is a name of entry {taken} already")
+
+
+def _embedded(settings: EntrySettings) -> list[ModelEntry]:
+    """`small` and `large`; LLM_ENGINE without a model chooses their engine."""
+    update: dict[str, object] = {"max_context": settings.max_context}
+    if settings.engine and not _describes_model(settings):
+        update["engine"] = settings.engine
+    return [entry.model_copy(update=update) for entry in (SMALL, LARGE)]
+
+
+def _describes_model(settings: EntrySettings) -> bool:
+    """Whether the single-entry variables describe an entry of their own, and not the engine of the two."""
+    embedded = not settings.engine or settings.engine in EMBEDDED
+    return not embedded or bool(settings.endpoint or settings.model_id or settings.model_path)
+
+
+def _single(settings: EntrySettings) -> ModelEntry | None:
+    if not _describes_model(settings):
+        return None
+    engine = settings.engine or ("openai" if settings.endpoint else AUTO)
+    model = settings.model_id or Path(settings.model_path).name
+    if not model and engine == "fake":
+        model = "fake"
+    try:
+        return ModelEntry(
+            name=settings.backend or _derived_name(model or engine),
+            engine=engine,
+            model_id=model,
+            endpoint=settings.endpoint,
+            model_path=settings.model_path,
+            api_key=settings.api_key,
+            max_context=settings.max_context,
+        )
+    except ValidationError as error:
+        raise BadEntries(f"LLM_BACKEND={settings.backend}: {_reason(error)}") from error
+
+
+def _derived_name(model: str) -> str:
+    """`deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`; what a name may not hold becomes a dash."""
+    last = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:63] or "model"
+
+
+def _listed(source: str) -> list[ModelEntry]:
+    """The entries of a JSON list, or of a .json or .toml file with one (TOML: under `models`)."""
+    text = source.strip()
+    try:
+        if text.startswith(("[", "{")):
+            parsed: object = orjson.loads(text)
+        elif text.endswith(".toml"):
+            parsed = tomllib.loads(Path(text).expanduser().read_text(encoding="utf-8"))
+        else:
+            parsed = orjson.loads(Path(text).expanduser().read_bytes())
+        if isinstance(parsed, dict):
+            parsed = parsed.get("models", [parsed])
+        return _LIST.validate_python(parsed)
+    except OSError as error:
+        raise BadEntries(f"LLM_BACKENDS: {text} cannot be read: {error.strerror}") from error
+    except (orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadEntries(
+            f"LLM_BACKENDS: not a JSON list, nor a .json or .toml file of one: {error}"
+        ) from error
+    except ValidationError as error:
+        raise BadEntries(f"LLM_BACKENDS: {_reason(error)}") from error
+
+
+def _reason(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()[:3]
+    )
+
+
+def _check_engine(entry: ModelEntry, engines: list[str], source: str) -> None:
+    """Raises `BadEntries` where the engine is none of the backend files `engines`, or lacks something.
+
+    `source` names the variable that lists the entry; empty for the one that LLM_ENGINE etc. describe.
+    """
+    where = f"{source}: entry {entry.name}: " if source else ""
+    file = engine_file(entry.engine)
+    if file != AUTO and file not in engines:
+        known = sorted({AUTO, *engines, *ALIASES})
+        raise BadEntries(
+            f"{where or 'LLM_ENGINE: '}unknown engine {entry.engine!r}, choose one of {', '.join(known)}"
+        )
+    variables = ("endpoint", "model_id") if source else ("LLM_ENDPOINT", "LLM_MODEL_ID")
+    if file in SERVERS:
+        _check_server(entry, where, *variables)
+    elif not (entry.model_id or entry.model_path):
+        raise BadEntries(f"{where}set {variables[1]} or {'model_path' if source else 'LLM_MODEL_PATH'}")
+    elif file in EMBEDDED and not entry.model_path and catalogue_name(entry.model_id) not in CATALOGUE:
+        models = ", ".join(name for name, model in CATALOGUE.items() if model.kind == "llm")
+        raise BadEntries(
+            f"{where}{variables[1]}={entry.model_id}: not in the model catalogue ({models}); give a file "
+            f"({'model_path' if source else 'LLM_MODEL_PATH'}) or a server ({variables[0]})"
+        )
+
+
+def _check_server(entry: ModelEntry, where: str, endpoint: str, model_id: str) -> None:
+    if not entry.endpoint:
+        raise BadEntries(f"{where}engine {entry.engine} is a server: set {endpoint} to its base URL")
+    if not entry.endpoint.startswith(("http://", "https://")):
+        raise BadEntries(f"{where}{endpoint}={entry.endpoint}: must start with http:// or https://")
+    if not entry.model_id:
+        raise BadEntries(f"{where}engine {entry.engine} needs {model_id}: the model's id at {entry.endpoint}")

@@ -1,0 +1,99 @@
+"""The conversation as a model gets it: without earlier thinking, with what it has to be told. Pure.
+
+An instruct model can be asked to think: it gets two worked examples, and its turn is begun for it. The
+examples come before the conversation's last turns, right after the system text, so that an engine with a
+prefix cache reads them once. They are grounded answers in miniature: look, relate, conclude. What comes of
+it has the form of reasoning; how good it is, is the model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.generation.backend import Capabilities, Prompt
+from services.generation.reasoning.parser import ReasoningParser
+from services.generation.reasoning.profiles import PROFILES, Profile
+
+Messages = tuple[tuple[str, str], ...]
+
+_EXAMPLES = (
+    (
+        "Passages:\n\n[1] Ferries\nThe ferry leaves at 9:15 and needs 50 minutes.\n\n"
+        "Question: Is the ferry there by ten?",
+        "The ferry leaves at 9:15. It needs 50 minutes, so it arrives at 10:05. That is after ten.",
+        "No, it arrives at 10:05.",
+    ),
+    (
+        "A box holds 4 rows of 6 eggs. 5 are broken. How many are whole?",
+        "4 rows of 6 are 24 eggs. 24 - 5 = 19.",
+        "19 eggs are whole.",
+    ),
+)
+
+_ANSWER_NOW = "Now give the answer alone."
+
+
+def split_reasoning(text: str, profile: Profile) -> tuple[str, str]:
+    """Reasoning and answer of a whole text; also where it closes what it never opened."""
+    parser = ReasoningParser(profile)
+    pieces = [*parser.feed(content=text), *parser.finish()]
+    reasoning = "".join(piece.text for piece in pieces if piece.channel == "reasoning")
+    content = "".join(piece.text for piece in pieces if piece.channel == "content")
+    if parser.misplaced:
+        reasoning, content = f"{content[: parser.misplaced].rstrip()}{reasoning}", content[parser.misplaced :]
+    return reasoning, content
+
+
+def remove_thinking(messages: Messages) -> Messages:
+    """The assistant's turns as the answers that they were: no model is shown what one has thought."""
+    return tuple(
+        (role, split_reasoning(text, PROFILES["unknown"])[1].strip() if role == "assistant" else text)
+        for role, text in messages
+    )
+
+
+def fold_system_text(messages: Messages) -> Messages:
+    """The system text at the head of the first user turn, for models that want no system message."""
+    system = "\n\n".join(text for role, text in messages if role == "system")
+    turns = [message for message in messages if message[0] != "system"]
+    if not system:
+        return messages
+    for position, (role, text) in enumerate(turns):
+        if role == "user":
+            turns[position] = (role, f"{system}\n\n{text}")
+            return tuple(turns)
+    return (("user", system), *turns)
+
+
+def ask_to_think(messages: Messages, opener: str, closer: str) -> Messages:
+    """The conversation that makes an instruct model think between these tags."""
+    system = tuple(message for message in messages if message[0] == "system")
+    rest = tuple(message for message in messages if message[0] != "system")
+    examples = tuple(
+        turn
+        for question, thoughts, answer in _EXAMPLES
+        for turn in (
+            ("user", question),
+            ("assistant", f"{opener}\n{thoughts}\n{closer}\n\n{answer}"),
+        )
+    )
+    return (*system, *examples, *rest)
+
+
+def ask_for_answer(messages: Messages, opener: str, closer: str, thoughts: str) -> Messages:
+    """The same conversation, thought through: for an engine that cannot continue a turn."""
+    thought = ("assistant", f"{opener}\n{thoughts}\n{closer}")
+    return (*ask_to_think(messages, opener, closer), thought, ("user", _ANSWER_NOW))
+
+
+def add_system_lines(prompt: Prompt, profile: Profile, capabilities: Capabilities, *, thinks: bool) -> Prompt:
+    """The prompt with what has to be said in its system text."""
+    lines = [profile.system_switch[0 if thinks else 1]] if profile.system_switch else []
+    if prompt.effort and not capabilities.effort:
+        lines.append(profile.effort_line.format(effort=prompt.effort))
+        prompt = replace(prompt, effort="")
+    if not lines:
+        return prompt
+    system = [text for role, text in prompt.messages if role == "system"]
+    rest = tuple(message for message in prompt.messages if message[0] != "system")
+    return replace(prompt, messages=(("system", "\n\n".join([*lines, *system])), *rest))

@@ -1,0 +1,142 @@
+"""What the parser looks for in a text: a profile's tags, and Markdown code around them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from services.generation.reasoning.profiles import Profile
+
+_TOKEN = re.compile(r"`+|~+|\n|[^`~\n]+")
+_FENCE = 3
+
+
+class TagSet:
+    """Some tags, none of which is part of another where they are searched for."""
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        self.tags = tuple(dict.fromkeys(tags))
+        self._pattern = re.compile("|".join(re.escape(tag) for tag in self.tags))
+        self._longest = max(map(len, self.tags))
+        self.firsts = tuple(dict.fromkeys(tag[0] for tag in self.tags))
+
+    def search(self, text: str, at: int) -> re.Match[str] | None:
+        """The next tag at or after that position."""
+        return self._pattern.search(text, at)
+
+    def match(self, text: str, at: int) -> re.Match[str] | None:
+        """The tag at that position."""
+        return self._pattern.match(text, at)
+
+    def overlap(self, text: str, at: int) -> int:
+        """The length of the longest end of `text[at:]` that is the beginning of a tag, but not all of it."""
+        tail = text[max(at, len(text) - self._longest + 1) :]
+        for start, char in enumerate(tail):
+            if char in self.firsts and self.begins(tail[start:]):
+                return len(tail) - start
+        return 0
+
+    def begins(self, text: str) -> bool:
+        """Whether some tag begins with `text`."""
+        return any(tag.startswith(text) for tag in self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What counts where: before the answer, in the thinking that an opener began, in the answer."""
+
+    closers: Mapping[str, tuple[str, ...]]
+    """What may end the thinking that an opener began."""
+    leading: TagSet
+    thinking: Mapping[str, TagSet]
+    answering: TagSet
+
+
+@lru_cache(maxsize=64)
+def compile_tags(profile: Profile) -> Tags:
+    """Compiled once for each profile."""
+    openers = dict.fromkeys(opener for opener, _ in profile.pairs)
+    closers = {
+        opener: tuple(dict.fromkeys(closer for other, closer in profile.pairs if other == opener))
+        for opener in openers
+    }
+    # words that open the thinking are ordinary words inside it
+    inner = {
+        opener: [
+            other for other in openers if not other[0].isalpha() and (other == opener or not profile.nests)
+        ]
+        for opener in openers
+    }
+    return Tags(
+        closers=closers,
+        leading=TagSet((*openers, *(closer for _, closer in profile.pairs), *profile.drop)),
+        thinking={opener: TagSet((*closers[opener], *inner[opener], *profile.drop)) for opener in openers},
+        answering=TagSet((profile.opener, profile.closer, *profile.drop)),
+    )
+
+
+class CodeTracker:
+    """CommonMark's rules, as far as a stream can follow them.
+
+    A fence is three or more backticks or tildes at the start of a line, and ends at as many. An inline
+    span ends at a run of as many backticks as it began with, and no later than at an empty line.
+    """
+
+    def __init__(self) -> None:
+        self._blank = True
+        self._char = ""
+        self._length = 0
+        self._starts_line = False
+        self._fence = ("", 0)
+        self._info = False
+        self._inline = 0
+
+    def push(self, text: str) -> None:
+        """The text goes on with this."""
+        if (
+            self._fence[1] == 0
+            and not self._length
+            and not self._inline
+            and "`" not in text
+            and "~" not in text
+        ):
+            line = text[text.rfind("\n") + 1 :]
+            self._blank = not line.strip(" \t") and (self._blank or len(line) < len(text))
+            return
+        for token in _TOKEN.findall(text):
+            char = token[0]
+            if self._length and char != self._char:
+                self._settle()
+            if char in "`~":
+                if not self._length:
+                    self._char, self._starts_line = char, self._blank
+                self._length += len(token)
+                self._blank = False
+            elif char == "\n":
+                if self._blank:
+                    self._inline = 0
+                self._blank, self._info = True, False
+            elif self._blank:
+                self._blank = not token.strip(" \t")
+
+    def inside(self) -> bool:
+        """Whether what comes next, no backtick or tilde, is inside code."""
+        if self._length:
+            self._settle()
+        return bool(self._fence[1] or self._inline)
+
+    def _settle(self) -> None:
+        """A run of backticks or tildes is over: say what it was."""
+        char, length, self._length = self._char, self._length, 0
+        fence, size = self._fence
+        if size:
+            if self._info and char == fence == "`":
+                self._fence, self._info = ("", 0), False  # ```like this``` is a span after all
+            elif self._starts_line and char == fence and length >= size:
+                self._fence = ("", 0)
+        elif not self._inline and self._starts_line and length >= _FENCE:
+            self._fence, self._info = (char, length), True
+        elif char == "`":
+            self._inline = length if not self._inline else self._inline * (length != self._inline)
