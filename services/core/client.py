@@ -233,7 +233,7 @@ class HttpClient:
         if detail is None:
             message = f"{self.service} answered {status}: {_readable(body)}"
             return from_status(status, message, service=self.service, retry_after=seconds)
-        error = from_detail(detail, service=self.service, retry_after=seconds)
+        error = from_detail(detail, service=self.service, retry_after=seconds, upstream_status=status)
         if type(error) is ServiceError and status != ServiceError.status:
             return from_status(status, detail.message, service=self.service, retry_after=seconds)
         return error

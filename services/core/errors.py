@@ -54,11 +54,27 @@ class RaglineError(Exception):
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
 
-    def __init__(self, message: str, *, service: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str = "",
+        retry_after: float | None = None,
+        upstream_status: int | None = None,
+    ) -> None:
+        """Make the error.
+
+        Args:
+            message: What failed, and what the reader can do about it.
+            service: Where it failed; empty for the service at hand.
+            retry_after: Seconds after which the same request may succeed, where that is known.
+            upstream_status: The HTTP status that a peer answered with, where one did.
+        """
         super().__init__(message)
         self.message = message
         self.service = service
         self.retry_after = retry_after
+        self.upstream_status = upstream_status
 
     def body(self, *, service: str, request_id: str) -> ErrorBody:
         """The wire form; `service` is used where the exception does not name another."""
@@ -137,17 +153,42 @@ _BY_CODE = {error.code: error for error in _tree(RaglineError)}
 _BY_STATUS = {error.status: error for error in reversed(_tree(RaglineError))}
 
 
-def from_detail(detail: ErrorDetail, *, service: str, retry_after: float | None = None) -> RaglineError:
-    """The exception that a peer's error body stands for; `service` names a peer that did not."""
-    kind = _BY_CODE.get(detail.code, ServiceError)
-    return kind(detail.message, service=detail.service or service, retry_after=retry_after)
+def from_detail(
+    detail: ErrorDetail, *, service: str, retry_after: float | None = None, upstream_status: int | None = None
+) -> RaglineError:
+    """Make the exception that a peer's error body stands for.
+
+    Args:
+        detail: What the body says.
+        service: The peer's name, for a body that names no service.
+        retry_after: What the reply's `Retry-After` says.
+        upstream_status: The reply's status, where there is one.
+
+    Returns:
+        The exception that was raised at the peer, or `ServiceError` where its code is not known here.
+    """
+    return _BY_CODE.get(detail.code, ServiceError)(
+        detail.message,
+        service=detail.service or service,
+        retry_after=retry_after,
+        upstream_status=upstream_status,
+    )
 
 
 def from_status(status: int, message: str, *, service: str, retry_after: float | None = None) -> RaglineError:
-    """The exception for a peer's reply that carries no Ragline body (TEI, vLLM, a proxy's HTML).
+    """Make the exception for a reply that carries no Ragline body (TEI, vLLM, a proxy's HTML).
 
-    400 is the peer refusing what we sent: the caller's fault as far as anyone can tell. Any other
-    status without a name of its own is a `ServiceError`, never hidden.
+    400 is the peer refusing what we sent: the caller's fault as far as anyone can tell. Any other status
+    without a name of its own is a `ServiceError`, never hidden.
+
+    Args:
+        status: The reply's status; the exception keeps it as `upstream_status`.
+        message: What the reply says.
+        service: The peer's name.
+        retry_after: What the reply's `Retry-After` says.
+
+    Returns:
+        The exception.
     """
     kind = MalformedRequest if status == 400 else _BY_STATUS.get(status, ServiceError)
-    return kind(message, service=service, retry_after=retry_after)
+    return kind(message, service=service, retry_after=retry_after, upstream_status=status)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import Response
 
+from services.core.addresses import StoreAddress
 from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.client import HttpClient
@@ -41,7 +42,7 @@ from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
 from services.dataprep.jobs.store import PACKAGE, CreateJobStore, JobLimits, JobStore
 from services.dataprep.jobs.synchronous import told
-from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.jobs.url import JOBS_URL
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
@@ -136,7 +137,7 @@ async def delete_document(
 
 
 async def _job_store(settings: Settings) -> JobStore:
-    url = JobsUrl.parse(settings.jobs_url)
+    url = StoreAddress.parse(JOBS_URL, settings.jobs_url)
     known = names(PACKAGE)
     backend = url.scheme if url.scheme in known else url.scheme.removesuffix("s")  # rediss: by TLS
     limits = JobLimits(settings.queue, settings.jobs_kept, settings.jobs_kept_days * 86400)

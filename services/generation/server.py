@@ -97,7 +97,7 @@ class Server:
         """What the server's refusal means to our caller, who chose neither its key nor its model id."""
         if isinstance(error, RateLimited | ContextLengthExceeded):
             return error
-        if isinstance(error, Unauthorized) or " answered 403:" in error.message:
+        if isinstance(error, Unauthorized) or error.upstream_status == 403:
             return failure(self.name, "refused our key: correct LLM_API_KEY (api_key)")
         if isinstance(error, NotFound):
             return failure(

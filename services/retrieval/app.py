@@ -10,6 +10,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.responses import Response
 
+from services.core.addresses import StoreAddress
 from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.health import Check
@@ -37,7 +38,7 @@ from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
 from services.retrieval.plan import plan
 from services.retrieval.ranking import rank
 from services.retrieval.settings import Settings
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 
 SERVICE = "retrieval"
 
@@ -182,7 +183,7 @@ async def delete_alias(alias: Annotated[CollectionName, Path()], store: Store) -
 
 def create(settings: Settings) -> FastAPI:
     """The service's app; its store opens and closes with it, at `app.state.store`."""
-    url = StoreUrl.parse(settings.vector_url)
+    url = StoreAddress.parse(VECTOR_URL, settings.vector_url)
     backend = cast(_Module, load(PACKAGE, url.backend(names(PACKAGE))))
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """The protocol of a vector store.
 
-A backend is one file in `backends/` that exports `async def create(url: StoreUrl) -> VectorStore`; the
+A backend is one file in `backends/` that exports `async def create(url: StoreAddress) -> VectorStore`; the
 scheme of `VECTOR_URL` is the file's name, with an `s` after it where the connection is by TLS.
 
 Wherever a method takes `collection`, that may be an alias. No method but `token_vectors` shows passages
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.core.addresses import StoreAddress
 from services.core.backends import Backend
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.candidates import Candidates, Query
-from services.retrieval.url import StoreUrl
 
 PACKAGE = "services.retrieval.backends"
 
@@ -132,4 +132,4 @@ class VectorStore(PassageReader, PassageWriter, Aliases, Backend, Protocol):
 class CreateStore(Protocol):
     """What a backend file exports as `create`."""
 
-    async def __call__(self, url: StoreUrl) -> VectorStore: ...
+    async def __call__(self, url: StoreAddress) -> VectorStore: ...

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from services.core.addresses import StoreAddress
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backend import VectorStore
 from services.retrieval.backends import edge, redis
 from services.retrieval.candidates import Query
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 from tests.bench._corpus import documents
 from tests.bench._report import report
 from tests.redis_server import RedisServer
@@ -77,7 +78,7 @@ class Data:
 @asynccontextmanager
 async def opened(kind: str, folder: Path) -> AsyncIterator[tuple[VectorStore, RedisServer | None]]:
     if kind == "edge":
-        store: VectorStore = await edge.create(StoreUrl.parse(f"edge://{folder}"))
+        store: VectorStore = await edge.create(StoreAddress.parse(VECTOR_URL, f"edge://{folder}"))
         yield store, None
         await store.close()
         return
@@ -85,7 +86,7 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[tuple[VectorStore, Re
     server = RedisServer(folder)
     server.start()
     try:
-        store = await redis.create(StoreUrl.parse(server.url))
+        store = await redis.create(StoreAddress.parse(VECTOR_URL, server.url))
         yield store, server
         await store.close()
     finally:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from services.core.addresses import StoreAddress
 from services.core.backends import load, names
 from services.core.errors import NotFound, RaglineError, RateLimited, ServiceUnavailable
 from services.core.wire.jobs import Job, JobFile, Status
 from services.dataprep.backends.redis.client import RedisClient
 from services.dataprep.jobs.reasons import failed
 from services.dataprep.jobs.store import PACKAGE, JobLimits, JobStore, Order, Received, Ticket
-from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.jobs.url import JOBS_URL
 from services.dataprep.parsing.chunking import Chunking
 from tests.redis_server import RedisServer
 
@@ -65,7 +66,7 @@ async def opened(
     async with AsyncExitStack() as stack:
 
         async def open_(limits: JobLimits = LIMITS) -> JobStore:
-            store: JobStore = await load(PACKAGE, backend).create(JobsUrl.parse(url), limits)  # type: ignore[attr-defined]
+            store: JobStore = await load(PACKAGE, backend).create(StoreAddress.parse(JOBS_URL, url), limits)  # type: ignore[attr-defined]
             closed = False
 
             async def close(real: Callable[[], Awaitable[None]] = store.close) -> None:

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 import redis
 
-from services.core.redis import RedisAddress, connect
+from services.core.addresses import RedisAddress
+from services.core.redis import connect
 from tests.redis_server import RedisServer
 
 

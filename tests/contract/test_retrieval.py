@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from services.core.addresses import StoreAddress
 from services.core.backends import load, names
 from services.core.errors import Conflict, InvalidRequest, NotFound
 from services.core.wire.passages import Passage, TokenVectors
@@ -24,7 +25,7 @@ from services.retrieval.backend import PACKAGE, VectorStore
 from services.retrieval.backends.qdrant.store import QdrantStore
 from services.retrieval.backends.redis.store import RedisStore
 from services.retrieval.candidates import Candidates, Query
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
@@ -50,7 +51,7 @@ async def _open(kind: str, directory: Path, request: pytest.FixtureRequest) -> V
         text = request.getfixturevalue("redis_server").url
     if text is None:
         pytest.skip(f"no {kind} server: set {variable} to its URL")
-    return await load(PACKAGE, kind).create(StoreUrl.parse(text))
+    return await load(PACKAGE, kind).create(StoreAddress.parse(VECTOR_URL, text))
 
 
 @pytest.fixture(params=[*names(PACKAGE), IN_PROCESS])

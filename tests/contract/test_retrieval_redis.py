@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from services.core.addresses import StoreAddress
 from services.core.client import HttpClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.context import start_request
@@ -26,7 +27,7 @@ from services.retrieval.backends.memory import MemoryStore
 from services.retrieval.backends.redis import RedisStore, create
 from services.retrieval.candidates import Query
 from services.retrieval.settings import Settings
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 from tests.contract.conftest import running
 from tests.redis_server import RedisServer
 
@@ -70,7 +71,7 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def opened(server: RedisServer) -> AsyncIterator[RedisStore]:
-    store = await create(StoreUrl.parse(server.url))
+    store = await create(StoreAddress.parse(VECTOR_URL, server.url))
     try:
         yield store
     finally:
@@ -142,12 +143,12 @@ async def test_a_server_without_the_search_module_is_named(tmp_path):
 @pytest.mark.parametrize("text", ["redis:", "redis:///0", "redis://host/0/1", "redis://host/x"])
 async def test_a_url_that_names_no_server_is_refused(text):
     with pytest.raises(InvalidRequest, match="VECTOR_URL must look like redis://host:6379/0"):
-        await create(StoreUrl.parse(text))
+        await create(StoreAddress.parse(VECTOR_URL, text))
 
 
 async def test_another_database_than_0_is_refused():
     with pytest.raises(InvalidRequest, match=r"VECTOR_URL names database 1.*redis://host:6379/0"):
-        await create(StoreUrl.parse("redis://host/1"))
+        await create(StoreAddress.parse(VECTOR_URL, "redis://host/1"))
 
 
 async def test_replicas_see_each_others_steps_at_once(redis_server, store):

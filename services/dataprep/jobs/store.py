@@ -1,6 +1,6 @@
 """The protocol of a job store: where accepted files wait, durably, until they are ingested.
 
-A backend is one file in `backends/` that exports `async def create(url: JobsUrl, limits: JobLimits) ->
+A backend is one file in `backends/` that exports `async def create(url: StoreAddress, limits: JobLimits) ->
 JobStore`; the scheme of `JOBS_URL` is the file's name.
 
 A file is *open* until it has finished. It is taken by one worker at a time, and only when no file of the
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from services.core.addresses import StoreAddress
 from services.core.backends import Backend
 from services.core.errors import ServiceUnavailable
 from services.core.wire.jobs import Job, JobFile, Status
-from services.dataprep.jobs.url import JobsUrl
 from services.dataprep.parsing.chunking import Chunking
 
 PACKAGE = "services.dataprep.backends"
@@ -144,4 +144,4 @@ class JobStore(JobIntake, JobReader, JobQueue, Backend, Protocol):
 class CreateJobStore(Protocol):
     """What a backend file exports as `create`."""
 
-    async def __call__(self, url: JobsUrl, limits: JobLimits) -> JobStore: ...
+    async def __call__(self, url: StoreAddress, limits: JobLimits) -> JobStore: ...

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.addresses import StoreAddress
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backend import Page
@@ -29,7 +30,6 @@ from services.retrieval.payload import (
 from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
 from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
 from services.retrieval.sparse import query_weights
-from services.retrieval.url import StoreUrl
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,6 @@ class MemoryStore:
         return held
 
 
-async def create(url: StoreUrl) -> MemoryStore:
+async def create(url: StoreAddress) -> MemoryStore:
     """An empty store; `url` says nothing more."""
     return MemoryStore()

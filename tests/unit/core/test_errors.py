@@ -25,6 +25,7 @@ def test_an_error_survives_a_hop(kind: type[errors.RaglineError]) -> None:
         errors.ErrorBody.model_validate_json(body.model_dump_json()).error, service="x"
     )
     assert (type(again), again.message, again.service) == (kind, "change this", "retrieval")
+    assert again.upstream_status is None
 
 
 def test_the_raising_service_is_named_where_the_error_names_none() -> None:
@@ -47,4 +48,6 @@ def test_the_raising_service_is_named_where_the_error_names_none() -> None:
     ],
 )
 def test_foreign_statuses(status: int, expected: type[errors.RaglineError]) -> None:
-    assert type(errors.from_status(status, "m", service="tei")) is expected
+    error = errors.from_status(status, "m", service="tei")
+    assert type(error) is expected
+    assert error.upstream_status == status

@@ -1,12 +1,14 @@
-"""What can go wrong with a Redis server, as our errors; and how its URL must look."""
+"""How a Redis server is logged in to, and what can go wrong with it, as our errors."""
 
 from __future__ import annotations
 
 import pytest
 import redis.exceptions as failures
+from pydantic import SecretStr
 
-from services.core.errors import InvalidRequest, ServiceError, ServiceUnavailable
-from services.core.redis import RedisAddress, translate
+from services.core.addresses import RedisAddress
+from services.core.errors import ServiceError, ServiceUnavailable
+from services.core.redis import RedisSettings, connect, translate
 
 ADDRESS = RedisAddress("JOBS_URL", "the job store", "db", 6380, 3)
 WHERE = "the job store (Redis at db:6380, JOBS_URL)"
@@ -39,30 +41,17 @@ def test_a_failure_is_named_with_the_setting_that_names_the_server(error, kind, 
     assert translated.message.startswith(WHERE)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("redis://host", ("host", 6379, 0, False)),
-        ("rediss://host:7000/4", ("host", 7000, 4, True)),
-        ("redis://[::1]:6379/0", ("::1", 6379, 0, False)),
-    ],
-)
-def test_a_url_names_host_port_database_and_tls(text, expected):
-    address = RedisAddress.parse("JOBS_URL", "the job store", text)
-    assert (address.host, address.port, address.db, address.tls) == expected
+async def login(text: str, settings: RedisSettings) -> tuple[object, ...]:
+    """The user, password and authority that a client of the address would use."""
+    client = connect(RedisAddress.parse("CACHE_URL", "the cache", text, login=True), settings, retries=0)
+    options = client.connection_pool.connection_kwargs
+    await client.aclose()
+    return options["username"], options["password"], options.get("ssl_ca_certs")
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("http://host", "must look like redis://host:6379/0"),
-        ("redis:///0", "must look like"),
-        ("redis://host/x", "must look like"),
-        ("redis://host:port", "must look like"),
-        ("redis://user:sesame@host", "set REDIS_USERNAME and REDIS_PASSWORD"),
-    ],
-)
-def test_any_other_url_is_refused_without_repeating_a_password(text, says):
-    with pytest.raises(InvalidRequest, match=f"JOBS_URL {says}|JOBS_URL .*{says}") as caught:
-        RedisAddress.parse("JOBS_URL", "the job store", text)
-    assert "sesame" not in caught.value.message
+async def test_the_settings_log_in_unless_the_address_says_how():
+    settings = RedisSettings(username="app", password=SecretStr("sesame"), ca_file="/ca.pem")
+    assert await login("redis://db", settings) == ("app", "sesame", None)
+    assert await login("rediss://db", settings) == ("app", "sesame", "/ca.pem")
+    assert await login("redis://:own%40@db", settings) == (None, "own@", None)
+    assert await login("redis://db", RedisSettings()) == (None, None, None)

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from services.core.addresses import StoreAddress
 from services.core.errors import NotFound, ServiceUnavailable
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
@@ -22,7 +23,7 @@ from services.retrieval.backends.edge.tokens import TokenFile
 from services.retrieval.candidates import Candidates, Query
 from services.retrieval.payload import Point, to_points
 from services.retrieval.schema import Schema
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 
 DIM = 4
 
@@ -226,7 +227,7 @@ async def written(store: EdgeStore, passages: int) -> None:
 
 
 async def open_store(tmp_path) -> EdgeStore:
-    return await create(StoreUrl.parse(f"edge://{tmp_path}"))
+    return await create(StoreAddress.parse(VECTOR_URL, f"edge://{tmp_path}"))
 
 
 async def test_a_collection_whose_files_are_gone_says_what_to_do_and_can_be_dropped(tmp_path):

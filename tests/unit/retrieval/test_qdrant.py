@@ -13,6 +13,7 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 from qdrant_client import AsyncQdrantClient
 
+from services.core.addresses import StoreAddress
 from services.core.context import start_request
 from services.core.errors import (
     Conflict,
@@ -28,7 +29,7 @@ from services.retrieval.backends.qdrant import QdrantStore, create
 from services.retrieval.backends.qdrant.collections import MODEL
 from services.retrieval.backends.qdrant.errors import translate
 from services.retrieval.candidates import Query
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 
 PASSAGE = StoredPassage(passage=Passage(id="p", document_id="d", text="t"), vector=[1.0, 0.0])
 
@@ -89,7 +90,7 @@ async def serving(server: Server) -> AsyncIterator[QdrantStore]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    store = await create(StoreUrl.parse(f"qdrant://127.0.0.1:{port}"))
+    store = await create(StoreAddress.parse(VECTOR_URL, f"qdrant://127.0.0.1:{port}"))
     try:
         yield store
     finally:
@@ -119,7 +120,7 @@ async def test_a_server_that_is_down_is_named():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    store = await create(StoreUrl.parse(f"qdrant://127.0.0.1:{port}"))
+    store = await create(StoreAddress.parse(VECTOR_URL, f"qdrant://127.0.0.1:{port}"))
     with pytest.raises(ServiceUnavailable, match=f"127.0.0.1:{port} does not answer"):
         await store.ready()
     await store.close()
@@ -197,7 +198,7 @@ def test_grpc_statuses_mean_the_same_as_http_ones(code, kind):
 @pytest.mark.parametrize("text", ["qdrant:", "qdrant://db?grpc_port=x"])
 async def test_a_url_that_names_no_server_is_refused(text):
     with pytest.raises(InvalidRequest, match="VECTOR_URL"):
-        await create(StoreUrl.parse(text))
+        await create(StoreAddress.parse(VECTOR_URL, text))
 
 
 def revision(number: int) -> list[StoredPassage]:

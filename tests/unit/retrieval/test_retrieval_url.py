@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from services.core.addresses import StoreAddress
 from services.core.errors import InvalidRequest
-from services.retrieval.url import StoreUrl
+from services.retrieval.url import VECTOR_URL
 
 KNOWN = ["edge", "memory", "qdrant"]
 
@@ -24,21 +25,21 @@ KNOWN = ["edge", "memory", "qdrant"]
     ],
 )
 def test_the_scheme_names_the_backend(text, backend, tls):
-    url = StoreUrl.parse(text)
+    url = StoreAddress.parse(VECTOR_URL, text)
     assert url.backend(KNOWN) == backend
     assert url.tls is tls
 
 
 def test_the_parts_of_a_server_url():
-    url = StoreUrl.parse("qdrant://[::1]:7000/prefix?grpc_port=7001")
+    url = StoreAddress.parse(VECTOR_URL, "qdrant://[::1]:7000/prefix?grpc_port=7001")
     assert (url.host, url.port, url.path, url.options) == ("::1", 7000, "/prefix", {"grpc_port": "7001"})
 
 
 def test_a_local_directory_may_have_spaces_or_be_left_out(tmp_path):
-    assert StoreUrl.parse(f"edge://{tmp_path}/a%20b").directory == tmp_path / "a b"
-    assert StoreUrl.parse("edge:rel/dir").directory == Path("rel/dir").resolve()
-    assert StoreUrl.parse("edge:").directory is None
-    assert StoreUrl.parse("edge://").directory is None
+    assert StoreAddress.parse(VECTOR_URL, f"edge://{tmp_path}/a%20b").directory == tmp_path / "a b"
+    assert StoreAddress.parse(VECTOR_URL, "edge:rel/dir").directory == Path("rel/dir").resolve()
+    assert StoreAddress.parse(VECTOR_URL, "edge:").directory is None
+    assert StoreAddress.parse(VECTOR_URL, "edge://").directory is None
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,10 @@ def test_a_local_directory_may_have_spaces_or_be_left_out(tmp_path):
 )
 def test_a_bad_url_says_how_it_must_look(text, says):
     with pytest.raises(InvalidRequest, match=says) as caught:
-        StoreUrl.parse(text)
+        StoreAddress.parse(VECTOR_URL, text)
     assert "secret" not in caught.value.message
 
 
 def test_a_host_where_a_directory_belongs_is_refused():
     with pytest.raises(InvalidRequest, match="three slashes"):
-        _ = StoreUrl.parse("edge://srv/vectors").directory
+        _ = StoreAddress.parse(VECTOR_URL, "edge://srv/vectors").directory

@@ -11,8 +11,9 @@ from typing import cast
 import structlog
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from services.core.addresses import RedisAddress
 from services.core.errors import RaglineError
-from services.core.redis import RedisAddress, connect, translate
+from services.core.redis import connect, translate
 from services.dataprep.jobs.store import StoreUnavailable
 
 PREFIX = "{ragline-jobs}:"

@@ -17,8 +17,8 @@ import orjson
 import structlog
 from pydantic import Field
 
+from services.core.addresses import RedisAddress, StoreAddress
 from services.core.errors import ErrorDetail, PayloadTooLarge
-from services.core.redis import RedisAddress
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.jobs import Job, JobFile, Status
 from services.dataprep.backends.redis import scripts
@@ -27,7 +27,6 @@ from services.dataprep.backends.sqlite.journal import cancelled, full, job_of, o
 from services.dataprep.jobs.changes import Changes, follow, wait
 from services.dataprep.jobs.reasons import cancellation
 from services.dataprep.jobs.store import JobLimits, Loss, Order, Received, StoreUnavailable, Ticket
-from services.dataprep.jobs.url import JobsUrl
 
 WORK = "work"
 PAGE = 100
@@ -232,10 +231,10 @@ def _dump(file: JobFile) -> str:
     return file.model_dump_json(exclude_defaults=True)
 
 
-async def create(url: JobsUrl, limits: JobLimits) -> RedisJobs:
+async def create(url: StoreAddress, limits: JobLimits) -> RedisJobs:
     """A client of the server that `url` names. Raises `StoreUnavailable` where it does not answer."""
     settings = Settings.load()
-    client = RedisClient(RedisAddress.parse("JOBS_URL", "the job store", url.text))
+    client = RedisClient(RedisAddress.of(url))
     try:
         await client.start()
     except BaseException:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from services.core.addresses import StoreAddress
 from services.core.errors import ErrorDetail
 from services.core.settings import HomeSettings
 from services.core.wire.jobs import Job, JobFile, Status
@@ -20,7 +21,6 @@ from services.dataprep.backends.sqlite.spool import Spool
 from services.dataprep.jobs.changes import Changes, ended, follow, wait
 from services.dataprep.jobs.reasons import cancellation
 from services.dataprep.jobs.store import JobLimits, Loss, Order, Received, Ticket
-from services.dataprep.jobs.url import JobsUrl
 
 T = TypeVar("T")
 
@@ -200,7 +200,7 @@ async def _whole(work: Coroutine[object, object, T]) -> T:
         raise
 
 
-async def create(url: JobsUrl, limits: JobLimits) -> SqliteJobs:
+async def create(url: StoreAddress, limits: JobLimits) -> SqliteJobs:
     """Own the folder that `url` names, else `jobs` in the data folder of `RAGLINE_HOME`."""
     folder = url.directory or HomeSettings.load().data / "jobs"
 

@@ -16,11 +16,11 @@ import asyncio
 
 from pydantic import Field
 
+from services.core.addresses import StoreAddress
 from services.core.settings import HomeSettings
 from services.core.settings import Settings as BaseSettings
 from services.retrieval.backends.edge.catalogue import Catalogue
 from services.retrieval.backends.edge.store import EdgeStore
-from services.retrieval.url import StoreUrl
 
 
 class Settings(BaseSettings):
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     )
 
 
-async def create(url: StoreUrl) -> EdgeStore:
+async def create(url: StoreAddress) -> EdgeStore:
     """Own the directory that `url` names, else `vectors` in the data folder of `RAGLINE_HOME`."""
     directory = url.directory or HomeSettings.load().data / "vectors"
     return EdgeStore(await asyncio.to_thread(Catalogue, directory), Settings.load().index_from)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 from qdrant_client import AsyncQdrantClient
 
+from services.core.addresses import StoreAddress
 from services.core.errors import InvalidRequest
 from services.core.settings import Settings as BaseSettings
 from services.retrieval.backends.qdrant.store import QdrantStore
-from services.retrieval.url import StoreUrl
 
 
 class Settings(BaseSettings):
@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     )
 
 
-async def create(url: StoreUrl) -> QdrantStore:
+async def create(url: StoreAddress) -> QdrantStore:
     """A client of the server that `url` names; it is first called at first use."""
     if not url.host:
         raise InvalidRequest("VECTOR_URL names no Qdrant server: write qdrant://host:6333")

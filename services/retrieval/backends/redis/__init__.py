@@ -23,12 +23,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from services.core.addresses import RedisAddress, StoreAddress
 from services.core.errors import InvalidRequest
-from services.core.redis import RedisAddress, connect
+from services.core.redis import connect
 from services.core.settings import Settings as BaseSettings
 from services.retrieval.backends.redis.server import Server
 from services.retrieval.backends.redis.store import RedisStore
-from services.retrieval.url import StoreUrl
 
 
 class Settings(BaseSettings):
@@ -61,9 +61,9 @@ class Settings(BaseSettings):
     )
 
 
-async def create(url: StoreUrl) -> RedisStore:
+async def create(url: StoreAddress) -> RedisStore:
     """A client of the server that `url` names; it is first called at first use."""
-    address = RedisAddress.of("VECTOR_URL", "the vector store", url.scheme, url.host, url.port, url.path)
+    address = RedisAddress.of(url)
     if address.db:
         raise InvalidRequest(
             f"VECTOR_URL names database {address.db}, but RediSearch has indexes in database 0 alone: write "

@@ -13,8 +13,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
+from services.core.addresses import RedisAddress
 from services.core.errors import ServiceError, ServiceUnavailable
-from services.core.redis import RedisAddress, calling
+from services.core.redis import calling
 from services.retrieval.backends.redis.advice import warnings
 
 FOLDER = Path(__file__).parent / "lua"

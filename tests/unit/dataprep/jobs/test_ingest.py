@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.addresses import StoreAddress
 from services.core.errors import (
     Conflict,
     InvalidRequest,
@@ -28,7 +29,7 @@ from services.dataprep.jobs.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
 from services.dataprep.jobs.store import JobLimits, Order, Received
-from services.dataprep.jobs.url import JobsUrl
+from services.dataprep.jobs.url import JOBS_URL
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.document import Limits
@@ -220,7 +221,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     sandbox = Sandbox(processes=2, seconds=20, memory_bytes=1 << 30, limits=Limits())
-    jobs = await create(JobsUrl.parse(f"sqlite://{tmp_path}/jobs"), JobLimits(100, 100, 3600))
+    jobs = await create(StoreAddress.parse(JOBS_URL, f"sqlite://{tmp_path}/jobs"), JobLimits(100, 100, 3600))
     yield World(jobs, sandbox)
     await jobs.close()
     await sandbox.close()
