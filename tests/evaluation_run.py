@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.context import freeze
-from pipelines.evaluation.analysis import results
+from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.recorded import write_results
 from pipelines.evaluation.bundle.records import (
     Answer,
-    Asked,
     Bundle,
     Conditions,
     Context,
     DatasetRecord,
     Machine,
     Manifest,
+    RunQuestion,
 )
-from pipelines.evaluation.bundle.store import Store
+from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.datasets.items import Item
 from pipelines.evaluation.load.records import LoadConditions, LoadReport, Sample, Slo
 from pipelines.evaluation.load.results import cell, verdicts
@@ -75,14 +75,14 @@ def run(*, questions: int = 120, arms: Sequence[ArmRequest] = ARMS, seed: int = 
 def write_run(folder: Path, *, questions: int = 60, arms: Sequence[ArmRequest] = ARMS) -> None:
     """A run as a finished bundle, with results and a load run beside it."""
     made = run(questions=questions, arms=arms)
-    store = Store(folder)
+    store = BundleStore(folder)
     store.begin(made.manifest, made.questions)
     with store.contexts() as contexts, store.answers() as answers:
         for context in made.contexts:
             contexts.append(context)
         for answer in made.answers:
             answers.append(answer)
-    write_results(folder, results(store.finish()))
+    write_results(folder, compute_results(store.finish()))
     (folder / "load.json").write_text(load(made.manifest).model_dump_json())
 
 
@@ -112,7 +112,7 @@ def load(manifest: Manifest) -> LoadReport:
     )  # fmt: skip
 
 
-def _question(index: int, generator: random.Random) -> Asked:
+def _question(index: int, generator: random.Random) -> RunQuestion:
     dataset = tuple(TYPES)[index % 3]
     kinds = TYPES[dataset]
     kind = kinds[index // 3 % len(kinds)]
@@ -138,10 +138,10 @@ def _question(index: int, generator: random.Random) -> Asked:
             question=f"How much does a crate of {ware} weigh when it comes from {'Brest' if answerable else 'Ghent'}?",
             group=f"article-{index // 12}",
         )  # fmt: skip
-    return Asked(id=f"{dataset}/{key}", dataset=dataset, type=kind, text=item.prompt, item=item)
+    return RunQuestion(id=f"{dataset}/{key}", dataset=dataset, type=kind, text=item.prompt, item=item)
 
 
-def _context(asked: Asked, index: int) -> Context:
+def _context(asked: RunQuestion, index: int) -> Context:
     if asked.dataset == "logic":
         return Context(question=asked.id, grounds="none", context=freeze([]))
     found = asked.item.answers[0] if asked.item.answers else "nothing that is known"
@@ -172,7 +172,7 @@ def _context(asked: Asked, index: int) -> Context:
 
 def _reply(
     arm: ArmRequest,
-    asked: Asked,
+    asked: RunQuestion,
     context: Context,
     difficulty: float,
     generator: random.Random,
@@ -234,7 +234,7 @@ def _usage(completion: int, thought: int) -> Usage:
     )
 
 
-def _reasoning(asked: Asked, tokens: int) -> str:
+def _reasoning(asked: RunQuestion, tokens: int) -> str:
     steps = (
         f"The question is about {asked.item.question.split()[-3]} and what is known of it.\n",
         "What is given: two numbers, and how they belong together.\n",
@@ -243,7 +243,7 @@ def _reasoning(asked: Asked, tokens: int) -> str:
     return "".join(steps[index % 3] for index in range(max(1, tokens // 14)))
 
 
-def _content(asked: Asked, *, right: bool, generator: random.Random) -> tuple[str, bool]:
+def _content(asked: RunQuestion, *, right: bool, generator: random.Random) -> tuple[str, bool]:
     """The answer, and whether it declines."""
     item = asked.item
     if item.kind == "choice":
@@ -311,7 +311,7 @@ def _packing(passage: Passage) -> EvidenceSpan:
     )
 
 
-def _manifest(asked: Sequence[Asked], arms: Sequence[ArmRequest]) -> Manifest:
+def _manifest(asked: Sequence[RunQuestion], arms: Sequence[ArmRequest]) -> Manifest:
     grounds = {"logic": "none", "champ": "retrieved", "squad2": "given"}
     return Manifest(
         version="0.1.0",

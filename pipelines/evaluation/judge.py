@@ -11,15 +11,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.grounding.answers import ContextPassage
-from pipelines.evaluation.metrics.final import without_reasoning
+from pipelines.evaluation.reading.text import strip_reasoning
 from pipelines.evaluation.statistics.agreement import (
-    Rate,
+    CountedShare,
     Winner,
     agreement,
     cohens_kappa,
-    first_shown,
+    consistent_winner,
+    first_shown_rate,
     flip_rate,
-    settled,
 )
 from services.core.clients.generation import GenerationClient, Sampling
 from services.core.errors import InvalidRequest, ServiceError
@@ -60,7 +60,7 @@ class Pair(BaseModel):
     @property
     def winner(self) -> Winner | None:
         """The winner in both orders, a tie where they differ."""
-        return settled(self.winners)
+        return consistent_winner(self.winners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def prompt(question: str, passages: Sequence[ContextPassage], first: str, second
     numbered = "\n\n".join(f"[{at}] {passage.text.strip()}" for at, passage in enumerate(passages, 1))
     shown = (
         f"Passages:\n{numbered or 'none'}\n\nQuestion: {question}\n\n"
-        f"Answer A:\n{without_reasoning(first)}\n\nAnswer B:\n{without_reasoning(second)}\n\n"
+        f"Answer A:\n{strip_reasoning(first)}\n\nAnswer B:\n{strip_reasoning(second)}\n\n"
         'Which answer is better? Reply "Verdict: A", "Verdict: B" or "Verdict: tie".'
     )
     return [ChatMessage(role="system", content=SYSTEM), ChatMessage(role="user", content=shown)]
@@ -144,7 +144,7 @@ def prompt(question: str, passages: Sequence[ContextPassage], first: str, second
 
 def read(reply: str) -> Said | None:
     """The verdict of a reply. None where it holds none, or several that differ: nothing is guessed."""
-    plain = without_reasoning(reply)
+    plain = strip_reasoning(reply)
     found = {match.upper() for match in _VERDICT.findall(plain)}
     bare = _BARE.match(plain)
     if not found and bare is not None:
@@ -173,10 +173,10 @@ class JudgeQuality:
     """
 
     pairs: int
-    unparsable: Rate
-    flips: Rate
-    first_shown: Rate
-    between_orders: Rate
+    unparsable: CountedShare
+    flips: CountedShare
+    first_shown: CountedShare
+    between_orders: CountedShare
     kappa: float | None
     wins: dict[Winner, int]
 
@@ -188,16 +188,16 @@ def quality(pairs: Sequence[Pair]) -> JudgeQuality:
     settled_ = [pair.winner for pair in pairs]
     return JudgeQuality(
         pairs=len(pairs),
-        unparsable=Rate(sum(each is None for pair in winners for each in pair), 2 * len(pairs)),
+        unparsable=CountedShare(sum(each is None for pair in winners for each in pair), 2 * len(pairs)),
         flips=flip_rate(winners),
-        first_shown=first_shown(winners),
+        first_shown=first_shown_rate(winners),
         between_orders=agreement(both),
         kappa=cohens_kappa(both),
         wins={name: settled_.count(name) for name in ("one", "other", "tie")},
     )
 
 
-def against(pairs: Sequence[Pair], labels: Sequence[Winner | None]) -> tuple[Rate, float | None]:
+def against(pairs: Sequence[Pair], labels: Sequence[Winner | None]) -> tuple[CountedShare, float | None]:
     """Raw agreement and Cohen's kappa with given labels, one for each pair, where both are there."""
     both = [
         (pair.winner, label)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pipelines.evaluation.datasets.items import Item
-from pipelines.evaluation.metrics.abstention import abstains
-from pipelines.evaluation.metrics.choice import choice_match
-from pipelines.evaluation.metrics.expression import expression_match
-from pipelines.evaluation.metrics.final import given, without_reasoning
-from pipelines.evaluation.metrics.numeric import numeric_match
-from pipelines.evaluation.metrics.overlap import exact_match, inclusion, token_f1
+from pipelines.evaluation.metrics.overlap import exact_match, token_f1
 from pipelines.evaluation.metrics.shape import answer_words
+from pipelines.evaluation.reading.expressions import expression_matches
+from pipelines.evaluation.reading.numbers import number_matches
+from pipelines.evaluation.reading.options import choice_matches
+from pipelines.evaluation.reading.refusals import abstains
+from pipelines.evaluation.reading.text import contains_reference, stated_answer, strip_reasoning
 
 
 def scores(item: Item, answer: str) -> dict[str, float]:
@@ -19,18 +19,18 @@ def scores(item: Item, answer: str) -> dict[str, float]:
     where it is, whatever its words share with a reference. An empty answer (a model that thought until its
     limit) is not correct anywhere: it refuses nothing.
     """
-    said = without_reasoning(answer)
+    said = strip_reasoning(answer)
     declined = abstains(said)
     found = {"abstained": float(declined and bool(said)), "words": float(answer_words(said))}
     if not item.answerable:
         return {**found, "correct": float(declined and bool(said))}
     if not item.answers:
         return found
-    short = "" if declined else given(said)
+    short = "" if declined else stated_answer(said)
     if item.kind == "exact":
         return {
             **found,
-            "correct": inclusion(short, item.answers),
+            "correct": contains_reference(short, item.answers),
             "exact match": exact_match(short, item.answers),
             "token F1": token_f1(short, item.answers),
         }
@@ -40,8 +40,8 @@ def scores(item: Item, answer: str) -> dict[str, float]:
 def _correct(item: Item, said: str) -> float:
     match item.kind:
         case "numeric":
-            return max(numeric_match(said, answer) for answer in item.answers)
+            return max(number_matches(said, answer) for answer in item.answers)
         case "choice":
-            return choice_match(said, item.options, item.right_option)
+            return choice_matches(said, item.options, item.right_option)
         case _:
-            return max(expression_match(said, answer) for answer in item.answers)
+            return max(expression_matches(said, answer) for answer in item.answers)

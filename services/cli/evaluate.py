@@ -91,11 +91,11 @@ async def evaluate(
 
 def score(bundle: Bundle, folder: Path, output: Output) -> None:
     """Write what the answers come to beside them, and say it."""
-    from pipelines.evaluation.analysis import results  # noqa: PLC0415 - seconds, which a run that goes on saves
+    from pipelines.evaluation.analysis import compute_results  # noqa: PLC0415 - seconds, which a run that goes on saves
     from pipelines.evaluation.bundle.recorded import write_results  # noqa: PLC0415 - as above
 
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
-        found = results(bundle)
+        found = compute_results(bundle)
         write_results(folder, found)
     for sentence in (*found.warnings, *found.verdicts):
         output.line(sentence)

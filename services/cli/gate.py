@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.evaluation.analysis import results
-from pipelines.evaluation.bundle.store import read
+from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.gate import Check, Decision, gate, read_policy
 from services.cli.console import Output
 
@@ -14,9 +14,9 @@ def decide(folder: Path, policy_path: Path, output: Output) -> Decision:
     """Read the policy, then the bundle, score it anew, hold one against the other. Raises what these
     raise."""
     policy = read_policy(policy_path)
-    bundle = read(folder)
+    bundle = read_bundle(folder)
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
-        found = results(bundle, policy.baseline)
+        found = compute_results(bundle, policy.baseline)
     return gate(found, policy)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.evaluation.analysis import results
-from pipelines.evaluation.bundle.recorded import read_results, write_results
-from pipelines.evaluation.bundle.store import RESULTS, read
-from pipelines.evaluation.replay import Change, changes
+from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.recorded import Change, list_changes, read_results, write_results
+from pipelines.evaluation.bundle.store import RESULTS, read_bundle
 from services.cli.console import Output
 from services.cli.report import report
 from services.core.errors import NotFound, NotSupported, RaglineError
@@ -22,9 +21,9 @@ def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
 
     Raises what reading the bundle raises, and with `check` also where there are no results to check.
     """
-    bundle = read(folder)
+    bundle = read_bundle(folder)
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
-        found = results(bundle)
+        found = compute_results(bundle)
     failure: RaglineError | None = None
     recorded = None
     try:
@@ -43,7 +42,7 @@ def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
         if failure is not None and not isinstance(failure, NotFound):
             output.problem(failure.message)
         return isinstance(failure, NotFound)
-    differing = changes(recorded, found)
+    differing = list_changes(recorded, found)
     if not differing:
         output.line(f"every figure is as it was recorded, bit for bit ({answers})")
         return True

@@ -11,7 +11,7 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipelines.evaluation.metrics.expression import expression_match
+from pipelines.evaluation.reading.expressions import expression_matches
 from pipelines.evaluation.statistics import mean_interval
 from tests.bench._report import report
 
@@ -34,7 +34,7 @@ def main() -> None:
     notes = annotated()
     for faultless, label in ((True, "no wrong step"), (False, "a wrong step")):
         chosen = [note for note in notes if note[3] == faultless]
-        matched = [expression_match(answer, reference) for _, reference, answer, _ in chosen]
+        matched = [expression_matches(answer, reference) for _, reference, answer, _ in chosen]
         found = mean_interval(matched, [name for name, *_ in chosen])
         rows.append(
             {

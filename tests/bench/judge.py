@@ -20,9 +20,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from _report import report  # noqa: E402 - a neighbour, not a package
 
-from pipelines.evaluation.datasets import load  # noqa: E402 - run as a script
+from pipelines.evaluation.datasets import load_dataset  # noqa: E402 - run as a script
 from pipelines.evaluation.judge import Pair, against, open_judge, quality  # noqa: E402
-from pipelines.evaluation.statistics.agreement import Rate, Winner  # noqa: E402
+from pipelines.evaluation.statistics.agreement import CountedShare, Winner  # noqa: E402
 from services.core.client import HttpClient  # noqa: E402
 from services.core.clients.generation import GenerationClient, Sampling  # noqa: E402
 
@@ -32,7 +32,7 @@ DATA = Path(os.environ.get("RAGLINE_EVALUATION_DATA", Path(__file__).parents[3] 
 
 
 async def judged(url: str, name: str, n: int, seed: int) -> tuple[list[Pair], list[Winner]]:
-    items = load("squad2:answerable", path=DATA, n=n, seed=seed).items
+    items = load_dataset("squad2:answerable", path=DATA, n=n, seed=seed).items
     rng = random.Random(seed)
     kept = Path("build/bench") / f"judge-{name}-{seed}.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ async def judged(url: str, name: str, n: int, seed: int) -> tuple[list[Pair], li
     return pairs, labels
 
 
-def shown(rate: Rate) -> str:
+def shown(rate: CountedShare) -> str:
     if rate.interval is None:
         return "-"
     low, high = rate.interval

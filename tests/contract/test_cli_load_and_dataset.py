@@ -12,7 +12,7 @@ from click.testing import Result
 from starlette.types import ASGIApp
 from typer.testing import CliRunner
 
-from pipelines.evaluation.datasets import load
+from pipelines.evaluation.datasets import load_dataset
 from pipelines.evaluation.load.records import LoadReport
 from services.cli.main import app
 from services.core.client import HttpClient
@@ -97,7 +97,7 @@ def built(chain: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tu
 
 def test_the_set_loads_and_says_where_each_question_is_from(built: tuple[Path, str]) -> None:
     out, said = built
-    items = load(str(out)).items
+    items = load_dataset(str(out)).items
     assert sum(not item.answerable for item in items) == 2
     assert {item.group for item in items} == {f"{kind}.md" for kind in KINDS}
     for item, line in zip(items, map(orjson.loads, out.read_bytes().splitlines()), strict=True):

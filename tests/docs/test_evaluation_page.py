@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pipelines.evaluation.metrics
-from pipelines.evaluation.datasets import load, names
+import pipelines.evaluation.reading
+from pipelines.evaluation.datasets import dataset_names, load_dataset
 from pipelines.evaluation.statistics import questions_needed, samples_needed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -28,29 +29,36 @@ def test_the_example_runs(capsys) -> None:
 def test_one_s_own_questions_load_as_written(tmp_path) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text(block("jsonl"))
-    assert [item.kind for item in load(str(file)).items] == ["numeric", "exact", "choice", "abstain", "free"]
+    assert [item.kind for item in load_dataset(str(file)).items] == [
+        "numeric",
+        "exact",
+        "choice",
+        "abstain",
+        "free",
+    ]
 
 
 def test_every_data_set_is_in_the_table() -> None:
-    assert [name for name in names() if f"| `{name}`" not in PAGE] == []
+    assert [name for name in dataset_names() if f"| `{name}`" not in PAGE] == []
 
 
 def test_every_metric_module_is_described() -> None:
     words = {
         "overlap": "token F1",
-        "numeric": "numeric match",
-        "choice": "choice match",
-        "expression": "expression match",
-        "formula": "expression match",
+        "numbers": "numeric match",
+        "options": "choice match",
+        "expressions": "expression match",
+        "formulas": "expression match",
         "ranking": "nDCG@k",
-        "citation": "citation recall",
+        "citations": "citation recall",
         "quotes": "verbatim quotes",
         "abstention": "abstention",
         "shape": "truncation rate",
-        "trace": "trace agreement",
-        "final": r"\boxed{}",
+        "refusals": "refusal",
+        "text": r"\boxed{}",
     }
-    modules = {file.stem for file in Path(pipelines.evaluation.metrics.__file__).parent.glob("[a-z]*.py")}
+    folders = (pipelines.evaluation.metrics, pipelines.evaluation.reading)
+    modules = {file.stem for folder in folders for file in Path(folder.__file__).parent.glob("[a-z]*.py")}
     assert modules == set(words)
     assert [phrase for phrase in words.values() if phrase not in PAGE] == []
 

@@ -20,9 +20,9 @@ import pytest
 from aiohttp import ClientSession, web
 from rich.console import Console
 
-from pipelines.evaluation.analysis import results
+from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read
+from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read_bundle
 from pipelines.evaluation.datasets import Dataset, Item, Source
 from pipelines.evaluation.runner import Silent, judging
 from pipelines.evaluation.runner.contexts import collection_of
@@ -141,7 +141,7 @@ async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_p
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     asked: dict[str, object] = {"dataset": str(fake.questions), "arms": ARMS, "repeats": 2, "seed": 5}
     await started(fake, undisturbed, asked)
-    whole = read(undisturbed)
+    whole = read_bundle(undisturbed)
     assert len(whole.answers) == QUESTIONS * 3 * 2
 
     before = fake.requests()
@@ -165,7 +165,7 @@ async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_p
     assert last.returncode == 0, last.stderr
     assert f"{kept} answers are in {killed} already" in last.stdout
 
-    resumed = read(killed)
+    resumed = read_bundle(killed)
     assert timeless(resumed) == timeless(whole)
     made = {path.name for path in killed.iterdir()} - {path.name for path in undisturbed.iterdir()}
     assert {"results.json", "report.html"} <= made  # by the command, when all was answered
@@ -176,7 +176,7 @@ async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_p
     finished = fake.requests()
     await started(fake, killed, asked)
     assert fake.requests() == finished
-    assert read(killed) == resumed
+    assert read_bundle(killed) == resumed
 
 
 async def test_a_judge_that_is_killed_goes_on_where_it_was(
@@ -222,8 +222,8 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
         judge = judging.Wanted("judge", GenerationClient(engines))
         resumed = await run(planned(killed), Gateway(client), Silent(), judge)
     assert (killed / VERDICTS).read_bytes() == (undisturbed / VERDICTS).read_bytes()
-    found = results(resumed).judge
-    assert found == results(whole).judge
+    found = compute_results(resumed).judge
+    assert found == compute_results(whole).judge
     assert (found.judge, found.pairs, found.unread.count) == ("judge", QUESTIONS * 2, QUESTIONS * 4)
 
 
@@ -264,7 +264,7 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
     finally:
         await runner.cleanup()
     assert failed == 3
-    for answer in read(tmp_path).answers:
+    for answer in read_bundle(tmp_path).answers:
         reply = answer.reply
         if answer.arm == "small":
             assert (reply.status, reply.error) == ("answered", None)

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from statistics import median
 
 from pipelines.evaluation.analysis.latencies import STAGES, stages
-from pipelines.evaluation.analysis.marks import Mark
-from pipelines.evaluation.analysis.scopes import Scope
-from pipelines.evaluation.metrics.abstention import abstention
+from pipelines.evaluation.analysis.scores import AnswerScores, Scope
+from pipelines.evaluation.metrics.abstention import count_abstentions
 from pipelines.evaluation.results import LEVELS, AbstentionResult, ArmOutcome, PercentileResult, StageResult
 from pipelines.evaluation.statistics import percentile
 
 FIGURES = ("ttft", "ttfo", "think", "tpot", "e2el")
 
 
-def outcome(arm: str, marked: Sequence[Mark]) -> ArmOutcome:
+def count_outcomes(arm: str, marked: Sequence[AnswerScores]) -> ArmOutcome:
     codes = Counter(_code(mark) for mark in marked if mark.failed)
     truncated = sum(mark.empty and not mark.failed for mark in marked)
     abstained = sum(mark.declined for mark in marked)
@@ -30,9 +29,9 @@ def outcome(arm: str, marked: Sequence[Mark]) -> ArmOutcome:
     )
 
 
-def abstention_result(scope: Scope, arm: str, marked: Sequence[Mark]) -> AbstentionResult | None:
+def count_abstentions_in(scope: Scope, arm: str, marked: Sequence[AnswerScores]) -> AbstentionResult | None:
     """None where nothing was answered that is known to be answerable or not."""
-    found = abstention(
+    found = count_abstentions(
         (mark.asked.item.answerable, mark.declined)
         for mark in marked
         if mark.asked.id in scope.questions
@@ -51,7 +50,7 @@ def abstention_result(scope: Scope, arm: str, marked: Sequence[Mark]) -> Abstent
     )
 
 
-def percentiles(arm: str, marked: Sequence[Mark]) -> list[PercentileResult]:
+def estimate_percentiles(arm: str, marked: Sequence[AnswerScores]) -> list[PercentileResult]:
     """Of the figures that any answer has; of `think` only of answers with thinking."""
     found = []
     for figure in FIGURES:
@@ -77,7 +76,7 @@ def percentiles(arm: str, marked: Sequence[Mark]) -> list[PercentileResult]:
     return found
 
 
-def stage_medians(arm: str, marked: Sequence[Mark]) -> StageResult:
+def estimate_stages(arm: str, marked: Sequence[AnswerScores]) -> StageResult:
     seen: dict[str, list[float]] = {name: [] for name in STAGES}
     for mark in marked:
         if not mark.failed:
@@ -88,5 +87,5 @@ def stage_medians(arm: str, marked: Sequence[Mark]) -> StageResult:
     )
 
 
-def _code(mark: Mark) -> str:
+def _code(mark: AnswerScores) -> str:
     return mark.reply.error.code if mark.reply.error is not None else "unknown"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pipelines.citations import THRESHOLD, unmarked
 from pipelines.evaluation.grounding.calibration import rescore
-from pipelines.evaluation.metrics.citation import Supports, citation_scores
-from pipelines.evaluation.metrics.quotes import verbatim_quotes
+from pipelines.evaluation.metrics.citations import Supports, score_citations
+from pipelines.evaluation.metrics.quotes import verbatim_share
 from pipelines.sentences import content_words, numbers
 from services.core.wire.grounding import AnswerGroundedness
 
@@ -50,7 +50,7 @@ def groundedness_metrics(record: AnswerGroundedness) -> dict[str, float]:
 
 def citation_metrics(answer: str, passages: Sequence[str], supports: Supports) -> dict[str, float]:
     """Recall, precision and validity, those that there is something to count for."""
-    found = citation_scores(answer, passages, supports)
+    found = score_citations(answer, passages, supports)
     named = {
         "citation recall": found.recall,
         "citation precision": found.precision,
@@ -60,5 +60,5 @@ def citation_metrics(answer: str, passages: Sequence[str], supports: Supports) -
 
 
 def quotation_metrics(answer: str, passages: Sequence[str]) -> dict[str, float]:
-    share = verbatim_quotes(unmarked(answer), passages)
+    share = verbatim_share(unmarked(answer), passages)
     return {} if share is None else {"verbatim quotes": share}

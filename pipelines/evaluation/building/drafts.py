@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
-from pipelines.evaluation.metrics.numeric import numbers_in
-from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.evaluation.reading.numbers import find_numbers
+from pipelines.evaluation.reading.text import normalise
 from pipelines.sentences import content_words
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
@@ -135,12 +135,12 @@ def _check_question(question: str) -> Reason | None:
 
 
 def _check_answer(draft: Draft, text: str) -> Reason | None:
-    words = normalised(draft.answer).split()
+    words = normalise(draft.answer).split()
     if len(words) > ANSWER_WORDS:
         return "answer too long"
     if not words or not supported(draft.answer, text):
         return "answer not in the passage"
-    return "answer in the question" if _within(words, normalised(draft.question).split()) else None
+    return "answer in the question" if _within(words, normalise(draft.question).split()) else None
 
 
 def _check_topic(question: str, passage: Passage) -> Reason | None:
@@ -153,10 +153,10 @@ def supported(answer: str, text: str) -> bool:
     """Whether the answer stands in the text: its words in a row, case, punctuation and articles aside, and
     its numbers as numbers ("2.5" is not "25"). An answer that is one number with at most two words beside it
     may stand apart: a number equal to it, and these words."""
-    answer_numbers, text_numbers = numbers_in(answer), numbers_in(text)
+    answer_numbers, text_numbers = find_numbers(answer), find_numbers(text)
     if any(number not in text_numbers for number in answer_numbers):
         return False
-    words, text_words = normalised(answer).split(), normalised(text).split()
+    words, text_words = normalise(answer).split(), normalise(text).split()
     beside = {word for word in words if not any(character.isdigit() for character in word)}
     apart = len(answer_numbers) == 1 and len(beside) <= 2 and beside <= set(text_words)
     return apart or _within(words, text_words)
@@ -164,7 +164,7 @@ def supported(answer: str, text: str) -> bool:
 
 def same(text: str) -> str:
     """A form that is equal for two texts that differ in case, punctuation or articles alone."""
-    return normalised(text)
+    return normalise(text)
 
 
 def _within(words: list[str], text: list[str]) -> bool:

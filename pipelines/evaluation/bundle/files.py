@@ -15,7 +15,7 @@ from services.core.errors import InvalidRequest, NotFound
 R = TypeVar("R", bound=BaseModel)
 
 
-def line(record: BaseModel) -> bytes:
+def encode_line(record: BaseModel) -> bytes:
     """A record as a line of JSON; what is None is left out."""
     return record.model_dump_json(exclude_none=True).encode() + b"\n"
 
@@ -32,7 +32,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def replace_lines(path: Path, records: Iterable[BaseModel]) -> None:
-    replace(path, b"".join(map(line, records)))
+    replace(path, b"".join(map(encode_line, records)))
 
 
 def read_lines(path: Path, kind: type[R]) -> tuple[R, ...]:
@@ -42,7 +42,7 @@ def read_lines(path: Path, kind: type[R]) -> tuple[R, ...]:
     if content and not content.endswith(b"\n"):
         raise InvalidRequest(f"{path} ends in the middle of a line: the run that wrote it was stopped")
     return tuple(
-        parsed(kind, text, f"{path}, line {number}")
+        parse_record(kind, text, f"{path}, line {number}")
         for number, text in enumerate(content.split(b"\n"), start=1)
         if text.strip()
     )
@@ -61,7 +61,7 @@ def drop_torn_line(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def parsed(kind: type[R], text: bytes, place: str) -> R:
+def parse_record(kind: type[R], text: bytes, place: str) -> R:
     """One record; InvalidRequest names its place and the first thing that is wrong with it."""
     try:
         return kind.model_validate_json(text)
@@ -89,7 +89,7 @@ class Journal:
         self._file.close()
 
     def append(self, record: BaseModel) -> None:
-        self._file.write(line(record))
+        self._file.write(encode_line(record))
         self._file.flush()
         os.fsync(self._file.fileno())
 

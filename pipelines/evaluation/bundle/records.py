@@ -1,13 +1,15 @@
 """What a run of an evaluation records: enough to score it again, and to run it again, elsewhere.
 
-A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`Asked`), `contexts.jsonl` (`Context`),
-`answers.jsonl` (`Answer`, appended as they come), where there is a judge `verdicts.jsonl` (`Judged`,
-likewise) and, when all are there, `results.json` (`pipelines.evaluation.results`). docs/evaluation.md says
-what each is for.
+A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`RunQuestion`), `contexts.jsonl`
+(`Context`), `answers.jsonl` (`Answer`, appended as they come), where there is a judge `verdicts.jsonl`
+(`JudgeReply`, likewise) and, when all are there, `results.json` (`pipelines.evaluation.results`).
+docs/evaluation.md says what each is for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -115,7 +117,7 @@ class Manifest(Record):
         return self.arms[0].name
 
 
-class Asked(Record):
+class RunQuestion(Record):
     """One question of the run. `id` is `DATASET/ITEM`: unique in the bundle.
 
     `type` is what a report groups by within a data set (its kind of question); `text` is what the models
@@ -165,7 +167,7 @@ class Answer(Record):
         return self.question, self.arm, self.repeat
 
 
-class Judged(Record):
+class JudgeReply(Record):
     """The judge's reply to two answers to one question, the baseline's and the arm's of the same repeat, the
     one of `first` shown first. `reply` is without its thinking; with an `error` it said nothing."""
 
@@ -186,7 +188,51 @@ class Bundle(Record):
     `questions`), arm (as in the manifest), repeat; `verdicts` likewise, the baseline shown first first."""
 
     manifest: Manifest
-    questions: tuple[Asked, ...]
+    questions: tuple[RunQuestion, ...]
     contexts: tuple[Context, ...]
     answers: tuple[Answer, ...]
-    verdicts: tuple[Judged, ...] = ()
+    verdicts: tuple[JudgeReply, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPair:
+    """Two answers of one repeat. `empty`: one of them says nothing, so that there is nothing to compare;
+    `alike`: they say the same word for word, which is a tie that nobody need be asked about."""
+
+    question: str
+    arm: str
+    repeat: int
+    baseline: str
+    other: str
+
+    @property
+    def empty(self) -> bool:
+        return not self.baseline or not self.other
+
+    @property
+    def alike(self) -> bool:
+        return not self.empty and self.baseline.split() == self.other.split()
+
+    @property
+    def asked(self) -> bool:
+        return not self.empty and not self.alike
+
+
+def pair_answers(bundle: Bundle) -> Iterator[AnswerPair]:
+    """All of them, in the bundle's order."""
+    said = {answer.key: _said(answer) for answer in bundle.answers}
+    baseline, *others = (arm.name for arm in bundle.manifest.arms)
+    for asked in bundle.questions:
+        for arm in others:
+            for repeat in range(bundle.manifest.conditions.repeats):
+                yield AnswerPair(
+                    question=asked.id,
+                    arm=arm,
+                    repeat=repeat,
+                    baseline=said[asked.id, baseline, repeat],
+                    other=said[asked.id, arm, repeat],
+                )
+
+
+def _said(answer: Answer) -> str:
+    return "" if answer.reply.status == "failed" else answer.reply.content.strip()

@@ -10,6 +10,7 @@ results.json       what they come to      can be made again from the others
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +19,25 @@ from typing import ClassVar, TypeVar
 import orjson
 from pydantic import BaseModel
 
+from pipelines.context import context_id
 from pipelines.evaluation.bundle.files import (
     Journal,
     drop_torn_line,
-    parsed,
+    parse_record,
     read_lines,
     replace,
     replace_lines,
 )
-from pipelines.evaluation.bundle.matches import matches
-from pipelines.evaluation.bundle.records import FORMAT, Answer, Asked, Bundle, Context, Judged, Manifest
+from pipelines.evaluation.bundle.records import (
+    FORMAT,
+    Answer,
+    Bundle,
+    Context,
+    JudgeReply,
+    Manifest,
+    RunQuestion,
+    pair_answers,
+)
 from services.core.errors import InvalidRequest, NotFound
 
 MANIFEST, QUESTIONS, CONTEXTS, ANSWERS = "manifest.json", "questions.jsonl", "contexts.jsonl", "answers.jsonl"
@@ -36,7 +46,7 @@ VERDICTS, RESULTS = "verdicts.jsonl", "results.json"
 R = TypeVar("R", bound=BaseModel)
 
 
-def read(folder: Path) -> Bundle:
+def read_bundle(folder: Path) -> Bundle:
     """A finished bundle.
 
     NotFound where the folder holds none, InvalidRequest where it is of another format, damaged, or not
@@ -45,10 +55,10 @@ def read(folder: Path) -> Bundle:
     manifest = read_manifest(folder)
     bundle = Bundle(
         manifest=manifest,
-        questions=read_lines(folder / QUESTIONS, Asked),
+        questions=read_lines(folder / QUESTIONS, RunQuestion),
         contexts=read_lines(folder / CONTEXTS, Context),
         answers=read_lines(folder / ANSWERS, Answer),
-        verdicts=_present(folder / VERDICTS, Judged) if manifest.judge is not None else (),
+        verdicts=_present(folder / VERDICTS, JudgeReply) if manifest.judge is not None else (),
     )
     _check_known(bundle, folder)
     wanted = len(bundle.questions) * len(manifest.arms) * manifest.conditions.repeats
@@ -57,13 +67,13 @@ def read(folder: Path) -> Bundle:
             f"{folder} is not finished: it has {len(bundle.answers)} of {wanted} answers; the same "
             "'ragline eval' command goes on where it was stopped"
         )
-    due = 2 * sum(each.asked for each in matches(bundle)) if manifest.judge is not None else 0
+    due = 2 * sum(each.asked for each in pair_answers(bundle)) if manifest.judge is not None else 0
     if len(bundle.verdicts) < due:
         raise InvalidRequest(
             f"{folder} is not finished: it has {len(bundle.verdicts)} of {due} verdicts of its judge; the "
             "same 'ragline eval' command goes on where it was stopped"
         )
-    return ordered(bundle)
+    return sort_records(bundle)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -83,17 +93,17 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is a bundle of format {written}, written by Ragline {by}; this one reads "
             f"format {FORMAT}: use that version, or run the evaluation anew into another folder"
         )
-    return parsed(Manifest, content, str(path))
+    return parse_record(Manifest, content, str(path))
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class BundleStore:
     """A run's folder while it is being filled; whoever fills it holds the lock `LOCK` in it."""
 
     LOCK: ClassVar[str] = ".lock"
     folder: Path
 
-    def begin(self, manifest: Manifest, questions: Sequence[Asked]) -> None:
+    def begin(self, manifest: Manifest, questions: Sequence[RunQuestion]) -> None:
         """Write what is known before the first request; the manifest last: with it the bundle exists.
 
         InvalidRequest where the folder has other things in it.
@@ -126,13 +136,13 @@ class Store:
             drop_torn_line(self.folder / name)
         bundle = Bundle(
             manifest=read_manifest(self.folder),
-            questions=read_lines(self.folder / QUESTIONS, Asked),
+            questions=read_lines(self.folder / QUESTIONS, RunQuestion),
             contexts=_present(self.folder / CONTEXTS, Context),
             answers=_present(self.folder / ANSWERS, Answer),
-            verdicts=_present(self.folder / VERDICTS, Judged),
+            verdicts=_present(self.folder / VERDICTS, JudgeReply),
         )
         _check_known(bundle, self.folder)
-        return ordered(bundle)
+        return sort_records(bundle)
 
     def contexts(self) -> Journal:
         return Journal(self.folder / CONTEXTS)
@@ -145,7 +155,7 @@ class Store:
 
     def finish(self) -> Bundle:
         """All records in the bundle's order, and what is then there. Raises as `read` does."""
-        bundle = read(self.folder)
+        bundle = read_bundle(self.folder)
         replace_lines(self.folder / CONTEXTS, bundle.contexts)
         replace_lines(self.folder / ANSWERS, bundle.answers)
         if bundle.verdicts:
@@ -153,7 +163,7 @@ class Store:
         return bundle
 
 
-def ordered(bundle: Bundle) -> Bundle:
+def sort_records(bundle: Bundle) -> Bundle:
     """The same in the order that `Bundle` promises."""
     place = {asked.id: position for position, asked in enumerate(bundle.questions)}
     column = {arm.name: position for position, arm in enumerate(bundle.manifest.arms)}
@@ -209,3 +219,33 @@ def _once(keys: Iterable[object], what: str) -> None:
         if key in seen:
             raise InvalidRequest(f"{what} {key!r} is there twice")
         seen.add(key)
+
+
+def check_contexts(bundle: Bundle) -> None:
+    """InvalidRequest where passages are not those of their context's id, or an arm answered from others."""
+    frozen: dict[str, str] = {}
+    for each in bundle.contexts:
+        frozen[each.question] = each.context.context_id
+        if context_id(each.context.passages) != each.context.context_id:
+            raise InvalidRequest(
+                f"the passages of {each.question!r} are not those of its context_id: they were changed after "
+                "the run; take the bundle as it was recorded"
+            )
+    for answer in bundle.answers:
+        if answer.question not in frozen:
+            raise InvalidRequest(f"{answer.question!r} has answers and no context: the bundle is not whole")
+        seen = answer.reply.context_id
+        if answer.reply.status != "failed" and seen != frozen[answer.question]:
+            raise InvalidRequest(
+                f"{answer.arm} answered {answer.question!r} from another context ({seen[:12]}) than the one "
+                f"that was frozen ({frozen[answer.question][:12]}): not comparable"
+            )
+
+
+def fingerprint(bundle: Bundle) -> str:
+    """SHA-256 over all records, in hex. Fields at their default are left out, so that one that a later
+    version adds changes nothing."""
+    digest = hashlib.sha256()
+    for record in (bundle.manifest, *bundle.questions, *bundle.contexts, *bundle.answers, *bundle.verdicts):
+        digest.update(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Question sets: `load("squad2+noise4", n=200)` gives items of one type, whatever file they are from."""
 
 from pipelines.evaluation.datasets.items import Dataset, Item, Kind, Source
-from pipelines.evaluation.datasets.registry import load, names
+from pipelines.evaluation.datasets.registry import dataset_names, load_dataset
 
-__all__ = ["Dataset", "Item", "Kind", "Source", "load", "names"]
+__all__ = ["Dataset", "Item", "Kind", "Source", "dataset_names", "load_dataset"]

@@ -79,7 +79,7 @@ class Dataset(_Frozen):
     notice: str = ""
 
 
-def checked(dataset: Dataset) -> Dataset:
+def check_dataset(dataset: Dataset) -> Dataset:
     """The same; InvalidRequest where it is empty, an id comes twice, or a choice lacks its right option."""
     if not dataset.items:
         raise InvalidRequest(f"the data set {dataset.name!r} has no questions")
@@ -97,7 +97,7 @@ def checked(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def sample(dataset: Dataset, n: int | None, seed: int) -> Dataset:
+def draw_sample(dataset: Dataset, n: int | None, seed: int) -> Dataset:
     """`n` items drawn with `seed`, in the data set's order; all of them where `n` is None.
 
     Of twins whole groups are drawn, the last cut where `n` asks for it. InvalidRequest where there are fewer.

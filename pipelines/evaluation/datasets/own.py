@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.evaluation.datasets.files import read_lines
 from pipelines.evaluation.datasets.items import Dataset, Item, Kind, Source
-from pipelines.evaluation.metrics.numeric import numbers_in
-from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.evaluation.reading.numbers import find_numbers
+from pipelines.evaluation.reading.text import normalise
 from services.core.errors import InvalidRequest
 from services.core.wire.base import Text
 
@@ -94,7 +94,7 @@ def _item(number: int, raw: object, place: str) -> Item:
         raise InvalidRequest(f"{place}: the kind {kind!r} is compared with an `answer`, and there is none")
     if kind == "choice" and not set(answers) & set(line.options):
         raise InvalidRequest(f"{place}: the answer {answers[0]!r} is none of its options")
-    if kind == "numeric" and not numbers_in(answers[0]):
+    if kind == "numeric" and not find_numbers(answers[0]):
         raise InvalidRequest(f"{place}: the kind 'numeric' needs a number, not {answers[0]!r}")
     name = line.id or f"line-{number}"
     return Item(
@@ -127,8 +127,8 @@ def _kind(line: _Line, answers: tuple[str, ...]) -> Kind:
     if line.options:
         return "choice"
     # a number and nothing beside it: words around it ("9 to 5") are compared as words
-    found = numbers_in(answers[0])
-    bare = not any(character.isalpha() for character in normalised(answers[0]))
+    found = find_numbers(answers[0])
+    bare = not any(character.isalpha() for character in normalise(answers[0]))
     return "numeric" if len(answers) == 1 and len(found) == 1 and bare else "exact"
 
 

@@ -9,8 +9,8 @@ import importlib
 import re
 from pathlib import Path
 
-from pipelines.evaluation.datasets import noise
-from pipelines.evaluation.datasets.items import Dataset, checked, sample
+from pipelines.evaluation.datasets.items import Dataset, check_dataset, draw_sample
+from pipelines.evaluation.datasets.variants import add_noise, falsify_passages, replace_passages
 from services.core.errors import NotFound
 
 _MODULES = ("bbh", "champ", "gsm8k", "logic", "mip_overthinking", "misguided_attention", "squad2")
@@ -20,12 +20,12 @@ _NAME = re.compile(
 )
 
 
-def names() -> tuple[str, ...]:
+def dataset_names() -> tuple[str, ...]:
     """The data sets that have a name."""
     return _MODULES
 
 
-def load(name: str, path: Path | None = None, n: int | None = None, seed: int = 0) -> Dataset:
+def load_dataset(name: str, path: Path | None = None, n: int | None = None, seed: int = 0) -> Dataset:
     """`n` questions of the data set `name` (all by default), drawn with `seed`.
 
     `path` is the folder that holds evaluation data, or the data set's own file or folder; without it
@@ -33,7 +33,7 @@ def load(name: str, path: Path | None = None, n: int | None = None, seed: int = 
     NotFound says what is wrong, before any model is asked.
     """
     if name.endswith(".jsonl"):
-        return sample(checked(_module("own", "", Path(name))), n, seed)
+        return draw_sample(check_dataset(_module("own", "", Path(name))), n, seed)
     parts = _NAME.fullmatch(name)
     if parts is None or parts["name"] not in _MODULES:
         raise NotFound(
@@ -42,12 +42,12 @@ def load(name: str, path: Path | None = None, n: int | None = None, seed: int = 
         )
     dataset = _module(parts["name"], parts["variant"] or "", path)
     if parts["noise"]:
-        dataset = noise.with_noise(dataset, int(parts["noise"]), seed)
+        dataset = add_noise(dataset, int(parts["noise"]), seed)
     elif parts["absent"]:
-        dataset = noise.absent(dataset, int(parts["absent"]), seed)
+        dataset = replace_passages(dataset, int(parts["absent"]), seed)
     elif parts["counterfactual"]:
-        dataset = noise.counterfactual(dataset, seed)
-    return sample(checked(dataset), n, seed)
+        dataset = falsify_passages(dataset, seed)
+    return draw_sample(check_dataset(dataset), n, seed)
 
 
 def _module(name: str, variant: str, path: Path | None) -> Dataset:

@@ -8,7 +8,7 @@ from typing import Protocol
 from pipelines.evaluation.grounding.calibration import judged, rescore, summed
 from pipelines.evaluation.grounding.claims import Said, claims
 from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
-from pipelines.evaluation.metrics.trace import trace_agreement
+from pipelines.evaluation.grounding.trace import trace_agreement
 from services.core.wire.grounding import (
     AnswerGroundedness,
     EvidenceSpan,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.citations import unmarked
-from pipelines.evaluation.metrics.abstention import abstains
+from pipelines.evaluation.reading.refusals import abstains
 from pipelines.sentences import Span, content_words, sentences
 
 FRAGMENT = 4

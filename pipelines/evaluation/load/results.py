@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.evaluation.load.records import FIGURES, LoadCell, LoadVerdict, Quantile, Sample, Slo
-from pipelines.evaluation.statistics.percentiles import percentile
-from pipelines.evaluation.statistics.proportions import proportion_interval
+from pipelines.evaluation.statistics.intervals import percentile, proportion_interval
 from services.core.errors import InvalidRequest
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)

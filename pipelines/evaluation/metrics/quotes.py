@@ -14,19 +14,19 @@ _SINGLE = str.maketrans(
 )
 
 
-def quotes(answer: str, *, words: int = 3) -> list[str]:
+def find_quotes(answer: str, *, words: int = 3) -> list[str]:
     """The quotations of at least `words` words; shorter ones are more often names or irony."""
     found = (next(filter(None, match.groups())) for match in _QUOTED.finditer(answer))
     return [quote.strip() for quote in found if len(quote.split()) >= words]
 
 
-def verbatim_quotes(answer: str, passages: Sequence[str], *, words: int = 3) -> float | None:
+def verbatim_share(answer: str, passages: Sequence[str], *, words: int = 3) -> float | None:
     """The share of quotations that stand in a passage; None without any. Case and white space may differ.
 
     The verbatim test of Menick et al. (2022), "Teaching language models to support answers with verified
     quotes".
     """
-    found = quotes(answer, words=words)
+    found = find_quotes(answer, words=words)
     if not found:
         return None
     texts = [_plain(passage) for passage in passages]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.evaluation.metrics.final import without_reasoning
+from pipelines.evaluation.reading.text import strip_reasoning
 from pipelines.sentences import sentences
 
 CUT_OFF = frozenset({"length", "reasoning_truncated"})
@@ -13,11 +13,11 @@ CUT_OFF = frozenset({"length", "reasoning_truncated"})
 
 def answer_words(answer: str) -> int:
     """Words of the answer, reasoning apart."""
-    return len(without_reasoning(answer).split())
+    return len(strip_reasoning(answer).split())
 
 
 def answer_sentences(answer: str) -> int:
-    return len(sentences(without_reasoning(answer)))
+    return len(sentences(strip_reasoning(answer)))
 
 
 def truncated(finish_reason: str | None) -> bool:

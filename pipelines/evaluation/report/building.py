@@ -13,7 +13,7 @@ from pipelines.evaluation.report.disagreements import disagreements
 from pipelines.evaluation.report.document import CORRECT, ArmColumn, Curve, FrontierPoint, Report, ThinkingBin
 from pipelines.evaluation.report.sections import limits
 from pipelines.evaluation.results import OVERALL, MetricResult, PercentileResult, Rate, Results
-from pipelines.evaluation.statistics.proportions import proportion_interval
+from pipelines.evaluation.statistics.intervals import proportion_interval
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context
+from pipelines.evaluation.bundle.records import Answer, Bundle, Context, RunQuestion
 from pipelines.evaluation.report.document import (
     CORRECT,
     Disagreement,
@@ -64,7 +64,7 @@ def disagreements(bundle: Bundle, results: Results, shown: int = SHOWN) -> tuple
 
 
 def _disagreement(
-    asked: Asked,
+    asked: RunQuestion,
     right: dict[str, float],
     baseline: str,
     context: Context | None,

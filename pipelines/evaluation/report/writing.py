@@ -13,10 +13,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.evaluation.analysis.integrity import fingerprint
-from pipelines.evaluation.bundle.files import parsed, replace
+from pipelines.evaluation.bundle.files import parse_record, replace
 from pipelines.evaluation.bundle.recorded import read_results
-from pipelines.evaluation.bundle.store import read
+from pipelines.evaluation.bundle.store import fingerprint, read_bundle
 from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.report import units
 from pipelines.evaluation.report.building import build
@@ -44,7 +43,7 @@ def write_report(folder: Path) -> list[Path]:
     Reads the recorded results, and `load.json` where there is one. The same folder gives the same bytes.
     Raises what reading them raises; InvalidRequest where the results are of other answers.
     """
-    bundle, results = read(folder), read_results(folder)
+    bundle, results = read_bundle(folder), read_results(folder)
     if results.bundle != fingerprint(bundle):
         raise InvalidRequest(
             f"the results in {folder} are not of its answers: 'ragline replay {folder}' scores them again"
@@ -68,7 +67,7 @@ def write_report(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> LoadReport | None:
-    return parsed(LoadReport, path.read_bytes(), str(path)) if path.is_file() else None
+    return parse_record(LoadReport, path.read_bytes(), str(path)) if path.is_file() else None
 
 
 def _json(report: Report) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.context import context_id, freeze
-from pipelines.evaluation.bundle.records import Asked, Context, Grounds
+from pipelines.evaluation.bundle.records import Context, Grounds, RunQuestion
 from pipelines.evaluation.datasets.items import Dataset, Item, Source
 from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.gateway import Gateway
@@ -52,7 +52,7 @@ class Contexts:
     options: Options
     sources: Mapping[str, str] = field(default_factory=dict)
 
-    async def of(self, asked: Asked, ground: Ground) -> Context:
+    async def of(self, asked: RunQuestion, ground: Ground) -> Context:
         """Raises what the search raises, and `ServiceError` where its passages are not those of its id."""
         if ground.grounds != "retrieved":
             passages = given(asked.item) if ground.grounds == "given" else []

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipelines.evaluation.bundle.matches import Match, matches
-from pipelines.evaluation.bundle.records import Bundle, Judged, JudgeRecord
-from pipelines.evaluation.bundle.store import Store
+from pipelines.evaluation.bundle.records import AnswerPair, Bundle, JudgeRecord, JudgeReply, pair_answers
+from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.judge import SYSTEM, Judge, open_judge, prompt
 from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, LONGEST_PAUSE, PATIENCE_SECONDS, Sleep, pauses
@@ -72,7 +71,7 @@ async def opened(
 
 
 async def judge_all(
-    judge: Judge, bundle: Bundle, store: Store, watcher: Watcher, sleep: Sleep = asyncio.sleep
+    judge: Judge, bundle: Bundle, store: BundleStore, watcher: Watcher, sleep: Sleep = asyncio.sleep
 ) -> None:
     """Ask for every verdict that the store does not have, one after another, each on the disk before the
     next.
@@ -83,8 +82,8 @@ async def judge_all(
     there = {each.key for each in bundle.verdicts}
     asked = {each.id: each for each in bundle.questions}
     contexts = {each.question: each.context.passages for each in bundle.contexts}
-    due: list[tuple[Match, First]] = [
-        (match, first) for match in matches(bundle) if match.asked for first in ("baseline", "arm")
+    due: list[tuple[AnswerPair, First]] = [
+        (match, first) for match in pair_answers(bundle) if match.asked for first in ("baseline", "arm")
     ]
     missing = [(m, first) for m, first in due if (m.question, m.arm, m.repeat, first) not in there]
     if not missing:
@@ -96,7 +95,7 @@ async def judge_all(
             one, other = match.baseline, match.other
             if first == "arm":
                 one, other = other, one
-            verdict = Judged(question=match.question, arm=match.arm, repeat=match.repeat, first=first)
+            verdict = JudgeReply(question=match.question, arm=match.arm, repeat=match.repeat, first=first)
             try:
                 shown = prompt(asked[match.question].text, contexts[match.question], one, other)
                 reply = await _patiently(judge, shown, patience, sleep)

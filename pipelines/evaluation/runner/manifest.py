@@ -12,8 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipelines.arms import prompt_named
-from pipelines.evaluation.bundle.files import line
-from pipelines.evaluation.bundle.records import Asked, Conditions, DatasetRecord, Grounds, Machine, Manifest
+from pipelines.evaluation.bundle.files import encode_line
+from pipelines.evaluation.bundle.records import (
+    Conditions,
+    DatasetRecord,
+    Grounds,
+    Machine,
+    Manifest,
+    RunQuestion,
+)
 from pipelines.evaluation.runner.contexts import Ground
 from pipelines.evaluation.runner.plan import Chosen, Options
 from pipelines.prompting import PROMPTS
@@ -45,7 +52,7 @@ _DECIDING = (
 
 def manifest(
     sets: Sequence[Chosen],
-    asked: Sequence[Asked],
+    asked: Sequence[RunQuestion],
     grounds: Mapping[str, Ground],
     *,
     arms: tuple[ArmRequest, ...],
@@ -77,7 +84,7 @@ def manifest(
     )
 
 
-def _record(chosen: Chosen, asked: Sequence[Asked], grounds: Mapping[str, Ground]) -> DatasetRecord:
+def _record(chosen: Chosen, asked: Sequence[RunQuestion], grounds: Mapping[str, Ground]) -> DatasetRecord:
     whole = chosen.whole
     ours = [each for each in asked if each.dataset == whole.name]
     kinds = {grounds[each.id].grounds for each in ours}
@@ -90,7 +97,7 @@ def _record(chosen: Chosen, asked: Sequence[Asked], grounds: Mapping[str, Ground
         origin=whole.origin,
         licence=whole.licence,
         notice=whole.notice,
-        sha256=hashlib.sha256(b"".join(map(line, ours))).hexdigest(),
+        sha256=hashlib.sha256(b"".join(map(encode_line, ours))).hexdigest(),
         collection=", ".join(collections),
     )
 

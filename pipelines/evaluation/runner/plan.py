@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.arms import parse_arm, prompt_named
-from pipelines.evaluation.bundle.records import Asked, Grounds
-from pipelines.evaluation.datasets import load
-from pipelines.evaluation.datasets.items import Dataset, Item, Kind, sample
+from pipelines.evaluation.bundle.records import Grounds, RunQuestion
+from pipelines.evaluation.datasets import load_dataset
+from pipelines.evaluation.datasets.items import Dataset, Item, Kind, draw_sample
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
@@ -81,8 +81,8 @@ def chosen(names: Sequence[str], n: str, data: Path | None, seed: int) -> tuple[
 
 
 def _drawn(name: str, data: Path | None, n: int | None, seed: int) -> Chosen:
-    whole = load(name, data, seed=seed)
-    return Chosen(whole, sample(whole, n, seed), own=name.endswith(".jsonl"))
+    whole = load_dataset(name, data, seed=seed)
+    return Chosen(whole, draw_sample(whole, n, seed), own=name.endswith(".jsonl"))
 
 
 def _numbers(text: str, names: Sequence[str]) -> dict[str, int]:
@@ -175,7 +175,7 @@ def schedule(questions: Sequence[str], arms: Sequence[str], repeats: int, seed: 
     return tuple(units)
 
 
-def asked(whole: Dataset, item: Item, grounds: Grounds) -> Asked:
+def asked(whole: Dataset, item: Item, grounds: Grounds) -> RunQuestion:
     """The question as all arms are asked it.
 
     A question without an answer is put in the form of its data set's others, so that the form does not give
@@ -185,7 +185,7 @@ def asked(whole: Dataset, item: Item, grounds: Grounds) -> Asked:
     lines = [item.prompt, form]
     if form and grounds != "none" and not all(each.answerable for each in whole.items):
         lines.append(_DECLINE)
-    return Asked(
+    return RunQuestion(
         id=f"{whole.name}/{item.id}",
         dataset=whole.name,
         type=next((item.meta[name] for name in _TYPES if item.meta.get(name)), item.kind),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from pipelines.context import freeze
-from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context, Manifest
-from pipelines.evaluation.bundle.store import Store
+from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Manifest, RunQuestion
+from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.runner import Count, Watcher, checks
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
 from pipelines.evaluation.runner.contexts import Contexts, Ground, collection_of, ground, ingest
@@ -62,12 +62,12 @@ class _Run:
     watcher: Watcher
     wanted: Wanted | None
     judge: Judge | None = None
-    questions: dict[str, Asked] = field(default_factory=dict)
+    questions: dict[str, RunQuestion] = field(default_factory=dict)
     grounds: dict[str, Ground] = field(default_factory=dict)
 
     @property
-    def store(self) -> Store:
-        return Store(self.evaluation.folder)
+    def store(self) -> BundleStore:
+        return BundleStore(self.evaluation.folder)
 
     async def all(self) -> Bundle:
         there = await self._begun()
@@ -151,7 +151,7 @@ class _Run:
             self.watcher.say(f"nothing was found for {empty} questions: they are asked closed book")
         return found
 
-    async def _sources(self, missing: Sequence[Asked]) -> dict[str, str]:
+    async def _sources(self, missing: Sequence[RunQuestion]) -> dict[str, str]:
         """Bring in the corpora that are searched."""
         collections = {self.grounds[question.id].collection for question in missing}
         sources: dict[str, str] = {}
@@ -252,7 +252,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """One run at a time in a folder; the lock ends with the process, however that ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / Store.LOCK)
+        lock = FileLock(folder / BundleStore.LOCK)
         lock.acquire(timeout=0)
     except Timeout:
         raise Conflict(f"another run is at work in {folder}: wait for it, or choose another --out") from None
@@ -262,4 +262,4 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        (folder / Store.LOCK).unlink(missing_ok=True)
+        (folder / BundleStore.LOCK).unlink(missing_ok=True)

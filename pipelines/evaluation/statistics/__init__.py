@@ -5,19 +5,29 @@ for several metrics, `verdict` says it in one sentence.
 """
 
 from pipelines.evaluation.statistics.bootstrap import Interval, mean_interval
-from pipelines.evaluation.statistics.comparison import FEW, Difference, compare, family
-from pipelines.evaluation.statistics.mcnemar import Discordance, mcnemar
-from pipelines.evaluation.statistics.multiplicity import holm
-from pipelines.evaluation.statistics.paired import Paired, Score, pair
-from pipelines.evaluation.statistics.percentiles import Percentile, percentile, samples_needed
+from pipelines.evaluation.statistics.comparison import (
+    FEW,
+    Difference,
+    adjust_together,
+    compare,
+    describe_difference,
+    format_p,
+    holm,
+)
+from pipelines.evaluation.statistics.intervals import (
+    Percentile,
+    percentile,
+    proportion_interval,
+    samples_needed,
+    score_interval,
+    share_interval,
+)
+from pipelines.evaluation.statistics.paired import Discordance, Paired, Score, mcnemar, pair
 from pipelines.evaluation.statistics.power import (
     detectable_mean,
     detectable_proportion,
     questions_needed,
 )
-from pipelines.evaluation.statistics.proportions import proportion_interval, share_interval
-from pipelines.evaluation.statistics.score import score_interval
-from pipelines.evaluation.statistics.verdicts import said_p, verdict
 
 __all__ = [
     "FEW",
@@ -27,10 +37,12 @@ __all__ = [
     "Paired",
     "Percentile",
     "Score",
+    "adjust_together",
     "compare",
+    "describe_difference",
     "detectable_mean",
     "detectable_proportion",
-    "family",
+    "format_p",
     "holm",
     "mcnemar",
     "mean_interval",
@@ -38,9 +50,7 @@ __all__ = [
     "percentile",
     "proportion_interval",
     "questions_needed",
-    "said_p",
     "samples_needed",
     "score_interval",
     "share_interval",
-    "verdict",
 ]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.evaluation.statistics.proportions import proportion_interval
+from pipelines.evaluation.statistics.intervals import proportion_interval
 
 Winner = Literal["one", "other", "tie"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class CountedShare:
     """`count` of `n`, and Wilson's 95 % interval; both are None where nothing was counted."""
 
     count: int
@@ -28,10 +28,10 @@ class Rate:
         return proportion_interval(self.count, self.n)
 
 
-def agreement(pairs: Iterable[tuple[str, str]]) -> Rate:
+def agreement(pairs: Iterable[tuple[str, str]]) -> CountedShare:
     """Pairs of labels that are the same."""
     labels = list(pairs)
-    return Rate(sum(one == other for one, other in labels), len(labels))
+    return CountedShare(sum(one == other for one, other in labels), len(labels))
 
 
 def cohens_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
@@ -51,27 +51,27 @@ def cohens_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
     return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
-def flip_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> Rate:
+def flip_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> CountedShare:
     """Pairs whose winner changes with the order in which the two are shown, among those judged in both.
 
     A tie in one order and a winner in the other is a flip too. 1 - consistency of Zheng et al. (2023),
     "Judging LLM-as-a-Judge", section 3.3.
     """
     both = [(one, other) for one, other in pairs if one is not None and other is not None]
-    return Rate(sum(one != other for one, other in both), len(both))
+    return CountedShare(sum(one != other for one, other in both), len(both))
 
 
-def first_shown(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> Rate:
+def first_shown_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> CountedShare:
     """Verdicts for whichever was shown first, among those that are no tie: 0.5 is no bias by position.
 
     In the first order of a pair `one` is shown first, in the second one `other`.
     """
     won = [(winner, shown) for pair in pairs for winner, shown in zip(pair, ("one", "other"), strict=True)]
     decided = [(winner, shown) for winner, shown in won if winner in {"one", "other"}]
-    return Rate(sum(winner == shown for winner, shown in decided), len(decided))
+    return CountedShare(sum(winner == shown for winner, shown in decided), len(decided))
 
 
-def settled(pair: tuple[Winner | None, Winner | None]) -> Winner | None:
+def consistent_winner(pair: tuple[Winner | None, Winner | None]) -> Winner | None:
     """The winner in both orders; a tie where they differ; None where either order has no verdict."""
     one, other = pair
     if one is None or other is None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pipelines.evaluation.statistics.paired import cluster_totals, numbered
+from pipelines.evaluation.statistics.paired import cluster_totals, number_clusters
 from services.core.errors import InvalidRequest
 
 RESAMPLES = 10_000
@@ -60,7 +60,7 @@ def mean_interval(
     names = [""] * len(each) if clusters is None else clusters
     if len(names) != len(each):
         raise InvalidRequest(f"{len(each)} values have {len(names)} clusters: give each value one")
-    cluster, count = numbered(names)
+    cluster, count = number_clusters(names)
     return interval(each, cluster, count, seed=seed, resamples=resamples, confidence=confidence)
 
 

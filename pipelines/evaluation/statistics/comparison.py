@@ -1,4 +1,7 @@
-"""One metric's difference between two arms: interval, p, discordant pairs, smallest detectable difference."""
+"""One metric's difference between two arms: interval, p, discordant pairs, smallest detectable difference.
+
+Several differences that are looked at together get Holm's p, and each one is told in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ from typing import Literal
 import numpy as np
 
 from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, interval, sign_flip
-from pipelines.evaluation.statistics.mcnemar import Discordance, discordance
-from pipelines.evaluation.statistics.multiplicity import holm
-from pipelines.evaluation.statistics.paired import Paired, cluster_totals
+from pipelines.evaluation.statistics.intervals import score_interval
+from pipelines.evaluation.statistics.paired import Discordance, Paired, cluster_totals, count_discordant
 from pipelines.evaluation.statistics.power import detectable_mean, detectable_proportion
-from pipelines.evaluation.statistics.score import score_interval
 
 Test = Literal["bootstrap", "mcnemar", "sign-flip"]
 
@@ -78,7 +79,7 @@ def compare(
     spread = interval(
         differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
     )
-    found = None if amounts else discordance(paired)
+    found = None if amounts else count_discordant(paired)
     test: Test = "bootstrap"
     p, low, high = spread.p, spread.low, spread.high
     if _telling(paired) < FEW or spread.low is None:
@@ -104,7 +105,7 @@ def compare(
     )
 
 
-def family(differences: Sequence[Difference]) -> list[Difference]:
+def adjust_together(differences: Sequence[Difference]) -> list[Difference]:
     """The same, with p adjusted for being looked at together."""
     adjusted = holm([each.p for each in differences])
     return [replace(each, p_adjusted=p) for each, p in zip(differences, adjusted, strict=True)]
@@ -165,3 +166,58 @@ def _design_effect(paired: Paired, error: float) -> float:
         return 1.0
     naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
     return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given: all at or under alpha hold together at level alpha.
+
+    Holm (1979), Scandinavian Journal of Statistics 6, 65-70: the k-th smallest of m is multiplied by
+    m - k + 1, never below a smaller one's and never above 1.
+    """
+    adjusted = [1.0] * len(p)
+    floor = 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        floor = min(1.0, max(floor, (len(p) - rank) * p[index]))
+        adjusted[index] = floor
+    return adjusted
+
+
+def describe_difference(found: Difference, *, baseline: str, candidate: str, unit: str = "") -> str:
+    """What `found` shows of two arms, and no more.
+
+    Scores between 0 and 1 are told in points (hundredths); with a `unit` ("ms", "tokens") in that.
+    """
+    facts = [f"n = {_sample(found)}"]
+    if found.low is not None and found.high is not None:
+        low, high = _amount(found.low, unit, signed=True), _amount(found.high, unit, signed=True)
+        facts.append(f"{1 - found.alpha:.0%} interval {low} to {high} {unit or 'points'}")
+    corrected = " after Holm's correction" if found.p_adjusted > found.p else ""
+    facts.append(f"p {format_p(found.p_adjusted)}{corrected}")
+    if found.discordant is not None:
+        facts.append(f"{found.discordant.gained} gained and {found.discordant.lost} lost")
+    told = ", ".join(facts)
+    if found.detectable:
+        word = "better" if found.better else "worse"
+        size = f"{_amount(abs(found.difference), unit)} {unit or 'points'}"
+        return f"{candidate} is {word} than {baseline} in {found.metric} by {size} ({told})."
+    smallest = "this sample does not tell what difference it could show"
+    if found.smallest_detectable is not None:
+        size = f"{_amount(found.smallest_detectable, unit)} {unit or 'points'}"
+        smallest = f"the smallest detectable difference is {size}"
+    return (
+        f"No detectable difference in {found.metric} between {candidate} and {baseline} ({told}): {smallest}."
+    )
+
+
+def _sample(found: Difference) -> str:
+    return f"{found.n}" if found.clusters == found.n else f"{found.n} in {found.clusters} clusters"
+
+
+def _amount(value: float, unit: str, *, signed: bool = False) -> str:
+    amount = value if unit else 100 * value
+    return f"{amount:+.1f}" if signed else f"{amount:.1f}"
+
+
+def format_p(value: float) -> str:
+    """What stands after "p": "= 0.031", "< 0.001", never "= 0.000"."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

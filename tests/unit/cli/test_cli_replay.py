@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipelines.evaluation.analysis import results
+from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.recorded import write_results
-from pipelines.evaluation.bundle.store import Store
+from pipelines.evaluation.bundle.store import BundleStore
 from services.cli.console import Output
 from services.cli.main import app
 from services.cli.replay import replay
@@ -29,14 +29,14 @@ def folder(tmp_path: Path) -> Path:
     asked = [question(f"q{number}", group=f"doc {number % 4}") for number in range(8)]
     slow = Said("It is 7.", e2el=1000 / 3)
     made = run(asked, {"small": [RIGHT] * 6 + [WRONG] * 2, "large": [slow] * 7 + [WRONG]})
-    store = Store(tmp_path / "run")
+    store = BundleStore(tmp_path / "run")
     store.begin(made.manifest, made.questions)
     with store.contexts() as contexts, store.answers() as answers:
         for context in made.contexts:
             contexts.append(context)
         for answer in made.answers:
             answers.append(answer)
-    write_results(store.folder, results(store.finish()))
+    write_results(store.folder, compute_results(store.finish()))
     return store.folder
 
 

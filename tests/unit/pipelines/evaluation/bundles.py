@@ -7,13 +7,13 @@ from itertools import product
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import (
     Answer,
-    Asked,
     Bundle,
     Conditions,
     Context,
     DatasetRecord,
     Machine,
     Manifest,
+    RunQuestion,
 )
 from pipelines.evaluation.datasets import Item
 from services.core.wire.answer import Timings
@@ -55,7 +55,7 @@ def manifest(**changes: object) -> Manifest:
 
 def bundle() -> Bundle:
     questions = tuple(
-        Asked(
+        RunQuestion(
             id=f"mine/{name}",
             dataset="mine",
             type="exact",
@@ -79,7 +79,7 @@ def bundle() -> Bundle:
     return Bundle(manifest=manifest(), questions=questions, contexts=contexts, answers=answers)
 
 
-def answer(asked: Asked, arm: str, repeat: int, order: int) -> Answer:
+def answer(asked: RunQuestion, arm: str, repeat: int, order: int) -> Answer:
     return Answer(
         question=asked.id,
         arm=arm,

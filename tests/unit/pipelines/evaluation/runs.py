@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.context import freeze
-from pipelines.evaluation.bundle.records import Answer, Asked, Bundle, Context, Grounds
+from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Grounds, RunQuestion
 from pipelines.evaluation.datasets import Item
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import Timings
@@ -69,16 +69,16 @@ class Said:
 RIGHT, WRONG = Said("It is 7."), Said("It is 3.")
 
 
-def question(name: str, *, dataset: str = "mine", type_: str = "", **fields: object) -> Asked:
+def question(name: str, *, dataset: str = "mine", type_: str = "", **fields: object) -> RunQuestion:
     """One whose answer is 7, where `fields` do not say otherwise."""
     item = Item(**{"id": name, "question": f"{name}?", "kind": "numeric", "answers": ("7",), **fields})
-    return Asked(
+    return RunQuestion(
         id=f"{dataset}/{name}", dataset=dataset, type=type_ or item.kind, text=item.prompt, item=item
     )
 
 
 def context(
-    asked: Asked, *texts: str, grounds: Grounds = "given", found: Sequence[str] = (), **timings: float
+    asked: RunQuestion, *texts: str, grounds: Grounds = "given", found: Sequence[str] = (), **timings: float
 ) -> Context:
     passages = [
         Passage(id=f"p{number}", document_id="d", text=text, end=len(text))
@@ -94,7 +94,7 @@ def context(
 
 
 def run(
-    questions: Sequence[Asked],
+    questions: Sequence[RunQuestion],
     replies: Mapping[str, Sequence[Said | Sequence[Said]]],
     contexts: Sequence[Context] | None = None,
     **conditions: object,

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from pipelines.evaluation.analysis import results
+from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.analysis.support import groundedness_metrics, supported_by_record
-from pipelines.evaluation.bundle.recorded import encoded
+from pipelines.evaluation.bundle.recorded import encode_results
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.grounding.answers import ground_answer
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
@@ -45,7 +45,7 @@ def by_hand() -> Bundle:
 
 
 def test_rates_and_the_difference_are_those_counted() -> None:
-    found = results(by_hand())
+    found = compute_results(by_hand())
     assert rate(found, "correct", "small").value == 0.4
     assert rate(found, "correct", "large").value == 0.8
     assert (rate(found, "correct", "small").low, rate(found, "correct", "small").high) == pytest.approx(
@@ -59,7 +59,7 @@ def test_rates_and_the_difference_are_those_counted() -> None:
 
 
 def test_repeats_are_averaged_within_their_question() -> None:
-    found = results(
+    found = compute_results(
         run(
             [question("a"), question("b")],
             {"small": [(RIGHT, WRONG), (WRONG, WRONG)], "large": [(RIGHT, RIGHT), (RIGHT, WRONG)]},
@@ -77,7 +77,7 @@ def test_questions_of_a_group_are_one_cluster_in_their_data_set() -> None:
         for dataset in ("one", "two")
         for number in range(4)
     ]
-    found = results(run(questions, {"small": [WRONG] * 8, "large": [RIGHT, WRONG] * 4}))
+    found = compute_results(run(questions, {"small": [WRONG] * 8, "large": [RIGHT, WRONG] * 4}))
     assert (delta(found, "correct").n, delta(found, "correct").clusters) == (8, 4)
     assert delta(found, "correct", scope="one").clusters == 2
 
@@ -88,7 +88,7 @@ def test_scopes_are_data_sets_and_where_there_are_several_their_types() -> None:
         question("b", dataset="two", type_="sums"),
         question("c", dataset="two", type_="words"),
     ]
-    found = results(run(questions, {"small": [RIGHT] * 3, "large": [RIGHT, WRONG, WRONG]}))
+    found = compute_results(run(questions, {"small": [RIGHT] * 3, "large": [RIGHT, WRONG, WRONG]}))
     assert list(dict.fromkeys(each.scope for each in found.metrics)) == [
         "overall",
         "one",
@@ -102,7 +102,7 @@ def test_scopes_are_data_sets_and_where_there_are_several_their_types() -> None:
 
 def test_a_failed_request_is_not_correct_and_has_no_latency() -> None:
     failed = Said(error="bad_gateway")
-    found = results(run(ten(), {"small": [RIGHT] * 10, "large": [failed] * 2 + [RIGHT] * 8}))
+    found = compute_results(run(ten(), {"small": [RIGHT] * 10, "large": [failed] * 2 + [RIGHT] * 8}))
     assert rate(found, "correct", "large").value == 0.8
     assert (rate(found, "e2el", "large").n, delta(found, "e2el").n, delta(found, "e2el").unpaired) == (
         8,
@@ -124,7 +124,7 @@ def test_thinking_without_an_answer_is_wrong_and_refuses_nothing() -> None:
     lost = Said(finish="reasoning_truncated", reasoning="Hmm", ttfo=None, tokens=64, thought=64)
     refused = Said("I don't know.")
     asked = [question("a"), question("b", kind="abstain", answers=(), answerable=False)]
-    found = results(run(asked, {"small": [refused, refused], "large": [lost, lost]}))
+    found = compute_results(run(asked, {"small": [refused, refused], "large": [lost, lost]}))
     assert rate(found, "correct", "small").value == 0.5
     assert rate(found, "correct", "large").value == 0
     assert rate(found, "truncated", "large").value == 1
@@ -140,7 +140,7 @@ def test_the_two_by_two_counts_answers() -> None:
         question(name, answers=(), answerable=False) for name in "de"
     ]
     refused = Said("The passages do not say.")
-    found = results(
+    found = compute_results(
         run(asked, {"small": [RIGHT, WRONG, refused, refused, WRONG], "large": [RIGHT] * 3 + [refused] * 2})
     )
     [small, large] = [each for each in found.abstention if each.scope == "overall"]
@@ -159,7 +159,7 @@ def test_latencies_have_the_search_in_them_once() -> None:
         context(each, "x", grounds="retrieved", e2el=50.0, embedding=20.0, retrieval=30.0) for each in asked
     ]
     within = Said("7", e2el=1050, ttft=150, ttfo=250, timings={"embedding": 20.0, "retrieval": 30.0})
-    found = results(run(asked, {"small": [RIGHT, RIGHT], "large": [within, within]}, searched))
+    found = compute_results(run(asked, {"small": [RIGHT, RIGHT], "large": [within, within]}, searched))
     for arm in ("small", "large"):
         assert rate(found, "e2el", arm).value == 1050
         assert rate(found, "ttft", arm).value == 150
@@ -178,7 +178,9 @@ def test_latencies_have_the_search_in_them_once() -> None:
 
 def test_a_ratio_is_the_geometric_mean_over_questions() -> None:
     slow, slower = Said("7", e2el=2000), Said("7", e2el=8000)
-    found = results(run([question("a"), question("b")], {"small": [RIGHT] * 2, "large": [slow, slower]}))
+    found = compute_results(
+        run([question("a"), question("b")], {"small": [RIGHT] * 2, "large": [slow, slower]})
+    )
     [ratio] = [each for each in found.ratios if (each.metric, each.scope) == ("e2el", "overall")]
     assert (ratio.n, ratio.ratio) == (2, 4.0)
     assert ratio.low is None
@@ -188,7 +190,7 @@ def test_a_ratio_is_the_geometric_mean_over_questions() -> None:
 def test_think_time_is_nothing_where_there_was_no_thinking() -> None:
     thinker = Said("7", think=600, reasoning="So.", ttfo=700, thought=40)
     uncounted = Said("7", think=600, reasoning="So.", ttfo=700, thought=None)
-    found = results(
+    found = compute_results(
         run([question("a"), question("b")], {"small": [RIGHT] * 2, "large": [thinker, uncounted]})
     )
     assert delta(found, "think").difference == 600
@@ -201,7 +203,7 @@ def test_think_time_is_nothing_where_there_was_no_thinking() -> None:
 def test_percentiles_are_given_where_the_sample_carries_them() -> None:
     asked = [question(f"q{number}") for number in range(80)]
     times = [Said("7", e2el=float(number)) for number in range(1, 81)]
-    found = results(run(asked, {"small": times, "large": times}))
+    found = compute_results(run(asked, {"small": times, "large": times}))
     levels = {each.level: each for each in found.percentiles if (each.arm, each.figure) == ("small", "e2el")}
     assert levels[0.5].value == 40.5
     assert levels[0.95].value == pytest.approx(76.05)
@@ -214,7 +216,7 @@ def test_twins_count_where_both_are_right() -> None:
         for group in ("w1", "w2", "w3")
         for role in ("trap", "control")
     ] + [question("loose", group="w4", meta={"role": "trap"})]
-    found = results(
+    found = compute_results(
         run(
             asked,
             {
@@ -236,7 +238,7 @@ def test_what_retrieval_found_is_the_same_for_all_arms() -> None:
         context(asked[1], "x", "y", grounds="retrieved", found=("r3", ""), e2el=1.0),
         context(asked[2], "x", grounds="retrieved", found=("",), e2el=1.0),
     ]
-    found = results(run(asked, {"small": [RIGHT] * 3, "large": [RIGHT] * 3}, contexts))
+    found = compute_results(run(asked, {"small": [RIGHT] * 3, "large": [RIGHT] * 3}, contexts))
     [shared] = metric(found, "context recall").rates
     assert (shared.arm, shared.n, shared.value) == ("", 2, 0.75)
     assert metric(found, "reciprocal rank").rates[0].value == 0.75
@@ -248,7 +250,7 @@ def test_citations_are_scored_where_they_were_asked_for() -> None:
     contexts = [context(asked[0], "Ice floats on water.", "Tigers have stripes.")]
     cited = Said("Ice floats on water [1]. Tigers bark loudly at night [3].", prompt="cite")
     plain = Said("Ice floats on water [1].")
-    found = results(run(asked, {"small": [plain], "large": [cited]}, contexts))
+    found = compute_results(run(asked, {"small": [plain], "large": [cited]}, contexts))
     assert rate(found, "citation recall", "large").value == 0.5
     assert rate(found, "citation precision", "large").value == 1
     assert rate(found, "citation validity", "large").value == 0.5
@@ -269,7 +271,7 @@ async def test_support_is_read_from_the_record() -> None:
     asked = [question("a", kind="exact", answers=("ice",))]
     judged = Said(answer, prompt="cite", groundedness=record)
     unjudged = Said("I don't know.", unjudged="the embedding service is down")
-    found = results(
+    found = compute_results(
         run(asked, {"small": [judged], "large": [unjudged]}, [context(asked[0], passages[0].text)])
     )
     assert rate(found, "supported", "small").value == 0.5
@@ -291,7 +293,7 @@ async def test_a_recorded_verdict_is_judged_anew_from_its_evidence() -> None:
 def test_primary_metrics_are_adjusted_over_arms_and_the_others_over_their_family() -> None:
     asked = [question(f"q{number}", kind="exact", answers=("seven",)) for number in range(12)]
     right, wrong = Said("seven"), Said("eight")
-    found = results(
+    found = compute_results(
         run(
             asked,
             {
@@ -317,11 +319,13 @@ def test_primary_metrics_are_adjusted_over_arms_and_the_others_over_their_family
 
 def test_the_verdict_says_quality_and_latency_at_once() -> None:
     slow = Said("It is 7.", e2el=3100)
-    better = results(run([*ten("a"), *ten("b")], {"small": [WRONG] * 20, "large": [slow] * 15 + [WRONG] * 5}))
+    better = compute_results(
+        run([*ten("a"), *ten("b")], {"small": [WRONG] * 20, "large": [slow] * 15 + [WRONG] * 5})
+    )
     [said] = better.verdicts
     assert said.startswith("large is better than small in correct by 75.0 points (n = 20, ")
     assert ", and takes 2.3 times as long (E2EL, n = 20, 95% interval " in said
-    same = results(run(ten(), {"small": [RIGHT] * 10, "large": [slow] * 10}))
+    same = compute_results(run(ten(), {"small": [RIGHT] * 10, "large": [slow] * 10}))
     [said] = same.verdicts
     assert said.startswith("No detectable difference in correct between large and small (n = 10, ")
     assert "; large takes 3.1 times as long" in said
@@ -329,7 +333,9 @@ def test_the_verdict_says_quality_and_latency_at_once() -> None:
 
 def test_a_longer_answer_is_neither_better_nor_worse() -> None:
     chatty = Said("It is, as far as I can see from here and after some thought, surely 7.")
-    found = results(run([*ten("a"), *ten("b"), *ten("c")], {"small": [RIGHT] * 30, "large": [chatty] * 30}))
+    found = compute_results(
+        run([*ten("a"), *ten("b"), *ten("c")], {"small": [RIGHT] * 30, "large": [chatty] * 30})
+    )
     each = delta(found, "words")
     assert (each.detectable, each.better) == (True, None)
     assert each.verdict.startswith("large is higher than small in answer length by 13.0 words")
@@ -337,7 +343,7 @@ def test_a_longer_answer_is_neither_better_nor_worse() -> None:
 
 def test_warnings_name_what_weakens_the_comparison() -> None:
     crowded = Said("It is 7.", degraded=("reranking",))
-    found = results(
+    found = compute_results(
         run(ten(), {"small": [RIGHT] * 10, "large": [crowded] * 10}, serial=False, concurrency=4, cold=False)
     )
     said = "\n".join(found.warnings)
@@ -349,13 +355,15 @@ def test_warnings_name_what_weakens_the_comparison() -> None:
 
 
 def test_one_question_is_enough_for_results_and_too_few_to_compare() -> None:
-    found = results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
+    found = compute_results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
     assert delta(found, "correct").p == 1
     assert "n = 1 is too small a sample to compare large with small in correct" in "\n".join(found.warnings)
 
 
 def test_questions_without_a_known_answer_have_no_right_ones() -> None:
-    found = results(run([question("a", kind="free", answers=())], {"small": [RIGHT], "large": [WRONG]}))
+    found = compute_results(
+        run([question("a", kind="free", answers=())], {"small": [RIGHT], "large": [WRONG]})
+    )
     assert "correct" not in {each.metric for each in found.metrics}
     assert found.abstention == ()
     assert "no question has a known answer" in found.warnings[0]
@@ -365,10 +373,10 @@ def test_questions_without_a_known_answer_have_no_right_ones() -> None:
 
 
 def test_any_arm_can_be_the_baseline() -> None:
-    found = results(by_hand(), "large")
+    found = compute_results(by_hand(), "large")
     assert delta(found, "correct", "small").difference == -0.4
     with pytest.raises(InvalidRequest, match="no arm 'tiny': it has small, large"):
-        results(by_hand(), "tiny")
+        compute_results(by_hand(), "tiny")
 
 
 def test_the_order_of_records_makes_no_difference() -> None:
@@ -380,8 +388,10 @@ def test_the_order_of_records_makes_no_difference() -> None:
             "contexts": tuple(generator.sample(made.contexts, len(made.contexts))),
         }
     )
-    assert encoded(results(mixed)) == encoded(results(made))
-    assert encoded(Results.model_validate_json(encoded(results(made)))) == encoded(results(made))
+    assert encode_results(compute_results(mixed)) == encode_results(compute_results(made))
+    assert encode_results(
+        Results.model_validate_json(encode_results(compute_results(made)))
+    ) == encode_results(compute_results(made))
 
 
 def test_what_was_changed_after_the_run_is_noticed() -> None:
@@ -391,7 +401,7 @@ def test_what_was_changed_after_the_run_is_noticed() -> None:
         update={"passages": [first.context.passages[0].model_copy(update={"text": "The number is 3."})]}
     )
     with pytest.raises(InvalidRequest, match="passages of 'mine/q0' are not those of its context_id"):
-        results(
+        compute_results(
             made.model_copy(
                 update={"contexts": (first.model_copy(update={"context": altered}), *made.contexts[1:])}
             )
@@ -399,16 +409,16 @@ def test_what_was_changed_after_the_run_is_noticed() -> None:
     answer = made.answers[0]
     other = answer.model_copy(update={"reply": answer.reply.model_copy(update={"context_id": "f" * 64})})
     with pytest.raises(InvalidRequest, match="small answered 'mine/q0' from another context"):
-        results(made.model_copy(update={"answers": (other, *made.answers[1:])}))
+        compute_results(made.model_copy(update={"answers": (other, *made.answers[1:])}))
     reworded = answer.model_copy(update={"reply": answer.reply.model_copy(update={"content": "It's 7."})})
     assert (
-        results(made.model_copy(update={"answers": (reworded, *made.answers[1:])})).bundle
-        != results(made).bundle
+        compute_results(made.model_copy(update={"answers": (reworded, *made.answers[1:])})).bundle
+        != compute_results(made).bundle
     )
 
 
 def test_figures_have_nine_digits() -> None:
-    found = results(by_hand())
+    found = compute_results(by_hand())
     each = rate(found, "correct", "small")
     assert each.low is not None
     assert len(f"{each.low!r}".lstrip("0.")) <= 9
@@ -416,7 +426,9 @@ def test_figures_have_nine_digits() -> None:
 
 
 def test_an_arm_that_never_answers_has_lost_and_has_no_latency() -> None:
-    found = results(run(ten(), {"small": [RIGHT] * 10, "large": [Said(error="service_unavailable")] * 10}))
+    found = compute_results(
+        run(ten(), {"small": [RIGHT] * 10, "large": [Said(error="service_unavailable")] * 10})
+    )
     assert rate(found, "correct", "large").value == 0
     assert [each.arm for each in metric(found, "e2el").rates] == ["small"]
     assert metric(found, "e2el").deltas == ()
@@ -426,7 +438,7 @@ def test_an_arm_that_never_answers_has_lost_and_has_no_latency() -> None:
 
 
 def test_one_arm_alone_is_measured_and_compared_with_nothing() -> None:
-    found = results(run(ten(), {"small": [RIGHT] * 10}))
+    found = compute_results(run(ten(), {"small": [RIGHT] * 10}))
     assert rate(found, "correct", "small").value == 1
     assert (found.verdicts, found.ratios) == ((), ())
     assert {each.deltas for each in found.metrics} == {()}

@@ -11,7 +11,7 @@ from pipelines.evaluation.building.absent import Vocabulary, substitute
 from pipelines.evaluation.building.builder import count_unanswerable, order_passages
 from pipelines.evaluation.building.drafts import Draft, draft_messages, find_fault, parse_draft, supported
 from pipelines.evaluation.building.lines import Dropped, Files, Made, Source, reasons
-from pipelines.evaluation.datasets import load
+from pipelines.evaluation.datasets import load_dataset
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
 
@@ -176,7 +176,7 @@ def test_the_file_loads_without_what_the_review_dropped(tmp_path: Path) -> None:
     lines = [orjson.loads(line) for line in files.out.read_bytes().splitlines()]
     lines[2]["review"] = "drop"
     files.out.write_bytes(b"\n".join(map(orjson.dumps, lines)))
-    items = load(str(files.out)).items
+    items = load_dataset(str(files.out)).items
     assert [(item.kind, item.answerable, item.group) for item in items] == [
         ("exact", True, "bricks.md"),
         ("abstain", False, "bricks.md"),
@@ -185,8 +185,8 @@ def test_the_file_loads_without_what_the_review_dropped(tmp_path: Path) -> None:
     lines[0]["review"] = "perhaps"
     files.out.write_bytes(orjson.dumps(lines[0]))
     with pytest.raises(InvalidRequest, match="review"):
-        load(str(files.out))
+        load_dataset(str(files.out))
     lines[0]["review"] = "drop"
     files.out.write_bytes(orjson.dumps(lines[0]))
     with pytest.raises(InvalidRequest, match="dropped by `review`"):
-        load(str(files.out))
+        load_dataset(str(files.out))

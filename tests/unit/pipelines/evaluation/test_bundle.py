@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS, Store, read
+from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS, BundleStore, read_bundle
 from services.core.errors import InvalidRequest, NotFound
 from tests.unit.pipelines.evaluation.bundles import bundle, manifest
 
 
-def write(folder: Path, made: Bundle) -> Store:
-    store = Store(folder)
+def write(folder: Path, made: Bundle) -> BundleStore:
+    store = BundleStore(folder)
     store.begin(made.manifest, made.questions)
     with store.contexts() as contexts, store.answers() as answers:
         for context in made.contexts:
@@ -38,11 +38,11 @@ def shuffled(made: Bundle) -> Bundle:
 def test_what_is_written_is_read_in_its_order(tmp_path: Path) -> None:
     made = bundle()
     store = write(tmp_path / "run", shuffled(made))
-    assert read(tmp_path / "run") == made
+    assert read_bundle(tmp_path / "run") == made
     before = (tmp_path / "run" / ANSWERS).read_bytes()
     assert store.finish() == made
     assert (tmp_path / "run" / ANSWERS).read_bytes() != before
-    assert read(tmp_path / "run") == made
+    assert read_bundle(tmp_path / "run") == made
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(
         [MANIFEST, QUESTIONS, CONTEXTS, ANSWERS]
     )
@@ -55,17 +55,17 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path) -> None:
     for cut in (1, 40, len(whole.splitlines(keepends=True)[-1]) - 1):
         (tmp_path / ANSWERS).write_bytes(whole[:-cut])
         with pytest.raises(InvalidRequest, match="middle of a line"):
-            read(tmp_path)
+            read_bundle(tmp_path)
         there = store.present()
         assert there is not None
         assert there.answers == made.answers[:-1]
         with store.answers() as answers:
             answers.append(made.answers[-1])
-        assert read(tmp_path) == made
+        assert read_bundle(tmp_path) == made
 
 
 def test_nothing_is_there_before_the_manifest(tmp_path: Path) -> None:
-    store = Store(tmp_path / "run")
+    store = BundleStore(tmp_path / "run")
     assert store.present() is None
     made = bundle()
     store.begin(made.manifest, made.questions)
@@ -81,10 +81,10 @@ def test_nothing_is_there_before_the_manifest(tmp_path: Path) -> None:
 def test_other_people_s_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InvalidRequest, match=r"thesis\.txt.*--out"):
-        Store(tmp_path).begin(manifest(), ())
+        BundleStore(tmp_path).begin(manifest(), ())
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidRequest, match="cannot be written"):
-        Store(tmp_path / "file").begin(manifest(), ())
+        BundleStore(tmp_path / "file").begin(manifest(), ())
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -142,4 +142,4 @@ def test_what_is_no_whole_bundle_is_refused(tmp_path: Path, how: str, says: str)
     write(tmp_path, bundle())
     damage(tmp_path, how)
     with pytest.raises((InvalidRequest, NotFound), match=says):
-        read(tmp_path)
+        read_bundle(tmp_path)

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from pipelines.evaluation.datasets import load, names
+from pipelines.evaluation.datasets import dataset_names, load_dataset
 from pipelines.evaluation.datasets.items import Item
-from pipelines.evaluation.metrics.expression import alternatives, expression_match
-from pipelines.evaluation.metrics.overlap import inclusion
+from pipelines.evaluation.reading.expressions import expression_matches, split_alternatives
+from pipelines.evaluation.reading.text import contains_reference
 from pipelines.evaluation.scoring import scores
 from services.core.errors import InvalidRequest, NotFound
 
@@ -41,7 +41,7 @@ def test_own_questions(tmp_path) -> None:
         {"question": "Opening hours?", "answer": "9 to 5"},
         {"question": "How many?", "answer": "1,200"},
     )
-    items = load(file).items
+    items = load_dataset(file).items
     assert [(item.id, item.kind, item.answers) for item in items] == [
         ("line-1", "numeric", ("2.5",)),
         ("who", "exact", ("Ann", "Ann Lee")),
@@ -54,7 +54,7 @@ def test_own_questions(tmp_path) -> None:
     assert items[0].group == "bricks"
     assert items[0].passages[0].text == "The brick weighs 2.5 kg."
     assert items[4].prompt == "Which?\nOptions:\n(A) red\n(B) blue"
-    assert [passage.id for passage in load(file).corpus] == ["line-1-1", "p"]
+    assert [passage.id for passage in load_dataset(file).corpus] == ["line-1-1", "p"]
 
 
 @pytest.mark.parametrize(
@@ -82,31 +82,31 @@ def test_own_questions(tmp_path) -> None:
 )
 def test_own_questions_that_are_wrong_name_the_line(tmp_path, rows, message) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        load(write(tmp_path / "mine.jsonl", *rows))
+        load_dataset(write(tmp_path / "mine.jsonl", *rows))
 
 
 def test_what_is_not_there_says_what_there_is(tmp_path, nowhere) -> None:
     with pytest.raises(NotFound, match="no file"):
-        load(str(tmp_path / "absent.jsonl"))
+        load_dataset(str(tmp_path / "absent.jsonl"))
     with pytest.raises(NotFound, match=r"choose one of .*logic"):
-        load("nonsense")
+        load_dataset("nonsense")
     with pytest.raises(NotFound, match="RAGLINE_EVALUATION_DATA"):
-        load("gsm8k")
+        load_dataset("gsm8k")
     with pytest.raises(NotFound, match="expected in the folder"):
-        load("gsm8k", path=tmp_path / "nothing")
+        load_dataset("gsm8k", path=tmp_path / "nothing")
     with pytest.raises(InvalidRequest, match="no family"):
-        load("logic:chess")
+        load_dataset("logic:chess")
 
 
 @pytest.mark.parametrize("n", [0, -1, 191])
 def test_more_questions_than_there_are_is_refused(n: int) -> None:
     with pytest.raises(InvalidRequest, match="it has 190"):
-        load("logic", n=n)
+        load_dataset("logic", n=n)
 
 
 def test_a_sample_is_the_seed_s_and_keeps_the_order(tmp_path) -> None:
     file = write(tmp_path / "many.jsonl", *({"question": f"q{number}"} for number in range(100)))
-    one, again, other = (load(file, n=10, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (load_dataset(file, n=10, seed=seed) for seed in (1, 1, 2))
     assert one == again
     assert one != other
     numbers = [int(item.id.removeprefix("line-")) for item in one.items]
@@ -115,10 +115,10 @@ def test_a_sample_is_the_seed_s_and_keeps_the_order(tmp_path) -> None:
 
 def test_gsm8k_takes_the_number_after_its_mark(tmp_path) -> None:
     write(tmp_path / "test.jsonl", {"question": "How much?", "answer": "1 + 1 = 2\n#### 1,002"})
-    assert load("gsm8k", path=tmp_path).items[0].answers == ("1002",)
+    assert load_dataset("gsm8k", path=tmp_path).items[0].answers == ("1002",)
     write(tmp_path / "test.jsonl", {"question": "How much?", "answer": "2"})
     with pytest.raises(InvalidRequest, match="####"):
-        load("gsm8k", path=tmp_path)
+        load_dataset("gsm8k", path=tmp_path)
 
 
 def test_bbh_reads_lettered_plain_and_implied_options(tmp_path) -> None:
@@ -130,14 +130,14 @@ def test_bbh_reads_lettered_plain_and_implied_options(tmp_path) -> None:
         (tmp_path / f"{task}.json").write_text(
             json.dumps({"canary": "CANARY", "examples": [{"input": text, "target": target}]})
         )
-    dataset = load("bbh", path=tmp_path)
+    dataset = load_dataset("bbh", path=tmp_path)
     assert [(item.question, item.options, item.answers) for item in dataset.items] == [
         ("Which day?", ("Monday", "Tuesday"), ("Tuesday",)),
         ("Is it?", ("valid", "invalid"), ("invalid",)),
         ("Question: Does she lie?", ("Yes", "No"), ("No",)),
     ]
     assert dataset.notice == "CANARY"
-    assert len(load("bbh:dates", path=tmp_path).items) == 1
+    assert len(load_dataset("bbh:dates", path=tmp_path).items) == 1
 
 
 @pytest.fixture
@@ -165,37 +165,39 @@ def squad(tmp_path):
 
 
 def test_squad_s_own_format(squad) -> None:
-    dataset = load("squad2", path=squad)
+    dataset = load_dataset("squad2", path=squad)
     one, two = dataset.items[:2]
     assert (one.kind, one.answers, one.answerable, one.group) == ("exact", ("Ada",), True, one.passages[0].id)
     assert (two.kind, two.answers, two.answerable, two.group) == ("abstain", (), False, one.group)
     assert len(dataset.corpus) == 10
-    assert len(load("squad2:answerable", path=squad).items) == 10
+    assert len(load_dataset("squad2:answerable", path=squad).items) == 10
 
 
 def test_noise_is_drawn_from_others_and_holds_no_answer(squad) -> None:
-    plain, noisy = load("squad2", path=squad), load("squad2+noise3", path=squad, seed=5)
-    assert noisy == load("squad2+noise3", path=squad, seed=5)
-    assert noisy != load("squad2+noise3", path=squad, seed=6)
+    plain, noisy = load_dataset("squad2", path=squad), load_dataset("squad2+noise3", path=squad, seed=5)
+    assert noisy == load_dataset("squad2+noise3", path=squad, seed=5)
+    assert noisy != load_dataset("squad2+noise3", path=squad, seed=6)
     for before, after in zip(plain.items, noisy.items, strict=True):
         assert len(after.passages) == 4
         assert before.passages[0] in after.passages
         others = [passage for passage in after.passages if passage != before.passages[0]]
-        assert not any(before.answers and inclusion(passage.text, before.answers) for passage in others)
+        assert not any(
+            before.answers and contains_reference(passage.text, before.answers) for passage in others
+        )
     assert {item.passages.index(plain.items[at].passages[0]) for at, item in enumerate(noisy.items)} >= {0, 3}
     with pytest.raises(InvalidRequest, match="ask for fewer"):
-        load("squad2+noise50", path=squad)
+        load_dataset("squad2+noise50", path=squad)
 
 
 def test_absent_leaves_nothing_that_answers(squad) -> None:
-    for item in load("squad2:answerable+absent2", path=squad).items:
+    for item in load_dataset("squad2:answerable+absent2", path=squad).items:
         assert (item.kind, item.answerable, len(item.passages)) == ("abstain", False, 2)
         assert scores(item, "I don't know.")["correct"] == 1.0
         assert scores(item, "Ada built it.")["correct"] == 0.0
 
 
 def test_a_counterfactual_states_another_answer(squad) -> None:
-    dataset = load("squad2+counterfactual", path=squad)
+    dataset = load_dataset("squad2+counterfactual", path=squad)
     assert len(dataset.items) == 10
     for item in dataset.items:
         false = item.meta["counterfactual"]
@@ -206,9 +208,9 @@ def test_a_counterfactual_states_another_answer(squad) -> None:
 
 def test_noise_needs_passages() -> None:
     with pytest.raises(InvalidRequest, match="no passages"):
-        load("logic+noise2")
+        load_dataset("logic+noise2")
     with pytest.raises(InvalidRequest, match="word for word"):
-        load("logic+counterfactual")
+        load_dataset("logic+counterfactual")
 
 
 def test_missing_premises_come_with_their_whole_twins(tmp_path) -> None:
@@ -217,7 +219,7 @@ def test_missing_premises_come_with_their_whole_twins(tmp_path) -> None:
             [{"question": "2 at 3 each?", "answer": "6\n#### 6", "insufficient_question": "Some at 3 each?"}]
         )
     )
-    missing, whole = load("mip_overthinking", path=tmp_path).items
+    missing, whole = load_dataset("mip_overthinking", path=tmp_path).items
     assert (missing.kind, missing.answerable, whole.kind, whole.answers) == (
         "abstain",
         False,
@@ -226,7 +228,7 @@ def test_missing_premises_come_with_their_whole_twins(tmp_path) -> None:
     )
     assert missing.group == whole.group
     with pytest.raises(InvalidRequest, match="gsm8k or formula"):
-        load("mip_overthinking:math", path=tmp_path)
+        load_dataset("mip_overthinking:math", path=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -251,21 +253,21 @@ def test_scores_of_each_kind(item, answer, expected) -> None:
 
 
 def test_the_installed_champ_package_is_read_without_importing_it(nowhere) -> None:
-    dataset = load("champ")
+    dataset = load_dataset("champ")
     assert (len(dataset.items), len(dataset.corpus)) == (270, 545)
     known = {source.id for source in dataset.corpus}
     assert all(set(item.relevant) <= known and item.relevant for item in dataset.items)
-    assert load("champ:Sequence", n=3).items[0].meta["category"] == "Sequence"
+    assert load_dataset("champ:Sequence", n=3).items[0].meta["category"] == "Sequence"
 
 
 def test_champ_s_answers_match_themselves_and_few_others(nowhere) -> None:
-    references = [item.answers[0] for item in load("champ").items]
+    references = [item.answers[0] for item in load_dataset("champ").items]
     for reference in references:
-        for form in alternatives(reference):
-            assert expression_match(f"The answer is {form}.", reference) == 1.0, form
+        for form in split_alternatives(reference):
+            assert expression_matches(f"The answer is {form}.", reference) == 1.0, form
     formulas = sorted({each for each in references if "n" in each and "^" in each and " " not in each})
     assert len(formulas) > 10
-    wrong = [(a, b) for a in formulas for b in formulas if a != b and expression_match(f"It is {a}.", b)]
+    wrong = [(a, b) for a in formulas for b in formulas if a != b and expression_matches(f"It is {a}.", b)]
     assert wrong == []
 
 
@@ -285,10 +287,10 @@ def test_champ_s_answers_match_themselves_and_few_others(nowhere) -> None:
     ],
 )
 def test_the_public_sets(evaluation_data, name: str, size: int) -> None:
-    dataset = load(name, path=evaluation_data)
+    dataset = load_dataset(name, path=evaluation_data)
     assert len(dataset.items) == size
     assert dataset.licence
-    assert name.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0] in names()
+    assert name.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0] in dataset_names()
     for item in dataset.items:
         if item.kind == "choice":
             assert scores(item, f"The answer is ({'ABCDEFG'[item.right_option]}).")["correct"] == 1.0

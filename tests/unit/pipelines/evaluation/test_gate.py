@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluation.analysis import results
+from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.gate import Check, Policy, Rule, gate, read_policy
 from pipelines.evaluation.results import Results
 from services.core.errors import InvalidRequest, NotFound
@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[4] / "docs" / "examples" / "policy.toml"
 def found() -> Results:
     """Of 40 questions small has 20 right and large 30, all of small's among them, at about twice the time."""
     asked = [question(f"q{number}") for number in range(40)]
-    return results(
+    return compute_results(
         run(
             asked,
             {
@@ -81,7 +81,7 @@ def test_what_is_undecided_ends_as_the_policy_says(found: Results) -> None:
     assert not check(found, min_difference=0.25).held
     assert check(found, "pass", min_difference=0.25).held
     assert not check(found, "pass", min_difference=0.6).held
-    tiny = results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
+    tiny = compute_results(run([question("a")], {"small": [WRONG], "large": [RIGHT]}))
     assert check(tiny, must_not_be_worse=True).outcome == "undecided"
 
 
@@ -89,14 +89,14 @@ def test_a_loss_that_did_not_happen_in_few_questions_is_not_ruled_out() -> None:
     """All alike: the bootstrap's interval is 0 to 0, the score interval z^2 / (n + z^2) to both sides."""
     for count, width, outcome in ((10, 0.2775, "undecided"), (200, 0.0188, "pass")):
         asked = [question(f"q{number}") for number in range(count)]
-        alike = results(run(asked, {"small": [RIGHT] * count, "large": [RIGHT] * count}))
+        alike = compute_results(run(asked, {"small": [RIGHT] * count, "large": [RIGHT] * count}))
         each = check(alike, min_difference=-0.02)
         assert (each.low, each.high) == pytest.approx((-width, width), abs=1e-4)
         assert each.outcome == outcome
         assert check(alike, metric="words", max=3).held
         assert check(alike, metric="e2el", min_difference=-1).outcome == "undecided"
     grouped = [question(f"q{number}", group=f"doc {number % 10}") for number in range(200)]
-    alike = results(run(grouped, {"small": [RIGHT] * 200, "large": [RIGHT] * 200}))
+    alike = compute_results(run(grouped, {"small": [RIGHT] * 200, "large": [RIGHT] * 200}))
     assert check(alike, min_difference=-0.02).low == pytest.approx(-0.2775, abs=1e-4)
 
 

@@ -10,7 +10,7 @@ from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
 from pipelines.evaluation.judge import Judge, Pair, against, better_grounded, open_judge, quality, read
-from pipelines.evaluation.statistics.agreement import Rate
+from pipelines.evaluation.statistics.agreement import CountedShare
 from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatMessage, ModelInfo, ModelList
@@ -127,17 +127,17 @@ def test_quality_by_hand() -> None:
             pair("Verdict: tie", "hm"),  # no verdict in one order
         ]
     )
-    assert (found.pairs, found.unparsable, found.flips) == (4, Rate(1, 8), Rate(1, 3))
-    assert found.between_orders == Rate(2, 3)
+    assert (found.pairs, found.unparsable, found.flips) == (4, CountedShare(1, 8), CountedShare(1, 3))
+    assert found.between_orders == CountedShare(2, 3)
     assert found.kappa == pytest.approx(0.4)  # p_o 2/3, p_e (2 * 1 + 1 * 2) / 9
-    assert found.first_shown == Rate(4, 6)
+    assert found.first_shown == CountedShare(4, 6)
     assert found.wins == {"one": 1, "other": 1, "tie": 1}
 
 
 def test_agreement_with_given_labels() -> None:
     pairs = [pair("Verdict: A", "Verdict: B"), pair("Verdict: B", "Verdict: A"), pair("", "")]
-    assert against(pairs, ["one", "one", "one"]) == (Rate(1, 2), 0.0)
-    assert against(pairs, ["one", None, "one"])[0] == Rate(1, 1)
+    assert against(pairs, ["one", "one", "one"]) == (CountedShare(1, 2), 0.0)
+    assert against(pairs, ["one", None, "one"])[0] == CountedShare(1, 1)
 
 
 async def test_the_scorer_gives_labels_too() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluation.analysis import results
-from pipelines.evaluation.bundle.matches import matches
-from pipelines.evaluation.bundle.recorded import encoded
-from pipelines.evaluation.bundle.records import Bundle, JudgeRecord
-from pipelines.evaluation.bundle.store import VERDICTS, Store, read
+from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.recorded import encode_results
+from pipelines.evaluation.bundle.records import Bundle, JudgeRecord, pair_answers
+from pipelines.evaluation.bundle.store import VERDICTS, BundleStore, read_bundle
 from pipelines.evaluation.judge import SYSTEM, Judge
 from pipelines.evaluation.report.building import build
 from pipelines.evaluation.report.writing import html, markdown
@@ -80,8 +79,8 @@ def answered() -> Bundle:
     return made.model_copy(update={"manifest": made.manifest.model_copy(update={"judge": record})})
 
 
-def stored(bundle: Bundle, folder: Path) -> Store:
-    store = Store(folder)
+def stored(bundle: Bundle, folder: Path) -> BundleStore:
+    store = BundleStore(folder)
     store.begin(bundle.manifest, bundle.questions)
     with store.contexts() as contexts, store.answers() as answers:
         for context in bundle.contexts:
@@ -91,7 +90,7 @@ def stored(bundle: Bundle, folder: Path) -> Store:
     return store
 
 
-async def judged(store: Store, generation: Generation) -> Bundle:
+async def judged(store: BundleStore, generation: Generation) -> Bundle:
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -106,7 +105,7 @@ async def judged(store: Store, generation: Generation) -> Bundle:
 async def test_each_pair_that_differs_is_asked_about_in_both_orders(answered: Bundle, tmp_path: Path) -> None:
     generation = Generation()
     bundle = await judged(stored(answered, tmp_path), generation)
-    assert [(match.alike, match.empty) for match in matches(bundle)].count((False, False)) == 6
+    assert [(match.alike, match.empty) for match in pair_answers(bundle)].count((False, False)) == 6
     assert len(generation.asked) == len(bundle.verdicts) == 12
     assert [each.first for each in bundle.verdicts[:2]] == ["baseline", "arm"]
     one, other = generation.asked[:2]
@@ -123,13 +122,13 @@ async def test_stopped_anywhere_it_goes_on_and_asks_nothing_twice(answered: Bund
         with pytest.raises(KeyboardInterrupt):
             await judged(store, first)
         with pytest.raises(InvalidRequest, match=f"has {at} of 12 verdicts of its judge"):
-            read(store.folder)
+            read_bundle(store.folder)
         with (store.folder / VERDICTS).open("ab") as file:
             file.write(b'{"question": "mine/q')  # what a kill leaves
         resumed = await judged(store, second)
         assert len(first.asked) + len(second.asked) == 12
         assert resumed == whole
-        assert encoded(results(resumed)) == encoded(results(whole))
+        assert encode_results(compute_results(resumed)) == encode_results(compute_results(whole))
         assert (store.folder / VERDICTS).read_bytes() == (tmp_path / "whole" / VERDICTS).read_bytes()
 
 
@@ -155,13 +154,13 @@ async def test_what_a_judge_fails_with_is_recorded(answered: Bundle, tmp_path: P
     bundle = await judged(stored(answered, tmp_path), generation)
     [failed] = [each for each in bundle.verdicts if each.error is not None]
     assert (failed.reply, failed.error.code) == ("", "context_length_exceeded")
-    found = results(bundle).judge
+    found = compute_results(bundle).judge
     assert (found.failed, found.unread.count, found.arms[0].unsettled) == (1, 1, 1)
 
 
 async def test_verdicts_by_hand(answered: Bundle, tmp_path: Path) -> None:
     bundle = await judged(stored(answered, tmp_path), Generation())
-    found = results(bundle).judge
+    found = compute_results(bundle).judge
     assert (found.judge, found.model_id, found.baseline, found.pairs) == ("judge", "other", "small", 6)
     [large] = found.arms
     # q1 small; q2 both 7: by the order; q3, q4, q5 large; q7 both 3: by the order
@@ -183,12 +182,12 @@ async def test_verdicts_by_hand(answered: Bundle, tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_judge_has_none() -> None:
-    assert results(run([question("a")], {"small": [RIGHT], "large": [WRONG]})).judge is None
+    assert compute_results(run([question("a")], {"small": [RIGHT], "large": [WRONG]})).judge is None
 
 
 async def test_the_report_says_what_the_judge_is_worth(answered: Bundle, tmp_path: Path) -> None:
     bundle = await judged(stored(answered, tmp_path), Generation())
-    found = results(bundle)
+    found = compute_results(bundle)
     report = build(bundle, found)
     for text in (html(report, NO_PLOTS), markdown(report, NO_PLOTS)):
         assert "changes with the order" in text

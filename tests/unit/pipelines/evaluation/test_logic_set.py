@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import pytest
 
-from pipelines.evaluation.datasets import load
+from pipelines.evaluation.datasets import load_dataset
 from pipelines.evaluation.scoring import scores
 
 ROWS = [
@@ -124,7 +124,7 @@ def test_the_right_letter_is_no_pattern() -> None:
 
 
 def test_the_scorer_tells_each_answer_from_its_twin_s() -> None:
-    items = {item.id: item for item in load("logic").items}
+    items = {item.id: item for item in load_dataset("logic").items}
     for item in items.values():
         twin = items[
             item.id.replace("trap", "control") if "trap" in item.id else item.id.replace("control", "trap")
@@ -135,9 +135,9 @@ def test_the_scorer_tells_each_answer_from_its_twin_s() -> None:
 
 
 def test_one_family_can_be_had_alone() -> None:
-    weights = load("logic:weights")
+    weights = load_dataset("logic:weights")
     assert {item.meta["family"] for item in weights.items} == {"weights"}
-    assert {item.group for item in load("logic", n=20, seed=1).items} <= {
-        item.group for item in load("logic").items
+    assert {item.group for item in load_dataset("logic", n=20, seed=1).items} <= {
+        item.group for item in load_dataset("logic").items
     }
-    assert set(Counter(item.group for item in load("logic", n=20, seed=1).items).values()) == {2}
+    assert set(Counter(item.group for item in load_dataset("logic", n=20, seed=1).items).values()) == {2}

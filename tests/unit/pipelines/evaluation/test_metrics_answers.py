@@ -6,13 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.evaluation.metrics.choice import choice_match, chosen
-from pipelines.evaluation.metrics.expression import alternatives, expression_match, same_formula
-from pipelines.evaluation.metrics.final import announced, boxed, conclusion, without_reasoning
-from pipelines.evaluation.metrics.final import given as given_answer
-from pipelines.evaluation.metrics.formula import NotAFormula, compute
-from pipelines.evaluation.metrics.numeric import final_number, numbers_in, numeric_match
-from pipelines.evaluation.metrics.overlap import exact_match, inclusion, normalised, token_f1
+from pipelines.evaluation.metrics.overlap import exact_match, token_f1
+from pipelines.evaluation.reading.expressions import expression_matches, same_formula, split_alternatives
+from pipelines.evaluation.reading.formulas import NotAFormula, compute
+from pipelines.evaluation.reading.numbers import find_final_number, find_numbers, number_matches
+from pipelines.evaluation.reading.options import choice_matches, find_choice
+from pipelines.evaluation.reading.text import (
+    announced_answer,
+    boxed_answer,
+    conclusion,
+    contains_reference,
+    normalise,
+    strip_reasoning,
+)
+from pipelines.evaluation.reading.text import stated_answer as given_answer
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ from pipelines.evaluation.metrics.overlap import exact_match, inclusion, normali
     ],
 )
 def test_reasoning_is_no_part_of_the_answer(text: str, expected: str) -> None:
-    assert without_reasoning(text) == expected
+    assert strip_reasoning(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,7 @@ def test_reasoning_is_no_part_of_the_answer(text: str, expected: str) -> None:
     ],
 )
 def test_boxed(text: str, expected: str | None) -> None:
-    assert boxed(text) == expected
+    assert boxed_answer(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +59,7 @@ def test_boxed(text: str, expected: str | None) -> None:
     ],
 )
 def test_announced(text: str, expected: str | None) -> None:
-    assert announced(text) == expected
+    assert announced_answer(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,7 @@ def test_the_conclusion_is_the_last_sentence_where_nothing_is_announced() -> Non
 
 
 def test_squad_normalisation() -> None:
-    assert normalised("The  Quick-Brown, an Apple's  a!") == "quickbrown apples"
+    assert normalise("The  Quick-Brown, an Apple's  a!") == "quickbrown apples"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_exact_match_and_token_f1(answer: str, references: list[str], em: float,
     ],
 )
 def test_inclusion(answer: str, references: list[str], expected: float) -> None:
-    assert inclusion(answer, references) == expected
+    assert contains_reference(answer, references) == expected
 
 
 @given(st.text(), st.lists(st.text(), max_size=3))
@@ -134,7 +141,7 @@ def test_f1_and_exact_match_stay_in_their_bounds(answer: str, references: list[s
     ],
 )
 def test_numbers_in(text: str, values: list[float]) -> None:
-    assert [number.value for number in numbers_in(text)] == pytest.approx(values)
+    assert [number.value for number in find_numbers(text)] == pytest.approx(values)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +162,7 @@ def test_numbers_in(text: str, values: list[float]) -> None:
     ],
 )
 def test_final_number(answer: str, expected: float | None) -> None:
-    found = final_number(answer)
+    found = find_final_number(answer)
     assert (None if found is None else found.value) == expected
 
 
@@ -174,13 +181,13 @@ def test_final_number(answer: str, expected: float | None) -> None:
     ],
 )
 def test_numeric_match(answer: str, reference: str, expected: float) -> None:
-    assert numeric_match(answer, reference) == expected
+    assert number_matches(answer, reference) == expected
 
 
 def test_numeric_match_takes_tolerances() -> None:
-    assert numeric_match("0.333", "1/3", relative=0.01) == 1.0
-    assert numeric_match("99.5", "100", absolute=0.4) == 0.0
-    assert numeric_match("99.5", "100", absolute=0.6) == 1.0
+    assert number_matches("0.333", "1/3", relative=0.01) == 1.0
+    assert number_matches("99.5", "100", absolute=0.4) == 0.0
+    assert number_matches("99.5", "100", absolute=0.6) == 1.0
 
 
 HEAVY = ("a pound of water", "two pounds of bricks", "a pound of feathers", "three pounds of air")
@@ -215,7 +222,7 @@ HEAVY = ("a pound of water", "two pounds of bricks", "a pound of feathers", "thr
     ],
 )
 def test_chosen(answer: str, expected: int | None) -> None:
-    assert chosen(answer, HEAVY) == expected
+    assert find_choice(answer, HEAVY) == expected
 
 
 @pytest.mark.parametrize(
@@ -233,8 +240,8 @@ def test_chosen(answer: str, expected: int | None) -> None:
     ],
 )
 def test_options_without_letters(answer: str, options: tuple[str, ...], expected: int | None) -> None:
-    assert chosen(answer, options) == expected
-    assert choice_match(answer, options, 0) == float(expected == 0)
+    assert find_choice(answer, options) == expected
+    assert choice_matches(answer, options, 0) == float(expected == 0)
 
 
 @pytest.mark.parametrize(
@@ -299,10 +306,10 @@ def test_same_formula(one: str, other: str, same: bool) -> None:
 
 
 def test_alternatives_of_a_reference() -> None:
-    assert alternatives("C(10, 5), or equivalently 252") == ["C(10, 5)", "252"]
-    assert alternatives("100 (i.e., all values)") == ["100", "all values"]
-    assert alternatives("5/14, or approximately 35.7%") == ["5/14", "35.7%"]
-    assert alternatives("n(n-3)/2") == ["n(n-3)/2"]
+    assert split_alternatives("C(10, 5), or equivalently 252") == ["C(10, 5)", "252"]
+    assert split_alternatives("100 (i.e., all values)") == ["100", "all values"]
+    assert split_alternatives("5/14, or approximately 35.7%") == ["5/14", "35.7%"]
+    assert split_alternatives("n(n-3)/2") == ["n(n-3)/2"]
 
 
 @pytest.mark.parametrize(
@@ -342,15 +349,15 @@ def test_alternatives_of_a_reference() -> None:
     ],
 )
 def test_expression_match(answer: str, reference: str, expected: float) -> None:
-    assert expression_match(answer, reference) == expected
+    assert expression_matches(answer, reference) == expected
 
 
 @given(st.text(max_size=300))
 def test_no_answer_breaks_the_scorers(answer: str) -> None:
     for reference in ("2^(n-1)", "No", "0 is the only possible value", "x=6, y=5"):
-        assert expression_match(answer, reference) in {0.0, 1.0}
-    assert numeric_match(answer, "5") in {0.0, 1.0}
-    assert chosen(answer, HEAVY) in {None, 0, 1, 2, 3}
+        assert expression_matches(answer, reference) in {0.0, 1.0}
+    assert number_matches(answer, "5") in {0.0, 1.0}
+    assert find_choice(answer, HEAVY) in {None, 0, 1, 2, 3}
 
 
 @given(st.text(alphabet="0123456789()+-*/^!nC, sumqrt_=.", max_size=120))

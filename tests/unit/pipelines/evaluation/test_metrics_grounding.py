@@ -6,11 +6,12 @@ from math import log2
 
 import pytest
 
-from pipelines.evaluation.metrics.abstention import abstains, abstention
-from pipelines.evaluation.metrics.citation import citation_scores, statements
-from pipelines.evaluation.metrics.quotes import quotes, verbatim_quotes
+from pipelines.evaluation.metrics.abstention import count_abstentions
+from pipelines.evaluation.metrics.citations import score_citations, split_statements
+from pipelines.evaluation.metrics.quotes import find_quotes, verbatim_share
 from pipelines.evaluation.metrics.ranking import ndcg, precision, recall, reciprocal_rank
 from pipelines.evaluation.metrics.shape import answer_sentences, answer_words, truncated, truncation_rate
+from pipelines.evaluation.reading.refusals import abstains
 from pipelines.prompting import ABSTENTION
 
 PASSAGES = ("Bricks are red.", "Air has weight.", "Water is wet.")
@@ -22,7 +23,7 @@ def holds(passages: str, statement: str) -> bool:
 
 
 def test_statements_lose_their_markers_and_keep_what_they_name() -> None:
-    found = statements("Bricks are red [1][2]. Air has weight. [9, 2] Ok then water is wet [0].")
+    found = split_statements("Bricks are red [1][2]. Air has weight. [9, 2] Ok then water is wet [0].")
     assert [(each.text, each.cited) for each in found] == [
         ("Bricks are red .", (1, 2)),
         ("Air has weight.", (9, 2)),
@@ -47,24 +48,24 @@ def test_statements_lose_their_markers_and_keep_what_they_name() -> None:
     ],
 )
 def test_citation_scores(answer, recall_, precision_, validity) -> None:
-    found = citation_scores(answer, PASSAGES, holds)
+    found = score_citations(answer, PASSAGES, holds)
     assert (found.recall, found.precision, found.validity) == (recall_, precision_, validity)
 
 
 def test_passages_that_support_only_together_are_both_needed() -> None:
     """ALCE's example of partial support: neither alone, both together; none may be taken away."""
-    found = citation_scores("Bricks has weight [1][2].", PASSAGES, holds)
+    found = score_citations("Bricks has weight [1][2].", PASSAGES, holds)
     assert (found.recall, found.precision) == (1.0, 1.0)
-    with_a_third = citation_scores("Bricks has weight [1][2][3].", PASSAGES, holds)
+    with_a_third = score_citations("Bricks has weight [1][2][3].", PASSAGES, holds)
     assert (with_a_third.recall, with_a_third.precision) == (1.0, pytest.approx(2 / 3))
 
 
 def test_quotes() -> None:
     answer = 'He said "air has  weight" and \u201cbricks are blue\u201d, in "irony".'
-    assert quotes(answer) == ["air has  weight", "bricks are blue"]
-    assert verbatim_quotes(answer, PASSAGES) == 0.5
-    assert verbatim_quotes("No quotation here.", PASSAGES) is None
-    assert verbatim_quotes('It says: "Air has weight."', PASSAGES) == 1.0
+    assert find_quotes(answer) == ["air has  weight", "bricks are blue"]
+    assert verbatim_share(answer, PASSAGES) == 0.5
+    assert verbatim_share("No quotation here.", PASSAGES) is None
+    assert verbatim_share('It says: "Air has weight."', PASSAGES) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,9 @@ def test_answers_are_no_abstentions(answer: str) -> None:
 
 
 def test_the_two_by_two_of_abstention() -> None:
-    found = abstention([(True, False)] * 6 + [(True, True)] * 2 + [(False, False)] * 1 + [(False, True)] * 3)
+    found = count_abstentions(
+        [(True, False)] * 6 + [(True, True)] * 2 + [(False, False)] * 1 + [(False, True)] * 3
+    )
     assert (found.answered, found.abstained) == (6, 2)
     assert (found.answered_unanswerable, found.abstained_unanswerable) == (1, 3)
     assert found.error_rate == 2 / 8
@@ -125,7 +128,7 @@ def test_the_two_by_two_of_abstention() -> None:
 
 
 def test_rates_of_nothing_are_none() -> None:
-    found = abstention([(True, False)])
+    found = count_abstentions([(True, False)])
     assert (found.hallucination_rate, found.recall, found.precision) == (None, None, None)
     assert truncation_rate([]) is None
 

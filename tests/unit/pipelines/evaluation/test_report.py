@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.evaluation.bundle.recorded import read_results
-from pipelines.evaluation.bundle.store import read
+from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.report.building import BINS, build, thinking_bins
 from pipelines.evaluation.report.disagreements import disagreements, pieces
 from pipelines.evaluation.report.document import Disagreement
@@ -105,7 +105,9 @@ def test_all_of_it_is_there_in_order(page: Page, markdown: str) -> None:
 def test_what_a_model_says_is_text(page: Page, reported: Path) -> None:
     assert (page.count("script"), page.count("style"), page.count("img")) == (1, 1, 0)
     shown = [
-        piece for each in disagreements(read(reported), read_results(reported))[1] for piece in _texts(each)
+        piece
+        for each in disagreements(read_bundle(reported), read_results(reported))[1]
+        for piece in _texts(each)
     ]
     assert sum(HOSTILE in text for text in page.texts) >= sum(HOSTILE in text for text in shown) >= 3
     assert [name for _, attributes in page.elements for name in attributes if name.startswith("on")] == []
@@ -182,7 +184,7 @@ def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> 
     for each in results.questions:
         right.setdefault(each.question, {})[each.arm] = each.scores["correct"]
     wanted = [question for question, by_arm in right.items() if len(set(by_arm.values())) > 1]
-    count, found = disagreements(read(reported), results)
+    count, found = disagreements(read_bundle(reported), results)
     assert count == len(wanted) == len(found)
     assert [each.question for each in found] == wanted
     for each in found:
@@ -190,12 +192,14 @@ def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> 
         assert each.gained == tuple(arm for arm, value in right[each.question].items() if value > base)
         assert each.lost == tuple(arm for arm, value in right[each.question].items() if value < base)
         assert ["".join(piece.text for piece in answer.pieces) for answer in each.answers] == [
-            answer.reply.content for answer in read(reported).answers if answer.question == each.question
+            answer.reply.content
+            for answer in read_bundle(reported).answers
+            if answer.question == each.question
         ]
 
 
 def test_too_many_disagreements_are_thinned_over_the_run(reported: Path) -> None:
-    bundle, results = read(reported), read_results(reported)
+    bundle, results = read_bundle(reported), read_results(reported)
     everything = disagreements(bundle, results)[1]
     count, found = disagreements(bundle, results, shown=4)
     assert count == len(everything) > 4
@@ -203,7 +207,7 @@ def test_too_many_disagreements_are_thinned_over_the_run(reported: Path) -> None
 
 
 def test_judged_sentences_stand_out_in_answers_and_passages(reported: Path) -> None:
-    found = disagreements(read(reported), read_results(reported))[1]
+    found = disagreements(read_bundle(reported), read_results(reported))[1]
     answers = {
         (piece.emphasis, piece.text) for each in found for answer in each.answers for piece in answer.pieces
     }
@@ -232,7 +236,7 @@ def test_pieces(spans, wanted) -> None:
 
 def test_bins_hold_every_question_once_and_never_split_equal_thinking(reported: Path) -> None:
     results = read_results(reported)
-    bins = thinking_bins(read(reported), results)
+    bins = thinking_bins(read_bundle(reported), results)
     assert {each.arm for each in bins} == {"large@256"}
     scored = [
         each for each in results.questions if each.arm == "large@256" and "reasoning tokens" in each.scores
@@ -254,7 +258,7 @@ def test_one_arm_without_load_is_a_report_too(tmp_path: Path) -> None:
 
 
 def test_limits_speak_of_the_run(reported: Path) -> None:
-    report = build(read(reported), read_results(reported))
+    report = build(read_bundle(reported), read_results(reported))
     said = " ".join(report.limits)
     assert "20 of 270 of champ" in said
     assert "logic was asked without passages" in said

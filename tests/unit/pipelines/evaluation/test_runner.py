@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.context import freeze
-from pipelines.evaluation.datasets import Dataset, Item, Source, load
+from pipelines.evaluation.datasets import Dataset, Item, Source, load_dataset
 from pipelines.evaluation.runner import Silent, plan
 from pipelines.evaluation.runner.asking import Asker
 from pipelines.evaluation.runner.contexts import Ground, collection_of, file_names, ground
@@ -135,8 +135,8 @@ def test_a_question_without_an_answer_is_asked_like_the_others() -> None:
     free = Item(id="3", question="Why?", kind="free")
     assert asked(whole, free, "given").text.startswith("Why?")
     assert "Answer:" not in asked(whole, free, "given").text
-    options = load("logic", n=1).items[0]
-    assert asked(load("logic"), options, "none").text.startswith(options.prompt)
+    options = load_dataset("logic", n=1).items[0]
+    assert asked(load_dataset("logic"), options, "none").text.startswith(options.prompt)
 
 
 def test_where_passages_are_from() -> None:

@@ -17,10 +17,12 @@ from statsmodels.stats.proportion import proportion_confint
 
 from pipelines.evaluation.statistics import (
     Score,
+    adjust_together,
     compare,
+    describe_difference,
     detectable_mean,
     detectable_proportion,
-    family,
+    format_p,
     holm,
     mcnemar,
     mean_interval,
@@ -28,14 +30,12 @@ from pipelines.evaluation.statistics import (
     percentile,
     proportion_interval,
     questions_needed,
-    said_p,
     samples_needed,
     score_interval,
     share_interval,
-    verdict,
 )
 from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
-from pipelines.evaluation.statistics.score import statistic
+from pipelines.evaluation.statistics.intervals import score_statistic
 from services.core.errors import InvalidRequest
 
 
@@ -236,7 +236,7 @@ def test_where_all_is_gained_the_interval_ends_at_all() -> None:
     [(0.0, "< 0.001"), (0.00099, "< 0.001"), (0.001, "= 0.001"), (0.0346, "= 0.035"), (1, "= 1.000")],
 )
 def test_a_p_is_never_told_as_nothing(p: float, said: str) -> None:
-    assert said_p(p) == said
+    assert format_p(p) == said
 
 
 def test_the_interval_of_a_mean_is_the_t_interval_where_that_is_right() -> None:
@@ -302,7 +302,7 @@ def test_a_difference_tells_all_that_a_reader_needs() -> None:
     assert found.discordant.p == pytest.approx(2.4e-5, rel=0.05)
     assert found.smallest_detectable == pytest.approx(detectable_proportion(200, 51 / 202))
     assert found.better is True
-    assert verdict(found, baseline="A", candidate="B") == (
+    assert describe_difference(found, baseline="A", candidate="B") == (
         "B is better than A in exact match by 15.0 points (n = 200, 95% interval "
         f"{100 * found.low:+.1f} to {100 * found.high:+.1f} points, p < 0.001, 40 gained and 10 lost)."
     )
@@ -311,7 +311,7 @@ def test_a_difference_tells_all_that_a_reader_needs() -> None:
 def test_no_detectable_difference_says_what_would_have_been() -> None:
     found = compare("exact match", paired_of(6, 4, 20))
     assert found.better is None
-    said = verdict(found, baseline="A", candidate="B")
+    said = describe_difference(found, baseline="A", candidate="B")
     assert said.startswith("No detectable difference in exact match between B and A (n = 30, ")
     assert said.endswith(
         f"the smallest detectable difference is {100 * found.smallest_detectable:.1f} points."
@@ -337,7 +337,7 @@ def test_arms_that_agree_everywhere_show_no_difference_and_do_not_boast() -> Non
     assert found.smallest_detectable == pytest.approx(0.15, abs=0.03)
     graded = compare("token F1", pair(scores([0.5] * 20), scores([0.5] * 20)))
     assert (graded.low, graded.high, graded.smallest_detectable) == (None, None, None)
-    assert "does not tell" in verdict(graded, baseline="A", candidate="B")
+    assert "does not tell" in describe_difference(graded, baseline="A", candidate="B")
 
 
 def test_amounts_of_nothing_are_no_wrong_answers() -> None:
@@ -348,10 +348,10 @@ def test_amounts_of_nothing_are_no_wrong_answers() -> None:
 
 def test_a_corrected_p_is_told_as_such() -> None:
     alone = compare("exact match", paired_of(9, 8, 100))
-    [together, _] = family([compare("exact match", paired_of(15, 4, 100)), alone])
-    assert "points, p = 0.0" in verdict(together, baseline="A", candidate="B")
-    assert "after Holm's correction" in verdict(together, baseline="A", candidate="B")
-    assert "Holm" not in verdict(alone, baseline="A", candidate="B")
+    [together, _] = adjust_together([compare("exact match", paired_of(15, 4, 100)), alone])
+    assert "points, p = 0.0" in describe_difference(together, baseline="A", candidate="B")
+    assert "after Holm's correction" in describe_difference(together, baseline="A", candidate="B")
+    assert "Holm" not in describe_difference(alone, baseline="A", candidate="B")
 
 
 def test_lower_can_be_better() -> None:
@@ -363,15 +363,15 @@ def test_lower_can_be_better() -> None:
         higher_is_better=False,
     )
     assert found.better is False
-    assert " A in E2EL by 7" in verdict(
+    assert " A in E2EL by 7" in describe_difference(
         found, baseline="A", candidate="B", unit="ms"
-    ) or " A in E2EL by 8" in verdict(found, baseline="A", candidate="B", unit="ms")
+    ) or " A in E2EL by 8" in describe_difference(found, baseline="A", candidate="B", unit="ms")
 
 
 def test_a_family_is_adjusted_together() -> None:
     alone = compare("exact match", paired_of(15, 4, 100))
     assert alone.detectable
-    together = family([alone, *(compare(f"metric {k}", paired_of(9, 8, 100)) for k in range(9))])
+    together = adjust_together([alone, *(compare(f"metric {k}", paired_of(9, 8, 100)) for k in range(9))])
     assert together[0].p == alone.p
     assert together[0].p_adjusted == pytest.approx(10 * alone.p)
     assert not together[0].detectable
@@ -420,7 +420,7 @@ def test_the_score_statistic_is_at_the_likeliest_shares(gained: int, lost: int, 
         ).x
         z = (gained - lost - n * end) / math.sqrt(n * (2 * share + end * (1 - end)))
         assert abs(z) == pytest.approx(1.959964, rel=1e-3)
-        assert statistic(end, gained, lost, n) == pytest.approx(z, rel=1e-3)
+        assert score_statistic(end, gained, lost, n) == pytest.approx(z, rel=1e-3)
 
 
 def test_the_score_interval_covers_the_difference() -> None:

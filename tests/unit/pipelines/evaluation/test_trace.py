@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.evaluation.metrics.trace import trace_agreement
+from pipelines.evaluation.grounding.trace import trace_agreement
 
 OPTIONS = ("the water", "the bricks", "the feathers", "the air")
 

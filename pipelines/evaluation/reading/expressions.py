@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 import re
 
-from pipelines.evaluation.metrics.abstention import abstains
-from pipelines.evaluation.metrics.final import announced, conclusion, without_reasoning
-from pipelines.evaluation.metrics.formula import NotAFormula, compute, plain, variables
-from pipelines.evaluation.metrics.numeric import numeric_match
-from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.evaluation.reading.formulas import NotAFormula, compute, find_variables, rewrite_latex
+from pipelines.evaluation.reading.numbers import number_matches
+from pipelines.evaluation.reading.refusals import abstains
+from pipelines.evaluation.reading.text import announced_answer, conclusion, normalise, strip_reasoning
 
 _OR = re.compile(r",?\s*\bor\s+(?:equivalently|approximately|an\s+equivalent\s+form\s+such\s+as)\s+")
 _ASIDE = re.compile(r"\s*\((?:i\.e\.,?\s*)?([^()]*[a-z]{3}[^()]*)\)\s*$")
@@ -61,15 +60,15 @@ _POINTS = (
 _RELATIVE = 1e-9
 
 
-def expression_match(answer: str, reference: str) -> float:
+def expression_matches(answer: str, reference: str) -> float:
     """1 where the answer comes to the reference, else 0. A form that it cannot read counts as different."""
     if abstains(answer):
         return 0.0
     said = conclusion(answer)
-    return float(any(_matches(said, each, answer) for each in alternatives(reference)))
+    return float(any(_matches(said, each, answer) for each in split_alternatives(reference)))
 
 
-def alternatives(reference: str) -> list[str]:
+def split_alternatives(reference: str) -> list[str]:
     """The forms that a reference allows: "252" and "C(10, 5)" of "C(10, 5), or equivalently 252"."""
     found: list[str] = []
     for part in _OR.split(reference):
@@ -84,8 +83,8 @@ def alternatives(reference: str) -> list[str]:
 def same_formula(one: str, other: str) -> bool:
     """Whether two formulas have the same variables and agree at three or more values of them."""
     try:
-        names = sorted(variables(one))
-        if names != sorted(variables(other)) or len(names) > 4:
+        names = sorted(find_variables(one))
+        if names != sorted(find_variables(other)) or len(names) > 4:
             return False
     except (NotAFormula, ArithmeticError, ValueError):
         return False
@@ -105,13 +104,13 @@ def same_formula(one: str, other: str) -> bool:
 
 
 def _matches(said: str, reference: str, answer: str) -> bool:
-    if normalised(reference) in {"yes", "no"}:
-        return _polarity(said, answer) == normalised(reference)
+    if normalise(reference) in {"yes", "no"}:
+        return _polarity(said, answer) == normalise(reference)
     only = _ONLY.match(reference)
     if only is not None:
         inner = next(filter(None, only.groupdict().values()))
         return _matches(said, inner, answer) or (inner == "0" and _NOTHING.search(said) is not None)
-    target = plain(reference)
+    target = rewrite_latex(reference)
     if _is_formula(target):
         if any(same_formula(candidate, target) for candidate in _candidates(said, answer)):
             return True
@@ -123,7 +122,7 @@ def _matches(said: str, reference: str, answer: str) -> bool:
 
 def _polarity(said: str, answer: str) -> str:
     """The yes or no that is said, else "no" of a denial, "yes" of an affirmation; or nothing."""
-    found = _YES_NO.findall(said) or _YES_NO.findall(without_reasoning(answer)[:5])
+    found = _YES_NO.findall(said) or _YES_NO.findall(strip_reasoning(answer)[:5])
     if found:
         return str(found[0]).lower()
     if _DENIES.search(said):
@@ -135,10 +134,10 @@ def _amount_matches(said: str, reference: str) -> bool:
     """Whether the amount that the conclusion states is the reference's; of a list there is no one amount."""
     stated = _AMOUNT.findall(_SIDE_CLAUSE.split(_rewritten(said))[0])
     if stated:
-        return numeric_match(stated[-1], reference) == 1.0
+        return number_matches(stated[-1], reference) == 1.0
     plainly = said.rsplit("=", 1)[-1]
     listed = _SYMBOL.search(plainly) or _LIST.search(plainly)
-    return listed is None and numeric_match(plainly, reference) == 1.0
+    return listed is None and number_matches(plainly, reference) == 1.0
 
 
 def _rewritten(said: str) -> str:
@@ -155,7 +154,7 @@ def _unchained(reference: str) -> str:
 
 def _is_formula(text: str) -> bool:
     try:
-        variables(text)
+        find_variables(text)
     except (NotAFormula, ArithmeticError, ValueError):
         return False
     return True
@@ -164,8 +163,8 @@ def _is_formula(text: str) -> bool:
 def _candidates(said: str, answer: str) -> list[str]:
     """What in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
     maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(said)]
-    if announced(answer) is None:
-        whole = without_reasoning(answer)
+    if announced_answer(answer) is None:
+        whole = strip_reasoning(answer)
         maths += [next(filter(None, match.groups())) for match in _MATHS.finditer(whole)][-1:]
         # a conclusion in words alone leaves the formula at the end of the calculation before it
         if re.search(r"[\d=^]", said) is None:
@@ -173,7 +172,7 @@ def _candidates(said: str, answer: str) -> list[str]:
     texts = [said, *maths]
     found: list[str] = []
     for text in texts:
-        readable = plain(text)
+        readable = rewrite_latex(text)
         found += (readable, readable.rsplit("=", 1)[-1], _STATES.split(readable)[-1])
         pieces = [piece.strip(" ,;:.") for piece in _PROSE.split(readable)]
         formulas = [piece for piece in pieces if re.search(r"[\d^!/*+]", piece)]
@@ -183,4 +182,4 @@ def _candidates(said: str, answer: str) -> list[str]:
 
 def _squeezed(text: str) -> str:
     """A statement without case, articles, blanks, commas and multiplication signs."""
-    return re.sub(r"[\s*,]|\b(?:the|an?|and)\b", "", plain(text).lower())
+    return re.sub(r"[\s*,]|\b(?:the|an?|and)\b", "", rewrite_latex(text).lower())

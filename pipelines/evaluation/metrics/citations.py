@@ -41,7 +41,7 @@ class CitationScores:
     citations: int
 
 
-def statements(answer: str) -> list[Statement]:
+def split_statements(answer: str) -> list[Statement]:
     """The sentences that say something. A marker after the full stop belongs to the sentence before it."""
     found: list[Statement] = []
     for sentence in sentences(answer):
@@ -58,14 +58,14 @@ def statements(answer: str) -> list[Statement]:
     return found
 
 
-def citation_scores(answer: str, passages: Sequence[str], supports: Supports) -> CitationScores:
+def score_citations(answer: str, passages: Sequence[str], supports: Supports) -> CitationScores:
     """All three of one answer. `passages` in the order of their numbers.
 
     Recall: a statement counts where it cites and its cited passages together support it. Precision: a
     citation counts where its statement is supported so, and the passage either supports it alone or is
     needed by the others. Validity: a citation counts where it names a passage that was given.
     """
-    found = statements(answer)
+    found = split_statements(answer)
     recalled = precise = valid = cited = 0
     for statement in found:
         usable = [number for number in statement.cited if 1 <= number <= len(passages)]

@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipelines.evaluation.analysis.catalogue import CORRECT
-from pipelines.evaluation.analysis.marks import Mark
-from pipelines.evaluation.analysis.scopes import cluster
-from pipelines.evaluation.bundle.matches import Match, matches
-from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name
+from pipelines.evaluation.bundle.records import AnswerPair, Bundle, pair_answers
 from pipelines.evaluation.judge import Pair
 from pipelines.evaluation.results import Counted, JudgedArm, JudgeResult
-from pipelines.evaluation.statistics import Difference, Score, compare, family, pair, share_interval, verdict
+from pipelines.evaluation.statistics import (
+    Difference,
+    Score,
+    adjust_together,
+    compare,
+    describe_difference,
+    pair,
+    share_interval,
+)
 from pipelines.evaluation.statistics.agreement import Winner, cohens_kappa
 
 SUPPORTED = "supported"
@@ -20,14 +26,14 @@ SAID = "the judge's preference"
 _VALUE: Mapping[Winner, float] = {"one": 0.0, "tie": 0.5, "other": 1.0}
 
 
-def judge_result(bundle: Bundle, marked: Sequence[Mark], seed: int) -> JudgeResult | None:
+def summarise_judge(bundle: Bundle, marked: Sequence[AnswerScores], seed: int) -> JudgeResult | None:
     """None where nobody judged. `one` of a pair is the manifest's baseline, `other` the arm."""
     judge = bundle.manifest.judge
     if judge is None:
         return None
     replies = {each.key: each.reply for each in bundle.verdicts}
-    clusters = {each.id: cluster(each) or each.id for each in bundle.questions}
-    every = list(matches(bundle))
+    clusters = {each.id: cluster_name(each) or each.id for each in bundle.questions}
+    every = list(pair_answers(bundle))
     pairs = [
         (
             match,
@@ -81,7 +87,7 @@ def _counted(seen: Sequence[tuple[bool, str]]) -> Counted:
 
 
 def _labelled(
-    pairs: Sequence[tuple[Match, Pair]],
+    pairs: Sequence[tuple[AnswerPair, Pair]],
     scores: Mapping[tuple[str, str, int], Mapping[str, float]],
     baseline: str,
     metric: str,
@@ -99,7 +105,7 @@ def _labelled(
 
 
 def _arms(
-    bundle: Bundle, every: Sequence[Match], pairs: Sequence[tuple[Match, Pair]], seed: int
+    bundle: Bundle, every: Sequence[AnswerPair], pairs: Sequence[tuple[AnswerPair, Pair]], seed: int
 ) -> tuple[JudgedArm, ...]:
     asked = {each.id: each for each in bundle.questions}
     baseline = bundle.manifest.baseline
@@ -110,12 +116,14 @@ def _arms(
         settled[arm] = [winner for _, winner in mine]
         known = [(match, winner) for match, winner in mine if winner is not None]
         known += [(match, "tie") for match in every if match.arm == arm and match.alike]
-        values = [(match.question, _VALUE[winner], cluster(asked[match.question])) for match, winner in known]
+        values = [
+            (match.question, _VALUE[winner], cluster_name(asked[match.question])) for match, winner in known
+        ]
         if values:
             left = [Score(name, 1 - value, group) for name, value, group in values]
             right = [Score(name, value, group) for name, value, group in values]
             compared[arm] = compare(SAID, pair(left, right), seed=seed)
-    adjusted = dict(zip(compared, family(list(compared.values())), strict=True))
+    adjusted = dict(zip(compared, adjust_together(list(compared.values())), strict=True))
     return tuple(
         _arm(arm, baseline, [each for each in every if each.arm == arm], winners, adjusted.get(arm))
         for arm, winners in settled.items()
@@ -125,7 +133,7 @@ def _arms(
 def _arm(
     arm: str,
     baseline: str,
-    every: Sequence[Match],
+    every: Sequence[AnswerPair],
     winners: Sequence[Winner | None],
     found: Difference | None,
 ) -> JudgedArm:
@@ -147,5 +155,5 @@ def _arm(
         better=None if found is None else found.better,
         verdict=""
         if found is None
-        else verdict(replace(found, discordant=None), baseline=baseline, candidate=arm),
+        else describe_difference(replace(found, discordant=None), baseline=baseline, candidate=arm),
     )

@@ -13,11 +13,11 @@ import re
 from collections.abc import Sequence
 
 from pipelines.evaluation.datasets.items import Dataset, Item, Source
-from pipelines.evaluation.metrics.overlap import inclusion
+from pipelines.evaluation.reading.text import contains_reference
 from services.core.errors import InvalidRequest
 
 
-def with_noise(dataset: Dataset, k: int, seed: int) -> Dataset:
+def add_noise(dataset: Dataset, k: int, seed: int) -> Dataset:
     """`k` passages of others among each question's own, in random order. RGB's noise robustness."""
     pool = _pool(dataset)
     items = []
@@ -29,7 +29,7 @@ def with_noise(dataset: Dataset, k: int, seed: int) -> Dataset:
     return dataset.model_copy(update={"name": f"{dataset.name}+noise{k}", "items": tuple(items)})
 
 
-def absent(dataset: Dataset, k: int, seed: int) -> Dataset:
+def replace_passages(dataset: Dataset, k: int, seed: int) -> Dataset:
     """Each question with `k` passages of others and none of its own, so that the right answer is none.
 
     RGB's negative rejection, and NoMIRACL's non-relevant subset.
@@ -51,7 +51,7 @@ def absent(dataset: Dataset, k: int, seed: int) -> Dataset:
     return dataset.model_copy(update={"name": f"{dataset.name}+absent{k}", "items": tuple(items)})
 
 
-def counterfactual(dataset: Dataset, seed: int) -> Dataset:
+def falsify_passages(dataset: Dataset, seed: int) -> Dataset:
     """Each answer in its passages replaced by one of another question, which `meta["counterfactual"]` keeps.
 
     RGB's counterfactual robustness. `answers` stay the true ones: who scores well knows better than the
@@ -66,8 +66,12 @@ def counterfactual(dataset: Dataset, seed: int) -> Dataset:
         if not stated:
             continue
         longest = max(stated, key=len)
-        others = [each for each in known if _alike(each, longest) and not inclusion(each, item.answers)]
-        others = [each for each in others if not any(inclusion(answer, [each]) for answer in item.answers)]
+        others = [
+            each for each in known if _alike(each, longest) and not contains_reference(each, item.answers)
+        ]
+        others = [
+            each for each in others if not any(contains_reference(answer, [each]) for answer in item.answers)
+        ]
         if not others:
             continue
         false = generator.choice(others)
@@ -102,7 +106,7 @@ def _noise(item: Item, pool: Sequence[Source], k: int, generator: random.Random)
     for passage in generator.sample(pool, len(pool)):
         if len(found) == k:
             break
-        if passage.text not in own and not (item.answers and inclusion(passage.text, item.answers)):
+        if passage.text not in own and not (item.answers and contains_reference(passage.text, item.answers)):
             found.append(passage)
     if len(found) < k:
         raise InvalidRequest(

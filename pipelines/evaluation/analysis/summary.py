@@ -1,4 +1,4 @@
-"""What a reader must know before the numbers."""
+"""What a reader must know before the numbers, and each arm's quality and latency in one sentence."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipelines.evaluation.analysis.catalogue import CORRECT, E2EL, METRICS
-from pipelines.evaluation.analysis.marks import Mark
-from pipelines.evaluation.analysis.rates import difference
-from pipelines.evaluation.analysis.scopes import cluster
+from pipelines.evaluation.analysis.comparisons import compare_arms
+from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult
-from pipelines.evaluation.statistics import Score, said_p
+from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, RatioResult
+from pipelines.evaluation.statistics import Score, format_p
 
 COARSE = 0.2
 """A sample that shows nothing under 20 points is called too small."""
 
 
-def cautions(
+def list_warnings(
     bundle: Bundle,
-    marked: Sequence[Mark],
+    marked: Sequence[AnswerScores],
     outcomes: Sequence[ArmOutcome],
     metrics: Sequence[MetricResult],
     *,
@@ -36,7 +35,7 @@ def cautions(
 
 
 def _failures(
-    marked: Sequence[Mark], outcomes: Sequence[ArmOutcome], baseline: str, seed: int
+    marked: Sequence[AnswerScores], outcomes: Sequence[ArmOutcome], baseline: str, seed: int
 ) -> Iterator[str]:
     """Every arm's, and what it would come to if they had not been asked."""
     for each in outcomes:
@@ -56,18 +55,18 @@ def _failures(
         if each.arm == baseline:
             continue
         left, right = _scores(kept, baseline), _scores(kept, each.arm)
-        found = difference(metric, left, right, seed)
+        found = compare_arms(metric, left, right, seed)
         if found is not None:
             yield (
                 f"without the {len(failed)} questions that have a failed request {each.arm} is "
                 f"{100 * found.difference:+.1f} points from {baseline} in {CORRECT} "
-                f"(n = {found.n}, p {said_p(found.p)}, not adjusted)"
+                f"(n = {found.n}, p {format_p(found.p)}, not adjusted)"
             )
 
 
-def _scores(marked: Sequence[Mark], arm: str) -> list[Score]:
+def _scores(marked: Sequence[AnswerScores], arm: str) -> list[Score]:
     return [
-        Score(mark.asked.id, mark.metrics[CORRECT], cluster(mark.asked))
+        Score(mark.asked.id, mark.metrics[CORRECT], cluster_name(mark.asked))
         for mark in marked
         if mark.answer.arm == arm and CORRECT in mark.metrics
     ]
@@ -82,7 +81,7 @@ def _truncations(outcomes: Sequence[ArmOutcome]) -> Iterator[str]:
             )
 
 
-def _left_out(bundle: Bundle, marked: Sequence[Mark]) -> Iterator[str]:
+def _left_out(bundle: Bundle, marked: Sequence[AnswerScores]) -> Iterator[str]:
     """Stages and models that were not there."""
     for arm in bundle.manifest.arms:
         missing = Counter(
@@ -139,3 +138,45 @@ def _conditions(bundle: Bundle) -> Iterator[str]:
         )
     if not conditions.cold:
         yield ("prompts were not kept apart in prefix caches: an arm may have gained from another's")
+
+
+ALPHA = 0.05
+
+
+def list_verdicts(
+    metrics: Sequence[MetricResult], ratios: Sequence[RatioResult], arms: Sequence[str], baseline: str
+) -> tuple[str, ...]:
+    """In the order of `arms`; one without anything to compare is left out."""
+    said = {
+        delta.arm: delta
+        for each in metrics
+        if each.scope == OVERALL and each.metric == CORRECT
+        for delta in each.deltas
+    }
+    factors = {each.arm: each for each in ratios if each.scope == OVERALL and each.metric == E2EL}
+    found = []
+    for arm in arms:
+        quality, factor = said.get(arm), factors.get(arm)
+        if quality is not None and factor is not None:
+            joint = ", and" if quality.detectable else f"; {arm}"
+            found.append(f"{quality.verdict.removesuffix('.')}{joint} {_latency(factor)}.")
+        elif quality is not None:
+            found.append(quality.verdict)
+        elif factor is not None:
+            found.append(f"{arm}, compared with {baseline}, {_latency(factor)}.")
+    return tuple(found)
+
+
+def _latency(found: RatioResult) -> str:
+    """A part of a sentence whose subject is the arm."""
+    facts = [f"n = {found.n}"]
+    if found.low is not None and found.high is not None:
+        facts.append(f"{1 - ALPHA:.0%} interval {_times(found.low)} to {_times(found.high)}")
+    told = ", ".join(facts)
+    if found.p_adjusted > ALPHA:
+        return f"shows no detectable difference in E2EL ({_times(found.ratio)} times as long, {told})"
+    return f"takes {_times(found.ratio)} times as long (E2EL, {told})"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"

@@ -1,8 +1,13 @@
-"""Where an answer says its answer: without reasoning, and without the way that led there."""
+"""Where an answer's text says its answer, without the thinking that led there; and words compared.
+
+Words are normalised as in SQuAD's evaluation script: Rajpurkar et al. (2016).
+"""
 
 from __future__ import annotations
 
 import re
+import string
+from collections.abc import Sequence
 
 from pipelines.sentences import sentences
 
@@ -21,7 +26,7 @@ _POINTS_BACK = re.compile(r"(?:note\b|(?:this|that|which)\s+is\s+(?:the|our|an?)
 _MARKDOWN = re.compile(r"\*\*|__|`")
 
 
-def without_reasoning(text: str) -> str:
+def strip_reasoning(text: str) -> str:
     """What follows the thinking; nothing where thinking was opened and never closed.
 
     The gateway's answers carry none; replies of other systems, and raw traces, may.
@@ -29,7 +34,7 @@ def without_reasoning(text: str) -> str:
     return _OPEN.sub("", _CLOSED.sub("", text)).strip()
 
 
-def boxed(text: str) -> str | None:
+def boxed_answer(text: str) -> str | None:
     r"""What stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
     found = list(_BOXED.finditer(text))
     if not found:
@@ -42,10 +47,10 @@ def boxed(text: str) -> str | None:
     return text[start:].strip()
 
 
-def announced(text: str) -> str | None:
+def announced_answer(text: str) -> str | None:
     """What the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
-    plain = without_reasoning(text)
-    inside = boxed(plain)
+    plain = strip_reasoning(text)
+    inside = boxed_answer(plain)
     if inside is not None:
         return inside
     plain = _MARKDOWN.sub("", plain)
@@ -60,20 +65,44 @@ def announced(text: str) -> str | None:
     return said[0].text if said else rest
 
 
-def given(text: str) -> str:
+def stated_answer(text: str) -> str:
     """What stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the whole
     text."""
-    plain = _MARKDOWN.sub("", without_reasoning(text))
+    plain = _MARKDOWN.sub("", strip_reasoning(text))
     found = list(_LINE.finditer(plain))
     return plain[found[-1].end() :].strip() if found else plain
 
 
 def conclusion(text: str) -> str:
     """What is announced, else the last sentence, but for a note or a "This is the answer" after it."""
-    said = announced(text)
+    said = announced_answer(text)
     if said is not None:
         return said
-    found = [each.text for each in sentences(_MARKDOWN.sub("", without_reasoning(text)))]
+    found = [each.text for each in sentences(_MARKDOWN.sub("", strip_reasoning(text)))]
     while len(found) > 1 and _POINTS_BACK.match(found[-1]):
         found.pop()
     return found[-1] if found else ""
+
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise(text: str) -> str:
+    """Lower case, without punctuation, articles and surplus white space, in SQuAD's order."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def contains_reference(answer: str, references: Sequence[str]) -> float:
+    """1 where a reference's tokens stand in the answer in a row, else 0: the accuracy of RGB.
+
+    Chen et al. (2024), "Benchmarking Large Language Models in Retrieval-Augmented Generation", AAAI. It
+    forgives a whole sentence around the answer, and also an answer that names every possibility: read it
+    with the length.
+    """
+    said = f" {normalise(answer)} "
+    known = [normalise(reference) for reference in references]
+    if not any(known):
+        return float(not said.strip())
+    return float(any(f" {reference} " in said for reference in known if reference))

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipelines.evaluation.metrics.final import announced, without_reasoning
+from pipelines.evaluation.reading.text import announced_answer, strip_reasoning
 
 RELATIVE = 1e-6
 ABSOLUTE = 1e-9
@@ -76,36 +76,36 @@ class Number:
     percent: bool = False
 
 
-def numbers_in(text: str) -> list[Number]:
+def find_numbers(text: str) -> list[Number]:
     """Every number of a text in order: thousands separators, fractions, powers of ten, percent, LaTeX."""
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     return [number for match in _NUMBER.finditer(text) if (number := _read(match)) is not None]
 
 
-def final_number(answer: str) -> Number | None:
+def find_final_number(answer: str) -> Number | None:
     """The number that the answer comes to; None where it names none, not even in words."""
-    said = announced(answer)
+    said = announced_answer(answer)
     if said is not None and (found := _first(said)) is not None:
         return found
-    plain = without_reasoning(answer)
+    plain = strip_reasoning(answer)
     # what is in bold is meant, what is in brackets is an aside
     for scope in (" ".join(_BOLD.findall(plain)), _ASIDE.sub(" ", plain), plain):
-        found_all = numbers_in(scope)
+        found_all = find_numbers(scope)
         if found_all:
             return found_all[-1]
     words = _WORD.findall(plain)
     return Number(_WORDS[words[-1].lower()]) if words else None
 
 
-def numeric_match(
+def number_matches(
     answer: str, reference: str, *, relative: float = RELATIVE, absolute: float = ABSOLUTE
 ) -> float:
     """1 where the answer comes to the reference's number, else 0.
 
     Equal within `relative` or `absolute`, whichever allows more. "50 %" is 50 and 0.5, on either side.
     """
-    wanted, said = final_number(reference), final_number(answer)
+    wanted, said = find_final_number(reference), find_final_number(answer)
     if wanted is None or said is None:
         return 0.0
     return float(
@@ -119,7 +119,7 @@ def numeric_match(
 
 def _first(said: str) -> Number | None:
     """The number of an announced answer: after the last "=" where it calculates, else its first."""
-    found = numbers_in(said.rsplit("=", 1)[-1]) or numbers_in(said)
+    found = find_numbers(said.rsplit("=", 1)[-1]) or find_numbers(said)
     if found:
         return found[0]
     word = _WORD.search(said)

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from pipelines.evaluation.metrics.final import announced, boxed, without_reasoning
-from pipelines.evaluation.metrics.overlap import normalised
+from pipelines.evaluation.reading.text import announced_answer, boxed_answer, normalise, strip_reasoning
 from pipelines.sentences import sentences
 
 _BRACKETED = re.compile(r"\(([A-Z])\)")
@@ -18,7 +17,7 @@ _ALONE = re.compile(r"^\W*([A-Za-z])\W*$")
 _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
 
 
-def chosen(answer: str, options: Sequence[str]) -> int | None:
+def find_choice(answer: str, options: Sequence[str]) -> int | None:
     """The index of the option that the answer settles on; None where it settles on none, or on several.
 
     In this order: the announced answer ("the answer is B", a boxed one), a letter that stands alone or leads
@@ -26,13 +25,13 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     last sentence, anywhere. The letter patterns follow the LM Evaluation Harness and the extraction of
     Wang et al. (2024), MMLU-Pro, section 4.
     """
-    plain = _MARKDOWN.sub("", without_reasoning(answer)).strip()
-    said = announced(answer)
+    plain = _MARKDOWN.sub("", strip_reasoning(answer)).strip()
+    said = announced_answer(answer)
     if said is not None:
         said = _MARKDOWN.sub("", said).strip("{} ")
         if len(set(_BRACKETED.findall(said))) > 1:
             return None
-        found = _in_short(said, options, is_boxed=boxed(plain) is not None)
+        found = _in_short(said, options, is_boxed=boxed_answer(plain) is not None)
         if found is not None:
             return found
     for line in reversed(plain.splitlines()):
@@ -47,9 +46,9 @@ def chosen(answer: str, options: Sequence[str]) -> int | None:
     return _by_words(plain, options)
 
 
-def choice_match(answer: str, options: Sequence[str], reference: int) -> float:
+def choice_matches(answer: str, options: Sequence[str], reference: int) -> float:
     """1 where the answer chose the option of that index, else 0."""
-    return float(chosen(answer, options) == reference)
+    return float(find_choice(answer, options) == reference)
 
 
 def _in_short(said: str, options: Sequence[str], *, is_boxed: bool) -> int | None:
@@ -106,7 +105,7 @@ def _named(text: str, options: Sequence[str]) -> list[int]:
 
 def _words(text: str) -> str:
     """Normalised, and without contractions: "doesn't" is "does not"."""
-    return normalised(text.replace("\u2019", "'").replace("n't", " not"))
+    return normalise(text.replace("\u2019", "'").replace("n't", " not"))
 
 
 def _index(letter: str, options: Sequence[str]) -> int | None:

@@ -67,7 +67,7 @@ class NotAFormula(ValueError):
     """The text is prose, or uses what the language lacks."""
 
 
-def plain(text: str) -> str:
+def rewrite_latex(text: str) -> str:
     """LaTeX rewritten into the language, innermost fractions first."""
     text = text[: 4 * MAX_CHARACTERS]
     for pattern, replacement in _LATEX:
@@ -80,7 +80,7 @@ def plain(text: str) -> str:
     return text.replace("{", "(").replace("}", ")").replace("[", "(").replace("]", ")").strip().rstrip(".")
 
 
-def variables(formula: str) -> frozenset[str]:
+def find_variables(formula: str) -> frozenset[str]:
     """The variables of a formula in the language. NotAFormula where it is none."""
     reader = _Reader(formula, None)
     reader.whole()

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.evaluation.grounding.conflict import conflict
-from pipelines.evaluation.metrics.abstention import abstains
-from pipelines.evaluation.metrics.choice import chosen
-from pipelines.evaluation.metrics.final import announced, conclusion, without_reasoning
-from pipelines.evaluation.metrics.numeric import final_number, numbers_in
+from pipelines.evaluation.reading.numbers import find_final_number, find_numbers
+from pipelines.evaluation.reading.options import find_choice
+from pipelines.evaluation.reading.refusals import abstains
+from pipelines.evaluation.reading.text import announced_answer, conclusion, strip_reasoning
 
 Agreement = Literal["agrees", "contradicts", "unclear"]
 By = Literal["choice", "abstention", "number", "statement"]
@@ -48,7 +48,7 @@ def trace_agreement(reasoning: str, answer: str, options: Sequence[str] = ()) ->
     trace that ends in a plan or was cut off is unclear. Two ways to say the same, and two different
     statements with few words in common, are unclear too. "About 450" beside "453.6" contradicts.
     """
-    thought, said = _TAG.sub(" ", reasoning).strip(), without_reasoning(answer)
+    thought, said = _TAG.sub(" ", reasoning).strip(), strip_reasoning(answer)
     if not thought or not said:
         return None
     ends = conclusion(thought), conclusion(said)
@@ -66,7 +66,7 @@ def trace_agreement(reasoning: str, answer: str, options: Sequence[str] = ()) ->
 def _choice(thought: str, said: str, options: Sequence[str]) -> Agreement | None:
     if not options:
         return None
-    one, other = chosen(thought, options), chosen(said, options)
+    one, other = find_choice(thought, options), find_choice(said, options)
     if one is None or other is None:
         return None
     return "agrees" if one == other else "contradicts"
@@ -84,7 +84,7 @@ def _number(thought: str, said: str) -> Agreement | None:
     one, other = _settled(thought), _settled(said)
     if one is None:
         return None
-    if announced(said) is None and any(_close(one, number.value) for number in numbers_in(said)):
+    if announced_answer(said) is None and any(_close(one, number.value) for number in find_numbers(said)):
         return "agrees"  # an answer that announces none may name others beside it
     if other is None:
         return None
@@ -93,11 +93,11 @@ def _number(thought: str, said: str) -> Agreement | None:
 
 def _settled(text: str) -> float | None:
     """The number that a text announces, or the only one of its last sentence."""
-    scope = announced(text)
+    scope = announced_answer(text)
     end = conclusion(text)
-    if scope is None and len({number.value for number in numbers_in(end)}) != 1:
+    if scope is None and len({number.value for number in find_numbers(end)}) != 1:
         return None
-    found = final_number(end if scope is None else scope)
+    found = find_final_number(end if scope is None else scope)
     return None if found is None else found.value
 
 

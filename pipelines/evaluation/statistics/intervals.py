@@ -1,0 +1,160 @@
+"""The intervals of a share, of a difference of two paired shares, and of a percentile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtri, stdtrit
+from scipy.stats import binom, binomtest
+
+from pipelines.evaluation.statistics.paired import cluster_totals, number_clusters
+from services.core.errors import InvalidRequest
+
+
+def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Wilson's score interval (1927), JASA 22, 209-212; None where nothing was counted.
+
+    For questions without clusters; with clusters, or for graded scores, `share_interval` is the honest one.
+    """
+    if n == 0:
+        return None
+    bounds = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def share_interval(
+    values: Sequence[float] | NDArray[np.float64],
+    clusters: Sequence[str] | None = None,
+    *,
+    confidence: float = 0.95,
+) -> tuple[float, float] | None:
+    """The interval of the mean of scores in [0, 1], one per question; `clusters` as in `mean_interval`.
+
+    Wilson's, with t for z and the effective sample size for n, as Dean and Pagano (2015), "Evaluating
+    Confidence Interval Methods for Binomial Proportions in Clustered Surveys", Journal of Survey Statistics
+    and Methodology 3, 484-503, recommend: the n at which a share's variance p (1 - p) / n is the variance
+    between clusters, or that of independent questions where it is greater. It cannot leave [0, 1]. Where all
+    scores are alike each cluster counts as one question. None below two clusters.
+    """
+    each = np.asarray(values, dtype=np.float64)
+    if len(each) and not (each.min() >= 0 and each.max() <= 1):
+        raise InvalidRequest("a share is a mean of scores between 0 and 1: give such scores")
+    cluster, count = number_clusters([""] * len(each) if clusters is None else clusters)
+    if count < 2:
+        return None
+    share = float(each.mean())
+    effective = _effective(each, share, cluster, count)
+    square = float(stdtrit(count - 1, (1 + confidence) / 2)) ** 2 / effective
+    middle = share + square / 2
+    half = math.sqrt(share * (1 - share) * square + square * square / 4)
+    return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
+
+
+def _effective(values: NDArray[np.float64], share: float, cluster: NDArray[np.intp], count: int) -> float:
+    """How many independent zeros and ones say as much of the share."""
+    n = len(values)
+    sums, sizes = cluster_totals(values, cluster, count)
+    between = count / (count - 1) * float(((sums - share * sizes) ** 2).sum()) / n**2
+    alone = float(np.var(values, ddof=1)) / n
+    variance = max(between, alone)
+    return share * (1 - share) / variance if variance > 1e-15 else float(count)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """`value` with its interval; all None where `n` is below `needed`: "insufficient"."""
+
+    level: float
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    n: int
+    needed: int
+
+    @property
+    def insufficient(self) -> bool:
+        return self.value is None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"insufficient (n = {self.n}, needs {self.needed})"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+def samples_needed(level: float, confidence: float = 0.95) -> int:
+    """The samples that a two-sided interval of this percentile needs: 72 for 0.95, 368 for 0.99.
+
+    The sample's ends must reach past the percentile: max(level, 1 - level)^n <= (1 - confidence) / 2.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"a percentile lies between 0 and 1, {level} does not")
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(max(level, 1 - level)))
+
+
+def percentile(values: Sequence[float], level: float, *, confidence: float = 0.95) -> Percentile:
+    """The percentile (linear between order statistics, numpy's default) and its order-statistic interval.
+
+    The interval [x_(l), x_(u)] covers with at least `confidence`, tails alike, because the number of values
+    below the percentile is binomial: David and Nagaraja (2003), "Order Statistics", 7.1.
+    """
+    needed = samples_needed(level, confidence)
+    n = len(values)
+    if n < needed:
+        return Percentile(level, None, None, None, confidence, n, needed)
+    tail = (1 - confidence) / 2
+    # x_(l) lies above the percentile where at most l - 1 values lie below it; ppf gives the first count whose
+    # cumulative probability reaches its argument, so one less does not
+    low = max(1, int(binom.ppf(tail, n, level)))
+    high = min(n, int(binom.ppf(1 - tail, n, level)) + 1)
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    return Percentile(
+        level=level,
+        value=float(np.quantile(ordered, level)),
+        low=float(ordered[low - 1]),
+        high=float(ordered[high - 1]),
+        confidence=confidence,
+        n=n,
+        needed=needed,
+    )
+
+
+_EDGE = 1e-9
+
+
+def score_interval(gained: float, lost: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Tango's score interval of (gained - lost) / n.
+
+    Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design", Statistics in Medicine 17, 891-908. Unlike a bootstrap it does not shrink to a
+    point where no pair is discordant: it is then z^2 / (n + z^2) to both sides. Counts may be fractions, for
+    an effective sample size.
+    """
+    z = float(ndtri((1 + confidence) / 2))
+    found = (gained - lost) / n
+
+    def low(difference: float) -> float:
+        return score_statistic(difference, gained, lost, n) - z
+
+    def high(difference: float) -> float:
+        return score_statistic(difference, gained, lost, n) + z
+
+    return (
+        float(brentq(low, -1 + _EDGE, found - _EDGE)) if found > -1 + 2 * _EDGE else -1.0,
+        float(brentq(high, found + _EDGE, 1 - _EDGE)) if found < 1 - 2 * _EDGE else 1.0,
+    )
+
+
+def score_statistic(difference: float, gained: float, lost: float, n: float) -> float:
+    """The score statistic of the true difference being `difference`, which lies strictly between -1 and 1."""
+    linear = -gained - lost + (2 * n - gained + lost) * difference
+    constant = -lost * difference * (1 - difference)
+    # the likeliest share of lost pairs under that difference
+    share = (math.sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)
+    variance = n * (2 * share + difference * (1 - difference))
+    return (gained - lost - n * difference) / math.sqrt(max(variance, 1e-300))
