@@ -61,7 +61,7 @@ def load(
         raise UsageError(f"{out} is there already: --force writes over it, --out names another")
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}: make it first")
-    asked = datasets.load(dataset, data, seed=seed)
+    asked = datasets.load_dataset(dataset, data, seed=seed)
     plan = loading.Plan(
         arms=loading.arms_of(arms, max_tokens),
         concurrencies=loading.concurrencies_of(concurrency),

@@ -46,7 +46,7 @@ def running(folder: Path) -> Iterator[Mapping[str, str]]:
 
 def write(folder: Path, seed: int) -> tuple[Path, Path]:
     """A folder with the passages, a file each, and the questions as a data set."""
-    items = datasets.load("squad2:answerable", evaluation_data(), n=QUESTIONS, seed=seed).items
+    items = datasets.load_dataset("squad2:answerable", evaluation_data(), n=QUESTIONS, seed=seed).items
     documents, questions = folder / "documents", folder / "questions.jsonl"
     documents.mkdir()
     for number, text in enumerate(dict.fromkeys(one.text for item in items for one in item.passages)):
