@@ -14,16 +14,24 @@ EXTRAS_gateway := ,cli
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
 # pip compiles on one processor, and the libraries' own tests too; some bring files that are not meant to compile
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
+LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
 
-test: $(VENV)/.installed-dev build/tools/helm lint ## everything CI checks
-	$(BIN)/pytest
+test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, types, tests; WORKERS=4 on a larger machine
+	$(LINT)
+	@$(BIN)/mypy >build/mypy.log 2>&1 & types=$$!; \
+	$(BIN)/pytest -n $(WORKERS); tested=$$?; \
+	wait $$types; typed=$$?; cat build/mypy.log; exit $$((tested | typed))
+
+test-soak: $(VENV)/.installed-dev build/tools/helm ## what must hold every time, repeated: kills by the dozen, all combinations, properties at depth
+	RAGLINE_SOAK=1 $(BIN)/pytest -m soak --timeout 3600
 
 test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
 	$(BIN)/pytest tests/chart
@@ -38,10 +46,8 @@ test-engines: build/engines-venv/.installed ## the habana engine's CPU path with
 	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py tests/engines
 
 lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(LINT)
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

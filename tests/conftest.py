@@ -17,17 +17,69 @@ from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from tests.redis_server import RedisServer
+    from tests.workers import SharedFixtures
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
-def pytest_collection_finish() -> None:
+GUARD = pytest.StashKey["Guard"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the guard that ends what this run leaves behind; workers of pytest-xdist have their run's."""
+    if hasattr(config, "workerinput") or config.option.collectonly or find_spec("psutil") is None:
+        return
+    from tests.run_guard import Guard  # noqa: PLC0415 - the engines' environment has no psutil
+
+    config.stash[GUARD] = Guard.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
     """What has been imported and collected stays to the end: no collection of garbage need look at it again,
     which takes half a second each time, and statsmodels for one asks for it at every call."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedFixtures:
+    from tests.workers import SharedFixtures  # noqa: PLC0415 - the engines' environment has no pytest-xdist
+
+    return SharedFixtures(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.workers import longest_first  # noqa: PLC0415 - as above
+
+        longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """A run that leaves a process behind has failed, whatever its tests say; the guard ends the process."""
+    yield
+    guard = session.config.stash.get(GUARD, None)
+    left = guard.leftovers() if guard else []
+    if left:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        for process in left:
+            print(f"\nERROR: a test left a process behind: {process}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if GUARD in config.stash:
+        config.stash[GUARD].stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

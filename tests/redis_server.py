@@ -61,6 +61,8 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
         options = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory), "save": ""}
         options |= {"appendonly": "yes", "appendfsync": "always"}
+        # a title would be written over the environment, by which a run's guard finds what the run has started
+        options["set-proc-title"] = "no"
         if password:
             options["requirepass"] = password
         if search:

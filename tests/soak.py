@@ -1,0 +1,12 @@
+"""How often tests repeat what must hold every time: a round each in `make test`, many in `make test-soak`."""
+
+from __future__ import annotations
+
+import os
+
+SOAK = os.environ.get("RAGLINE_SOAK", "") not in {"", "0"}
+
+
+def rounds(usual: int, soak: int) -> int:
+    """The number of repetitions in a usual run, and in one that looks for what happens rarely."""
+    return soak if SOAK else usual
