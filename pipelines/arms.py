@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 from pipelines.prompting import PROMPTS, PromptName
-from services.core.clients.generation import Sampling
 from services.core.errors import InvalidRequest
+from services.core.wire.sampling import Sampling
 
 _SHORT = re.compile(r"(?P<model>[^+@=]*)(?:\+(?P<prompt>[^@]*))?(?:@(?P<budget>.*))?")
 
@@ -35,7 +35,8 @@ def parse_arm(text: str, prompt: PromptName = "plain") -> Arm:
     if budget is not None and not budget.isdecimal():
         raise InvalidRequest(f"arm {text!r}: after @ comes the thinking budget in tokens, 0 for none")
     strategy = prompt_named(match["prompt"]) if match["prompt"] is not None else prompt
-    sampling = Sampling(max_reasoning_tokens=None if budget is None else int(budget))
+    # not validated here: a budget out of bounds is the arm's own failure, and the other arms go on
+    sampling = Sampling.model_construct(max_reasoning_tokens=None if budget is None else int(budget))
     return Arm(name or rest, match["model"], strategy, sampling)
 
 

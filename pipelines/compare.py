@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pipelines.arms import Arm
 from pipelines.clock import AnswerClock
@@ -119,7 +119,7 @@ async def _answer(
         prompt=arm.prompt,
         search=asked.search,
         # a budget is for thinking: an instruct model that gets one is asked to think
-        sampling=replace(arm.sampling, think=bool(arm.sampling.max_reasoning_tokens)),
+        sampling=arm.sampling.model_copy(update={"think": bool(arm.sampling.max_reasoning_tokens)}),
         salt=f"Session {uuid.uuid4().hex}." if asked.cold else "",
     )
     content: list[str] = []

@@ -12,12 +12,13 @@ from pipelines.context import freeze
 from pipelines.neighbours import located
 from pipelines.prompting import ABSTENTION, PromptName, messages
 from pipelines.search import Evidence, Finder, Search
-from services.core.clients.generation import ChatDelta, Sampling
+from services.core.clients.generation import ChatDelta
+from services.core.completion import skipped_entries
 from services.core.errors import ServiceError
-from services.core.fallback import passed_over
 from services.core.genai import Answered, Asked, ChatSpan
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.chat import ChatMessage, FinishReason, Usage
+from services.core.wire.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,7 @@ class RagPipeline(Finder):
         yield finished
 
     def _span(self, question: Question) -> ChatSpan:
-        sampling = question.sampling
-        asked = Asked(
-            model=question.model,
-            provider="ragline",
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            stop=sampling.stop,
-        )
+        asked = Asked(question.model, provider="ragline", sampling=question.sampling)
         return ChatSpan(self.metrics.tracer if self.metrics else None, asked)
 
     def _account(self, finished: Finished, span: ChatSpan) -> None:
@@ -148,7 +140,7 @@ class RagPipeline(Finder):
         )
         if self.metrics is not None:
             self.metrics.observe_stage("generation", seconds, finished.model)
-            if passed_over(finished.degraded):
+            if skipped_entries(finished.degraded):
                 self.metrics.degraded("generation")
 
 

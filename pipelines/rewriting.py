@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import GenerationClient
 from services.core.errors import ServiceError
 from services.core.wire.chat import ChatMessage
+from services.core.wire.sampling import Sampling
 
 TURNS = 6
 """The latest turns that the model is shown: older ones are rarely what a follow-up means."""

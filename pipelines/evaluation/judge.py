@@ -21,10 +21,11 @@ from pipelines.evaluation.statistics.agreement import (
     first_shown_rate,
     flip_rate,
 )
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import GenerationClient
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatMessage, ModelInfo
 from services.core.wire.grounding import AnswerGroundedness
+from services.core.wire.sampling import Sampling
 
 Said = Literal["A", "B", "tie"]
 

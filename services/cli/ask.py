@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from services.cli.console import Output
 from services.core.client import HttpClient
+from services.core.completion import fallback_marks, skipped_entries
 from services.core.context import remaining, set_deadline
 from services.core.errors import ServiceError, ServiceUnavailable
-from services.core.fallback import marks, passed_over
 from services.core.wire.answer import SEARCH_STAGES, AnswerChunk, FileCitation, FrozenContext, Timings
 from services.core.wire.passages import Passage
 
@@ -182,8 +182,8 @@ def notes(chunk: AnswerChunk) -> list[str]:
     lines = []
     if chunk.abstained:
         lines.append("Nothing relevant enough was found, so this is not an answer.")
-    names = passed_over(chunk.degraded or ())
-    stages = [stage for stage in chunk.degraded or () if stage not in marks(names)]
+    names = skipped_entries(chunk.degraded or ())
+    stages = [stage for stage in chunk.degraded or () if stage not in fallback_marks(names)]
     if stages:
         lines.append(f"Degraded: answered without {', '.join(stages)}.")
     if names:

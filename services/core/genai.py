@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,6 +16,7 @@ from opentelemetry.trace import NoOpTracer, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from services.core.errors import RaglineError
+from services.core.wire.sampling import Sampling
 
 T = TypeVar("T")
 
@@ -28,22 +29,19 @@ class Asked:
     entry: str = ""
     provider: str = ""
     stream: bool = True
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
 
     def attributes(self) -> dict[str, AttributeValue]:
+        sampling = self.sampling
         found: dict[str, AttributeValue | None] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": self.provider or None,
             "gen_ai.request.model": self.model or None,
-            "gen_ai.request.max_tokens": self.max_tokens,
-            "gen_ai.request.temperature": self.temperature,
-            "gen_ai.request.top_p": self.top_p,
-            "gen_ai.request.seed": self.seed,
-            "gen_ai.request.stop_sequences": self.stop or None,
+            "gen_ai.request.max_tokens": sampling.max_tokens,
+            "gen_ai.request.temperature": sampling.temperature,
+            "gen_ai.request.top_p": sampling.top_p,
+            "gen_ai.request.seed": sampling.seed,
+            "gen_ai.request.stop_sequences": sampling.stop or None,
             "gen_ai.request.stream": self.stream,
             "ragline.model_entry": self.entry or None,
         }

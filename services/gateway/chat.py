@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pipelines.clock import server_timing
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
-from services.core import fallback
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import GenerationClient
+from services.core.completion import ChunkWriter, fallback_headers
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
-from services.core.sse import DONE, format_event
+from services.core.sse import DONE
 from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
@@ -43,7 +41,7 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
         reply.model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"server-timing": server_timing(reply.timings)}
-        | fallback.headers(reply.degraded, reply.model),
+        | fallback_headers(reply.degraded, reply.model),
     )
 
 
@@ -64,16 +62,7 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
         model=body.model,
         prompt=settings.prompt,
         search=search_of(body.rag, settings),
-        sampling=Sampling(
-            max_tokens=body.token_limit,
-            temperature=body.temperature,
-            top_p=body.top_p,
-            seed=body.seed,
-            reasoning_effort=body.reasoning_effort,
-            max_reasoning_tokens=body.max_reasoning_tokens,
-            think=body.think,
-            stop=tuple(body.stops),
-        ),
+        sampling=body.sampling,
     )
 
 
@@ -94,12 +83,13 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
                 finished = event
     if found is None or finished is None:
         raise ServiceError("generation ended before it answered", service="generation")
+    identity = ChunkWriter()
     message = AnswerMessage(
         content="".join(content), reasoning_content="".join(reasoning) or None, annotations=finished.citations
     )
     return AnswerReply(
-        id=_new_id(),
-        created=int(time.time()),
+        id=identity.id,
+        created=identity.created,
         model=finished.model,
         choices=[AnswerChoice(message=message, finish_reason=finished.finish_reason)],
         usage=finished.usage,
@@ -113,52 +103,34 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
 async def _chunks(
     pipeline: RagPipeline, question: Question, headers: dict[str, str], *, include_usage: bool
 ) -> AsyncGenerator[bytes]:
-    """The answer as `AnswerChunk` events; built by hand, because there is one per token.
+    """Stream the answer as `AnswerChunk` events.
 
     What the reply's headers are to say is in `headers` when the first event comes.
     """
-    identifier, created = _new_id(), int(time.time())
-
-    def chunk(model: str, choices: list[object], extra: dict[str, object] | None = None) -> bytes:
-        fields = {"id": identifier, "object": "chat.completion.chunk", "created": created, "model": model}
-        return format_event(orjson.dumps(fields | {"choices": choices} | (extra or {})))
-
-    def choice(delta: dict[str, object], finish_reason: str | None = None) -> list[object]:
-        return [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
-
-    answer = pipeline.answer(question)
-    try:
-        async for event in answer:
+    chunks = ChunkWriter()
+    async with aclosing(pipeline.answer(question)) as events:
+        async for event in events:
             if isinstance(event, Piece):
-                delta: dict[str, object] = {"content": event.content} if event.content else {}
-                if event.reasoning:
-                    delta["reasoning_content"] = event.reasoning
-                yield chunk(event.model, choice(delta))
+                pieces = {"content": event.content, "reasoning_content": event.reasoning}
+                yield chunks.delta(event.model, {name: text for name, text in pieces.items() if text})
             elif isinstance(event, Found):
                 headers["server-timing"] = server_timing(event.timings, whole=False)
-                headers.update(fallback.headers(event.degraded, event.model))
-                yield chunk(
+                headers.update(fallback_headers(event.degraded, event.model))
+                yield chunks.delta(
                     event.model,
-                    choice({"role": "assistant", "content": ""}),
-                    {"context": event.context.model_dump(exclude_none=True)},
+                    {"role": "assistant", "content": ""},
+                    fields={"context": event.context.model_dump(exclude_none=True)},
                 )
             else:
-                usage = event.usage.model_dump()
-                extra: dict[str, object] = {
+                citations = [citation.model_dump(exclude_none=True) for citation in event.citations]
+                fields: dict[str, object] = {
                     "timings": event.timings.model_dump(exclude_none=True),
                     "degraded": list(event.degraded),
                     "abstained": event.abstained,
                 }
                 if not include_usage:
-                    extra["usage"] = usage
-                citations = [citation.model_dump(exclude_none=True) for citation in event.citations]
-                yield chunk(event.model, choice({"annotations": citations}, event.finish_reason), extra)
+                    fields["usage"] = event.usage.model_dump()
+                yield chunks.delta(event.model, {"annotations": citations}, event.finish_reason, fields)
                 if include_usage:
-                    yield chunk(event.model, [], {"usage": usage})
-        yield DONE
-    finally:
-        await answer.aclose()
-
-
-def _new_id() -> str:
-    return f"chatcmpl-{uuid.uuid4().hex}"
+                    yield chunks.usage(event.model, event.usage)
+    yield DONE

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from pipelines.arms import Arm, parse_arm, prompt_named
 from pipelines.compare import ArmDone, ArmPiece, Comparison, Frozen, compare
 from pipelines.rag import RagPipeline
-from services.core.clients.generation import Sampling
 from services.core.context import request_id, within_deadline
 from services.core.errors import ServiceError
 from services.core.sse import DONE, format_event
@@ -70,15 +69,7 @@ def _arm(given: ArmRequest | str, settings: Settings) -> Arm:
     if isinstance(given, str):
         return parse_arm(given, settings.prompt)
     prompt = prompt_named(given.prompt) if given.prompt else settings.prompt
-    sampling = Sampling(
-        max_tokens=given.max_tokens,
-        temperature=given.temperature,
-        top_p=given.top_p,
-        seed=given.seed,
-        reasoning_effort=given.reasoning_effort,
-        max_reasoning_tokens=given.max_reasoning_tokens,
-    )
-    return Arm(given.name or given.model or "default", given.model, prompt, sampling)
+    return Arm(given.name or given.model or "default", given.model, prompt, given.sampling)
 
 
 async def _events(

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
-import orjson
 import structlog
 
-from services.core import fallback
+from services.core.completion import ChunkWriter, fallback_headers, fallback_marks
 from services.core.context import within_deadline
 from services.core.errors import ServiceError
 from services.core.genai import Answered, Asked, ChatSpan
-from services.core.sse import DONE, format_event
+from services.core.sse import DONE
 from services.core.wire.chat import (
     AssistantMessage,
     ChatChoice,
     ChatReply,
-    ChunkDelta,
     CompletionTokensDetails,
     FinishReason,
     Usage,
 )
+from services.core.wire.sampling import Sampling
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entries import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
@@ -60,15 +57,14 @@ class Completion:
         self._spent: list[TokenCounts | None] = []
         self._timing = Timing(metrics)
         self._tracer = metrics.tracer
-        self._id = f"chatcmpl-{uuid.uuid4().hex}"
-        self._created = int(time.time())
+        self._chunks = ChunkWriter()
 
     @property
     def headers(self) -> dict[str, str]:
         """What the reply's headers say; complete once the first event or the reply is there."""
         timings = ", ".join(f"{name};dur={ms:.1f}" for name, ms in self._timing.milliseconds.items())
         known = {"server-timing": timings} if timings else {}
-        return known | fallback.headers(self._degraded, self._model)
+        return known | fallback_headers(self._degraded, self._model)
 
     async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
         """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
@@ -78,18 +74,16 @@ class Completion:
             async for delta in deltas:
                 if told is None:
                     told = self._model
-                    yield self._chunk(ChunkDelta(role="assistant", content=""), degraded=self._degraded)
+                    yield self._chunk({"role": "assistant", "content": ""}, self._degraded)
                 if delta.content or delta.reasoning:
-                    degraded = self._degraded if told != self._model else None
+                    degraded = self._degraded if told != self._model else []
                     told = self._model
-                    yield self._chunk(
-                        ChunkDelta(content=delta.content or None, reasoning_content=delta.reasoning or None),
-                        degraded=degraded,
-                    )
+                    pieces = {"content": delta.content, "reasoning_content": delta.reasoning}
+                    yield self._chunk({name: text for name, text in pieces.items() if text}, degraded)
                 if delta.finish_reason:
-                    yield self._chunk(ChunkDelta(), delta.finish_reason, self._degraded)
+                    yield self._chunk({}, self._degraded, delta.finish_reason)
                     if include_usage and delta.tokens:
-                        yield self._event({"choices": [], "usage": _usage(delta.tokens).model_dump()})
+                        yield self._chunks.usage(self._model, _usage(delta.tokens))
         yield DONE
 
     async def reply(self) -> ChatReply:
@@ -110,8 +104,8 @@ class Completion:
             answer = answer[self._misplaced :].lstrip()
         message = AssistantMessage(content=answer, reasoning_content=thought or None)
         return ChatReply(
-            id=self._id,
-            created=self._created,
+            id=self._chunks.id,
+            created=self._chunks.created,
             model=self._model,
             choices=[ChatChoice(message=message, finish_reason=last.finish_reason)],
             usage=_usage(last.tokens) if last.tokens else None,
@@ -124,7 +118,7 @@ class Completion:
 
     @property
     def _degraded(self) -> list[str]:
-        return fallback.marks(self._route.passed_over)
+        return fallback_marks(self._route.passed_over)
 
     async def _deltas(self) -> AsyncGenerator[Delta]:
         """The engine's deltas up to the one with the finish reason. Each wait ends at the deadline."""
@@ -190,20 +184,10 @@ class Completion:
         return delta if thinker in {"", self._model} else replace(delta, reasoning=f"\n{delta.reasoning}")
 
     def _chunk(
-        self, delta: ChunkDelta, reason: FinishReason | None = None, degraded: list[str] | None = None
+        self, delta: dict[str, str], degraded: list[str], finish_reason: FinishReason | None = None
     ) -> bytes:
-        """OpenAI's clients expect `finish_reason` in every choice, null until the end."""
-        choice = {"index": 0, "delta": delta.model_dump(exclude_none=True), "finish_reason": reason}
-        return self._event({"choices": [choice]} | ({"degraded": degraded} if degraded else {}))
-
-    def _event(self, fields: dict[str, object]) -> bytes:
-        common = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-        }
-        return format_event(orjson.dumps(common | fields))
+        fields = {"degraded": degraded} if degraded else {}
+        return self._chunks.delta(self._model, delta, finish_reason, fields)
 
 
 def _unanswered(delta: Delta) -> bool:
@@ -224,11 +208,13 @@ def _asked(entry: ModelEntry, prompt: Prompt) -> Asked:
         model=entry.model_id,
         entry=entry.name,
         provider=entry.engine,
-        max_tokens=prompt.max_tokens,
-        temperature=prompt.temperature,
-        top_p=prompt.top_p,
-        seed=prompt.seed,
-        stop=prompt.stop,
+        sampling=Sampling.model_construct(
+            max_tokens=prompt.max_tokens,
+            temperature=prompt.temperature,
+            top_p=prompt.top_p,
+            seed=prompt.seed,
+            stop=prompt.stop,
+        ),
     )
 
 

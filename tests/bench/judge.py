@@ -24,7 +24,8 @@ from pipelines.evaluation.datasets import load_dataset  # noqa: E402 - run as a 
 from pipelines.evaluation.judge import Pair, against, open_judge, quality  # noqa: E402
 from pipelines.evaluation.statistics.agreement import CountedShare, Winner  # noqa: E402
 from services.core.client import HttpClient  # noqa: E402
-from services.core.clients.generation import GenerationClient, Sampling  # noqa: E402
+from services.core.clients.generation import GenerationClient  # noqa: E402
+from services.core.wire.sampling import Sampling  # noqa: E402
 
 SAMPLING = Sampling(temperature=0.0, seed=0, max_tokens=32)
 """A verdict is one line; who has not said it in 32 tokens has not followed the instruction."""

@@ -13,13 +13,14 @@ from pipelines.rag import Finished, Piece, Question, RagPipeline
 from pipelines.search import Search
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.wire.answer import AnswerRequest
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
+from services.core.wire.sampling import Sampling
 from services.gateway.chat import _question
 from services.gateway.settings import Settings as GatewaySettings
 from services.generation.app import create

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from pipelines.evaluation.building.drafts import Draft, draft_messages, supported, worth_asking
 from pipelines.prompting import messages as answer_messages
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import GenerationClient, Sampling
+from services.core.clients.generation import GenerationClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.context import new_request_id, start_request
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.chat import ChatMessage, ModelInfo
 from services.core.wire.passages import Passage
+from services.core.wire.sampling import Sampling
 
 TOKENS = 160
 """Longest reply; a model that thinks is not bounded here."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from pipelines.evaluation.runner.gateway import Gateway
+from services.core.completion import skipped_entries
 from services.core.context import request_id
 from services.core.errors import (
     ErrorDetail,
@@ -16,7 +17,6 @@ from services.core.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from services.core.fallback import passed_over
 from services.core.wire.answer import FrozenContext
 from services.core.wire.compare import ArmReply, ArmRequest
 
@@ -82,7 +82,7 @@ def judged(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply
             f"arm {arm.name} answered from another context ({reply.context_id[:12]}) than the frozen one "
             f"({context.context_id[:12]}): refused",
         )
-    others = passed_over(reply.degraded)
+    others = skipped_entries(reply.degraded)
     if others:
         return _refused(
             reply,

@@ -59,7 +59,7 @@ async def opened(
         )
     can_answer(model, f"judge {judge.name}")
     if model.profile == "none":
-        judge = replace(judge, sampling=replace(judge.sampling, max_tokens=VERDICT_TOKENS))
+        judge = replace(judge, sampling=judge.sampling.model_copy(update={"max_tokens": VERDICT_TOKENS}))
     sampling = judge.sampling
     return judge, JudgeRecord(
         model=model,

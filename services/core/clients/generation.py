@@ -11,21 +11,8 @@ from pydantic import TypeAdapter
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import ServiceError
-from services.core.wire.chat import ChatMessage, FinishReason, ModelList, ReasoningEffort, Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """What a caller may set; None leaves it to the model entry. `think`: an instruct model is asked to."""
-
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    reasoning_effort: ReasoningEffort | None = None
-    max_reasoning_tokens: int | None = None
-    think: bool = False
-    stop: tuple[str, ...] = ()
+from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+from services.core.wire.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +89,6 @@ def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) ->
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    options = {
-        "model": model or None,
-        "max_tokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "seed": sampling.seed,
-        "reasoning_effort": sampling.reasoning_effort,
-        "max_reasoning_tokens": sampling.max_reasoning_tokens,
-        "think": sampling.think or None,
-        "stop": list(sampling.stop) or None,
-    }
-    return orjson.dumps(request | {key: value for key, value in options.items() if value is not None})
+    if model:
+        request["model"] = model
+    return orjson.dumps(request | sampling.model_dump(exclude_defaults=True))

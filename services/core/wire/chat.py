@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from services.core.wire.base import Text, Wire
+from services.core.wire.sampling import Sampling, SamplingFields
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
 
 
@@ -35,7 +35,7 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
-class ChatRequest(Wire):
+class ChatRequest(SamplingFields):
     """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one.
 
     `max_reasoning_tokens` bounds the thinking (0: none); `reasoning_effort` is OpenAI's word for it and
@@ -47,13 +47,7 @@ class ChatRequest(Wire):
     model: Text = ""
     stream: bool = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(None, ge=1, le=131072)
     max_completion_tokens: int | None = Field(None, ge=1, le=131072)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    seed: int | None = None
-    reasoning_effort: ReasoningEffort | None = None
-    max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
     think: bool = False
     stop: Text | list[Text] | None = None
     n: Literal[1] = 1
@@ -65,6 +59,11 @@ class ChatRequest(Wire):
     @property
     def stops(self) -> list[str]:
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or [])
+
+    @property
+    def sampling(self) -> Sampling:
+        own = {"max_tokens": self.token_limit, "think": self.think, "stop": tuple(self.stops)}
+        return super().sampling.model_copy(update=own)
 
 
 class CompletionTokensDetails(Wire):

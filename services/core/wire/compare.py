@@ -9,8 +9,9 @@ from pydantic import Field
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import FileCitation, FrozenContext, RagOptions, Timings
 from services.core.wire.base import StrictWire, Text, Wire
-from services.core.wire.chat import ChatMessage, FinishReason, ReasoningEffort, Usage
+from services.core.wire.chat import ChatMessage, FinishReason, Usage
 from services.core.wire.grounding import AnswerGroundedness
+from services.core.wire.sampling import SamplingFields
 
 ArmName = Text
 ArmStatus = Literal["answered", "abstained", "reasoning_truncated", "failed"]
@@ -18,19 +19,15 @@ GroundingScope = Literal["off", "answer", "all"]
 """What is judged against the passages: nothing, the answer, or the answer and the thinking before it."""
 
 
-class ArmRequest(StrictWire):
-    """A column of the comparison. `name` tells it apart (the model's where left out), `model` is a model
-    entry (the default one where left out), `prompt` a strategy; the rest as in `/v1/chat/completions`."""
-
+class _ArmName(StrictWire):
     name: ArmName = ""
     model: Text = ""
     prompt: Text = ""
-    max_tokens: int | None = Field(None, ge=1, le=131072)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    seed: int | None = None
-    reasoning_effort: ReasoningEffort | None = None
-    max_reasoning_tokens: int | None = Field(None, ge=0, le=131072)
+
+
+class ArmRequest(SamplingFields, _ArmName):
+    """A column of the comparison. `name` tells it apart (the model's where left out), `model` is a model
+    entry (the default one where left out), `prompt` a strategy; the rest as in `/v1/chat/completions`."""
 
 
 class CompareRequest(StrictWire):

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from services.core.wire.chat import ChatRequest, ReasoningEffort
+from services.core.wire.chat import ChatRequest
+from services.core.wire.sampling import ReasoningEffort
 from services.generation.backend import Capabilities, TokenCounts
 from services.generation.reasoning.profiles import Budget, Profile
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from services.core.errors import RaglineError
-from services.core.wire.chat import ReasoningEffort
+from services.core.wire.sampling import ReasoningEffort
 
 Trace = Literal["none", "field", "tags", "prefilled", "prompted"]
 Budget = Literal["native", "close", "reask", "none"]

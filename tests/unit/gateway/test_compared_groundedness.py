@@ -12,7 +12,7 @@ from pipelines.compare import Comparison
 from pipelines.rag import RagPipeline
 from pipelines.search import Evidence, Search
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import ServiceUnavailable
@@ -20,6 +20,7 @@ from services.core.wire.chat import ChatMessage, Usage
 from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply, GroundingScope
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage
+from services.core.wire.sampling import Sampling
 from services.gateway.compare import _events
 from services.gateway.grounding import Grounder, scorer_by_vectors
 

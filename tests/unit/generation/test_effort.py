@@ -10,7 +10,8 @@ from typing import get_args
 
 import pytest
 
-from services.core.wire.chat import ChatMessage, ChatRequest, ReasoningEffort
+from services.core.wire.chat import ChatMessage, ChatRequest
+from services.core.wire.sampling import ReasoningEffort
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entries import ModelEntry
 from services.generation.reasoning.profiles import PROFILES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipelines.arms import Arm, parse_arm
-from services.core.clients.generation import Sampling
 from services.core.errors import InvalidRequest
+from services.core.wire.sampling import Sampling
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from pipelines.context import context_id
 from pipelines.rag import RagPipeline
 from pipelines.search import Evidence, Search
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.wire.chat import ChatMessage, Usage
 from services.core.wire.passages import Passage
+from services.core.wire.sampling import Sampling
 
 PASSAGES = [Passage(id=str(n), document_id="d", title="d.md", text=f"fact {n}.", score=0.9) for n in range(3)]
 USAGE = Usage(prompt_tokens=5, completion_tokens=3, total_tokens=8)

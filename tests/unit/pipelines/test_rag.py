@@ -12,7 +12,7 @@ from pipelines.prompting import ABSTENTION
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from pipelines.search import Search
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, RaglineError, ServiceError, ServiceUnavailable
@@ -20,6 +20,7 @@ from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage, Usage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
+from services.core.wire.sampling import Sampling
 
 PASSAGES = [
     Passage(

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from pipelines.rewriting import TURN_LENGTH, Rewriter, standalone, transcript
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.errors import ServiceError
 from services.core.wire.chat import ChatMessage
+from services.core.wire.sampling import Sampling
 
 HISTORY = (
     ChatMessage(role="system", content="Be kind."),

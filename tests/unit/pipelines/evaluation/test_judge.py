@@ -11,9 +11,10 @@ from pipelines.evaluation.grounding.answers import ground_answer
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
 from pipelines.evaluation.judge import Judge, Pair, against, better_grounded, open_judge, quality, read
 from pipelines.evaluation.statistics.agreement import CountedShare
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatMessage, ModelInfo, ModelList
+from services.core.wire.sampling import Sampling
 
 PASSAGES = [Source(id="ice", text="Ice floats on water.")]
 ENTRIES = [

@@ -17,7 +17,7 @@ from pipelines.evaluation.report.writing import html, markdown
 from pipelines.evaluation.runner import Silent
 from pipelines.evaluation.runner.judging import VERDICT_TOKENS, Wanted, judge_all, opened
 from pipelines.evaluation.statistics import share_interval
-from services.core.clients.generation import ChatDelta, GenerationClient, Sampling
+from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -26,6 +26,7 @@ from services.core.errors import (
     ServiceUnavailable,
 )
 from services.core.wire.chat import ChatMessage, ModelInfo, ModelList
+from services.core.wire.sampling import Sampling
 from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, question, run
 
 JUDGE = ModelInfo(id="judge", model_id="other", profile="none", engine="fake", ready=True)

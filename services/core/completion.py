@@ -1,0 +1,77 @@
+"""How a chat completion is written: the chunks of a stream, and the mark of an answer by another entry.
+
+`degraded` of a reply has `generation:<entry>` for each entry that could not answer, the wanted one first; a
+header says the same as `wanted -> used`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from services.core.sse import format_event
+from services.core.wire.chat import FinishReason, Usage
+
+FALLBACK_HEADER = "x-ragline-fallback"
+"""`wanted -> used`, by the names of the entries."""
+
+_MARK = "generation:"
+_NO_FIELDS: Mapping[str, object] = {}
+
+
+class ChunkWriter:
+    """Writes the chunks of one completion as server-sent events; all have its id and its time.
+
+    They are `ChatChunk`s, put together by hand because there is one per token.
+    """
+
+    def __init__(self) -> None:
+        self.id = f"chatcmpl-{uuid.uuid4().hex}"
+        self.created = int(time.time())
+
+    def delta(
+        self,
+        model: str,
+        delta: Mapping[str, object],
+        finish_reason: FinishReason | None = None,
+        fields: Mapping[str, object] = _NO_FIELDS,
+    ) -> bytes:
+        """Write a chunk with one choice.
+
+        Args:
+            model: The entry at work.
+            delta: What is new in the message, as `ChunkDelta` names it.
+            finish_reason: Why the answer ends here; OpenAI's clients expect null in every choice until then.
+            fields: Further fields of the chunk.
+
+        Returns:
+            The event.
+        """
+        return self._event(model, [{"index": 0, "delta": delta, "finish_reason": finish_reason}], fields)
+
+    def usage(self, model: str, usage: Usage) -> bytes:
+        """Write the last chunk, which has the token counts and no choice."""
+        return self._event(model, [], {"usage": usage.model_dump()})
+
+    def _event(self, model: str, choices: list[object], fields: Mapping[str, object]) -> bytes:
+        chunk = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": model}
+        return format_event(orjson.dumps({**chunk, "choices": choices, **fields}))
+
+
+def fallback_marks(entries: Iterable[str]) -> list[str]:
+    """Mark the entries that could not answer, as `degraded` lists them."""
+    return [f"{_MARK}{name}" for name in entries]
+
+
+def skipped_entries(degraded: Iterable[str]) -> list[str]:
+    """Read the entries that could not answer, the wanted one first, from a reply's `degraded`."""
+    return [mark.removeprefix(_MARK) for mark in degraded if mark.startswith(_MARK)]
+
+
+def fallback_headers(degraded: Sequence[str], used: str) -> dict[str, str]:
+    """Make the header of a reply by the entry `used`; none where the wanted one answered."""
+    names = skipped_entries(degraded)
+    return {FALLBACK_HEADER: f"{names[0]} -> {used}"} if names else {}
