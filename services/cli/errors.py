@@ -2,14 +2,16 @@
 
 RaglineError
   UsageError        a setting or argument must change first
-  PortInUse         named with its owner before anything is started
-  ServiceDied       a service ended while it was starting; carries its last log lines
-  NotReady          still not ready when the time was up
+  PortInUse         a port is taken; said before anything is started
+  ServiceDied       a service ended while it was starting; has its last log lines
+  NotReady          a service was still not ready when the time was up
+  DemoFailed        a step of the demo did not hold
 """
 
 from __future__ import annotations
 
-from services.core.errors import RaglineError
+from services.cli.console import Output
+from services.core.errors import RaglineError, ServiceUnavailable
 
 
 class UsageError(RaglineError):
@@ -34,3 +36,17 @@ class NotReady(RaglineError):
 
 class DemoFailed(RaglineError):
     code = "demo_failed"
+
+
+def print_error(error: Exception) -> bool:
+    """Print a Ragline error on standard error. Returns False, and prints nothing, where it is none."""
+    if not isinstance(error, RaglineError):
+        return False
+    output = Output.standard()
+    if isinstance(error, ServiceDied):
+        for line in error.log_tail:
+            output.problem(f"  {line}")
+    output.error(error)
+    if isinstance(error, ServiceUnavailable) and error.service == "gateway":
+        output.problem("'ragline up' starts it; RAGLINE_URL names one that runs elsewhere")
+    return True

@@ -1,4 +1,4 @@
-"""Jobs at the gateway, as the command line uses them: submit, and follow until the end."""
+"""Uploads: which files there are and under which names, and the gateway's jobs that ingest them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import random
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import orjson
 from pydantic import TypeAdapter
 
-from services.cli.files import Upload
+from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.context import start_request
 from services.core.errors import RaglineError, RateLimited, ServiceError
 from services.core.wire.jobs import FileChange, Job, JobsReply, Status
+from services.dataprep.parsing import archives
+from services.dataprep.parsing.formats import FORMATS
 
 SUBMIT_SECONDS = 600.0
 FOLLOW_SECONDS = 24 * 3600.0
@@ -25,6 +29,7 @@ PATIENCE_SECONDS = 600.0
 """How long a gateway that was there is waited for."""
 LONGEST_PAUSE = 5.0
 CHUNK_BYTES = 1 << 18
+SUFFIXES = frozenset([*archives.SUFFIXES, *(suffix for suffixes in FORMATS.values() for suffix in suffixes)])
 FILES_PER_JOB = 20
 BYTES_PER_JOB = 32 * 1024 * 1024
 
@@ -32,8 +37,62 @@ _JOB = TypeAdapter(Job)
 _JOBS = TypeAdapter(JobsReply)
 
 
-def batches(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
-    """Uploads of a job each: several small files, or a large one by itself."""
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file and the name it is stored under."""
+
+    path: Path
+    name: str
+
+
+def collect_uploads(paths: Sequence[Path]) -> list[Upload]:
+    """The files to upload, sorted by name.
+
+    A folder gives every supported file below it, hidden ones and links left out, named from the folder's own
+    name on (`docs/guide/setup.md`), whatever the working directory; a file given by itself keeps its file
+    name.
+    Raises `UsageError` where a path does not exist, nothing is left, or two files would share a name.
+    """
+    uploads: list[Upload] = []
+    for path_given in paths:
+        path = path_given.resolve()
+        if path.is_dir():
+            uploads += uploads_below(path)
+        elif path.is_file():
+            uploads.append(Upload(path, path.name))
+        else:
+            raise UsageError(f"{path_given} does not exist: name files or folders")
+    unique = {upload.path: upload for upload in sorted(uploads, key=lambda upload: len(upload.name))}
+    names: dict[str, Path] = {}
+    for upload in unique.values():
+        if upload.name in names:
+            raise UsageError(
+                f"{names[upload.name]} and {upload.path} would both be stored as {upload.name!r}: "
+                "ingest their common folder instead, or rename one"
+            )
+        names[upload.name] = upload.path
+    if not names:
+        raise UsageError(f"nothing to ingest: no file ends in {', '.join(sorted(SUFFIXES))}")
+    return sorted(unique.values(), key=lambda upload: upload.name)
+
+
+def uploads_below(folder: Path) -> list[Upload]:
+    """The supported files below a folder; hidden ones, those in hidden folders, and links are left out."""
+    root = folder.resolve()
+    return [Upload(path, path.relative_to(root.parent).as_posix()) for path in _supported_files(root)]
+
+
+def _supported_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        if any(part.startswith(".") for part in inside) or path.suffix.lower() not in SUFFIXES:
+            continue
+        if path.is_file() and path.resolve() == path:
+            yield path
+
+
+def split_into_jobs(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
+    """Yield the uploads of one job after the other: several small files, or a large one by itself."""
     batch: list[Upload] = []
     size = 0
     for upload in uploads:
@@ -48,6 +107,8 @@ def batches(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
 
 
 class Jobs:
+    """The ingestion jobs of a gateway."""
+
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
@@ -59,7 +120,7 @@ class Jobs:
             headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
             try:
                 body = await self._client.post(
-                    "/v1/jobs", _multipart(uploads, collection, boundary), headers=headers
+                    "/v1/jobs", _multipart_form(uploads, collection, boundary), headers=headers
                 )
             except RateLimited as error:
                 await asyncio.sleep((error.retry_after or 1) * random.uniform(1, 2))
@@ -107,7 +168,7 @@ class Jobs:
     async def delete_document(self, document_id: str, revision: str, collection: str) -> bool:
         """Delete a document that still is of this revision; whether it was."""
         body = await self._client.get(f"/v1/documents?collection={quote(collection)}")
-        stored = {each["id"]: each["revision"] for each in orjson.loads(body)["documents"]}
+        stored = {document["id"]: document["revision"] for document in orjson.loads(body)["documents"]}
         if stored.get(document_id) != revision:
             return False
         with suppress(RaglineError):  # gone meanwhile is gone too
@@ -115,7 +176,7 @@ class Jobs:
         return True
 
 
-async def _multipart(uploads: Sequence[Upload], collection: str, boundary: str) -> AsyncGenerator[bytes]:
+async def _multipart_form(uploads: Sequence[Upload], collection: str, boundary: str) -> AsyncGenerator[bytes]:
     """The form: `collection`, then the files in `files`, read as they are sent."""
     yield (
         f'--{boundary}\r\nContent-Disposition: form-data; name="collection"\r\n\r\n{collection}\r\n'

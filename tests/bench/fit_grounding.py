@@ -34,7 +34,7 @@ from pipelines.evaluation.grounding.calibration import UNKNOWN, Calibration, by_
 from pipelines.evaluation.grounding.claims import plain, read  # noqa: E402
 from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL  # noqa: E402
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Near, weigh  # noqa: E402
-from services.cli.ground import local_encoder  # noqa: E402
+from services.cli.commands.ground import local_encoder  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
 DATA = Path(os.environ.get("RAGLINE_EVALUATION_DATA", Path(__file__).parents[3] / "shared" / "data"))

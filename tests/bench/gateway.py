@@ -25,8 +25,8 @@ import psutil
 import uvloop
 from _report import report
 
-from services.cli.ports import free
-from services.cli.stack import Stack
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
 from services.core.settings import parse_environment
 
 QUESTION = "how heavy is a pound of feathers?"

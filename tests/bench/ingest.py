@@ -31,8 +31,8 @@ from _filling import Filling
 from _report import report
 from _watch import Usage, Watch
 
-from services.cli.ports import free
-from services.cli.stack import Stack
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
 from services.core.settings import parse_environment
 from services.embedding.backends.openvino import OpenVinoEmbedding
 from services.embedding.backends.openvino import Settings as EmbeddingSettings

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.evaluation import datasets
-from services.cli.ports import free
-from services.cli.stack import Stack
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
 from services.core.settings import HomeSettings, parse_environment
 from tests.bench.evaluation_data import evaluation_data
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter
 
-from services.cli.ports import free
-from services.cli.stack import Stack
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.clients.embedding import EmbeddingClient

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from starlette.types import ASGIApp
 
-from services.cli.checks import Observed, Reply, Stream, verdicts
+from pipelines.conformance.checks import Observed, Reply, Stream, verdicts
 from services.core.errors import MalformedRequest, ServiceError
 from services.core.wire.chat import Usage
 from services.generation.app import create

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.ports import free
-from services.cli.stack import Stack
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
 
 PASSAGES = 120
 ALIAS = "docs"

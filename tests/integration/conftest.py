@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.stack import Stack
+from services.cli.local.stack import Stack
 
 KNOWLEDGE = Path(__file__).parents[2] / "docs" / "examples" / "knowledge-base"
 SERVICES = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from services.cli import process
-from services.cli.stack import Stack
+from services.cli.local import process
+from services.cli.local.stack import Stack
 from tests.redis_server import RedisServer
 
 READY_SECONDS = 60

@@ -29,9 +29,9 @@ from pipelines.evaluation.runner.contexts import collection_of
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Chosen, Options
 from pipelines.evaluation.runner.run import Evaluation, run
-from services.cli import evaluate
+from services.cli.commands import eval as evaluate
 from services.cli.console import Output
-from services.cli.stack import Stack
+from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import RaglineError
@@ -193,7 +193,7 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
 
     def planned(out: Path) -> Evaluation:
         wanted = evaluate.Wanted(dataset=str(fake.questions), arms=str(arms), n="", data=None, folder=out)
-        return evaluate.planned(wanted, Options(seed=5, repeats=2))
+        return evaluate.plan_evaluation(wanted, Options(seed=5, repeats=2))
 
     async with (
         HttpClient("gateway", fake.url) as client,
@@ -259,8 +259,8 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
             dataset=str(fake.questions), arms="small,large", n="3", data=None, folder=tmp_path
         )
         async with HttpClient("gateway", f"http://127.0.0.1:{port}") as client:
-            asked = evaluate.planned(wanted, Options())
-            failed = evaluate.summary(await run(asked, Gateway(client), Silent()), asked, output())
+            asked = evaluate.plan_evaluation(wanted, Options())
+            failed = evaluate.print_summary(await run(asked, Gateway(client), Silent()), asked, output())
     finally:
         await runner.cleanup()
     assert failed == 3
@@ -328,7 +328,7 @@ async def started(fake: Fake, out: Path, asked: dict[str, object]) -> Bundle:
         folder=out,
     )
     async with HttpClient("gateway", fake.url) as client:
-        return await run(evaluate.planned(wanted, Options(**options)), Gateway(client), Silent())
+        return await run(evaluate.plan_evaluation(wanted, Options(**options)), Gateway(client), Silent())
 
 
 async def test_another_run_is_not_mixed_in(fake: Fake, tmp_path: Path) -> None:

@@ -104,13 +104,13 @@ class Gateway:
         return reply, first, answer
 
 
-async def run(  # noqa: PLR0917 - a cell is made of these
+async def run_cell(  # noqa: PLR0917 - a cell is made of these
     ask: Ask,
     arm: ArmRequest,
     questions: Sequence[str],
     concurrency: int,
     bounds: Bounds,
-    seen: Callable[[Sample], None] = lambda _: None,
+    sample_done: Callable[[Sample], None] = lambda _: None,
 ) -> tuple[list[Sample], float]:
     """The samples of `concurrency` users, and the seconds from the first request to the last answer.
 
@@ -127,7 +127,7 @@ async def run(  # noqa: PLR0917 - a cell is made of these
             begun += 1
             sample = await ask(arm, question, concurrency)
             samples.append(sample)
-            seen(sample)
+            sample_done(sample)
             if bounds.pause:
                 await asyncio.sleep(bounds.pause)
 

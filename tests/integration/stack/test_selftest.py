@@ -7,7 +7,7 @@ import sys
 
 import httpx
 
-from services.cli.selftest import COLLECTION
+from pipelines.conformance.selftest import COLLECTION
 from tests.integration.conftest import Running
 
 

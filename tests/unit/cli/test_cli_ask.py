@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.ask import sources, waterfall
+from services.cli.answers import draw_waterfall, format_sources
 from services.core.wire.answer import FileCitation, Timings
 from services.core.wire.passages import Passage
 
@@ -293,7 +293,9 @@ def test_an_answer_cannot_steer_the_terminal(gateway: Gateway, ragline: Ragline)
 
 def test_sources_are_numbered_and_say_which_are_cited() -> None:
     other = Passage(id="p2", document_id="d2", text="x", start=0, end=1)
-    lines = sources([Passage.model_validate(PASSAGE), other], [FileCitation.model_validate(CITATION)] * 2)
+    lines = format_sources(
+        [Passage.model_validate(PASSAGE), other], [FileCitation.model_validate(CITATION)] * 2
+    )
     assert lines == [
         "[1] handbook.md > Leave, page 3, characters 100-145, score 0.812",
         '      100-128: "Staff have 30 days of leave."',
@@ -302,7 +304,7 @@ def test_sources_are_numbered_and_say_which_are_cited() -> None:
 
 
 def test_waterfall_bars_follow_one_another_and_fill_the_time() -> None:
-    lines = waterfall(Timings.model_validate(TIMINGS))
+    lines = draw_waterfall(Timings.model_validate(TIMINGS))
     bars = [line.split("|")[1] for line in lines[:-1]]
     assert [line.split()[0] for line in lines] == [
         "embedding",
@@ -320,5 +322,5 @@ def test_waterfall_bars_follow_one_another_and_fill_the_time() -> None:
 
 
 def test_waterfall_of_an_answer_without_a_model_call() -> None:
-    lines = waterfall(Timings(embedding=5, retrieval=5, e2el=10))
+    lines = draw_waterfall(Timings(embedding=5, retrieval=5, e2el=10))
     assert [line.split()[0] for line in lines] == ["embedding", "retrieval", "total"]

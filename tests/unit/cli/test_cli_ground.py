@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.commands.ground import read_claims
 from services.cli.errors import UsageError
-from services.cli.ground import read
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -55,9 +55,9 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, says: str) -> None:
     source = tmp_path / "claims.jsonl"
     source.write_text(text)
     with pytest.raises(UsageError, match=says):
-        read(source)
+        read_claims(source)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone\.jsonl cannot be read"):
-        read(tmp_path / "gone.jsonl")
+        read_claims(tmp_path / "gone.jsonl")

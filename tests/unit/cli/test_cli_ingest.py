@@ -19,13 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.cli.commands.jobs import list_jobs, show_job
 from services.cli.console import Output
 from services.cli.errors import UsageError
-from services.cli.files import Upload, collect
-from services.cli.ingest import ingest
-from services.cli.jobs import listed, shown
-from services.cli.uploading import batches
-from services.cli.watch import folder_of, watch
+from services.cli.ingesting import ingest
+from services.cli.uploading import Upload, collect_uploads, split_into_jobs
+from services.cli.watching import check_folder, watch
 from services.core.client import HttpClient
 from services.core.errors import ErrorDetail, ServiceUnavailable
 from services.core.sse import format_event
@@ -55,7 +54,7 @@ def names(uploads: list[Upload]) -> list[str]:
 
 
 def test_folders_give_their_supported_files_with_relative_names(folder: Path) -> None:
-    found = names(collect([folder / "docs"]))
+    found = names(collect_uploads([folder / "docs"]))
     assert found == ["docs/README.MD", "docs/guide/setup.md", "docs/page.html", "docs/paper.pdf"]
 
 
@@ -66,7 +65,7 @@ def test_links_in_a_folder_are_not_followed_and_archives_are_taken(folder: Path)
     (folder / "docs" / "link.md").symlink_to(folder / "secret.md")
     (folder / "docs" / "linked").symlink_to(folder / "elsewhere")
     (folder / "docs" / "all.tar.gz").write_bytes(b"archive")
-    assert names(collect([folder / "docs"])) == [
+    assert names(collect_uploads([folder / "docs"])) == [
         "docs/README.MD",
         "docs/all.tar.gz",
         "docs/guide/setup.md",
@@ -76,19 +75,21 @@ def test_links_in_a_folder_are_not_followed_and_archives_are_taken(folder: Path)
 
 
 def test_names_do_not_depend_on_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absolute = names(collect([folder / "docs"]))
+    absolute = names(collect_uploads([folder / "docs"]))
     monkeypatch.chdir(folder / "docs")
-    assert names(collect([Path()])) == absolute
+    assert names(collect_uploads([Path()])) == absolute
     monkeypatch.chdir(folder)
-    assert names(collect([Path("docs")])) == absolute
+    assert names(collect_uploads([Path("docs")])) == absolute
 
 
 def test_a_hidden_folder_named_by_the_user_is_taken(folder: Path) -> None:
-    assert names(collect([folder / "docs" / ".git"])) == [".git/config.txt"]
+    assert names(collect_uploads([folder / "docs" / ".git"])) == [".git/config.txt"]
 
 
 def test_the_same_file_twice_is_one_upload(folder: Path) -> None:
-    assert names(collect([folder / "docs" / "page.html", folder / "docs" / "page.html"])) == ["page.html"]
+    assert names(collect_uploads([folder / "docs" / "page.html", folder / "docs" / "page.html"])) == [
+        "page.html"
+    ]
 
 
 def test_two_files_under_one_name_are_refused(folder: Path) -> None:
@@ -96,14 +97,14 @@ def test_two_files_under_one_name_are_refused(folder: Path) -> None:
     other.parent.mkdir()
     other.write_text("x")
     with pytest.raises(UsageError, match=r"both be stored as 'page\.html'"):
-        collect([folder / "docs" / "page.html", other])
+        collect_uploads([folder / "docs" / "page.html", other])
 
 
 @pytest.mark.parametrize("path", ["absent", "docs/empty"])
 def test_nothing_to_ingest_is_an_error(folder: Path, path: str) -> None:
     (folder / "docs" / "empty").mkdir()
     with pytest.raises(UsageError, match=r"does not exist|nothing to ingest"):
-        collect([folder / path])
+        collect_uploads([folder / path])
 
 
 class Gateway:
@@ -230,7 +231,7 @@ async def test_files_arrive_whole_under_their_names(
     (folder / "docs" / "paper.pdf").write_bytes(big)
     (folder / "docs" / 'sömé "quoted".md').write_text("x")
     out, text = output()
-    assert await ingest(collect([folder / "docs"]), client, "notes", out) == 0
+    assert await ingest(collect_uploads([folder / "docs"]), client, "notes", out) == 0
     received = {name: data for collection, name, data in stand_in.received if collection == "notes"}
     assert received["docs/paper.pdf"] == big
     assert received["docs/guide/setup.md"] == b"docs/guide/setup.md"
@@ -247,7 +248,7 @@ async def test_one_bad_file_does_not_stop_the_others(
     stand_in, client = gateway
     (folder / "docs" / "page.html").write_bytes(content)
     out, text = output()
-    assert await ingest(collect([folder / "docs"]), client, "default", out) == 1
+    assert await ingest(collect_uploads([folder / "docs"]), client, "default", out) == 1
     assert "failed  docs/page.html: not a PDF" in text.getvalue()
     assert len(stand_in.documents) == 3
 
@@ -258,7 +259,7 @@ async def test_a_full_queue_and_dropped_connections_are_waited_out(
     stand_in, client = gateway
     stand_in.full, stand_in.drops = 2, 3
     out, text = output()
-    assert await ingest(collect([folder / "docs"]), client, "default", out) == 0
+    assert await ingest(collect_uploads([folder / "docs"]), client, "default", out) == 0
     assert "4 of 4 files" in text.getvalue()
     assert (stand_in.full, stand_in.drops) == (0, 0)
 
@@ -266,14 +267,14 @@ async def test_a_full_queue_and_dropped_connections_are_waited_out(
 async def test_without_waiting_the_ids_are_printed(folder: Path, gateway: tuple[Gateway, HttpClient]) -> None:
     stand_in, client = gateway
     out, text = output()
-    assert await ingest(collect([folder / "docs"]), client, "default", out, wait=False) == 0
+    assert await ingest(collect_uploads([folder / "docs"]), client, "default", out, wait=False) == 0
     assert text.getvalue().split() == list(stand_in.jobs)
 
 
 async def test_progress_on_a_terminal(folder: Path, gateway: tuple[Gateway, HttpClient]) -> None:
     text = io.StringIO()
     terminal = Output(Console(file=text, force_terminal=True, width=200), Console(file=text))
-    assert await ingest(collect([folder / "docs"]), gateway[1], "default", terminal) == 0
+    assert await ingest(collect_uploads([folder / "docs"]), gateway[1], "default", terminal) == 0
     assert "docs/README.MD and 3 more" in text.getvalue()
 
 
@@ -281,35 +282,35 @@ def test_many_files_are_several_jobs(tmp_path: Path) -> None:
     small = [Upload(tmp_path / f"{number}", f"{number}") for number in range(45)]
     for upload in small:
         upload.path.write_bytes(b"x")
-    assert [len(batch) for batch in batches(small)] == [20, 20, 5]
+    assert [len(batch) for batch in split_into_jobs(small)] == [20, 20, 5]
     big = small[3].path
     with big.open("wb") as file:
         file.truncate(40 * 1024 * 1024)
-    assert [len(batch) for batch in batches(small[:6])] == [3, 1, 2]
-    assert list(batches([])) == []
+    assert [len(batch) for batch in split_into_jobs(small[:6])] == [3, 1, 2]
+    assert list(split_into_jobs([])) == []
 
 
 async def test_a_gateway_that_is_down_ends_it(folder: Path) -> None:
     out, _ = output()
     async with HttpClient("gateway", "http://127.0.0.1:9") as client:
         with pytest.raises(ServiceUnavailable, match="gateway is down"):
-            await ingest(collect([folder / "docs"]), client, "default", out)
+            await ingest(collect_uploads([folder / "docs"]), client, "default", out)
 
 
 async def test_jobs_are_shown(folder: Path, gateway: tuple[Gateway, HttpClient]) -> None:
     stand_in, client = gateway
     (folder / "docs" / "page.html").write_bytes(b"bad")
     out, text = output()
-    await listed(client, out, 5)
+    await list_jobs(client, out, 5)
     assert "no jobs" in text.getvalue()
-    await ingest(collect([folder / "docs"]), client, "default", out)
-    await listed(client, out, 5)
+    await ingest(collect_uploads([folder / "docs"]), client, "default", out)
+    await list_jobs(client, out, 5)
     assert "job-0  done    4/4" in text.getvalue()
-    assert await shown(client, out, "job-0", follow=True, cancel=False)
+    assert await show_job(client, out, "job-0", follow=True, cancel=False)
     assert "docs/page.html" in text.getvalue().splitlines()[-2]
-    assert await shown(client, out, "job-0", follow=False, cancel=True)
+    assert await show_job(client, out, "job-0", follow=False, cancel=True)
     stand_in.jobs["job-0"] = stand_in.jobs["job-0"].model_copy(update={"status": "failed"})
-    assert not await shown(client, out, "job-0", follow=False, cancel=False)
+    assert not await show_job(client, out, "job-0", follow=False, cancel=False)
 
 
 class Watching:
@@ -362,7 +363,7 @@ async def test_a_watched_folder_is_kept_in_sync(folder: Path, gateway: tuple[Gat
 async def test_watching_waits_for_a_gateway_that_is_down(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.cli.watch.AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("services.cli.watching.AGAIN_SECONDS", 0.05)
     async with HttpClient("gateway", "http://127.0.0.1:9") as client:
         watching = Watching(folder, client)
         await watching.until("gateway is down")
@@ -370,7 +371,7 @@ async def test_watching_waits_for_a_gateway_that_is_down(
 
 
 def test_what_is_watched_is_one_folder(folder: Path) -> None:
-    assert folder_of([folder / "docs"]) == folder / "docs"
+    assert check_folder([folder / "docs"]) == folder / "docs"
     for paths in ([], [folder, folder], [folder / "docs" / "paper.pdf"]):
         with pytest.raises(UsageError, match="one folder"):
-            folder_of(paths)
+            check_folder(paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.reindex import NAME_LENGTH, leftovers, new_name, plan
+from pipelines.reindex import NAME_LENGTH, leftovers, new_name, plan
 from services.core.errors import NotFound
 from services.core.wire.embedding import EmbeddingInfo
 from services.core.wire.retrieval import CollectionInfo

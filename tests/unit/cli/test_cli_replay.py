@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.recorded import write_results
 from pipelines.evaluation.bundle.store import BundleStore
+from services.cli.commands.replay import replay
 from services.cli.console import Output
 from services.cli.main import app
-from services.cli.replay import replay
 from services.core.errors import InvalidRequest, NotFound
 from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, question, run
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.selftest import Fact, problems
+from pipelines.conformance.selftest import Fact, problems
 from services.core.wire.answer import AnswerReply
 
 PASSAGE = {

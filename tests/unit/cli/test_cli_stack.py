@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import ports, process
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
-from services.cli.roster import ROSTER
-from services.cli.stack import Stack
-from services.cli.state import ServiceRecord, StateFile
+from services.cli.local import ports, process
+from services.cli.local.addresses import ROSTER
+from services.cli.local.process import ServiceRecord, StateFile
+from services.cli.local.stack import Stack
 
 STAND_IN = """
 import http.server, json, os, signal, sys

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.cli import ports
-from services.cli.roster import ROSTER
-from services.cli.stack import Stack
+from services.cli.local import ports
+from services.cli.local.addresses import ROSTER
+from services.cli.local.stack import Stack
 
 STAND_IN = """
 import http.server, json, os, sys, time
@@ -34,7 +34,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ[name.upper() + "_PO
 
 DRIVER = """
 import os, sys
-from services.cli import main, stack
+from services.cli import main
+from services.cli.local import stack
 stack.Stack.__init__.__kwdefaults__["command"] = lambda name: [sys.executable, {script!r}, name]
 main.main()
 """

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipelines.evaluation.load.driver import Bounds, interleaved, run
+from pipelines.evaluation.load.driver import Bounds, interleaved, run_cell
 from pipelines.evaluation.load.records import Sample
 from services.core.wire.compare import ArmRequest
 
@@ -34,7 +34,7 @@ class Asked:
 @pytest.mark.parametrize("users", [1, 3])
 async def test_as_many_at_once_as_users_and_as_many_as_asked(users: int) -> None:
     asked = Asked(users)
-    samples, seconds = await run(asked, ARM, ["q1", "q2"], users, Bounds(requests=6, seconds=None))
+    samples, seconds = await run_cell(asked, ARM, ["q1", "q2"], users, Bounds(requests=6, seconds=None))
     assert len(samples) == 6
     assert asked.most == users
     assert asked.questions == ["q1", "q2"] * 3
@@ -44,9 +44,9 @@ async def test_as_many_at_once_as_users_and_as_many_as_asked(users: int) -> None
 
 async def test_a_request_that_was_begun_counts_after_the_time_is_up() -> None:
     asked = Asked(2)
-    samples, _ = await run(asked, ARM, ["q"], 2, Bounds(requests=None, seconds=1e-9))
+    samples, _ = await run_cell(asked, ARM, ["q"], 2, Bounds(requests=None, seconds=1e-9))
     assert samples == []
-    samples, _ = await run(slow, ARM, ["q"], 2, Bounds(requests=None, seconds=0.05))
+    samples, _ = await run_cell(slow, ARM, ["q"], 2, Bounds(requests=None, seconds=0.05))
     assert len(samples) == 2
 
 

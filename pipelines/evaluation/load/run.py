@@ -1,0 +1,246 @@
+"""A load run: the plan, the warm-up, every cell, and the report that is written after each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from pipelines.arms import parse_arm
+from pipelines.evaluation.load.driver import Ask, Bounds, Gateway, interleaved, run_cell
+from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadReport, Sample, Slo
+from pipelines.evaluation.load.results import cell, verdicts
+from pipelines.evaluation.runner.asking import LOADING_SECONDS
+from pipelines.evaluation.runner.manifest import machine, versions
+from services.core.client import HttpClient
+from services.core.clients.decode import decode
+from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
+from services.core.wire.chat import ModelInfo, ModelList
+from services.core.wire.compare import ArmRequest
+
+MOST_USERS = 256
+LOADING_PAUSE = 2.0
+COLD = "every prompt begins with a line of its own: no request finds its passages in a prefix cache"
+WARM = "prompts as in a chat: passages that come again are found in the engine's prefix cache"
+
+_MODELS = TypeAdapter(ModelList)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to load, and how."""
+
+    arms: tuple[ArmRequest, ...]
+    concurrencies: tuple[int, ...]
+    bounds: Bounds
+    slo: Slo
+    target_share: float
+    collection: str
+    questions: tuple[str, ...]
+    timeout: float
+    warm_up: int
+    seed: int
+    cold: bool
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds that the cells take at most, not counting the last answers; None: no time limit."""
+        if self.bounds.seconds is None:
+            return None
+        return self.bounds.seconds * len(self.arms) * len(self.concurrencies)
+
+
+class Watcher(Protocol):
+    """Hears what a load run does."""
+
+    def say(self, text: str) -> None:
+        """A sentence for the reader."""
+
+    def begin_cell(self, arm: str, users: int) -> Callable[[Sample], None]:
+        """A cell begins. Returns what is called with each of its samples."""
+
+    def end_cell(self, measured: LoadCell) -> None:
+        """A cell has ended, and the report is written."""
+
+
+def parse_arms(text: str, max_tokens: int | None) -> tuple[ArmRequest, ...]:
+    """Read arms in their short form, `MODEL[+PROMPT][@TOKENS]`, separated by commas.
+
+    Raises `InvalidRequest` that says what is wrong.
+    """
+    arms = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        arm = parse_arm(part)
+        arms.append(
+            ArmRequest(
+                name=arm.name,
+                model=arm.model,
+                prompt=arm.prompt if "+" in part else "",
+                max_tokens=max_tokens,
+                max_reasoning_tokens=arm.sampling.max_reasoning_tokens,
+            )
+        )
+    names = [arm.name for arm in arms]
+    if not arms or len(set(names)) < len(names):
+        raise InvalidRequest(f"arms {text!r}: name at least one, and none twice")
+    return tuple(arms)
+
+
+def parse_concurrencies(text: str) -> tuple[int, ...]:
+    """Read `1,2,4`; they come back in rising order. Raises `InvalidRequest` that says what is wrong."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) <= MOST_USERS for part in parts):
+        raise InvalidRequest(f"concurrency {text!r}: write numbers from 1 to {MOST_USERS}, such as 1,2,4,8")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def shuffle_questions(questions: Sequence[str], seed: int) -> tuple[str, ...]:
+    """Drop repeated questions and shuffle the rest: a file may have those of one document in a row."""
+    different = list(dict.fromkeys(questions))
+    return tuple(random.Random(seed).sample(different, len(different)))
+
+
+def check_target(url: str, *, allow_remote: bool) -> None:
+    """Raise `InvalidRequest` where the target is another machine and the user did not allow that."""
+    host = urlsplit(url).hostname or ""
+    if allow_remote or host == "localhost":
+        return
+    with suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    raise InvalidRequest(
+        f"{url} is not this machine: a load test takes a service away from those who use it, and a bill may "
+        "come of it; --allow-remote says that it is yours to load"
+    )
+
+
+async def run_load(plan: Plan, client: HttpClient, out: Path, watcher: Watcher) -> LoadReport:
+    """Warm up and run every cell; the report is written to `out` after each cell.
+
+    Raises:
+        NotFound: an arm names no model entry; nothing was asked then.
+        InvalidRequest: an arm fails in the warm-up already.
+    """
+    models = await _read_entries(plan.arms, client)
+    gateway = Gateway(client, plan.collection, plan.timeout, plan.cold)
+    await _warm_up(plan, gateway.ask, watcher)
+    about = f", at most {plan.longest:.0f} s and the last answers" if plan.longest is not None else ""
+    watcher.say(f"{len(plan.arms) * len(plan.concurrencies)} cells{about}")
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    cells: list[LoadCell] = []
+    for arm, users in interleaved(plan.arms, plan.concurrencies, plan.seed):
+        sample_done = watcher.begin_cell(arm.name, users)
+        questions = _rotate_questions(plan, len(cells))
+        samples, seconds = await run_cell(gateway.ask, arm, questions, users, plan.bounds, sample_done)
+        cells.append(cell(arm.name, users, samples, plan.slo, seconds))
+        report = _report(plan, client.base_url, started, models, cells)
+        await asyncio.to_thread(out.write_text, report.model_dump_json(indent=1) + "\n", "utf-8")
+        watcher.end_cell(cells[-1])
+    return report
+
+
+def warnings(report: LoadReport) -> list[str]:
+    """What a reader must know before the figures."""
+    sentences = []
+    for name in dict.fromkeys(one_cell.arm for one_cell in report.cells):
+        own = [one_cell for one_cell in report.cells if one_cell.arm == name]
+        asked = sum(one_cell.requests for one_cell in own)
+        abstained = sum(one_cell.abstained for one_cell in own)
+        if asked and abstained > asked / 5:
+            sentences.append(
+                f"{name}: {abstained} of {asked} questions found no passage, so that no model was asked: "
+                "the questions are not about this collection, and its figures are too good"
+            )
+    return sentences
+
+
+async def _read_entries(arms: Sequence[ArmRequest], client: HttpClient) -> tuple[ModelInfo, ...]:
+    """The model entries that the arms use."""
+    listed = decode(_MODELS, await client.get("/v1/models"), client.service).data
+    by_name = {name: model for model in listed for name in (model.id, *model.aliases)}
+    default = next((model for model in listed if model.default), None)
+    used: dict[str, ModelInfo] = {}
+    for arm in arms:
+        entry = by_name.get(arm.model) if arm.model else default
+        if entry is None:
+            names = ", ".join(model.id for model in listed)
+            raise NotFound(f"arm {arm.name}: there is no model entry {arm.model!r}: it is one of {names}")
+        used[entry.id] = entry
+    return tuple(used.values())
+
+
+async def _warm_up(plan: Plan, ask: Ask, watcher: Watcher) -> None:
+    """Let each arm answer alone first, so that models are loaded and connections open."""
+    for arm in plan.arms:
+        for turn in range(plan.warm_up):
+            question = plan.questions[-1 - turn % len(plan.questions)]
+            sample = await ask_when_loaded(ask, arm, question, watcher.say)
+            if sample.error:
+                raise InvalidRequest(
+                    f"arm {arm.name} fails in the warm-up already: {sample.detail or sample.error}"
+                )
+
+
+async def ask_when_loaded(ask: Ask, arm: ArmRequest, question: str, say: Callable[[str], None]) -> Sample:
+    """The arm's answer. A model that is being fetched or loaded is waited for: nothing is measured yet."""
+    end, told = time.monotonic() + LOADING_SECONDS, ""
+    while True:
+        sample = await ask(arm, question, 1)
+        if sample.error != ServiceUnavailable.code or time.monotonic() > end:
+            return sample
+        if sample.detail != told:
+            say(f"{arm.name} waits: {sample.detail}")
+            told = sample.detail
+        await asyncio.sleep(LOADING_PAUSE)
+
+
+def _rotate_questions(plan: Plan, cells: int) -> list[str]:
+    """The questions, begun at another one in each cell of the same arm, the same for all arms of a round."""
+    at = (cells // len(plan.arms)) * max(1, len(plan.questions) // len(plan.concurrencies))
+    at %= len(plan.questions)
+    return [*plan.questions[at:], *plan.questions[:at]]
+
+
+def _report(
+    plan: Plan, target: str, started: str, models: tuple[ModelInfo, ...], cells: Sequence[LoadCell]
+) -> LoadReport:
+    order = [arm.name for arm in plan.arms]
+    ordered = sorted(cells, key=lambda measured: (order.index(measured.arm), measured.concurrency))
+    conditions = LoadConditions(
+        driver="ragline",
+        target=target,
+        collection=plan.collection,
+        concurrencies=plan.concurrencies,
+        requests=plan.bounds.requests,
+        duration_seconds=plan.bounds.seconds,
+        pause_seconds=plan.bounds.pause,
+        warm_up=plan.warm_up,
+        seed=plan.seed,
+        questions=len(plan.questions),
+        cold=plan.cold,
+        caches=COLD if plan.cold else WARM,
+    )
+    return LoadReport(
+        version=version("ragline"),
+        started=started,
+        arms=plan.arms,
+        slo=plan.slo,
+        target_share=plan.target_share,
+        conditions=conditions,
+        models=models,
+        versions=versions(),
+        machine=machine(),
+        cells=tuple(ordered),
+        verdicts=verdicts(ordered, plan.slo, plan.target_share),
+    )

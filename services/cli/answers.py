@@ -1,0 +1,159 @@
+"""An answer on the reader's screen: its text as it is streamed, its sources, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.cli.console import Output
+from services.core.completion import fallback_marks, skipped_entries
+from services.core.wire.answer import SEARCH_STAGES, AnswerChunk, FileCitation, FrozenContext, Timings
+from services.core.wire.passages import Passage
+
+BAR_WIDTH = 40
+QUOTE_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that came whole."""
+
+    model: str
+    content: str
+    abstained: bool
+    degraded: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    citations: tuple[FileCitation, ...]
+    timings: Timings | None
+
+
+class AnswerPrinter:
+    """Prints what is streamed, and keeps it."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._channel = ""
+        self._content: list[str] = []
+        self._context: FrozenContext | None = None
+        self._citations: list[FileCitation] = []
+        self._last = AnswerChunk(id="", created=0, model="")
+
+    def take(self, chunk: AnswerChunk) -> None:
+        self._context = chunk.context or self._context
+        for choice in chunk.choices:
+            if choice.delta.reasoning_content:
+                self._write("reasoning", choice.delta.reasoning_content)
+            if choice.delta.content:
+                self._content.append(choice.delta.content)
+                self._write("answer", choice.delta.content)
+            if choice.delta.annotations:
+                self._citations = choice.delta.annotations
+        if chunk.timings is not None:
+            self._last = chunk
+
+    def whole(self) -> Answer:
+        return Answer(
+            model=self._last.model,
+            content="".join(self._content),
+            abstained=bool(self._last.abstained),
+            degraded=tuple(self._last.degraded or ()),
+            passages=tuple(self._context.passages if self._context else ()),
+            citations=tuple(self._citations),
+            timings=self._last.timings,
+        )
+
+    def end_line(self) -> None:
+        """Close the line that is being written."""
+        if self._channel:
+            self._output.line()
+
+    def print_evidence(self) -> None:
+        """Print what follows the text: notes, sources, latency."""
+        for line in format_notes(self._last):
+            self._output.line(line, style="yellow")
+        if self._context is not None and self._context.passages:
+            self._output.line("\nSources", style="bold")
+            for line in format_sources(self._context.passages, self._citations):
+                self._output.line(line)
+        if self._last.timings is not None:
+            self._output.line("\nLatency", style="bold")
+            for line in draw_waterfall(self._last.timings):
+                self._output.line(line)
+
+    def _write(self, channel: str, text: str) -> None:
+        if channel != self._channel:
+            if self._channel:
+                self._output.line("\n")
+            if channel == "reasoning":
+                self._output.line("Reasoning", style="dim bold")
+            elif self._channel == "reasoning":
+                self._output.line("Answer", style="bold")
+            self._channel = channel
+        self._output.piece(text, style="dim" if channel == "reasoning" else "")
+
+
+def format_notes(chunk: AnswerChunk) -> list[str]:
+    """What the reader must know about an answer besides its text."""
+    lines = []
+    if chunk.abstained:
+        lines.append("Nothing relevant enough was found, so this is not an answer.")
+    names = skipped_entries(chunk.degraded or ())
+    stages = [stage for stage in chunk.degraded or () if stage not in fallback_marks(names)]
+    if stages:
+        lines.append(f"Degraded: answered without {', '.join(stages)}.")
+    if names:
+        lines.append(f"Degraded: {chunk.model} answered, because {', '.join(names)} could not.")
+    reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
+    if "length" in reasons:
+        lines.append("The answer was cut at its token limit.")
+    return lines
+
+
+def format_sources(passages: Sequence[Passage], citations: Sequence[FileCitation]) -> list[str]:
+    """Numbered as the prompt numbers them: title, section, page, span, score; then the cited words."""
+    lines = []
+    for number, passage in enumerate(passages, 1):
+        page = f"page {passage.page}" if passage.page is not None else ""
+        score = f"score {passage.score:.3f}" if passage.score is not None else ""
+        place = " > ".join(part for part in (passage.title or passage.document_id, passage.section) if part)
+        cited = [citation for citation in citations if citation.marker == number]
+        parts = [
+            place,
+            page,
+            f"characters {passage.start}-{passage.end}",
+            score,
+            "" if cited else "not cited",
+        ]
+        lines.append(f"[{number}] " + ", ".join(part for part in parts if part))
+        quotes = dict.fromkeys((cite.start, cite.end, " ".join(cite.quote.split())) for cite in cited)
+        for start, end, quote in quotes:
+            short = quote if len(quote) <= QUOTE_LENGTH else quote[: QUOTE_LENGTH - 3] + "..."
+            lines.append(f'      {start}-{end}: "{short}"')
+    return lines
+
+
+def draw_waterfall(timings: Timings) -> list[str]:
+    """One bar per stage, each beginning where the one before it ended; milliseconds from request in."""
+    search = {stage: getattr(timings, stage) for stage in SEARCH_STAGES}
+    found = sum(took or 0 for took in search.values())
+    first = max(0.0, timings.ttft - found) if timings.ttft is not None else None
+    begun = timings.ttfo if timings.ttfo is not None else timings.ttft
+    stages = [
+        *search.items(),
+        ("first token", first),
+        ("thinking", timings.think),
+        ("answer", max(0.0, timings.e2el - begun) if begun is not None else None),
+    ]
+    scale = BAR_WIDTH / timings.e2el if timings.e2el > 0 else 0.0
+    lines, at = [], 0.0
+    for name, took in stages:
+        if took is None:
+            continue
+        begin = min(BAR_WIDTH - 1, int(at * scale))
+        length = max(1, min(BAR_WIDTH - begin, round(took * scale)))
+        lines.append(f"  {name:<12}{took:>9,.1f} ms  |{(' ' * begin + '=' * length).ljust(BAR_WIDTH)}|")
+        at += took
+    ttft = f", first token after {timings.ttft:,.0f} ms" if timings.ttft is not None else ""
+    tpot = f", {timings.tpot:,.1f} ms per token after it" if timings.tpot is not None else ""
+    lines.append(f"  {'total':<12}{timings.e2el:>9,.1f} ms{ttft}{tpot}")
+    return lines

@@ -1,0 +1,96 @@
+"""Ask a question about your documents.
+
+The answer is streamed; its sources and where the time went follow.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import orjson
+import typer
+from pydantic import ValidationError
+
+from services.cli.answers import Answer, AnswerPrinter
+from services.cli.console import Output
+from services.cli.gateway import call_gateway, wait_for_model
+from services.core.client import HttpClient
+from services.core.context import set_deadline
+from services.core.errors import ServiceError
+from services.core.wire.answer import AnswerChunk
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+PANEL = "Ask"
+ANSWER_SECONDS = 900.0
+
+
+def command(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    *,
+    model: Annotated[str, typer.Option(help="A model entry; empty: the default one.")] = "",
+    collection: Annotated[str, typer.Option(help="The collection of documents.")] = DEFAULT_COLLECTION,
+    top_k: Annotated[int | None, typer.Option(help="Passages to retrieve.")] = None,
+    top_n: Annotated[int | None, typer.Option(help="Passages that reach the model.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the gateway's whole reply as JSON.")] = False,
+) -> None:
+    asked = Question(question, model=model, collection=collection, top_k=top_k, top_n=top_n)
+    output = Output.standard()
+    answer = ask_json if json else ask
+    call_gateway(lambda client: answer(asked, client, output))
+
+
+class Question:
+    """A question with its options; None leaves a number to the gateway."""
+
+    def __init__(
+        self, text: str, *, model: str, collection: str, top_k: int | None, top_n: int | None
+    ) -> None:
+        rag = {"collection": collection, "top_k": top_k, "top_n": top_n}
+        self._body = {
+            "messages": [{"role": "user", "content": text}],
+            "model": model,
+            "rag": {name: value for name, value in rag.items() if value is not None},
+        }
+
+    def payload(self, *, stream: bool) -> bytes:
+        return orjson.dumps({**self._body, "stream": stream})
+
+
+async def ask_json(question: Question, client: HttpClient, output: Output) -> None:
+    """Print the gateway's whole reply as JSON. Waits for a model that is being fetched."""
+    set_deadline(ANSWER_SECONDS)
+    reply = await wait_for_model(
+        lambda: client.post("/v1/chat/completions", question.payload(stream=False)), output, ANSWER_SECONDS
+    )
+    output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
+
+
+async def ask(question: Question, client: HttpClient, output: Output) -> Answer:
+    """Print the answer as it comes, then its sources and timings. Returns the whole of it.
+
+    Waits for a model that is being fetched. Raises what the gateway reports, and `ServiceError` where the
+    stream ends before the answer does.
+    """
+    set_deadline(ANSWER_SECONDS)
+    return await wait_for_model(lambda: _stream_answer(question, client, output), output, ANSWER_SECONDS)
+
+
+async def _stream_answer(question: Question, client: HttpClient, output: Output) -> Answer:
+    answer = AnswerPrinter(output)
+    finished = False
+    try:
+        async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
+            if event.data == b"[DONE]":
+                finished = True
+                break
+            answer.take(AnswerChunk.model_validate_json(event.data))
+    except ValidationError as error:
+        raise ServiceError(
+            f"the answer's stream has a chunk that is not one: {error}", service=client.service
+        ) from error
+    finally:
+        answer.end_line()
+    if not finished:
+        raise ServiceError("the answer broke off before its end", service=client.service)
+    answer.print_evidence()
+    return answer.whole()

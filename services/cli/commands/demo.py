@@ -1,0 +1,144 @@
+"""Run everything once, for real.
+
+Starts six services of its own, ingests Ragline's docs and a small knowledge base, asks, abstains, swaps
+the model and asks again. The exit code is 0 only if every step held. Run it in Ragline's checkout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from services.cli.commands.ask import Question, ask
+from services.cli.commands.up import wait_for_services
+from services.cli.console import Output
+from services.cli.errors import DemoFailed
+from services.cli.ingesting import ingest
+from services.cli.local.addresses import ROSTER
+from services.cli.local.models import fetch_models, needed_models
+from services.cli.local.ports import free
+from services.cli.local.stack import Stack
+from services.cli.settings import Settings
+from services.cli.uploading import collect_uploads
+from services.core.client import HttpClient
+from services.core.settings import parse_environment
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+PANEL = "Run"
+
+T = TypeVar("T")
+
+CORPUS = "docs"
+"""Not README: it shows this very demo, which would then answer from its own transcript."""
+
+READY_SECONDS = 900.0
+FROM, TO = "small", "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A question, a word that a right answer holds, or the expectation that there is none."""
+
+    question: str
+    holds: str = ""
+    abstains: bool = False
+
+
+STEPS = (
+    Step("How many grams are in one pound?", holds="453.59"),
+    Step("How long does a French press take?", holds="four minutes"),
+    Step("Why is a pound of gold lighter than a pound of feathers?", holds="pounds"),
+    Step("Who invented the telephone?", abstains=True),
+)
+AGAIN = (STEPS[0], STEPS[2])
+"""The last question is one that the small model tends to get wrong."""
+
+
+def command() -> None:
+    settings = Settings.load()
+    Demo(settings.root, parse_environment(), Path.cwd(), Output.standard()).run()
+
+
+class Demo:
+    """One demo, in a stack of its own on free ports and with a store that is thrown away."""
+
+    def __init__(self, home: Path, env: Mapping[str, str], checkout: Path, output: Output) -> None:
+        self._home = home
+        self._env = {name: value for name, value in env.items() if not _steers(name)} | {"LLM_BACKEND": FROM}
+        self._checkout = checkout
+        self._output = output
+
+    def run(self) -> None:
+        """Raises `DemoFailed`, or what failed, at the first step that does not hold."""
+        if not (self._checkout / CORPUS).is_dir():
+            raise DemoFailed(f"run it in Ragline's checkout: there is no folder {CORPUS} here")
+        names = list(ROSTER)
+        self._title("Models")
+        wanted = dict.fromkeys(
+            [*needed_models(names, self._env), *needed_models(names, self._env | {"LLM_BACKEND": TO})]
+        )
+        fetch_models(list(wanted), self._home, self._output)
+        self._output.line(f"here: {', '.join(wanted)}")
+        with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
+            run = Path(folder)
+            stores = {"VECTOR_URL": f"edge://{run / 'vectors'}", "JOBS_URL": f"sqlite://{run / 'jobs'}"}
+            env = self._env | stores
+            with Stack(self._home, env, free(names), run=run / "run") as stack:
+                self._through(stack)
+
+    def _through(self, stack: Stack) -> None:
+        self._title("Six services")
+        begun = time.monotonic()
+        for name in ROSTER:
+            stack.start(name)
+        wait_for_services(stack, list(ROSTER), self._output, READY_SECONDS)
+        self._title("Ingest Ragline's docs and a knowledge base")
+        uploads = collect_uploads([self._checkout / CORPUS])
+        failed = self._call(stack, lambda client: ingest(uploads, client, DEFAULT_COLLECTION, self._output))
+        if failed:
+            raise DemoFailed(f"{failed} of {len(uploads)} files were not ingested")
+        for number, step in enumerate(STEPS):
+            self._ask(stack, step, FROM)
+            if number == 0:
+                self._output.line(f"\nFirst answer {time.monotonic() - begun:.0f} s after the start.")
+        self._title(f"Swap the model: LLM_BACKEND={TO}, restart generation, nothing else")
+        swapping = time.monotonic()
+        stack.restart("generation", {"LLM_BACKEND": TO})
+        wait_for_services(stack, ["generation"], self._output, READY_SECONDS)
+        self._output.line(f"generation was down for {time.monotonic() - swapping:.1f} s")
+        for step in AGAIN:
+            self._ask(stack, step, TO)
+        self._title("Every step held")
+
+    def _ask(self, stack: Stack, step: Step, model: str) -> None:
+        self._title(f"{step.question}  ({model})")
+        question = Question(step.question, model="", collection=DEFAULT_COLLECTION, top_k=None, top_n=None)
+        answer = self._call(stack, lambda client: ask(question, client, self._output))
+        if answer.abstained != step.abstains:
+            raise DemoFailed("an abstention was expected" if step.abstains else "an answer was expected")
+        if not step.abstains and not answer.citations:
+            raise DemoFailed("the answer cites nothing")
+        if answer.model not in ("", model):
+            raise DemoFailed(f"{answer.model} answered instead of {model}")
+        if step.holds.lower() not in answer.content.lower():
+            raise DemoFailed(f"the answer does not hold {step.holds!r}")
+
+    def _call(self, stack: Stack, work: Callable[[HttpClient], Awaitable[T]]) -> T:
+        async def call() -> T:
+            async with HttpClient("gateway", stack.url("gateway")) as client:
+                return await work(client)
+
+        return asyncio.run(call())
+
+    def _title(self, text: str) -> None:
+        self._output.line(f"\n== {text}", style="bold")
+
+
+def _steers(variable: str) -> bool:
+    """Whether a variable of the user's would make the demo something else."""
+    return variable.endswith(("_URL", "_PORT")) or variable.startswith(("LLM_", "RERANKING_", "EMBEDDING_"))

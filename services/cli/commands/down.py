@@ -1,0 +1,18 @@
+"""Stop the services.
+
+Streams in flight may finish; whatever 'ragline up' did not start is left alone.
+"""
+
+from __future__ import annotations
+
+from services.cli.console import Output
+from services.cli.gateway import local_stack
+
+PANEL = "Run"
+
+
+def command() -> None:
+    stack, output = local_stack(), Output.standard()
+    names = list(stack.running)
+    stack.stop_all()
+    output.line(f"stopped {', '.join(names)}" if names else "nothing was running")

@@ -1,0 +1,187 @@
+"""Ask every arm every question from the same passages, and record it all in a bundle.
+
+The first arm is the baseline:
+
+    ragline eval --dataset logic --n 40 --arms small,large,large@128 --out runs/logic
+
+Stopped in any way, the same command goes on where it was. The exit code is 1 where a request failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.runner import plan
+from pipelines.evaluation.runner.gateway import Gateway
+from pipelines.evaluation.runner.plan import Options
+from pipelines.evaluation.runner.run import Evaluation, run
+from services.cli.commands.report import report
+from services.cli.console import Output
+from services.cli.errors import UsageError
+from services.cli.gateway import call_gateway, local_stack
+from services.cli.meter import Meter
+from services.core.client import HttpClient
+from services.core.clients.generation import GenerationClient
+from services.core.errors import DeadlineExceeded, NotSupported
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+PANEL = "Measure"
+NEEDED = ("numpy", "scipy")
+STATUSES = ("answered", "abstained", "reasoning_truncated", "failed")
+
+
+def command(
+    *,
+    dataset: Annotated[
+        str, typer.Option(help="Data sets, or a file.jsonl of your own, separated by commas.")
+    ],
+    arms: Annotated[
+        str,
+        typer.Option(help="[NAME=]MODEL[+PROMPT][@THINKING TOKENS], separated by commas; or a .json file."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of the bundle; the same one again goes on with it.")],
+    n: Annotated[str, typer.Option("--n", help="Questions of each set, or SET=N,...; empty: all.")] = "",
+    repeats: Annotated[int, typer.Option(help="How often each question is asked.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws the questions and their order.")] = 0,
+    concurrency: Annotated[int, typer.Option(help="Requests at once; 1: one after another.")] = 1,
+    serial: Annotated[bool, typer.Option("--serial", help="As --concurrency 1.")] = False,
+    retrieve: Annotated[
+        bool | None,
+        typer.Option(help="Retrieve also where questions have passages; or never: closed book."),
+    ] = None,
+    collection: Annotated[
+        str, typer.Option(help="Where to retrieve from where a data set brings no corpus.")
+    ] = DEFAULT_COLLECTION,
+    floor: Annotated[float, typer.Option(help="Cosine that a retrieved passage needs.", min=0, max=1)] = 0.0,
+    top_n: Annotated[int | None, typer.Option(help="Passages that reach the prompt.", min=1, max=50)] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the public data sets.")] = None,
+    judge: Annotated[
+        str, typer.Option(help="Model entry that compares the answers with the baseline's, both ways round.")
+    ] = "",
+    judge_may_be_arm: Annotated[
+        bool, typer.Option("--judge-may-be-arm", help="Let it judge answers of its own model.")
+    ] = False,
+) -> None:
+    check_installed()
+    evaluation = plan_evaluation(
+        Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out),
+        Options(
+            seed=seed,
+            repeats=repeats,
+            concurrency=1 if serial else concurrency,
+            retrieve=retrieve,
+            collection=collection,
+            floor=floor,
+            top_n=top_n,
+        ),
+    )
+    judging = Judging(judge, judge_may_be_arm)
+    output = Output.standard()
+    failed = call_gateway(lambda client: evaluate(evaluation, client, output, judging))
+    raise typer.Exit(1 if failed else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The questions and the arms as they were typed."""
+
+    dataset: str
+    arms: str
+    n: str
+    data: Path | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The judge's entry as it was typed; empty: nobody judges."""
+
+    entry: str = ""
+    may_be_arm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.may_be_arm and not self.entry:
+            raise UsageError("--judge-may-be-arm: name the entry that judges, with --judge")
+
+
+def plan_evaluation(wanted: Wanted, options: Options) -> Evaluation:
+    """Read what was typed. Raises `InvalidRequest` or `NotFound` that says what to change."""
+    names = [name.strip() for name in wanted.dataset.split(",") if name.strip()]
+    arms = plan.arms(wanted.arms)
+    return Evaluation(plan.chosen(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder)
+
+
+def check_installed() -> None:
+    """Raises `UsageError` where the extra that scores is not there: better now than in an hour."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: "
+            "pip install '.[evaluation]' (in Ragline's checkout)"
+        )
+
+
+async def evaluate(
+    evaluation: Evaluation, client: HttpClient, output: Output, judging: Judging | None = None
+) -> int:
+    """Run it and score it. Returns how many requests failed. Stopped on the way, the same call goes on.
+
+    A judge is asked at the generation service: GENERATION_URL, else the one that runs here.
+    """
+    async with HttpClient("generation", local_stack().url("generation")) as generation:
+        judge = None
+        if judging is not None and judging.entry:
+            from pipelines.evaluation.runner.judging import Wanted as Judge  # noqa: PLC0415 - loads scipy
+
+            judge = Judge(judging.entry, GenerationClient(generation), judging.may_be_arm)
+        with Meter(output) as meter:
+            bundle = await run(evaluation, Gateway(client), meter, judge)
+    failed = print_summary(bundle, evaluation, output)
+    score_bundle(bundle, evaluation.folder, output)
+    try:
+        report(evaluation.folder, output)
+    except NotSupported as error:
+        output.problem(error.message)
+    return failed
+
+
+def score_bundle(bundle: Bundle, folder: Path, output: Output) -> None:
+    """Write the results beside the answers, and print their sentences."""
+    from pipelines.evaluation.analysis import compute_results  # noqa: PLC0415 - seconds, which a run that goes on saves
+    from pipelines.evaluation.bundle.recorded import write_results  # noqa: PLC0415 - as above
+
+    with output.spinner(f"scoring {len(bundle.answers)} answers"):
+        scored = compute_results(bundle)
+        write_results(folder, scored)
+    for sentence in (*scored.warnings, *scored.verdicts):
+        output.line(sentence)
+
+
+def print_summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:
+    """Print what became of each arm. Returns how many requests failed."""
+    rows = [["arm", "asked", "answered", "abstained", "truncated", "failed"]]
+    failures: dict[str, str] = {}
+    failed = 0
+    for arm in bundle.manifest.arms:
+        replies = [answer.reply for answer in bundle.answers if answer.arm == arm.name]
+        count = {status: sum(reply.status == status for reply in replies) for status in STATUSES}
+        rows.append([arm.name, str(len(replies)), *(str(count[status]) for status in STATUSES)])
+        failed += count["failed"]
+        for reply in replies:
+            if reply.error is not None:
+                failures.setdefault(f"{arm.name}: {reply.error.code}", reply.error.message)
+    output.table(rows)
+    for what, message in failures.items():
+        output.problem(f"{what}: {message}")
+    if any(what.endswith(DeadlineExceeded.code) for what in failures):
+        output.problem("a longer DEADLINE_SECONDS, of the gateway and of generation, gives slow models time")
+    output.line(f"{len(bundle.questions)} questions, {len(bundle.answers)} answers: {evaluation.folder}")
+    if failed:
+        output.problem(f"{failed} requests failed; they are in the bundle as such")
+    return failed

@@ -1,0 +1,45 @@
+"""Ingest files and folders of documents, as jobs.
+
+The exit code is 1 where a file failed. A document is named by its path from the given folder's own name
+on, so that ingesting the same folder again replaces its documents. Hidden files are left out. Ctrl-C ends
+the waiting; what was accepted goes on ('ragline jobs').
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.console import Output
+from services.cli.gateway import call_gateway
+from services.cli.ingesting import ingest
+from services.cli.settings import Settings
+from services.cli.uploading import collect_uploads
+from services.cli.watching import check_folder, watch
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+PANEL = "Ask"
+
+
+def command(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched through.")],
+    *,
+    collection: Annotated[str, typer.Option(help="The collection of documents.")] = DEFAULT_COLLECTION,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Print the jobs' ids when they are accepted.")
+    ] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Keep a folder in sync until Ctrl-C: new, changed, deleted files.")
+    ] = False,
+) -> None:
+    output = Output.standard()
+    if watching:
+        folder = check_folder(paths)
+        records = Settings.load().data / "watch"
+        call_gateway(lambda client: watch(folder, client, collection, output, records))
+        return
+    uploads = collect_uploads(paths)
+    failed = call_gateway(lambda client: ingest(uploads, client, collection, output, wait=not no_wait))
+    raise typer.Exit(1 if failed else 0)

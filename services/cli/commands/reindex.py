@@ -1,0 +1,45 @@
+"""Embed every passage of a collection anew, after a change of the embedding model.
+
+The new vectors go into a collection of their own; then the name is switched to it in one step. Killed
+on the way, it goes on where it was when it is run again. It asks the services at EMBEDDING_URL and
+RETRIEVAL_URL, else those that run here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from pipelines.reindex import Reindex
+from services.cli.console import Output
+from services.cli.gateway import local_stack
+from services.core.client import HttpClient
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.retrieval import RetrievalClient
+from services.core.wire.passages import DEFAULT_COLLECTION
+
+PANEL = "Look after"
+
+
+def command(
+    collection: Annotated[str, typer.Argument(help="A collection, or an alias of one.")] = DEFAULT_COLLECTION,
+    *,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Delete the old collection after the switch.")
+    ] = False,
+    batch: Annotated[int, typer.Option(help="Passages to embed at a time.", min=1, max=512)] = 64,
+) -> None:
+    asyncio.run(reindex(collection, Output.standard(), drop_old=drop_old, batch=batch))
+
+
+async def reindex(collection: str, output: Output, *, drop_old: bool, batch: int) -> None:
+    """Reindex with the services of this machine, or those that their variables name."""
+    stack = local_stack()
+    async with (
+        HttpClient("embedding", stack.url("embedding")) as embedding,
+        HttpClient("retrieval", stack.url("retrieval")) as retrieval,
+    ):
+        work = Reindex(RetrievalClient(retrieval), EmbeddingClient(embedding), output.line, batch)
+        await work.run(collection, drop_old=drop_old)

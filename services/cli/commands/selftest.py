@@ -1,0 +1,30 @@
+"""Test an installation: a document goes in, and every model has to answer from it and cite it.
+
+It is deleted afterwards. The exit code is 1 where a model did not. This is what 'helm test' runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from pipelines.conformance import selftest
+from services.cli.console import Output
+from services.cli.gateway import local_stack
+from services.cli.settings import Settings
+
+PANEL = "Look after"
+
+
+def command(
+    *,
+    url: Annotated[str, typer.Option(help="The gateway; empty: the one that ask would ask.")] = "",
+    skip: Annotated[list[str] | None, typer.Option(help="A model entry not to ask; repeatable.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for what is not ready.", min=0)] = 60,
+) -> None:
+    settings, output = Settings.load(), Output.standard()
+    gateway = url or settings.url or local_stack().url("gateway")
+    work = selftest.check(gateway, settings.api_key, wait=wait, skip=skip or [], say=output.line)
+    raise typer.Exit(0 if asyncio.run(work) else 1)

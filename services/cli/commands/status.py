@@ -1,0 +1,55 @@
+"""Show each service and its dependencies.
+
+The exit code is 1 where something is not ready.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli.console import Output
+from services.cli.gateway import local_stack
+from services.cli.local import probe
+from services.cli.local.addresses import ROSTER
+from services.cli.local.stack import Stack
+
+PANEL = "Run"
+
+
+def command() -> None:
+    raise typer.Exit(0 if show_status(local_stack(), Output.standard()) else 1)
+
+
+def show_status(stack: Stack, output: Output) -> bool:
+    """Print the table; returns whether everything that was started is ready."""
+    recorded, running = stack.recorded, stack.running
+    if not recorded:
+        output.line("not running: 'ragline up' starts it")
+        return False
+    rows = [["service", "pid", "address", "state"]]
+    all_ready = True
+    for name in ROSTER:
+        if name not in recorded and name not in stack.external:
+            rows.append([name, "-", "-", "not started"])
+            continue
+        pid = str(running[name].pid) if name in running else "external" if name in stack.external else "-"
+        if pid == "-":
+            state, ready = f"ended by itself; its log is {stack.log(name)}", False
+        else:
+            state, ready = _describe_state(name, stack.url(name))
+        all_ready = all_ready and ready
+        rows.append([name, pid, stack.url(name), state])
+    output.table(rows)
+    return all_ready
+
+
+def _describe_state(name: str, url: str) -> tuple[str, bool]:
+    state = probe.readiness(name, url)
+    if state is None:
+        return "no answer", False
+    parts = [
+        f"{dependency} {health.latency_ms:.1f} ms" if health.ready else f"{dependency}: {health.detail}"
+        for dependency, health in state.dependencies.items()
+    ]
+    detail = f" ({', '.join(parts)})" if parts else ""
+    return ("ready" if state.ready else "not ready") + detail, state.ready

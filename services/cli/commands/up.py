@@ -1,0 +1,174 @@
+"""Start the services; Ctrl-C stops them.
+
+Each of the six is a process of its own. Missing models are fetched first. Ports are EMBEDDING_PORT,
+RETRIEVAL_PORT and so on; a service whose URL is set (EMBEDDING_URL, ...) is taken to run elsewhere.
+Logs are in RAGLINE_HOME/run/logs.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from services.cli.console import Output
+from services.cli.errors import UsageError
+from services.cli.gateway import local_stack
+from services.cli.local import probe
+from services.cli.local.addresses import check_names
+from services.cli.local.models import fetch_models, needed_models
+from services.cli.local.stack import POLL_SECONDS, Stack
+from services.core.settings import parse_environment
+
+PANEL = "Run"
+NAME_WIDTH = 11
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended before it had done its work."""
+
+
+def command(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="SERVICE", help="Start this service only; repeatable.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when ready; keep running.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 600,
+) -> None:
+    up = Up(local_stack(), parse_environment(), Output.standard())
+    raise typer.Exit(up.run(only or [], detach=detach, timeout=timeout))
+
+
+class Up:
+    """One `ragline up`; `env` is the environment that the stack was made with."""
+
+    def __init__(self, stack: Stack, env: Mapping[str, str], output: Output) -> None:
+        self._stack = stack
+        self._env = env
+        self._output = output
+        self._accident = False
+
+    def run(self, only: Sequence[str], *, detach: bool, timeout: float) -> int:
+        """The exit code: 1 where a service ended by itself. Raises what kept it from starting."""
+        names = choose_services(self._stack, only)
+        self._stack.check_ports(names)
+        ready = False
+        with _stop_signals():
+            try:
+                fetch_models(needed_models(names, self._env), self._stack.home, self._output)
+                self._start(names, complete=not only, timeout=timeout)
+                ready = True
+                if detach:
+                    self._output.line("detached: 'ragline status' shows it, 'ragline down' stops it")
+                    return 0
+                self._output.line("Ctrl-C stops everything")
+                self._watch(names)
+            except KeyboardInterrupt:
+                self._output.line("\nstopping (Ctrl-C again: at once)")
+                self._stop(names)
+            except BaseException:
+                self._stop(names)
+                raise
+        return int(self._accident) if ready else INTERRUPTED
+
+    def _start(self, names: Sequence[str], *, complete: bool, timeout: float) -> None:
+        for name, url in self._stack.external.items():
+            self._output.line(f"{name:<{NAME_WIDTH}} external at {url}")
+        for name in names:
+            pid = self._stack.start(name)
+            self._output.line(f"{name:<{NAME_WIDTH}} starting at {self._stack.url(name)} (pid {pid})")
+        # part of a stack may wait for the rest for ever: then only its own start is awaited
+        wait_for_services(self._stack, names, self._output, timeout, complete=complete)
+        if complete:
+            self._output.line(f"\nRagline is ready: {self._stack.url('gateway')}", style="bold green")
+
+    def _watch(self, names: Sequence[str]) -> None:
+        """Tell of services that end by themselves; return when everything was stopped from elsewhere."""
+        dead: set[str] = set()
+        while True:
+            recorded, running = self._stack.recorded, self._stack.running
+            mine = [name for name in names if name in recorded]
+            if not mine:
+                self._output.line("stopped by 'ragline down'")
+                return
+            for name in mine:
+                if name in running and name in dead:
+                    dead.discard(name)
+                    self._output.line(f"{name} runs again (pid {running[name].pid})")
+                elif name not in running and name not in dead and not self._left(name):
+                    dead.add(name)
+                    self._accident = True
+                    self._output.problem(
+                        f"{name} {self._stack.end_of(name)}; the others keep running. Its log is "
+                        f"{self._stack.log(name)}; 'ragline restart {name}' starts it again"
+                    )
+            time.sleep(POLL_SECONDS)
+
+    def _left(self, name: str) -> bool:
+        """Whether its end is somebody's `down` or `restart` rather than an accident."""
+        record = self._stack.recorded.get(name)
+        return record is None or record.leaving or record.alive
+
+    def _stop(self, names: Sequence[str]) -> None:
+        try:
+            self._stack.stop_all(names)
+        except KeyboardInterrupt:
+            self._stack.stop_all(names, grace=0)
+        self._output.line("stopped")
+
+
+def choose_services(stack: Stack, only: Sequence[str]) -> list[str]:
+    """The services to start. Raises `UsageError` for an unknown name or a stack that already runs."""
+    check_names(only)
+    running = stack.running
+    names = list(dict.fromkeys(only)) or stack.local
+    already = [f"{name} (pid {running[name].pid})" for name in names if name in running]
+    if already:
+        raise UsageError(
+            f"already running: {', '.join(already)}. 'ragline down' stops it, 'ragline restart SERVICE' "
+            "restarts one service, another RAGLINE_HOME makes a second stack"
+        )
+    if not running:
+        stack.stop_all()  # forgets processes of an earlier run that are gone
+    return names
+
+
+def wait_for_services(
+    stack: Stack, names: Sequence[str], output: Output, timeout: float, *, complete: bool = True
+) -> None:
+    """Wait until these are ready (not `complete`: until they answer), showing what each waits for."""
+    probed, done = (probe.awaits_ready, "ready") if complete else (probe.awaits_answer, "up")
+    start = time.monotonic()
+    waiting: dict[str, str] = {}
+    with output.spinner("starting") as spinner:
+
+        def on_wait(name: str, reason: str) -> None:
+            waiting[name] = reason
+            if not reason:
+                del waiting[name]
+                took = time.monotonic() - start
+                output.line(f"{name:<{NAME_WIDTH}} {done} after {took:.1f} s", style="green")
+            elif not spinner.shown and reason != probe.STARTING and "is down" not in reason:
+                output.line(f"{name:<{NAME_WIDTH}} waits for: {reason}")
+            spinner.say("; ".join(f"{name}: {reason}" for name, reason in waiting.items()))
+
+        stack.wait_ready(timeout, names, on_wait, probed=probed)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop the stack as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,100 @@
+"""The six services: their names, where each listens, and the environment that tells the others so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from services.cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """`python -m services.<name>` serves on `port_variable` (else `port`).
+
+    `url_variable` tells the others where it is; set by the user, the service is somebody else's to run.
+    """
+
+    name: str
+    port: int
+    url_variable: str | None
+
+    @property
+    def port_variable(self) -> str:
+        return f"{self.name.upper()}_PORT"
+
+
+ROSTER: Mapping[str, ServiceSpec] = {
+    spec.name: spec
+    for spec in (
+        ServiceSpec("embedding", 6000, "EMBEDDING_URL"),
+        ServiceSpec("retrieval", 7000, "RETRIEVAL_URL"),
+        ServiceSpec("reranking", 8000, "RERANKING_URL"),
+        ServiceSpec("generation", 9000, "GENERATION_URL"),
+        ServiceSpec("dataprep", 5000, "DATAPREP_URL"),
+        ServiceSpec("gateway", 8888, None),
+    )
+}
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what it replaces
+
+
+class Addresses:
+    """A port comes from `ports`, else from `<NAME>_PORT` in `env`, else from `recorded`, else the usual one.
+
+    A service whose `<NAME>_URL` is in `env` (and that has no entry in `ports`) is external.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        ports: Mapping[str, int],
+        recorded: Mapping[str, int],
+        recorded_external: Mapping[str, str],
+    ) -> None:
+        self.host = env.get("HOST") or "127.0.0.1"
+        self._ports = {
+            name: ports.get(name) or _from_env(env, spec.port_variable) or recorded.get(name) or spec.port
+            for name, spec in ROSTER.items()
+        }
+        given = {
+            name: env[spec.url_variable]
+            for name, spec in ROSTER.items()
+            if spec.url_variable and env.get(spec.url_variable) and name not in ports
+        }
+        kept = {name: url for name, url in recorded_external.items() if name not in ports}
+        self.external = {name: url.rstrip("/") for name, url in {**kept, **given}.items()}
+
+    def port(self, name: str) -> int:
+        return self._ports[name]
+
+    def move(self, name: str, port: int) -> None:
+        """From now on that service is at this port."""
+        self._ports[name] = port
+
+    def url(self, name: str) -> str:
+        if name in self.external:
+            return self.external[name]
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self._ports[name]}" if ":" in host else f"http://{host}:{self._ports[name]}"
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The variables a service needs to serve at its port and to find the others."""
+        urls = {spec.url_variable: self.url(other) for other, spec in ROSTER.items() if spec.url_variable}
+        return {**urls, ROSTER[name].port_variable: str(self._ports[name])}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `UsageError` where one of the names is no service."""
+    for name in names:
+        if name not in ROSTER:
+            raise UsageError(f"unknown service {name!r}: choose from {', '.join(ROSTER)}")
+
+
+def _from_env(env: Mapping[str, str], variable: str) -> int | None:
+    value = env.get(variable)
+    if not value:
+        return None
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise UsageError(f"{variable}={value} is not a port: use a number from 1 to 65535")
+    return int(value)

@@ -1,0 +1,113 @@
+"""The models that the services will need, fetched where the user sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic_settings import BaseSettings
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from services.cli.console import Output
+from services.core import backends
+from services.core.models.catalogue import CATALOGUE
+from services.core.models.fetch import Fetcher, location
+from services.core.models.progress import Progress, ProgressCallback
+from services.embedding.settings import Settings as EmbeddingSettings
+from services.generation.backend import PACKAGE
+from services.generation.configuration import engine_file, read_entries
+from services.generation.loading import catalogue_name
+from services.generation.settings import EntrySettings
+
+S = TypeVar("S", bound=BaseSettings)
+
+IN_PROCESS = frozenset({"auto", "openvino", "llamacpp"})
+STEP_PERCENT = 10
+"""Between two lines of progress, where it is not a terminal."""
+
+
+def needed_models(names: Iterable[str], env: Mapping[str, str]) -> list[str]:
+    """The models that these services load at their start with the environment `env`.
+
+    Raises `BadEntries` where it describes no usable model entry.
+    """
+    chosen = set(names)
+    models = [
+        *(_embedding_models(env) if "embedding" in chosen else []),
+        *(_generation_models(env) if "generation" in chosen else []),
+    ]
+    return [name for name in models if name in CATALOGUE]
+
+
+def fetch_models(names: Sequence[str], home: Path, output: Output) -> None:
+    """Fetch these models into `home`, with their progress. Nothing is said of those that are here."""
+    fetcher = Fetcher(home)
+    for name in names:
+        if fetcher.present(name):
+            continue
+        output.line(f"fetching {name} ({format_size(CATALOGUE[name].size)})")
+        with _show_progress(output) as report:
+            fetcher.fetch(name, progress=report)
+        output.line(f"{name} is at {location(CATALOGUE[name], home)}")
+
+
+def format_size(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+@contextmanager
+def _show_progress(output: Output) -> Iterator[ProgressCallback]:
+    if not output.out.is_terminal:
+        yield _ProgressLines(output)
+        return
+    columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=output.out, transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def report(progress: Progress) -> None:
+            bars.update(task, description=progress.note, completed=progress.done, total=progress.total)
+
+        yield report
+
+
+class _ProgressLines:
+    """Progress where it is no terminal: a line every ten percent, and for each new kind of wait."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._told: tuple[int, str] = (-1, "")
+
+    def __call__(self, progress: Progress) -> None:
+        step = 100 * progress.done // max(1, progress.total) // STEP_PERCENT
+        waiting = progress.note if progress.note.startswith("waiting") else ""
+        if step > self._told[0] or waiting != self._told[1]:
+            self._told = (max(step, self._told[0]), waiting)
+            self._output.line(f"  {step * STEP_PERCENT:3d} %  {progress.note}")
+
+
+def _embedding_models(env: Mapping[str, str]) -> list[str]:
+    if _read_settings(EmbeddingSettings, env).backend != "openvino":
+        return []
+    from services.embedding.backends.openvino import Settings  # noqa: PLC0415 - loads the engine's libraries
+
+    settings = _read_settings(Settings, env)
+    return [] if settings.model_path else [settings.catalogue_name]
+
+
+def _generation_models(env: Mapping[str, str]) -> list[str]:
+    default = read_entries(_read_settings(EntrySettings, env), backends.names(PACKAGE)).default
+    if engine_file(default.engine) not in IN_PROCESS or default.model_path:
+        return []
+    return [catalogue_name(default.model_id)]
+
+
+def _read_settings(settings: type[S], env: Mapping[str, str]) -> S:
+    """The settings that a process with this environment would have: every field is given, none looked up."""
+    values: dict[str, object] = {}
+    for name, field in settings.model_fields.items():
+        alias = str(field.validation_alias or name)
+        values[alias] = env.get(alias) or field.get_default(call_default_factory=True, validated_data={})
+    return settings.model_validate(values)
