@@ -27,10 +27,11 @@ from services.core.wire.chat import ChatMessage, ModelInfo
 from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.sampling import Sampling
 
-Said = Literal["A", "B", "tie"]
+Preference = Literal["A", "B", "tie"]
+"""The verdict of one reply."""
 
 SAMPLING = Sampling(temperature=0.0, seed=0)
-"""As repeatable as the entry's engine allows; the length is left to the entry, since the judge may think."""
+"""As repeatable as the entry's engine allows. The length is left to the entry, since the judge may think."""
 
 SYSTEM = (
     "You compare two answers, A and B, to the same question. The better one answers the question correctly "
@@ -43,7 +44,7 @@ _BARE = re.compile(r"^[\s*_\"'`]*(?:answer\s+)?(A|B|tie)[\s*_\"'`.]*$", re.IGNOR
 
 
 class Pair(BaseModel):
-    """One pair as judged. `forward` is the reply where `one` was shown as A, `backward` where `other` was."""
+    """Two answers and the replies: `forward` where `one` was shown as A, `backward` where `other` was."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +56,8 @@ class Pair(BaseModel):
 
     @property
     def winners(self) -> tuple[Winner | None, Winner | None]:
-        """In the two orders; None where a reply holds no verdict."""
-        return _winner(self.forward, "one", "other"), _winner(self.backward, "other", "one")
+        """The winners in the two orders; None where a reply holds no verdict."""
+        return _read_winner(self.forward, "one", "other"), _read_winner(self.backward, "other", "one")
 
     @property
     def winner(self) -> Winner | None:
@@ -66,7 +67,7 @@ class Pair(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """An entry that may judge; `open_judge` makes it. Raises what the generation service raises."""
+    """A model entry that may judge; `open_judge` makes it. Raises what the generation service raises."""
 
     client: GenerationClient
     name: str
@@ -75,18 +76,25 @@ class Judge:
     async def judge(
         self, question: str, passages: Sequence[ContextPassage], one: tuple[str, str], other: tuple[str, str]
     ) -> Pair:
-        """Two answers, each with its arm's name, which the judge does not see, compared in both orders."""
+        """Compare two answers in both orders.
+
+        Args:
+            question: What was asked.
+            passages: The context of both answers.
+            one: The name of an arm, which the judge does not see, and its answer.
+            other: The same of another arm.
+        """
         return Pair(
             judge=self.name,
             one=one[0],
             other=other[0],
-            forward=await self.ask(prompt(question, passages, one[1], other[1])),
-            backward=await self.ask(prompt(question, passages, other[1], one[1])),
+            forward=await self.ask(judge_prompt(question, passages, one[1], other[1])),
+            backward=await self.ask(judge_prompt(question, passages, other[1], one[1])),
         )
 
     async def ask(self, messages: Sequence[ChatMessage]) -> str:
-        """The reply to a `prompt`; its thinking, where it has some, is left out."""
-        said: list[str] = []
+        """Ask for the reply to a `judge_prompt`; thinking is left out of it."""
+        parts: list[str] = []
         async with aclosing(self.client.chat(messages, model=self.name, sampling=self.sampling)) as deltas:
             async for delta in deltas:
                 if delta.degraded:
@@ -94,25 +102,31 @@ class Judge:
                         f"the judge {self.name} could not answer, {delta.model} did: not judged",
                         service="generation",
                     )
-                said.append(delta.content)
-        return "".join(said)
+                parts.append(delta.content)
+        return "".join(parts)
 
 
 async def open_judge(
     client: GenerationClient, judge: str, arms: Collection[str], *, may_be_arm: bool = False
 ) -> Judge:
-    """The judge, once it is sure that it judges no answer of its own.
+    """Open a judge, once it is sure that it judges no answer of its own; no model is called.
 
-    `arms` are the entries (or aliases) that answered. InvalidRequest where the judge is no entry, is one of
-    them, or runs the same model as one of them, unless `may_be_arm`; no model is called before that.
+    Args:
+        client: The generation service.
+        judge: The judge's entry, by its name or an alias.
+        arms: The entries, or aliases, that answered.
+        may_be_arm: Allows a judge whose model answered too.
+
+    Raises:
+        InvalidRequest: The judge is no entry, is one of the arms, or runs the same model as one of them.
     """
     entries = (await client.models()).data
-    chosen = _entry(entries, judge)
+    chosen = _find_entry(entries, judge)
     if chosen is None:
-        known = ", ".join(each.id for each in entries)
+        known = ", ".join(entry.id for entry in entries)
         raise InvalidRequest(f"the judge {judge!r} is no model entry: choose one of {known}")
     for arm in () if may_be_arm else arms:
-        answered = _entry(entries, arm)
+        answered = _find_entry(entries, arm)
         if answered is not None and (answered.id == chosen.id or _same_model(answered, chosen)):
             raise InvalidRequest(
                 f"the judge {judge!r} is the model of the arm {arm or answered.id!r}: models favour their "
@@ -121,10 +135,10 @@ async def open_judge(
     return Judge(client, chosen.id)
 
 
-def _entry(entries: Sequence[ModelInfo], name: str) -> ModelInfo | None:
-    """By its name or an alias; the default one for an empty name."""
+def _find_entry(entries: Sequence[ModelInfo], name: str) -> ModelInfo | None:
+    """The entry with that name or alias; the default one for an empty name."""
     return next(
-        (each for each in entries if (name in {each.id, *each.aliases} if name else each.default)), None
+        (entry for entry in entries if (name in {entry.id, *entry.aliases} if name else entry.default)), None
     )
 
 
@@ -132,8 +146,10 @@ def _same_model(one: ModelInfo, other: ModelInfo) -> bool:
     return bool(one.model_id) and one.model_id == other.model_id
 
 
-def prompt(question: str, passages: Sequence[ContextPassage], first: str, second: str) -> list[ChatMessage]:
-    """What the judge is shown; reasoning in an answer's text is left out."""
+def judge_prompt(
+    question: str, passages: Sequence[ContextPassage], first: str, second: str
+) -> list[ChatMessage]:
+    """The messages that show two answers to a judge; reasoning in an answer's text is left out."""
     numbered = "\n\n".join(f"[{at}] {passage.text.strip()}" for at, passage in enumerate(passages, 1))
     shown = (
         f"Passages:\n{numbered or 'none'}\n\nQuestion: {question}\n\n"
@@ -143,16 +159,16 @@ def prompt(question: str, passages: Sequence[ContextPassage], first: str, second
     return [ChatMessage(role="system", content=SYSTEM), ChatMessage(role="user", content=shown)]
 
 
-def read(reply: str) -> Said | None:
-    """The verdict of a reply. None where it holds none, or several that differ: nothing is guessed."""
+def read_verdict(reply: str) -> Preference | None:
+    """Read the verdict of a reply. None where it holds none, or several that differ: nothing is guessed."""
     plain = strip_reasoning(reply)
-    found = {match.upper() for match in _VERDICT.findall(plain)}
+    verdicts = {match.upper() for match in _VERDICT.findall(plain)}
     bare = _BARE.match(plain)
-    if not found and bare is not None:
-        found = {bare.group(1).upper()}
-    if len(found) != 1:
+    if not verdicts and bare is not None:
+        verdicts = {bare.group(1).upper()}
+    if len(verdicts) != 1:
         return None
-    match found.pop():
+    match verdicts.pop():
         case "A":
             return "A"
         case "B":
@@ -161,9 +177,9 @@ def read(reply: str) -> Said | None:
             return "tie"
 
 
-def _winner(reply: str, first: Winner, second: Winner) -> Winner | None:
-    said = read(reply)
-    return None if said is None else {"A": first, "B": second, "tie": "tie"}[said]
+def _read_winner(reply: str, first: Winner, second: Winner) -> Winner | None:
+    verdict = read_verdict(reply)
+    return None if verdict is None else {"A": first, "B": second, "tie": "tie"}[verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,24 +198,28 @@ class JudgeQuality:
     wins: dict[Winner, int]
 
 
-def quality(pairs: Sequence[Pair]) -> JudgeQuality:
-    """Of all pairs of one judge. `wins` are in both orders; a pair that flips is a tie."""
+def judge_quality(pairs: Sequence[Pair]) -> JudgeQuality:
+    """What all pairs of one judge say of it. `wins` are in both orders; a pair that flips is a tie."""
     winners = [pair.winners for pair in pairs]
     both = [(one, other) for one, other in winners if one is not None and other is not None]
-    settled_ = [pair.winner for pair in pairs]
+    settled_winners = [pair.winner for pair in pairs]
     return JudgeQuality(
         pairs=len(pairs),
-        unparsable=CountedShare(sum(each is None for pair in winners for each in pair), 2 * len(pairs)),
+        unparsable=CountedShare(
+            sum(winner is None for orders in winners for winner in orders), 2 * len(pairs)
+        ),
         flips=flip_rate(winners),
         first_shown=first_shown_rate(winners),
         between_orders=agreement(both),
         kappa=cohens_kappa(both),
-        wins={name: settled_.count(name) for name in ("one", "other", "tie")},
+        wins={name: settled_winners.count(name) for name in ("one", "other", "tie")},
     )
 
 
-def against(pairs: Sequence[Pair], labels: Sequence[Winner | None]) -> tuple[CountedShare, float | None]:
-    """Raw agreement and Cohen's kappa with given labels, one for each pair, where both are there."""
+def label_agreement(
+    pairs: Sequence[Pair], labels: Sequence[Winner | None]
+) -> tuple[CountedShare, float | None]:
+    """Raw agreement and Cohen's kappa of a judge with labels, one for each pair, where both are there."""
     both = [
         (pair.winner, label)
         for pair, label in zip(pairs, labels, strict=True)
@@ -209,11 +229,11 @@ def against(pairs: Sequence[Pair], labels: Sequence[Winner | None]) -> tuple[Cou
 
 
 def better_grounded(one: AnswerGroundedness, other: AnswerGroundedness) -> Winner | None:
-    """The label that the groundedness scorer gives: the greater share of supported sentences.
+    """The label that the groundedness scorer gives: the answer with the greater share of supported sentences.
 
     None where either claims nothing.
     """
-    mine, theirs = one.answer.share_supported, other.answer.share_supported
-    if mine is None or theirs is None:
+    share, other_share = one.answer.share_supported, other.answer.share_supported
+    if share is None or other_share is None:
         return None
-    return "tie" if mine == theirs else "one" if mine > theirs else "other"
+    return "tie" if share == other_share else "one" if share > other_share else "other"

@@ -30,10 +30,10 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from _report import report  # noqa: E402 - a neighbour, not a package
 
-from pipelines.evaluation.grounding.calibration import UNKNOWN, Calibration, by_rules  # noqa: E402 - a script
-from pipelines.evaluation.grounding.claims import plain, read  # noqa: E402
+from pipelines.evaluation.grounding.calibration import UNKNOWN, Calibration, apply_rules  # noqa: E402 - a script
+from pipelines.evaluation.grounding.claims import read_sentences, strip_marks  # noqa: E402
 from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL  # noqa: E402
-from pipelines.evaluation.grounding.scorer import GroundednessScorer, Near, weigh  # noqa: E402
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, Similarity, weigh_evidence  # noqa: E402
 from services.cli.commands.ground import local_encoder  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
@@ -85,10 +85,11 @@ async def weighed(claims: Sequence[Claim]) -> dict[str, list[SentenceEvidence | 
     async with local_encoder() as encoder:
         scorer = GroundednessScorer(encoder)
         for number, claim in enumerate(claims, 1):
-            text, texts = plain(claim.text), [each.text for each in read(claim.passages)]
-            near = (await scorer.compared([text], texts))[0] if texts else Near()
-            for kind, by in (("full", near), ("lexical", Near())):
-                found[kind].append(weigh(text, texts, by) if texts else None)
+            text = strip_marks(claim.text)
+            texts = [sentence.text for sentence in read_sentences(claim.passages)]
+            similarity = (await scorer.compare([text], texts))[0] if texts else Similarity()
+            for kind, vectors in (("full", similarity), ("lexical", Similarity())):
+                found[kind].append(weigh_evidence(text, texts, vectors) if texts else None)
             print(f"\r{number} of {len(claims)} claims", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return found
@@ -143,7 +144,7 @@ def out_of_fold(
         weights = fitted(names, x[train], y[train], source[train])
         for at in np.flatnonzero((fold == held) & known):
             evidence = found[at]
-            p[at] = UNKNOWN if evidence is None else by_rules(evidence, weights)[0]
+            p[at] = UNKNOWN if evidence is None else apply_rules(evidence, weights)[0]
     return p
 
 

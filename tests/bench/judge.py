@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from _report import report  # noqa: E402 - a neighbour, not a package
 
 from pipelines.evaluation.datasets import load_dataset  # noqa: E402 - run as a script
-from pipelines.evaluation.judge import Pair, against, open_judge, quality  # noqa: E402
+from pipelines.evaluation.judge import Pair, judge_quality, label_agreement, open_judge  # noqa: E402
 from pipelines.evaluation.statistics.agreement import CountedShare, Winner  # noqa: E402
 from services.core.client import HttpClient  # noqa: E402
 from services.core.clients.generation import GenerationClient  # noqa: E402
@@ -77,8 +77,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     pairs, labels = asyncio.run(judged(given.url, given.judge, given.n, given.seed))
-    found = quality(pairs)
-    right, kappa = against(pairs, labels)
+    found = judge_quality(pairs)
+    right, kappa = label_agreement(pairs, labels)
     print(f"a reply: {pairs[0].forward!r}", file=sys.stderr)
     report(
         f"judge-{given.judge}",

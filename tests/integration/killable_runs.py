@@ -13,9 +13,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from pipelines.evaluation.runner import Silent, plan
+from pipelines.evaluation.runner import SilentWatcher, plan
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.judging import Wanted
+from pipelines.evaluation.runner.judging import JudgeRequest
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
@@ -23,15 +23,15 @@ from services.core.clients.generation import GenerationClient
 
 async def once(url: str, evaluation: Evaluation, generation: str = "", judge: str = "") -> None:
     async with HttpClient("gateway", url) as client, HttpClient("generation", generation or url) as engines:
-        wanted = Wanted(judge, GenerationClient(engines)) if judge else None
-        await run(evaluation, Gateway(client), Silent(), wanted)
+        wanted = JudgeRequest(judge, GenerationClient(engines)) if judge else None
+        await run(evaluation, Gateway(client), SilentWatcher(), wanted)
 
 
 def main() -> None:
     url, dataset, arms, folder, *judging = sys.argv[1:]
     options = plan.Options(seed=5, repeats=2)
-    sets = plan.chosen([dataset], "", None, options.seed)
-    evaluation = Evaluation(sets, plan.arms(arms), options, Path(folder))
+    sets = plan.choose_datasets([dataset], "", None, options.seed)
+    evaluation = Evaluation(sets, plan.parse_arms(arms), options, Path(folder))
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:

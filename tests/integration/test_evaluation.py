@@ -24,10 +24,10 @@ from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read_bundle
 from pipelines.evaluation.datasets import Dataset, Item, Source
-from pipelines.evaluation.runner import Silent, judging
-from pipelines.evaluation.runner.contexts import collection_of
+from pipelines.evaluation.runner import SilentWatcher, judging
+from pipelines.evaluation.runner.contexts import corpus_collection
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.plan import Chosen, Options
+from pipelines.evaluation.runner.plan import ChosenDataset, Options
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli.commands import eval as evaluate
 from services.cli.console import Output
@@ -199,11 +199,11 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
         HttpClient("gateway", fake.url) as client,
         HttpClient("generation", fake.generation) as engines,
     ):
-        judge = judging.Wanted("judge", GenerationClient(engines))
+        judge = judging.JudgeRequest("judge", GenerationClient(engines))
         with pytest.raises(RaglineError, match="the judge 'small' is the model of the arm 'small'"):
             await evaluate.evaluate(planned(undisturbed), client, output(), evaluate.Judging("small"))
         assert list(undisturbed.iterdir()) == []
-        whole = await run(planned(undisturbed), Gateway(client), Silent(), judge)
+        whole = await run(planned(undisturbed), Gateway(client), SilentWatcher(), judge)
     assert lines(undisturbed / VERDICTS) == 2 * QUESTIONS * 2
 
     with fake.killable(killed, str(arms), fake.generation, "judge") as runs:
@@ -219,8 +219,8 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
         HttpClient("gateway", fake.url) as client,
         HttpClient("generation", fake.generation) as engines,
     ):
-        judge = judging.Wanted("judge", GenerationClient(engines))
-        resumed = await run(planned(killed), Gateway(client), Silent(), judge)
+        judge = judging.JudgeRequest("judge", GenerationClient(engines))
+        resumed = await run(planned(killed), Gateway(client), SilentWatcher(), judge)
     assert (killed / VERDICTS).read_bytes() == (undisturbed / VERDICTS).read_bytes()
     found = compute_results(resumed).judge
     assert found == compute_results(whole).judge
@@ -260,7 +260,9 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
         )
         async with HttpClient("gateway", f"http://127.0.0.1:{port}") as client:
             asked = evaluate.plan_evaluation(wanted, Options())
-            failed = evaluate.print_summary(await run(asked, Gateway(client), Silent()), asked, output())
+            failed = evaluate.print_summary(
+                await run(asked, Gateway(client), SilentWatcher()), asked, output()
+            )
     finally:
         await runner.cleanup()
     assert failed == 3
@@ -328,7 +330,9 @@ async def started(fake: Fake, out: Path, asked: dict[str, object]) -> Bundle:
         folder=out,
     )
     async with HttpClient("gateway", fake.url) as client:
-        return await run(evaluate.plan_evaluation(wanted, Options(**options)), Gateway(client), Silent())
+        return await run(
+            evaluate.plan_evaluation(wanted, Options(**options)), Gateway(client), SilentWatcher()
+        )
 
 
 async def test_another_run_is_not_mixed_in(fake: Fake, tmp_path: Path) -> None:
@@ -386,13 +390,13 @@ async def test_a_corpus_is_brought_in_once_and_searched(running: Running, tmp_pa
     async with HttpClient("gateway", running.url) as client:
         gateway = Gateway(client)
         for name in ("first", "second"):
-            asked = Evaluation([Chosen(dataset, dataset)], arms, Options(top_n=2), tmp_path / name)
-            bundle = await run(asked, gateway, Silent())
-        documents = await gateway.documents(collection_of(dataset))
+            asked = Evaluation([ChosenDataset(dataset, dataset)], arms, Options(top_n=2), tmp_path / name)
+            bundle = await run(asked, gateway, SilentWatcher())
+        documents = await gateway.documents(corpus_collection(dataset))
     assert sorted(documents) == ["Physics 1.txt", "passage 2.txt", "passage 3.txt"]
     assert [context.grounds for context in bundle.contexts] == ["retrieved", "retrieved"]
     assert [context.relevant_found[0] for context in bundle.contexts] == ["C_ice", "H_moon"]
     assert {len(context.context.passages) for context in bundle.contexts} == {2}
     frozen = {context.question: context.context.context_id for context in bundle.contexts}
     assert all(answer.reply.context_id == frozen[answer.question] for answer in bundle.answers)
-    assert bundle.manifest.datasets[0].collection == collection_of(dataset)
+    assert bundle.manifest.datasets[0].collection == corpus_collection(dataset)

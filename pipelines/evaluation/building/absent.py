@@ -1,7 +1,7 @@
-"""Questions that the collection cannot answer: a name or number is replaced by one it does not hold. Pure.
+"""Makes questions that the collection cannot answer: a name or number is replaced by one it does not hold.
 
 That is the one kind that can be verified without a judge: the replacement stands in no passage. It is also
-an easy kind, and where the name did not matter to the question it may stay answerable in spirit.
+an easy kind, and where the name did not matter to the question it may stay answerable in spirit. Pure.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ INVENTED = (
     "Velmora", "Kardell", "Ostraval", "Threnby", "Quillon", "Zephane", "Dorsevale", "Brennick", "Tolvane",
     "Peregon", "Farrowby", "Wexmoor", "Nordhaven", "Ellsware", "Grimhold", "Pantrell",
 )  # fmt: skip
-"""Names to replace names by; those that the collection holds are passed over."""
+"""Names that replace names; those that the collection holds are not used."""
 PARTS = ("QUOTA", "LEDGER", "BEACON", "HARVEST", "LANTERN", "PARCEL", "MERIDIAN", "ORCHARD")
-"""Last parts to replace the last part of an identifier by, in its own case."""
+"""Words that replace the last part of an identifier, in its own case."""
 TRIES = 200
 
 _WORD = re.compile(r"\w+(?:[-.]\w+)*")
@@ -50,47 +50,52 @@ class Vocabulary:
         return any(part in self._words for part in re.split(r"[-\s]", name.lower()))
 
     def holds(self, word: str) -> bool:
+        """Whether the word is there as a whole."""
         return word.lower() in self._words
 
 
 def substitute(question: str, vocabulary: Vocabulary, seed: int) -> Substituted | None:
-    """The question with its identifier, else its name, else its number replaced; None where it has none.
+    """Replace a question's identifier, else its name, else its number; None where it has none.
 
     The first word is no name: every question begins with a capital. A name counts as one only where the
     collection knows it, so that what is replaced is something that the documents speak of.
     """
     generator = random.Random(seed)
-    for pattern, invent in ((_IDENTIFIER, _identifier), (_NAME, _name), (_NUMBER, _number)):
-        found = [match for match in pattern.finditer(question) if _known(match.group(), vocabulary)]
-        if found:
-            match = generator.choice(found)
+    for pattern, invent in (
+        (_IDENTIFIER, _invent_identifier),
+        (_NAME, _invent_name),
+        (_NUMBER, _invent_number),
+    ):
+        matches = [match for match in pattern.finditer(question) if _is_known(match.group(), vocabulary)]
+        if matches:
+            match = generator.choice(matches)
             new = invent(match.group(), vocabulary, generator)
             if new is not None:
-                asked = question[: match.start()] + new + question[match.end() :]
-                return Substituted(asked, match.group(), new)
+                replaced = question[: match.start()] + new + question[match.end() :]
+                return Substituted(replaced, match.group(), new)
     return None
 
 
-def _known(text: str, vocabulary: Vocabulary) -> bool:
+def _is_known(text: str, vocabulary: Vocabulary) -> bool:
     return all(vocabulary.holds(word) for word in _WORD.findall(text))
 
 
-def _name(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
-    """As many invented words as there were, at most two."""
+def _invent_name(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
+    """A name of as many invented words as the old one has, at most two."""
     free: Sequence[str] = [name for name in INVENTED if name not in vocabulary]
     count = min(2, len(old.split()))
     return " ".join(generator.sample(free, count)) if len(free) >= count else None
 
 
-def _identifier(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
+def _invent_identifier(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
     head, _, tail = old.rpartition("_")
     parts = [part if tail.isupper() else part.lower() for part in PARTS]
     free = [name for part in parts if not vocabulary.holds(name := f"{head}_{part}")]
     return generator.choice(free) if free else None
 
 
-def _number(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
-    """One of as many digits."""
+def _invent_number(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
+    """A number of as many digits."""
     for _ in range(TRIES):
         new = str(generator.randrange(10 ** (len(old) - 1), 10 ** len(old)))
         if not vocabulary.holds(new):

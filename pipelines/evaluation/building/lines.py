@@ -1,4 +1,4 @@
-"""The files of a question set that is being built: what is kept, and beside it what was dropped and why."""
+"""The files of a question set that is being built: what is kept, and beside it what is dropped and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Line(_Record):
 
 
 class Source(_Record):
-    """Where a question is from: for who reviews it. `replaced` says what was put for what."""
+    """Where a question is from, for its reviewer. `replaced` says which words were replaced by which."""
 
     document: str
     title: str = ""
@@ -59,7 +59,7 @@ class Made(_Line):
 
 
 class Dropped(_Line):
-    """A line of the other file: `reply` is what the model said."""
+    """A line of the file of dropped drafts; `reply` is the model's text."""
 
     attempt: int
     reason: str
@@ -72,7 +72,7 @@ _R = TypeVar("_R", bound=_Line)
 
 
 class Files:
-    """Both files, appended a whole line at a time; a line that was cut short by a kill is taken off."""
+    """Both files. They grow a whole line at a time; a last line that a kill cut short is taken off."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -83,21 +83,25 @@ class Files:
         return any(path.exists() and path.stat().st_size for path in (self.out, self.dropped_path))
 
     def read(self, options: dict[str, str]) -> tuple[list[Made], list[Dropped]]:
-        """What is there. InvalidRequest where it was made with other options, or is not such a file."""
-        made = [self._line(Made, self.out, number, raw) for number, raw in _whole_lines(self.out)]
-        lost = [
-            self._line(Dropped, self.dropped_path, number, raw)
-            for number, raw in _whole_lines(self.dropped_path)
+        """Read both files.
+
+        Raises:
+            InvalidRequest: They were made with other options, or are not such files.
+        """
+        made = [self._parse(Made, self.out, number, raw) for number, raw in _read_whole_lines(self.out)]
+        dropped = [
+            self._parse(Dropped, self.dropped_path, number, raw)
+            for number, raw in _read_whole_lines(self.dropped_path)
         ]
-        written: list[_Line] = [*made, *lost]
-        for meta in (each.meta for each in written):
+        written: list[_Line] = [*made, *dropped]
+        for meta in (line.meta for line in written):
             for name, value in options.items():
                 if meta.get(name) != value:
                     raise InvalidRequest(
                         f"{self.out} was made with {name} {meta.get(name)!r}, not {value!r}: use the same "
                         "options to go on with it, or another file"
                     )
-        return made, lost
+        return made, dropped
 
     def keep(self, line: Made) -> None:
         _append(self.out, line)
@@ -106,7 +110,7 @@ class Files:
         _append(self.dropped_path, line)
 
     @staticmethod
-    def _line(kind: type[_R], path: Path, number: int, raw: bytes) -> _R:
+    def _parse(kind: type[_R], path: Path, number: int, raw: bytes) -> _R:
         try:
             return kind.model_validate_json(raw)
         except ValidationError as error:
@@ -115,12 +119,13 @@ class Files:
             ) from None
 
 
-def reasons(dropped: list[Dropped]) -> dict[str, int]:
-    """How many were dropped for each reason, the most frequent first."""
+def count_reasons(dropped: list[Dropped]) -> dict[str, int]:
+    """How many drafts were dropped for each reason, the most frequent first."""
     return dict(Counter(line.reason for line in dropped).most_common())
 
 
-def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
+def _read_whole_lines(path: Path) -> list[tuple[int, bytes]]:
+    """The numbers and the bytes of a file's lines; a last line without its end is cut off."""
     if not path.exists():
         return []
     content = path.read_bytes()

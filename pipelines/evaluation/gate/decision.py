@@ -1,4 +1,4 @@
-"""Rule by rule: what was asked, what was measured, whether it holds."""
+"""Holds a policy against results, rule by rule: what was asked, what was measured, whether it holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.gate.policy import Policy, Rule
-from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, Results
+from pipelines.evaluation.results import OVERALL, SHARED, ArmOutcome, Delta, MetricResult, Results
 from services.core.errors import InvalidRequest
 
 Outcome = Literal["pass", "fail", "undecided"]
@@ -19,8 +19,11 @@ class _Frozen(BaseModel):
 
 
 class Check(_Frozen):
-    """One thing that was asked. `value`, `low` and `high` are in the unit of `limit` and counted as it is;
-    `outcome` is what the sample says, `held` what follows from it under the policy."""
+    """One thing that a policy asks.
+
+    `value`, `low` and `high` are in the unit of `limit` and counted as it is; `outcome` is what the sample
+    says, `held` what follows from it under the policy.
+    """
 
     scope: str
     metric: str
@@ -35,6 +38,8 @@ class Check(_Frozen):
 
 
 class Decision(_Frozen):
+    """Whether the candidate may take the baseline's place: every check must hold."""
+
     candidate: str
     baseline: str
     passed: bool
@@ -42,90 +47,95 @@ class Decision(_Frozen):
 
 
 def gate(results: Results, policy: Policy) -> Decision:
-    """The policy against results whose baseline is the policy's.
+    """Hold a policy against results whose baseline is the policy's.
 
-    InvalidRequest where the policy names an arm, a metric or a scope that the results do not have.
+    Raises:
+        InvalidRequest: The policy names an arm, a metric or a scope that the results do not have.
     """
-    arms = [each.arm for each in results.outcomes]
-    _known("candidate: the run has no arm", policy.candidate, arms)
-    _known("baseline: the results are not against", policy.baseline or results.baseline, [results.baseline])
+    arms = [outcome.arm for outcome in results.outcomes]
+    _check_known("candidate: the run has no arm", policy.candidate, arms)
+    _check_known(
+        "baseline: the results are not against", policy.baseline or results.baseline, [results.baseline]
+    )
     if policy.candidate == results.baseline:
         raise InvalidRequest(f"candidate: {policy.candidate!r} is the baseline: name another arm")
-    checks = [*_requests(results, policy)]
+    checks = [*_check_requests(results, policy)]
     for number, rule in enumerate(policy.rules, start=1):
         try:
-            checks += _rule(results, rule, policy.candidate)
+            checks += _check_rule(results, rule, policy.candidate)
         except InvalidRequest as error:
             raise InvalidRequest(f"rules[{number}].{error.message}") from None
     lenient = policy.when_undecided == "pass"
     checks = [
-        each.model_copy(update={"held": each.outcome == "pass" or (each.outcome == "undecided" and lenient)})
-        for each in checks
+        check.model_copy(
+            update={"held": check.outcome == "pass" or (check.outcome == "undecided" and lenient)}
+        )
+        for check in checks
     ]
     return Decision(
         candidate=policy.candidate,
         baseline=results.baseline,
-        passed=all(each.held for each in checks),
+        passed=all(check.held for check in checks),
         checks=tuple(checks),
     )
 
 
-def _requests(results: Results, policy: Policy) -> Iterator[Check]:
-    found: ArmOutcome = next(each for each in results.outcomes if each.arm == policy.candidate)
+def _check_requests(results: Results, policy: Policy) -> Iterator[Check]:
+    arm: ArmOutcome = next(outcome for outcome in results.outcomes if outcome.arm == policy.candidate)
     for asked, limit, count in (
-        ("max_failed", policy.max_failed, sum(found.failed.values())),
-        ("max_truncated", policy.max_truncated, found.truncated),
+        ("max_failed", policy.max_failed, sum(arm.failed.values())),
+        ("max_truncated", policy.max_truncated, arm.truncated),
     ):
         if limit is not None:
-            share = count / found.asked
+            share = count / arm.asked
             yield Check(
                 scope=OVERALL,
                 metric="requests",
                 asked=asked,
                 limit=limit,
                 value=share,
-                n=found.asked,
+                n=arm.asked,
                 outcome="pass" if share <= limit else "fail",
                 held=False,
             )
 
 
-def _rule(results: Results, rule: Rule, candidate: str) -> Iterator[Check]:
+def _check_rule(results: Results, rule: Rule, candidate: str) -> Iterator[Check]:
     if rule.percentile is not None:
-        yield from _percentile(results, rule, candidate)
+        yield from _check_percentile(results, rule, candidate)
     elif rule.min is not None or rule.max is not None:
-        yield from _absolute(_metric(results, rule), rule, candidate)
+        yield from _check_mean(_find_metric(results, rule), rule, candidate)
     if rule.min_difference is not None or rule.must_not_be_worse:
-        yield from _difference(_metric(results, rule), rule, candidate)
+        yield from _check_difference(_find_metric(results, rule), rule, candidate)
     if rule.max_ratio is not None:
-        yield _ratio(results, rule, rule.max_ratio, candidate)
+        yield _check_ratio(results, rule, rule.max_ratio, candidate)
 
 
-def _metric(results: Results, rule: Rule) -> MetricResult:
-    _known("scope: the results have no", rule.scope, (each.scope for each in results.metrics))
-    here = {each.metric: each for each in results.metrics if each.scope == rule.scope}
-    _known(f"metric: {rule.scope!r} has no", rule.metric, here)
-    return here[rule.metric]
+def _find_metric(results: Results, rule: Rule) -> MetricResult:
+    _check_known("scope: the results have no", rule.scope, (metric.scope for metric in results.metrics))
+    metrics = {metric.metric: metric for metric in results.metrics if metric.scope == rule.scope}
+    _check_known(f"metric: {rule.scope!r} has no", rule.metric, metrics)
+    return metrics[rule.metric]
 
 
-def _absolute(metric: MetricResult, rule: Rule, candidate: str) -> Iterator[Check]:
-    found = next((each for each in metric.rates if each.arm in {candidate, ""}), None)
-    value, n = (None, 0) if found is None else (found.value, found.n)
-    low, high = (None, None) if found is None else (found.low, found.high)
-    yield from _bounds(rule, value, low, high, n)
+def _check_mean(metric: MetricResult, rule: Rule, candidate: str) -> Iterator[Check]:
+    rate = next((rate for rate in metric.rates if rate.arm in {candidate, SHARED}), None)
+    value, n = (None, 0) if rate is None else (rate.value, rate.n)
+    low, high = (None, None) if rate is None else (rate.low, rate.high)
+    yield from _check_bounds(rule, value, low, high, n)
 
 
-def _percentile(results: Results, rule: Rule, candidate: str) -> Iterator[Check]:
-    figures = {each.figure: each for each in results.percentiles if each.level == rule.percentile}
-    _known("metric: percentiles are not known of", rule.metric, figures)
-    for each in results.percentiles:
-        if (each.figure, each.level, each.arm) == (rule.metric, rule.percentile, candidate):
-            yield from _bounds(rule, each.value, each.low, each.high, each.n)
+def _check_percentile(results: Results, rule: Rule, candidate: str) -> Iterator[Check]:
+    figures = [found.figure for found in results.percentiles if found.level == rule.percentile]
+    _check_known("metric: percentiles are not known of", rule.metric, figures)
+    for found in results.percentiles:
+        if (found.figure, found.level, found.arm) == (rule.metric, rule.percentile, candidate):
+            yield from _check_bounds(rule, found.value, found.low, found.high, found.n)
             return
-    yield from _bounds(rule, None, None, None, 0)
+    yield from _check_bounds(rule, None, None, None, 0)
 
 
-def _bounds(
+def _check_bounds(
     rule: Rule, value: float | None, low: float | None, high: float | None, n: int
 ) -> Iterator[Check]:
     name = "" if rule.percentile is None else f" p{100 * rule.percentile:.0f}"
@@ -149,11 +159,11 @@ def _bounds(
         )
 
 
-def _difference(metric: MetricResult, rule: Rule, candidate: str) -> Iterator[Check]:
+def _check_difference(metric: MetricResult, rule: Rule, candidate: str) -> Iterator[Check]:
     if metric.higher_is_better is None or metric.family == "context":
         raise InvalidRequest(f"metric: of {rule.metric!r} neither arm is better: give it a min or a max")
-    found = next((each for each in metric.deltas if each.arm == candidate), None)
-    gain, low, high = _gain(found, higher=metric.higher_is_better)
+    delta = next((delta for delta in metric.deltas if delta.arm == candidate), None)
+    gain, low, high = _gain(delta, higher=metric.higher_is_better)
     common = Check(
         scope=rule.scope,
         metric=rule.metric,
@@ -162,29 +172,29 @@ def _difference(metric: MetricResult, rule: Rule, candidate: str) -> Iterator[Ch
         value=gain,
         low=low,
         high=high,
-        n=0 if found is None else found.n,
+        n=0 if delta is None else delta.n,
         outcome="undecided",
         held=False,
     )
     if rule.must_not_be_worse:
         outcome: Outcome = "undecided"
-        if found is not None and found.smallest_detectable is not None:
-            outcome = "fail" if found.better is False else "pass"
+        if delta is not None and delta.smallest_detectable is not None:
+            outcome = "fail" if delta.better is False else "pass"
         yield common.model_copy(update={"outcome": outcome})
     if rule.min_difference is not None:
         limit = rule.min_difference
         yield common.model_copy(
-            update={"asked": "min_difference", "limit": limit, "outcome": _above(low, high, limit)}
+            update={"asked": "min_difference", "limit": limit, "outcome": _compare(low, high, limit)}
         )
 
 
-def _ratio(results: Results, rule: Rule, limit: float, candidate: str) -> Check:
-    here = [each for each in results.ratios if each.scope == rule.scope]
-    _known("scope: no ratios are known of", rule.scope, (each.scope for each in results.ratios))
-    _known("metric: ratios are not known of", rule.metric, (each.metric for each in here))
-    found = next((each for each in here if (each.metric, each.arm) == (rule.metric, candidate)), None)
+def _check_ratio(results: Results, rule: Rule, limit: float, candidate: str) -> Check:
+    ratios = [ratio for ratio in results.ratios if ratio.scope == rule.scope]
+    _check_known("scope: no ratios are known of", rule.scope, (ratio.scope for ratio in results.ratios))
+    _check_known("metric: ratios are not known of", rule.metric, (ratio.metric for ratio in ratios))
+    found = next((ratio for ratio in ratios if (ratio.metric, ratio.arm) == (rule.metric, candidate)), None)
     low, high = (None, None) if found is None or found.low == found.high else (found.low, found.high)
-    flipped = _above(None if high is None else -high, None if low is None else -low, -limit)
+    outcome = _compare(None if high is None else -high, None if low is None else -low, -limit)
     return Check(
         scope=rule.scope,
         metric=rule.metric,
@@ -194,23 +204,23 @@ def _ratio(results: Results, rule: Rule, limit: float, candidate: str) -> Check:
         low=low,
         high=high,
         n=0 if found is None else found.n,
-        outcome=flipped,
+        outcome=outcome,
         held=False,
     )
 
 
-def _gain(found: Delta | None, *, higher: bool) -> tuple[float | None, float | None, float | None]:
+def _gain(delta: Delta | None, *, higher: bool) -> tuple[float | None, float | None, float | None]:
     """The difference with its interval, counted so that more is better."""
-    if found is None:
+    if delta is None:
         return None, None, None
-    low, high = found.low, found.high
+    low, high = delta.low, delta.high
     if higher:
-        return found.difference, low, high
-    return -found.difference, None if high is None else -high, None if low is None else -low
+        return delta.difference, low, high
+    return -delta.difference, None if high is None else -high, None if low is None else -low
 
 
-def _above(low: float | None, high: float | None, limit: float) -> Outcome:
-    """Whether all of an interval is at or above the limit, all of it below, or neither."""
+def _compare(low: float | None, high: float | None, limit: float) -> Outcome:
+    """Say whether all of an interval is at or above the limit, all of it below, or neither."""
     if low is None or high is None:
         return "undecided"
     if low >= limit:
@@ -218,7 +228,8 @@ def _above(low: float | None, high: float | None, limit: float) -> Outcome:
     return "fail" if high < limit else "undecided"
 
 
-def _known(what: str, name: str, names: Iterable[str]) -> None:
+def _check_known(what: str, name: str, names: Iterable[str]) -> None:
+    """InvalidRequest where a policy's name is none of the results' names, which it lists."""
     known = list(dict.fromkeys(names))
     if name not in known:
         raise InvalidRequest(f"{what} {name!r}; there are: {', '.join(known) or 'none'}")

@@ -1,4 +1,4 @@
-"""What a candidate must hold, as a TOML file of one's own."""
+"""The policy: what a candidate must hold, as the user's TOML file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class _Closed(BaseModel):
 
 
 class Rule(_Closed):
-    """What is asked of one metric in one scope; at least one thing is.
+    """What a policy asks of one metric in one scope; at least one thing.
 
     `min_difference` is the least gain over the baseline, in the metric's unit, counted so that more is
-    better; a negative one is a loss that is put up with (non-inferiority). `max_ratio` bounds how many times
+    better; a negative one is a loss that is accepted (non-inferiority). `max_ratio` bounds how many times
     the baseline's latency or tokens the candidate's may be. Both hold where the whole interval does.
     `must_not_be_worse`: no loss is detected. `min` and `max` bound the candidate's own mean, or with
     `percentile` (0.5, 0.95, 0.99) that percentile, as measured.
@@ -37,7 +37,7 @@ class Rule(_Closed):
     percentile: float | None = None
 
     @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def _check_asks_something(self) -> Self:
         limits = (self.min_difference, self.max_ratio, self.min, self.max)
         if all(limit is None for limit in limits) and not self.must_not_be_worse:
             raise ValueError(
@@ -53,7 +53,9 @@ class Rule(_Closed):
 
 
 class Policy(_Closed):
-    """`baseline` is the run's first arm where it is left out. `max_failed` and `max_truncated` are shares of
+    """What a candidate must hold to take the baseline's place.
+
+    `baseline` is the run's first arm where it is left out. `max_failed` and `max_truncated` are shares of
     the candidate's requests. A rule that the sample is too small to decide ends as `when_undecided` says."""
 
     candidate: str
@@ -64,14 +66,19 @@ class Policy(_Closed):
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def _check_asks_something(self) -> Self:
         if not self.rules and self.max_failed is None and self.max_truncated is None:
             raise ValueError("asks for nothing: give [[rules]], max_failed or max_truncated")
         return self
 
 
 def read_policy(path: Path) -> Policy:
-    """NotFound where there is no such file; InvalidRequest that names the key and what is wrong with it."""
+    """Read a policy.
+
+    Raises:
+        NotFound: There is no such file.
+        InvalidRequest: A key is wrong; the message names it and says how.
+    """
     try:
         content = path.read_bytes().decode()
     except FileNotFoundError:
@@ -83,10 +90,12 @@ def read_policy(path: Path) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequest(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        raise InvalidRequest("; ".join(f"{path}: {_issue(each)}" for each in error.errors())) from None
+        raise InvalidRequest(
+            "; ".join(f"{path}: {_describe_issue(issue)}" for issue in error.errors())
+        ) from None
 
 
-def _issue(error: ErrorDetails) -> str:
+def _describe_issue(error: ErrorDetails) -> str:
     """`rules[1].min_diference: there is no such key: ...`, the first rule being 1 as in the file."""
     place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
     if error["type"] == "extra_forbidden":

@@ -1,12 +1,12 @@
-"""An answer, and the thinking before it, sentence by sentence against the passages that it was given."""
+"""Judges an answer, and the thinking before it, sentence by sentence against the passages of its context."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from pipelines.evaluation.grounding.calibration import judged, rescore, summed
-from pipelines.evaluation.grounding.claims import Said, claims
+from pipelines.evaluation.grounding.calibration import judge_sentence, rescore, sum_up
+from pipelines.evaluation.grounding.claims import AnswerSentence, find_claims
 from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
 from pipelines.evaluation.grounding.trace import trace_agreement
 from services.core.wire.grounding import (
@@ -21,16 +21,31 @@ __all__ = ["ContextPassage", "Scorer", "ground_answer", "rescore"]
 
 
 class Scorer(Protocol):
-    """`GroundednessScorer` or `DetectorScorer`; `name` is the record's `calibration`."""
+    """Scores claims against passages: `GroundednessScorer` or `DetectorScorer`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What a record has as its `calibration`."""
+        ...
 
-    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]: ...
+    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
+        """Score claims against the same passages.
+
+        Args:
+            claims: What is claimed, one sentence each.
+            passages: The texts that may support the claims.
+
+        Returns:
+            One grounding for each claim, in order.
+
+        Raises:
+            RaglineError: The encoder or the detector does not answer.
+        """
+        ...
 
 
 class ContextPassage(Protocol):
-    """What a passage needs: `Passage` of a frozen context has it, and `Source` of a data set."""
+    """What a passage must have: `Passage` of a frozen context has it, and `Source` of a data set."""
 
     @property
     def id(self) -> str: ...
@@ -47,43 +62,66 @@ async def ground_answer(
     options: Sequence[str] = (),
     scorer: Scorer,
 ) -> AnswerGroundedness:
-    """Every sentence of the answer and of its reasoning, which may be empty, judged; and whether the two
-    come to the same, by the question's `options` where it has some.
+    """Judge every sentence of an answer and of its reasoning, and whether the two come to the same.
 
-    `rescore` gives the same record again from the record alone. Raises what the scorer raises.
     Nothing here blocks the event loop for long: what is computed is computed in a thread.
+
+    Args:
+        question: What was asked; a fragment of an answer is read together with it.
+        passages: The frozen context, in order.
+        answer: The answer's text.
+        reasoning: The thinking before it; may be empty.
+        options: The options of a question that has some.
+        scorer: Scores the claims.
+
+    Returns:
+        The record; `rescore` gives it again from the record alone.
+
+    Raises:
+        RaglineError: What the scorer raises.
     """
     texts = [passage.text for passage in passages]
     ids = [passage.id for passage in passages]
-    said = claims(answer, question)
-    thought = claims(reasoning)
-    asked = [each.claim for each in (*said, *thought) if each.claim is not None]
-    found = iter(await scorer.score_all(asked, texts))
+    answer_sentences = find_claims(answer, question)
+    thoughts = find_claims(reasoning)
+    claims = [sentence.claim for sentence in (*answer_sentences, *thoughts) if sentence.claim is not None]
+    groundings = iter(await scorer.score_all(claims, texts))
     return AnswerGroundedness(
         calibration=scorer.name,
-        answer=_text(said, found, ids),
-        reasoning=_text(thought, found, ids) if thought else None,
-        trace=_trace(reasoning, answer, options),
+        answer=_judge_text(answer_sentences, groundings, ids),
+        reasoning=_judge_text(thoughts, groundings, ids) if thoughts else None,
+        trace=_judge_trace(reasoning, answer, options),
     )
 
 
-def _trace(reasoning: str, answer: str, options: Sequence[str]) -> TraceVerdict | None:
-    found = trace_agreement(reasoning, answer, options)
-    if found is None:
+def _judge_trace(reasoning: str, answer: str, options: Sequence[str]) -> TraceVerdict | None:
+    agreement = trace_agreement(reasoning, answer, options)
+    if agreement is None:
         return None
-    return TraceVerdict(verdict=found.verdict, by=found.by, trace=found.trace, answer=found.answer)
+    return TraceVerdict(
+        verdict=agreement.verdict, by=agreement.by, trace=agreement.trace, answer=agreement.answer
+    )
 
 
-def _text(said: Sequence[Said], found: Iterator[Grounding], ids: Sequence[str]) -> GroundedText:
-    return summed([_sentence(each, None if each.claim is None else next(found), ids) for each in said])
+def _judge_text(
+    sentences: Sequence[AnswerSentence], groundings: Iterator[Grounding], ids: Sequence[str]
+) -> GroundedText:
+    return sum_up(
+        [
+            _judge_sentence(sentence, None if sentence.claim is None else next(groundings), ids)
+            for sentence in sentences
+        ]
+    )
 
 
-def _sentence(said: Said, grounding: Grounding | None, ids: Sequence[str]) -> GroundedSentence:
-    span = said.span
+def _judge_sentence(
+    sentence: AnswerSentence, grounding: Grounding | None, ids: Sequence[str]
+) -> GroundedSentence:
+    span = sentence.span
     if grounding is None:
         return GroundedSentence(start=span.start, end=span.end, text=span.text, verdict="not a claim")
     against = grounding.against
-    return judged(
+    return judge_sentence(
         GroundedSentence(
             start=span.start,
             end=span.end,
@@ -91,14 +129,15 @@ def _sentence(said: Said, grounding: Grounding | None, ids: Sequence[str]) -> Gr
             verdict="unsupported",
             p_supported=grounding.p_supported,
             p_contradicted=grounding.p_contradicted,
-            spans=[_span(each, ids) for each in grounding.spans],
-            against=None if against is None else _span(against, ids),
+            spans=[_locate(supporting, ids) for supporting in grounding.spans],
+            against=None if against is None else _locate(against, ids),
             evidence=grounding.evidence,
         )
     )
 
 
-def _span(span: SupportingSpan, ids: Sequence[str]) -> EvidenceSpan:
+def _locate(span: SupportingSpan, ids: Sequence[str]) -> EvidenceSpan:
+    """The span with its passage's id."""
     return EvidenceSpan(
         passage_id=ids[span.passage], passage=span.passage, start=span.start, end=span.end, text=span.text
     )

@@ -44,47 +44,47 @@ class Calibration:
 
 
 @cache
-def calibration(kind: CalibrationKind) -> Calibration:
-    """`full` uses the embedding model's evidence too, `lexical` does without."""
-    fitted = json.loads(_fitted())[kind]
+def load_calibration(kind: CalibrationKind) -> Calibration:
+    """Load the fitted numbers: `full` uses the embedding model's evidence too, `lexical` does without."""
+    fitted = json.loads(_read_fitted())[kind]
     return Calibration(fitted["intercept"], fitted["weights"])
 
 
 @cache
 def calibration_id() -> str:
     """The beginning of the fitted numbers' SHA-256."""
-    return hashlib.sha256(_fitted()).hexdigest()[:12]
+    return hashlib.sha256(_read_fitted()).hexdigest()[:12]
 
 
-def _fitted() -> bytes:
+def _read_fitted() -> bytes:
     return files(__package__).joinpath("fitted.json").read_bytes()
 
 
-def probabilities(found: SentenceEvidence) -> tuple[float, float]:
-    """(p_supported, p_contradicted), to four places; together at most 1, but for the rounding."""
-    if found.kind == "detector":
-        supported, contradicted = found.features["supported"], found.features["contradicted"]
+def probabilities(evidence: SentenceEvidence) -> tuple[float, float]:
+    """p_supported and p_contradicted, to four places; at most 1 together, but for the rounding."""
+    if evidence.kind == "detector":
+        supported, contradicted = evidence.features["supported"], evidence.features["contradicted"]
         return round(supported, PLACES), round(contradicted * (1 - supported), PLACES)
-    return by_rules(found, calibration(found.kind))
+    return apply_rules(evidence, load_calibration(evidence.kind))
 
 
-def by_rules(found: SentenceEvidence, weights: Calibration) -> tuple[float, float]:
-    """The same with these weights, for evidence that is no detector's."""
-    weighed = weights.probability(found.features)
-    supported = max(weighed, QUOTED) if found.quoted else weighed
-    supported *= 1 - found.conflict
-    return round(supported, PLACES), round(found.conflict * (1 - supported), PLACES)
+def apply_rules(evidence: SentenceEvidence, weights: Calibration) -> tuple[float, float]:
+    """The `probabilities` with these weights, for evidence that is no detector's."""
+    weighed = weights.probability(evidence.features)
+    supported = max(weighed, QUOTED) if evidence.quoted else weighed
+    supported *= 1 - evidence.conflict
+    return round(supported, PLACES), round(evidence.conflict * (1 - supported), PLACES)
 
 
 def verdict(p_supported: float, p_contradicted: float) -> Verdict:
-    """By the greater of the two where it is over a half."""
+    """The outcome of a check: that of the greater probability where it is over a half."""
     if max(p_supported, p_contradicted) <= THRESHOLD:
         return "unsupported"
     return "contradicted" if p_contradicted > p_supported else "supported"
 
 
-def judged(sentence: GroundedSentence) -> GroundedSentence:
-    """The same with the figures that its evidence has now; one without evidence as it is."""
+def judge_sentence(sentence: GroundedSentence) -> GroundedSentence:
+    """The sentence with the figures that its evidence has now; one without evidence as it is."""
     if sentence.evidence is None:
         return sentence
     supported, contradicted = probabilities(sentence.evidence)
@@ -97,9 +97,10 @@ def judged(sentence: GroundedSentence) -> GroundedSentence:
     )
 
 
-def summed(sentences: Sequence[GroundedSentence]) -> GroundedText:
+def sum_up(sentences: Sequence[GroundedSentence]) -> GroundedText:
+    """A text's sentences with their counts and the share of claims that are supported."""
     counts = {
-        name: sum(each.verdict == name for each in sentences)
+        name: sum(sentence.verdict == name for sentence in sentences)
         for name in ("supported", "unsupported", "contradicted")
     }
     claims = sum(counts.values())
@@ -112,7 +113,7 @@ def summed(sentences: Sequence[GroundedSentence]) -> GroundedText:
 
 
 def rescore(record: AnswerGroundedness) -> AnswerGroundedness:
-    """The record scored again from the evidence that it keeps, offline and without the passages.
+    """Score a record again from the evidence that it keeps, offline and without the passages.
 
     Equal to the record, bit for bit, as long as the fitted numbers and the rules are the same. What is a
     claim, the spans, the trace's verdict and the evidence itself are taken as they are.
@@ -120,11 +121,11 @@ def rescore(record: AnswerGroundedness) -> AnswerGroundedness:
     return record.model_copy(
         update={
             "calibration": record.calibration if record.calibration == "detector" else calibration_id(),
-            "answer": _again(record.answer),
-            "reasoning": None if record.reasoning is None else _again(record.reasoning),
+            "answer": _rescore_text(record.answer),
+            "reasoning": None if record.reasoning is None else _rescore_text(record.reasoning),
         }
     )
 
 
-def _again(text: GroundedText) -> GroundedText:
-    return summed([judged(each) for each in text.sentences])
+def _rescore_text(text: GroundedText) -> GroundedText:
+    return sum_up([judge_sentence(sentence) for sentence in text.sentences])

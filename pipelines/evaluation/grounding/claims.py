@@ -52,38 +52,38 @@ _WORD = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AnswerSentence:
     """A sentence where it stands, and what it claims, without markers; None where it claims nothing."""
 
     span: Span
     claim: str | None
 
 
-def claims(text: str, question: str = "") -> list[Said]:
-    """Every sentence of a text. Not claims: questions, courtesies, plans ("let me look"), refusals, and what
-    has no word that means anything.
+def find_claims(text: str, question: str = "") -> list[AnswerSentence]:
+    """Find what each sentence of a text claims.
 
-    A sentence is a refusal where it declines by the patterns of `abstains` and speaks of the sources, of what
-    is known, or in the first person: "the passages do not say" is one, "sea ice does not contain salt" is a
-    claim. A fragment is read together with the question.
+    Not claims are questions, courtesies, plans ("let me look"), refusals, and what has no word that means
+    anything. A sentence is a refusal where it declines by the patterns of `abstains` and speaks of the
+    sources, of what is known, or in the first person: "the passages do not say" is one, "sea ice does not
+    contain salt" is a claim. A fragment is read together with the question.
     """
-    return [Said(span, _claim(span.text, question)) for span in _sentences(text)]
+    return [AnswerSentence(span, _find_claim(span.text, question)) for span in _split(text)]
 
 
-def _sentences(text: str) -> list[Span]:
-    """As `sentences`, the number of a list's item with its item; a tag of thinking is no word."""
-    plain = _THINKING.sub(lambda match: " " * len(match.group()), text)  # every place is kept
-    found: list[Span] = []
-    for span in sentences(plain):
-        if found and _NUMBERING.match(found[-1].text):
-            start = found.pop().start
-            found.append(Span(start, span.end, plain[start : span.end]))
+def _split(text: str) -> list[Span]:
+    """The spans of `sentences`, but the number of a list item stays with it; a tag of thinking is no word."""
+    untagged = _THINKING.sub(lambda match: " " * len(match.group()), text)  # every place is kept
+    spans: list[Span] = []
+    for span in sentences(untagged):
+        if spans and _NUMBERING.match(spans[-1].text):
+            start = spans.pop().start
+            spans.append(Span(start, span.end, untagged[start : span.end]))
         else:
-            found.append(span)
-    return found
+            spans.append(span)
+    return spans
 
 
-def _claim(sentence: str, question: str) -> str | None:
+def _find_claim(sentence: str, question: str) -> str | None:
     bare = _MARKDOWN.sub("", " ".join(unmarked(sentence.replace("\u2019", "'")).split()))
     bare = _LABEL.sub("", _LEAD.sub("", bare)).strip()
     words = content_words(bare)
@@ -95,30 +95,30 @@ def _claim(sentence: str, question: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A sentence of the passage of that number; `text` is the span's without addresses."""
+class PassageSentence:
+    """A sentence of the passage with the number `passage`; `text` is the span's, without addresses."""
 
     passage: int
     span: Span
     text: str
 
 
-def plain(claim: str) -> str:
+def strip_marks(claim: str) -> str:
     """A claim without its citation marks: their numbers are no figures of it."""
     return " ".join(unmarked(claim).split())
 
 
-def read(passages: Sequence[str]) -> list[Read]:
+def read_sentences(passages: Sequence[str]) -> list[PassageSentence]:
     """The sentences of all passages, without those that are an address and nothing else: what stands there
     is not known."""
-    found = [
-        Read(number, span, _ADDRESS.sub(" ", span.text).strip())
+    passage_sentences = [
+        PassageSentence(number, span, _ADDRESS.sub(" ", span.text).strip())
         for number, passage in enumerate(passages)
         for span in sentences(passage)
     ]
-    return [each for each in found if _WORD.search(each.text)]
+    return [sentence for sentence in passage_sentences if _WORD.search(sentence.text)]
 
 
-def unread(passages: Sequence[str]) -> bool:
-    """Whether the passages say something that cannot be read: addresses alone."""
-    return any(_ADDRESS.search(passage) for passage in passages) and not read(passages)
+def has_only_addresses(passages: Sequence[str]) -> bool:
+    """Whether the passages hold addresses and nothing that can be read."""
+    return any(_ADDRESS.search(passage) for passage in passages) and not read_sentences(passages)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pipelines.sentences import content_words, numbers
 
-SAME = 0.6
+SAME_WORDS = 0.6
 """Share of the claim's content words, figures and opposites left out, from which a sentence says the same."""
 
 ALIKE = 0.5
@@ -33,14 +33,14 @@ _YEAR = re.compile(r"(?:1\d|20)\d\d$")
 
 
 def conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
-    """How strongly one sentence contradicts the claim, in [0, 1], and which; 0 and None where none does.
+    """How strongly one sentence contradicts the claim, in [0, 1], and its number; 0 and None where none does.
 
     None does where another sentence that is as near or nearer to the claim says the same: the short brick's
     weight does not contradict the long brick's.
     """
     strongest, which, agreed = 0.0, None, 0.0
     for position, sentence in enumerate(sentences):
-        shared, differs = _beside(claim, sentence)
+        shared, differs = _compare(claim, sentence)
         if not differs and numbers(claim) <= numbers(sentence):
             agreed = max(agreed, shared)
         elif differs == 1 and shared > strongest:  # two turn the meaning back, or speak of another thing
@@ -48,8 +48,8 @@ def conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
     return (0.0, None) if agreed >= strongest else (strongest, which)
 
 
-def _beside(claim: str, sentence: str) -> tuple[float, int]:
-    """The share of the claim's words that a sentence holds, 0 where under `SAME`; how many marks differ."""
+def _compare(claim: str, sentence: str) -> tuple[float, int]:
+    """The share of the claim's words that a sentence holds (0 below `SAME_WORDS`); how many marks differ."""
     figures = numbers(claim)
     mine, theirs = _words(claim), _words(sentence)
     flipped = {
@@ -58,31 +58,31 @@ def _beside(claim: str, sentence: str) -> tuple[float, int]:
     wanted = content_words(claim) - figures - {stem for word in flipped for stem in content_words(word)}
     held = content_words(sentence)
     shared = len(wanted & held) / len(wanted) if wanted else 0.0
-    if shared < SAME:
+    if shared < SAME_WORDS:
         return 0.0, 0
     alike = len(wanted & held) > ALIKE * len(held - numbers(sentence))
     negated = bool(_NEGATION.search(claim)) != bool(_NEGATION.search(sentence))
-    return shared, _other_figure(claim, sentence, alike=alike) + (alike and negated) + (
+    return shared, _differs_in_figure(claim, sentence, alike=alike) + (alike and negated) + (
         alike and bool(flipped)
     )
 
 
-def _other_figure(claim: str, sentence: str, *, alike: bool) -> bool:
-    mine, theirs = _measured(claim), _measured(sentence)
+def _differs_in_figure(claim: str, sentence: str, *, alike: bool) -> bool:
+    mine, theirs = _figures_by_unit(claim), _figures_by_unit(sentence)
     units = mine.keys() & theirs.keys()
     if units:
         return any(not mine[unit] & theirs[unit] for unit in units)
     return alike and bool(mine) and bool(theirs) and not numbers(claim) & numbers(sentence)
 
 
-def _measured(text: str) -> dict[str, set[str]]:
+def _figures_by_unit(text: str) -> dict[str, set[str]]:
     """The figures of each unit: the word after them, cut as content words are; years are a unit too."""
-    found: dict[str, set[str]] = {}
+    figures: dict[str, set[str]] = {}
     for match in _MEASURED.finditer(text):
         figure = match.group(1).replace(",", "")
         unit = " ".join(content_words((match.group(3) or "").lower())) or match.group(2) or ""
-        found.setdefault("year" if _YEAR.match(figure) else unit, set()).add(figure)
-    return found
+        figures.setdefault("year" if _YEAR.match(figure) else unit, set()).add(figure)
+    return figures
 
 
 def _words(text: str) -> frozenset[str]:

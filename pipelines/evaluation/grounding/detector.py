@@ -38,7 +38,7 @@ LABELS: Mapping[str, Meaning] = {
 
 
 class DetectorScorer:
-    """Probabilities by a detector, spans by the words that claim and passage share.
+    """Takes its probabilities from a detector, and its spans from the words that claim and passage share.
 
     `labels` adds to `LABELS`, for models that call their classes LABEL_0 and so on.
     """
@@ -46,70 +46,79 @@ class DetectorScorer:
     def __init__(self, client: DetectionClient, labels: Mapping[str, Meaning] | None = None) -> None:
         self._client = client
         self._labels = {**LABELS, **{name.lower(): meaning for name, meaning in (labels or {}).items()}}
-        self._places = GroundednessScorer()
+        self._span_finder = GroundednessScorer()
 
     @property
     def name(self) -> str:
         return "detector"
 
     async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
-        """Raises what the detector's client raises, and `InvalidRequest` for a label without a meaning."""
+        """Score claims against the same passages.
+
+        Raises:
+            RaglineError: What the detector's client raises.
+            InvalidRequest: The detector gives a label whose meaning is not known.
+        """
         premises = [text for text in passages if text.strip()]
-        said = list(dict.fromkeys(claim for claim in claims if claim.strip()))
-        placed = await self._places.score_all(claims, passages)
-        if not premises or not said:
+        wanted = list(dict.fromkeys(claim for claim in claims if claim.strip()))
+        placed = await self._span_finder.score_all(claims, passages)
+        if not premises or not wanted:
             return placed
-        replied = await self._client.predict([(premise, claim) for claim in said for premise in premises])
+        predictions = await self._client.predict(
+            [(premise, claim) for claim in wanted for premise in premises]
+        )
         count = len(premises)
-        found = {
-            claim: self._evidence(replied[at * count : (at + 1) * count]) for at, claim in enumerate(said)
+        evidence = {
+            claim: self._evidence(predictions[at * count : (at + 1) * count])
+            for at, claim in enumerate(wanted)
         }
         return [
-            _judged(found[claim], place) if claim in found else place
+            _with_evidence(place, evidence[claim]) if claim in evidence else place
             for claim, place in zip(claims, placed, strict=True)
         ]
 
-    def _evidence(self, replied: Sequence[Sequence[Prediction]]) -> SentenceEvidence:
-        """Of one claim, whose pairs with each passage were classified."""
-        read = [self._read(each) for each in replied]
+    def _evidence(self, by_passage: Sequence[Sequence[Prediction]]) -> SentenceEvidence:
+        """The evidence for one claim, whose pairs with each passage were classified."""
+        meanings = [self._meanings(predictions) for predictions in by_passage]
         return SentenceEvidence(
             kind="detector",
             features={
-                meaning: round(max(each.get(meaning, 0.0) for each in read), PLACES)
+                meaning: round(max(by_meaning.get(meaning, 0.0) for by_meaning in meanings), PLACES)
                 for meaning in ("supported", "contradicted")
             },
             quoted=False,
             conflict=0.0,
         )
 
-    def _read(self, predictions: Sequence[Prediction]) -> dict[Meaning, float]:
+    def _meanings(self, predictions: Sequence[Prediction]) -> dict[Meaning, float]:
         """The probability of each meaning; a classifier with a single label has the other one's too."""
-        found: dict[Meaning, float] = {}
-        for each in predictions:
-            meaning = self._labels.get(each.label.lower())
+        by_meaning: dict[Meaning, float] = {}
+        for prediction in predictions:
+            meaning = self._labels.get(prediction.label.lower())
             if meaning is None:
-                known = ", ".join(prediction.label for prediction in predictions)
+                known = ", ".join(known.label for known in predictions)
                 raise InvalidRequest(
-                    f"the detector's labels are {known}: say what {each.label} means in "
-                    f"GROUNDING_DETECTOR_LABELS, as {each.label}=supported, unsupported or contradicted"
+                    f"the detector's labels are {known}: say what {prediction.label} means in "
+                    f"GROUNDING_DETECTOR_LABELS, as {prediction.label}=supported, unsupported or contradicted"
                 )
-            found[meaning] = found.get(meaning, 0.0) + each.score
-        if len(predictions) == 1 and "supported" not in found:
-            found["supported"] = 1 - predictions[0].score
-        return found
+            by_meaning[meaning] = by_meaning.get(meaning, 0.0) + prediction.score
+        if len(predictions) == 1 and "supported" not in by_meaning:
+            by_meaning["supported"] = 1 - predictions[0].score
+        return by_meaning
 
 
-def _judged(weighed: SentenceEvidence, place: Grounding) -> Grounding:
-    supported, contradicted = probabilities(weighed)
-    return Grounding(supported, contradicted, place.spans, place.against, weighed)
+def _with_evidence(place: Grounding, evidence: SentenceEvidence) -> Grounding:
+    """A grounding with the spans of one and the probabilities of the detector's evidence."""
+    supported, contradicted = probabilities(evidence)
+    return Grounding(supported, contradicted, place.spans, place.against, evidence)
 
 
 def parse_labels(text: str) -> dict[str, Meaning]:
-    """`LABEL_0=contradicted,LABEL_1=supported`. Raises `ValueError` that says what a part should be."""
-    found: dict[str, Meaning] = {}
-    for part in filter(None, (each.strip() for each in text.split(","))):
-        name, _, meaning = (each.strip() for each in part.partition("="))
+    """Read `LABEL_0=contradicted,LABEL_1=supported`. Raises `ValueError` that says what a part should be."""
+    labels: dict[str, Meaning] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, meaning = (side.strip() for side in part.partition("="))
         if not name or meaning not in ("supported", "unsupported", "contradicted"):
             raise ValueError(f"{part!r} is not LABEL=supported, unsupported or contradicted")
-        found[name] = meaning  # type: ignore[assignment]  # one of the three
-    return found
+        labels[name] = meaning  # type: ignore[assignment]  # one of the three
+    return labels

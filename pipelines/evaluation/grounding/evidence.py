@@ -63,29 +63,38 @@ FEATURES = tuple(field.name for field in fields(Evidence))
 LEXICAL = tuple(name for name in FEATURES if name not in {"cosine", "aligned", "close"})
 
 
-def evidence(
+def gather_evidence(
     claim: str,
     sentences: Sequence[str],
     cosines: Floats | None = None,
     best: Floats | None = None,
 ) -> Evidence:
-    """`cosines`: of the claim to each sentence, shape (n,). `best`: of each token of the claim to its best
-    token of the evidence, shape (tokens,). Without them the evidence is lexical alone."""
+    """Gather the evidence for one claim.
+
+    Args:
+        claim: Without citation marks.
+        sentences: Those of the claim's passages.
+        cosines: Of the claim to each sentence, shape (n,).
+        best: Cosine of each token of the claim to its best token of the evidence, shape (tokens,).
+
+    Returns:
+        The evidence; without `cosines` and `best` it is lexical alone.
+    """
     words, figures, names = content_words(claim), numbers(claim), _names(claim)
     by_sentence = [content_words(sentence) for sentence in sentences] or [frozenset()]
-    every = frozenset().union(*by_sentence)
+    all_words = frozenset().union(*by_sentence)
     text = " ".join(sentences).lower()
     held = frozenset().union(*(numbers(sentence) for sentence in sentences))
     lost_names = {name for name in names if name not in text}
     marks = len(figures) + len(names)
     return Evidence(
-        window=_window(words, by_sentence),
-        cover=_cover(words, by_sentence),
+        window=_window_share(words, by_sentence),
+        cover=_cover_share(words, by_sentence),
         figures_and_names=1 - (len(figures - held) + len(lost_names)) / marks if marks else 1.0,
         figures_missing=len(figures - held),
         names_missing=len(lost_names),
-        rarity_missing=_rarity(words - every, by_sentence),
-        trigrams=_trigrams(claim, sentences),
+        rarity_missing=_missing_rarity(words - all_words, by_sentence),
+        trigrams=_trigram_share(claim, sentences),
         words=math.log1p(len(_tokens(claim))),
         sentences=math.log(max(1, len(sentences))),
         cosine=0.0 if cosines is None or not len(cosines) else float(np.sort(cosines)[-3:].mean()),
@@ -94,56 +103,57 @@ def evidence(
     )
 
 
-def quoted(claim: str, sentences: Sequence[str]) -> bool:
+def is_quoted(claim: str, sentences: Sequence[str]) -> bool:
     """Whether a sentence has the claim word for word; one content word alone is no quotation."""
     wanted = _tokens(claim)
     if len(content_words(claim)) < 2:
         return False
-    return any(_within(wanted, _tokens(sentence)) for sentence in sentences)
+    return any(_contains(wanted, _tokens(sentence)) for sentence in sentences)
 
 
-def recalls(claim: str, sentences: Sequence[str]) -> Floats:
+def word_recalls(claim: str, sentences: Sequence[str]) -> Floats:
     """The share of the claim's content words that each sentence holds, shape (n,)."""
     words = content_words(claim)
     shares = [len(words & content_words(sentence)) / max(1, len(words)) for sentence in sentences]
     return np.array(shares, np.float32)
 
 
-def _window(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
+def _window_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
     if not words:
         return 0.0
     count = len(by_sentence)
     around = (frozenset().union(*by_sentence[max(0, at - REACH) : at + REACH + 1]) for at in range(count))
-    return max(len(words & each) for each in around) / len(words)
+    return max(len(words & nearby) for nearby in around) / len(words)
 
 
-def _cover(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
-    """Greedy, which is within 1 - 1/e of the best choice."""
+def _cover_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
+    """The share of the words that `COVER` sentences hold, chosen greedily: within 1 - 1/e of the best."""
     rest = words
     for _ in range(COVER):
         rest -= max(by_sentence, key=lambda held: len(rest & held))
     return 1 - len(rest) / len(words) if words else 0.0
 
 
-def _rarity(missing: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
-    held = Counter(word for each in by_sentence for word in each)
+def _missing_rarity(missing: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
+    held = Counter(word for sentence_words in by_sentence for word in sentence_words)
     return sum(math.log((len(by_sentence) + 1) / (held[word] + 0.5)) for word in missing)
 
 
-def _trigrams(claim: str, sentences: Sequence[str]) -> float:
-    wanted = _grams(claim)
+def _trigram_share(claim: str, sentences: Sequence[str]) -> float:
+    wanted = _trigrams(claim)
     if not wanted:
         return 0.0
-    held = frozenset().union(*(_grams(sentence) for sentence in sentences))
+    held = frozenset().union(*(_trigrams(sentence) for sentence in sentences))
     return len(wanted & held) / len(wanted)
 
 
-def _grams(text: str) -> frozenset[tuple[str, ...]]:
+def _trigrams(text: str) -> frozenset[tuple[str, ...]]:
     tokens = _tokens(text)
     return frozenset(zip(tokens, tokens[1:], tokens[2:], strict=False))
 
 
-def _within(wanted: Sequence[str], held: Sequence[str]) -> bool:
+def _contains(wanted: Sequence[str], held: Sequence[str]) -> bool:
+    """Whether the wanted words stand in the held ones in a row."""
     count = len(wanted)
     return any(held[at : at + count] == wanted for at in range(len(held) - count + 1))
 

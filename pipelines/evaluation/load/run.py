@@ -22,7 +22,7 @@ from pipelines.evaluation.load.driver import Ask, Bounds, Gateway, interleaved, 
 from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadReport, Sample, Slo
 from pipelines.evaluation.load.results import cell, verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
-from pipelines.evaluation.runner.manifest import machine, versions
+from pipelines.evaluation.runner.manifest import describe_machine, installed_versions
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
@@ -239,8 +239,8 @@ def _report(
         target_share=plan.target_share,
         conditions=conditions,
         models=models,
-        versions=versions(),
-        machine=machine(),
+        versions=installed_versions(),
+        machine=describe_machine(),
         cells=tuple(ordered),
         verdicts=verdicts(ordered, plan.slo, plan.target_share),
     )

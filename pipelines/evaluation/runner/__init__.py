@@ -9,24 +9,44 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`done` of `total` already, when a stage begins."""
+    """How far a column is when its stage begins: `done` of `total`."""
 
     done: int
     total: int
 
 
 class Watcher(Protocol):
-    """Told of a run's stages, in order; a stage ends where the next one begins, or the run."""
+    """Follows a run through its stages, in order; a stage ends where the next one begins, or the run ends."""
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Take a remark about the run.
 
-    def begin(self, title: str, columns: Mapping[str, Count]) -> None: ...
+        Args:
+            text: One sentence.
+        """
+        ...
 
-    def advance(self, column: str, *, failed: bool = False) -> None: ...
+    def begin(self, title: str, columns: Mapping[str, Count]) -> None:
+        """Begin a stage.
+
+        Args:
+            title: The stage's name.
+            columns: What is counted in it, by name: arms, or one thing with the stage's name.
+        """
+        ...
+
+    def advance(self, column: str, *, failed: bool = False) -> None:
+        """Count one more of a column of the present stage.
+
+        Args:
+            column: A name from `columns`.
+            failed: Whether this one failed; it counts as done.
+        """
+        ...
 
 
-class Silent:
-    """Watches nothing."""
+class SilentWatcher:
+    """A `Watcher` that shows nothing."""
 
     def say(self, text: str) -> None:
         del text

@@ -48,7 +48,7 @@ class Asker:
             pause, attempt = next(waits, None), attempt + 1
             again, after = False, 0.0
             try:
-                reply = judged(await self.gateway.ask(text, arm, context.passages), arm, context)
+                reply = check_reply(await self.gateway.ask(text, arm, context.passages), arm, context)
                 again = reply.error is not None and reply.error.code in _TRANSIENT
             except Unauthorized:
                 raise
@@ -57,7 +57,7 @@ class Asker:
                 if gone and pause is None:
                     raise
                 reply, again, after = (
-                    _failed(arm, context, error),
+                    _failed_reply(arm, context, error),
                     self._passes(error),
                     error.retry_after or 0.0,
                 )
@@ -72,11 +72,11 @@ class Asker:
         return type(error) is ServiceError and error.service == self.gateway.name
 
 
-def judged(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply:
+def check_reply(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply:
     """The reply, or a failure in its place: an answer from other passages, or by another entry, proves
     nothing about this arm."""
     if reply.context_id != context.context_id:
-        return _refused(
+        return _refuse(
             reply,
             "context_mismatch",
             f"arm {arm.name} answered from another context ({reply.context_id[:12]}) than the frozen one "
@@ -84,7 +84,7 @@ def judged(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply
         )
     others = skipped_entries(reply.degraded)
     if others:
-        return _refused(
+        return _refuse(
             reply,
             "answered_by_fallback",
             f"{', '.join(others)} could not answer and {reply.model} did: no answer of arm {arm.name}",
@@ -101,7 +101,7 @@ def pauses(patience: float) -> Iterator[float]:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _failed(arm: ArmRequest, context: FrozenContext, error: RaglineError) -> ArmReply:
+def _failed_reply(arm: ArmRequest, context: FrozenContext, error: RaglineError) -> ArmReply:
     return ArmReply(
         arm=arm.name,
         model=arm.model,
@@ -112,8 +112,8 @@ def _failed(arm: ArmRequest, context: FrozenContext, error: RaglineError) -> Arm
     )
 
 
-def _refused(reply: ArmReply, code: str, message: str) -> ArmReply:
-    """Without what it said, so that nobody scores it."""
+def _refuse(reply: ArmReply, code: str, message: str) -> ArmReply:
+    """A failure in a reply's place, without its text, so that nobody scores it."""
     return ArmReply(
         arm=reply.arm,
         model=reply.model,

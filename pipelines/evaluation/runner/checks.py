@@ -15,26 +15,36 @@ _NOT_LOADED = "not loaded"
 """How the detail of an entry begins that only waits for its first request."""
 
 
-def resolved(arms: Sequence[ArmRequest], models: Sequence[ModelInfo]) -> tuple[ArmRequest, ...]:
-    """The arms with their entries' own names for aliases, model ids and the default.
+def resolve_arms(arms: Sequence[ArmRequest], models: Sequence[ModelInfo]) -> tuple[ArmRequest, ...]:
+    """Put the entries' own names in the place of aliases, model ids and the default.
 
-    NotFound where there is no such entry, ServiceUnavailable where it cannot answer now.
+    Raises:
+        NotFound: There is no such entry.
+        ServiceUnavailable: The entry cannot answer now.
     """
-    return tuple(arm.model_copy(update={"model": _entry(arm, models).id}) for arm in arms)
+    return tuple(arm.model_copy(update={"model": _find_entry(arm, models).id}) for arm in arms)
 
 
-def _entry(arm: ArmRequest, models: Sequence[ModelInfo]) -> ModelInfo:
-    found = next((model for model in models if _named(model, arm.model)), None)
-    found = found or next((model for model in models if arm.model and model.model_id == arm.model), None)
-    if found is None:
+def _find_entry(arm: ArmRequest, models: Sequence[ModelInfo]) -> ModelInfo:
+    entry = next((model for model in models if _has_name(model, arm.model)), None)
+    entry = entry or next((model for model in models if arm.model and model.model_id == arm.model), None)
+    if entry is None:
         known = ", ".join(model.id for model in models) or "none"
         raise NotFound(f"arm {arm.name}: no model entry {arm.model!r}: the gateway has {known}")
-    can_answer(found, f"arm {arm.name}")
-    return found
+    check_can_answer(entry, f"arm {arm.name}")
+    return entry
 
 
-def can_answer(entry: ModelInfo, who: str) -> None:
-    """ServiceUnavailable where it cannot, now or once it is loaded; `who` wants it to."""
+def check_can_answer(entry: ModelInfo, who: str) -> None:
+    """Check that an entry can answer now, or once it is loaded.
+
+    Args:
+        entry: The model entry.
+        who: Who wants it to answer, for the message.
+
+    Raises:
+        ServiceUnavailable: It cannot answer.
+    """
     waits = entry.engine in _IN_PROCESS or entry.detail.startswith(_NOT_LOADED)
     if not entry.ready and not waits:
         raise ServiceUnavailable(
@@ -43,79 +53,83 @@ def can_answer(entry: ModelInfo, who: str) -> None:
         )
 
 
-def _named(model: ModelInfo, name: str) -> bool:
+def _has_name(model: ModelInfo, name: str) -> bool:
     return (model.default and not name) or name in {model.id, *model.aliases}
 
 
 def check_resident(arms: Sequence[ArmRequest], models: Sequence[ModelInfo]) -> None:
-    """After each arm has been asked once: ServiceUnavailable where one had to make room for another, because
-    then the times would be those of loading models."""
+    """Check, after each arm has been asked once, that all their models stay in memory.
+
+    Raises:
+        ServiceUnavailable: A model had to make room for another: the times would be those of loading models.
+    """
     used = {arm.model for arm in arms}
-    gone = [model.id for model in models if model.id in used and model.detail.startswith(_NOT_LOADED)]
-    if gone:
+    unloaded = [model.id for model in models if model.id in used and model.detail.startswith(_NOT_LOADED)]
+    if unloaded:
         raise ServiceUnavailable(
-            f"{', '.join(gone)} had to make room for another model, and would be loaded again for each "
+            f"{', '.join(unloaded)} had to make room for another model, and would be loaded again for each "
             f"question: set LLM_LOADED_MAX={len(used)} or more and restart the generation service, or "
             "compare fewer models",
             service="generation",
         )
 
 
-def check_same(there: Manifest, wanted: Manifest, folder: str) -> None:
-    """Conflict that says what differs between the run in a folder and this one."""
-    found = list(differences(there, wanted))
-    if found:
+def check_same(present: Manifest, wanted: Manifest, folder: str) -> None:
+    """Check that a folder holds the run that is wanted. Conflict says what differs."""
+    differences = list(find_differences(present, wanted))
+    if differences:
         raise Conflict(
-            f"{folder} holds another run: {'; '.join(found)}. Choose another --out, or ask as it did"
+            f"{folder} holds another run: {'; '.join(differences)}. Choose another --out, or ask as it did"
         )
 
 
-def differences(there: Manifest, wanted: Manifest) -> Iterator[str]:
-    """In what two runs differ that must not be mixed, in words, the first one's value first."""
-    if there.version != wanted.version:
-        yield f"it is of Ragline {there.version}, this is {wanted.version}"
-    for dataset in {each.name: None for each in (*there.datasets, *wanted.datasets)}:
-        old = next((each for each in there.datasets if each.name == dataset), None)
-        new = next((each for each in wanted.datasets if each.name == dataset), None)
+def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
+    """What differs between two runs and must not be mixed, in words; the present run's value comes first."""
+    if present.version != wanted.version:
+        yield f"it is of Ragline {present.version}, this is {wanted.version}"
+    for name in dict.fromkeys(dataset.name for dataset in (*present.datasets, *wanted.datasets)):
+        old = next((dataset for dataset in present.datasets if dataset.name == name), None)
+        new = next((dataset for dataset in wanted.datasets if dataset.name == name), None)
         if old is None or new is None:
-            yield f"data set {dataset} is {'not in it' if old is None else 'in it'}"
+            yield f"data set {name} is {'not in it' if old is None else 'in it'}"
         elif old.n != new.n:
-            yield f"{dataset} has {old.n} questions in it, not {new.n}"
+            yield f"{name} has {old.n} questions in it, not {new.n}"
         elif old != new:
-            yield f"the questions of {dataset} are others, or have other passages"
-    if there.arms != wanted.arms:
-        yield f"its arms are {_listed(there.arms)}, not {_listed(wanted.arms)}"
-    for name in type(there.conditions).model_fields:
-        old_value, new_value = getattr(there.conditions, name), getattr(wanted.conditions, name)
+            yield f"the questions of {name} are others, or have other passages"
+    if present.arms != wanted.arms:
+        yield f"its arms are {_format_arms(present.arms)}, not {_format_arms(wanted.arms)}"
+    for name in type(present.conditions).model_fields:
+        old_value, new_value = getattr(present.conditions, name), getattr(wanted.conditions, name)
         if old_value != new_value:
             yield f"{name} is {old_value}, not {new_value}"
-    yield from _others(there, wanted)
+    yield from _find_engine_differences(present, wanted)
 
 
-def _others(there: Manifest, wanted: Manifest) -> Iterator[str]:
-    if there.prompts != wanted.prompts:
+def _find_engine_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
+    """What differs in prompts, judge, versions, models and machine."""
+    if present.prompts != wanted.prompts:
         yield "its prompts have another text"
-    if there.judge is not None and _judge(there) != _judge(wanted):
+    if present.judge is not None and _judge_conditions(present) != _judge_conditions(wanted):
         by = "nobody" if wanted.judge is None else wanted.judge.model.id
-        yield f"it is judged by {there.judge.model.id}, not by {by}, or in other words"
-    for name in sorted(there.versions.keys() | wanted.versions.keys()):
-        old, new = there.versions.get(name, "none"), wanted.versions.get(name, "none")
+        yield f"it is judged by {present.judge.model.id}, not by {by}, or in other words"
+    for name in sorted(present.versions.keys() | wanted.versions.keys()):
+        old, new = present.versions.get(name, "none"), wanted.versions.get(name, "none")
         if old != new:
             yield f"{name} was {old}, and is {new}"
     models = {model.id: model for model in wanted.models}
-    for model in there.models:
+    for model in present.models:
         now = models.get(model.id)
         if now is not None and (model.model_id, model.profile) != (now.model_id, now.profile):
-            was, is_ = (f"{each.model_id} ({each.profile})" for each in (model, now))
+            was, is_ = (f"{entry.model_id} ({entry.profile})" for entry in (model, now))
             yield f"entry {model.id} was {was}, and is {is_}"
-    old_machine, new_machine = there.machine, wanted.machine
+    old_machine, new_machine = present.machine, wanted.machine
     if (old_machine.processor, old_machine.cores) != (new_machine.processor, new_machine.cores):
         yield f"it was begun on {old_machine.cores} cores of {old_machine.processor}"
 
 
-def _judge(of: Manifest) -> tuple[object, ...]:
-    """What its verdicts depend on."""
-    judge = of.judge
+def _judge_conditions(manifest: Manifest) -> tuple[object, ...]:
+    """What the verdicts of a run's judge depend on."""
+    judge = manifest.judge
     if judge is None:
         return ()
     return (
@@ -128,11 +142,11 @@ def _judge(of: Manifest) -> tuple[object, ...]:
     )
 
 
-def _listed(arms: Sequence[ArmRequest]) -> str:
-    """Their names, with all that is set."""
-    return ", ".join(f"{arm.name} ({_set(arm)})" for arm in arms)
+def _format_arms(arms: Sequence[ArmRequest]) -> str:
+    """The arms' names, with all that is set."""
+    return ", ".join(f"{arm.name} ({_format_settings(arm)})" for arm in arms)
 
 
-def _set(arm: ArmRequest) -> str:
+def _format_settings(arm: ArmRequest) -> str:
     fields = arm.model_dump(exclude_none=True, exclude={"name"})
     return " ".join(f"{name}={value}" for name, value in fields.items())

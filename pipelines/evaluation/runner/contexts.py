@@ -16,82 +16,89 @@ from pipelines.evaluation.bundle.records import Context, Grounds, RunQuestion
 from pipelines.evaluation.datasets.items import Dataset, Item, Source
 from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.plan import Chosen, Options
+from pipelines.evaluation.runner.plan import ChosenDataset, Options
 from services.core.errors import ServiceError
 from services.core.wire.answer import RagOptions
 from services.core.wire.passages import Passage
 
-BATCH = 50
+UPLOAD_BATCH = 50
 _NAME_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """Where a question's passages are from; `collection` where they are retrieved."""
+class PassageOrigin:
+    """Where a question's passages come from; `collection` is set where they are retrieved."""
 
     grounds: Grounds
     collection: str = ""
 
 
-def ground(chosen: Chosen, item: Item, options: Options) -> Ground:
-    """As `Options.retrieve` says."""
+def choose_origin(dataset: ChosenDataset, item: Item, options: Options) -> PassageOrigin:
+    """Decide where an item's passages come from, as `Options.retrieve` says."""
     if item.passages and options.retrieve is not True:
-        return Ground("given")
+        return PassageOrigin("given")
     if options.retrieve is False:
-        return Ground("none")
-    if chosen.whole.corpus and not (chosen.own and not item.passages):
-        return Ground("retrieved", collection_of(chosen.whole))
-    return Ground("retrieved", options.collection) if chosen.own or options.retrieve else Ground("none")
+        return PassageOrigin("none")
+    if dataset.whole.corpus and not (dataset.own and not item.passages):
+        return PassageOrigin("retrieved", corpus_collection(dataset.whole))
+    if dataset.own or options.retrieve:
+        return PassageOrigin("retrieved", options.collection)
+    return PassageOrigin("none")
 
 
 @dataclass(frozen=True, slots=True)
-class Contexts:
-    """`sources` are the ids of the corpus's sources by those of their documents, where one was brought in."""
+class ContextBuilder:
+    """Builds frozen contexts. `sources` are the ids of a corpus's sources by the ids of their documents."""
 
     gateway: Gateway
     options: Options
     sources: Mapping[str, str] = field(default_factory=dict)
 
-    async def of(self, asked: RunQuestion, ground: Ground) -> Context:
-        """Raises what the search raises, and `ServiceError` where its passages are not those of its id."""
-        if ground.grounds != "retrieved":
-            passages = given(asked.item) if ground.grounds == "given" else []
+    async def build(self, question: RunQuestion, origin: PassageOrigin) -> Context:
+        """Find a question's passages and freeze them.
+
+        Raises:
+            RaglineError: What the search raises.
+            ServiceError: The passages found are not those of the context id that came with them.
+        """
+        if origin.grounds != "retrieved":
+            passages = given_passages(question.item) if origin.grounds == "given" else []
             return Context(
-                question=asked.id,
-                grounds=ground.grounds,
+                question=question.id,
+                grounds=origin.grounds,
                 context=freeze(passages),
-                relevant_found=self._relevant(asked.item, passages),
+                relevant_found=self._relevant_found(question.item, passages),
             )
-        rag = RagOptions(collection=ground.collection, floor=self.options.floor, top_n=self.options.top_n)
-        found = await self.gateway.search(asked.item.question, rag)
-        passages = found.context.passages
-        if context_id(passages) != found.context.context_id:
+        rag = RagOptions(collection=origin.collection, floor=self.options.floor, top_n=self.options.top_n)
+        reply = await self.gateway.search(question.item.question, rag)
+        passages = reply.context.passages
+        if context_id(passages) != reply.context.context_id:
             raise ServiceError(
-                f"the search for {asked.id} gave passages that are not those of its context_id",
+                f"the search for {question.id} gave passages that are not those of its context_id",
                 service=self.gateway.name,
             )
         return Context(
-            question=asked.id,
+            question=question.id,
             grounds="retrieved",
-            context=found.context,
-            timings=found.timings,
-            relevant_found=self._relevant(asked.item, passages),
-            degraded=tuple(found.degraded),
+            context=reply.context,
+            timings=reply.timings,
+            relevant_found=self._relevant_found(question.item, passages),
+            degraded=tuple(reply.degraded),
         )
 
-    def _relevant(self, item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-        """The relevant id that each passage stands for, by its source, itself, or its document."""
+    def _relevant_found(self, item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
+        """The relevant id of each passage, "" where it has none: its source's, its own or its document's."""
         if not item.relevant:
             return ()
         relevant = set(item.relevant)
-        found = []
+        relevant_ids = []
         for passage in passages:
             ids = (self.sources.get(passage.document_id, ""), passage.id, passage.document_id, passage.title)
-            found.append(next((each for each in ids if each in relevant), ""))
-        return tuple(found)
+            relevant_ids.append(next((id_ for id_ in ids if id_ in relevant), ""))
+        return tuple(relevant_ids)
 
 
-def given(item: Item) -> list[Passage]:
+def given_passages(item: Item) -> list[Passage]:
     """The item's own passages, each one a document by itself."""
     return [
         Passage(
@@ -101,40 +108,49 @@ def given(item: Item) -> list[Passage]:
     ]
 
 
-def collection_of(dataset: Dataset) -> str:
-    """The same corpus, the same name; another corpus, another one."""
+def corpus_collection(dataset: Dataset) -> str:
+    """The name of the collection for a data set's corpus: the same corpus has the same name, another corpus
+    another one."""
     digest = hashlib.sha256()
-    for name, source in zip(file_names(dataset.corpus), dataset.corpus, strict=True):
+    for name, source in zip(corpus_file_names(dataset.corpus), dataset.corpus, strict=True):
         for part in (source.id, name, source.text):
             digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
     readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.name)[:_NAME_LENGTH]
     return f"eval-{readable}-{digest.hexdigest()[:12]}"
 
 
-def file_names(corpus: Sequence[Source]) -> list[str]:
-    """A document's name for each: its title and its place. Models and the search see it as the heading, so
-    it must not be the id, which may say what the passage is good for."""
+def corpus_file_names(corpus: Sequence[Source]) -> list[str]:
+    """A file name for each source: its title and its place.
+
+    Models and the search see the name as the heading, so it must not be the id, which may say what the
+    passage is good for.
+    """
     return [
-        f"{_clean(source.title) or 'passage'} {place}.txt" for place, source in enumerate(corpus, start=1)
+        f"{_clean_title(source.title) or 'passage'} {place}.txt"
+        for place, source in enumerate(corpus, start=1)
     ]
 
 
-async def ingest(gateway: Gateway, dataset: Dataset, watcher: Watcher) -> dict[str, str]:
-    """Bring in what of the corpus is not there; the ids of its sources by those of their documents."""
-    collection, names = collection_of(dataset), file_names(dataset.corpus)
-    there = await gateway.documents(collection)
+async def ingest_corpus(gateway: Gateway, dataset: Dataset, watcher: Watcher) -> dict[str, str]:
+    """Bring in what of the corpus is not there yet.
+
+    Returns:
+        The ids of the corpus's sources by the ids of their documents.
+    """
+    collection, names = corpus_collection(dataset), corpus_file_names(dataset.corpus)
+    documents = await gateway.documents(collection)
     sources = dict(zip(names, dataset.corpus, strict=True))
-    missing = [name for name in names if name not in there]
+    missing = [name for name in names if name not in documents]
     if missing:
-        watcher.begin(f"corpus of {dataset.name}", {collection: Count(len(there), len(names))})
-    for start in range(0, len(missing), BATCH):
-        batch = missing[start : start + BATCH]
-        there |= await gateway.upload(collection, [(name, sources[name].text) for name in batch])
+        watcher.begin(f"corpus of {dataset.name}", {collection: Count(len(documents), len(names))})
+    for start in range(0, len(missing), UPLOAD_BATCH):
+        batch = missing[start : start + UPLOAD_BATCH]
+        documents |= await gateway.upload(collection, [(name, sources[name].text) for name in batch])
         for _ in batch:
             watcher.advance(collection)
-    return {there[name]: source.id for name, source in sources.items()}
+    return {documents[name]: source.id for name, source in sources.items()}
 
 
-def _clean(title: str) -> str:
-    """As a part of a file name: letters, digits and a few signs."""
+def _clean_title(title: str) -> str:
+    """A title as part of a file name: letters, digits and a few signs."""
     return " ".join(re.sub(r"[^\w ,()+-]+", " ", title).split())[:_NAME_LENGTH]

@@ -1,4 +1,4 @@
-"""The gateway as a run uses it: list the models, find passages, ask one arm, bring in a corpus."""
+"""The gateway as a run uses it: lists the models, finds passages, asks one arm, brings in a corpus."""
 
 from __future__ import annotations
 
@@ -45,17 +45,19 @@ class Gateway:
         self.name = client.service
 
     async def models(self) -> tuple[ModelInfo, ...]:
+        """The model entries that the gateway lists."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
         return tuple(decode(_MODELS, await self._client.get("/v1/models"), self.name).data)
 
     async def search(self, question: str, rag: RagOptions) -> SearchReply:
+        """Find passages for a question, as the gateway's chat would."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
         request = SearchRequest(question=question, rag=rag)
-        body = await self._client.post("/v1/search", _json(request), idempotent=True)
+        body = await self._client.post("/v1/search", _encode(request), idempotent=True)
         return decode(_SEARCH, body, self.name)
 
     async def ask(self, question: str, arm: ArmRequest, passages: Sequence[Passage]) -> ArmReply:
-        """One arm's answer from these passages, to a cold prompt; what it fails with is in the reply."""
+        """Ask one arm to answer from these passages, with a cold prompt; what fails there is in the reply."""
         start_request(uuid.uuid4().hex, ANSWER_SECONDS)
         request = CompareRequest(
             question=question,
@@ -65,26 +67,39 @@ class Gateway:
             cold=True,
             grounding="all" if passages else "off",
         )
-        reply = decode(_COMPARE, await self._client.post("/v1/compare", _json(request)), self.name)
+        reply = decode(_COMPARE, await self._client.post("/v1/compare", _encode(request)), self.name)
         if len(reply.arms) != 1:
             raise ServiceError(f"one arm was asked and {len(reply.arms)} replied", service=self.name)
         return reply.arms[0]
 
     async def documents(self, collection: str) -> dict[str, str]:
-        """Ids of a collection's documents by their names; none where there is no such collection."""
+        """The ids of a collection's documents by their names; none where there is no such collection."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
         try:
             body = await self._client.get(f"/v1/documents?collection={quote(collection)}")
         except NotFound:
             return {}
-        return {each.name: each.id for each in decode(_DOCUMENTS, body, self.name).documents}
+        return {document.name: document.id for document in decode(_DOCUMENTS, body, self.name).documents}
 
     async def upload(self, collection: str, texts: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Bring in these documents, (name, text); their ids by name. ServiceError where one fails."""
+        """Bring in documents.
+
+        Args:
+            collection: Where they go.
+            texts: The name and the text of each.
+
+        Returns:
+            Their ids by name.
+
+        Raises:
+            ServiceError: One of them was not ingested.
+        """
         start_request(uuid.uuid4().hex, UPLOAD_SECONDS)
         boundary = uuid.uuid4().hex
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        body = await self._client.post("/v1/documents", _form(collection, texts, boundary), headers=headers)
+        body = await self._client.post(
+            "/v1/documents", _multipart_form(collection, texts, boundary), headers=headers
+        )
         files = decode(_INGEST, body, self.name).files
         for file in files:
             if file.error is not None:
@@ -94,12 +109,12 @@ class Gateway:
         return {file.name: file.document_id for file in files}
 
 
-def _json(request: BaseModel) -> bytes:
+def _encode(request: BaseModel) -> bytes:
     return orjson.dumps(request.model_dump(exclude_none=True))
 
 
-def _form(collection: str, texts: Sequence[tuple[str, str]], boundary: str) -> bytes:
-    """The names must have no quotation marks or line ends."""
+def _multipart_form(collection: str, texts: Sequence[tuple[str, str]], boundary: str) -> bytes:
+    """The body of an upload. The names must have no quotation marks or line ends."""
     parts = [f'Content-Disposition: form-data; name="collection"\r\n\r\n{collection}']
     parts += [
         f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n'

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pipelines.evaluation.bundle.records import AnswerPair, Bundle, JudgeRecord, JudgeReply, pair_answers
 from pipelines.evaluation.bundle.store import BundleStore
-from pipelines.evaluation.judge import SYSTEM, Judge, open_judge, prompt
+from pipelines.evaluation.judge import SYSTEM, Judge, judge_prompt, open_judge
 from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, LONGEST_PAUSE, PATIENCE_SECONDS, Sleep, pauses
-from pipelines.evaluation.runner.checks import can_answer
+from pipelines.evaluation.runner.checks import check_can_answer
 from services.core.clients.generation import GenerationClient
 from services.core.context import request_id, start_request
 from services.core.errors import InvalidRequest, RaglineError, RateLimited, ServiceUnavailable, Unauthorized
@@ -25,31 +25,32 @@ VERDICT_SECONDS = 3600.0
 VERDICT_TOKENS = 64
 """Of a model that does not think: one line is asked for, and a rambling one is not waited for."""
 
-First = Literal["baseline", "arm"]
+ShownFirst = Literal["baseline", "arm"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The entry that judges, as the user named it. `may_be_arm`: its model may have answered too."""
+class JudgeRequest:
+    """The entry that judges, as the user named it. `may_be_arm`: its model may be that of an arm."""
 
     entry: str
     client: GenerationClient
     may_be_arm: bool = False
 
 
-async def opened(
-    wanted: Wanted, arms: Sequence[ArmRequest], models: Sequence[ModelInfo]
+async def prepare_judge(
+    request: JudgeRequest, arms: Sequence[ArmRequest], models: Sequence[ModelInfo]
 ) -> tuple[Judge, JudgeRecord]:
-    """The judge and its record, before any model is called.
+    """Open the judge and make its record, before any model is called.
 
-    InvalidRequest where there is nothing to compare, no such entry, or it would judge its own answers;
-    ServiceUnavailable where it cannot answer.
+    Raises:
+        InvalidRequest: There is nothing to compare, there is no such entry, or it would judge itself.
+        ServiceUnavailable: The entry cannot answer.
     """
     if len(arms) < 2:
         raise InvalidRequest("--judge compares the arms with the first one: name at least two in --arms")
     start_request(uuid.uuid4().hex, VERDICT_SECONDS)
     judge = await open_judge(
-        wanted.client, wanted.entry, [arm.model for arm in arms], may_be_arm=wanted.may_be_arm
+        request.client, request.entry, [arm.model for arm in arms], may_be_arm=request.may_be_arm
     )
     model = next((model for model in models if model.id == judge.name), None)
     if model is None:
@@ -57,7 +58,7 @@ async def opened(
             f"the judge {judge.name!r} is an entry of the generation service, and none of the gateway's: set "
             "GENERATION_URL to the service that is behind the gateway"
         )
-    can_answer(model, f"judge {judge.name}")
+    check_can_answer(model, f"judge {judge.name}")
     if model.profile == "none":
         judge = replace(judge, sampling=judge.sampling.model_copy(update={"max_tokens": VERDICT_TOKENS}))
     sampling = judge.sampling
@@ -82,7 +83,7 @@ async def judge_all(
     there = {each.key for each in bundle.verdicts}
     asked = {each.id: each for each in bundle.questions}
     contexts = {each.question: each.context.passages for each in bundle.contexts}
-    due: list[tuple[AnswerPair, First]] = [
+    due: list[tuple[AnswerPair, ShownFirst]] = [
         (match, first) for match in pair_answers(bundle) if match.asked for first in ("baseline", "arm")
     ]
     missing = [(m, first) for m, first in due if (m.question, m.arm, m.repeat, first) not in there]
@@ -97,7 +98,7 @@ async def judge_all(
                 one, other = other, one
             verdict = JudgeReply(question=match.question, arm=match.arm, repeat=match.repeat, first=first)
             try:
-                shown = prompt(asked[match.question].text, contexts[match.question], one, other)
+                shown = judge_prompt(asked[match.question].text, contexts[match.question], one, other)
                 reply = await _patiently(judge, shown, patience, sleep)
                 verdict = verdict.model_copy(update={"reply": reply})
             except (ServiceUnavailable, Unauthorized):

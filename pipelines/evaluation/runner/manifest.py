@@ -21,8 +21,8 @@ from pipelines.evaluation.bundle.records import (
     Manifest,
     RunQuestion,
 )
-from pipelines.evaluation.runner.contexts import Ground
-from pipelines.evaluation.runner.plan import Chosen, Options
+from pipelines.evaluation.runner.contexts import PassageOrigin
+from pipelines.evaluation.runner.plan import ChosenDataset, Options
 from pipelines.prompting import PROMPTS
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
@@ -32,7 +32,7 @@ COLD = (
     "the passages in it, in a prefix cache that another request had filled"
 )
 CLOSED = "closed book"
-_DECIDING = (
+_DECIDING_PACKAGES = (
     "ragline",
     "champ-dataset",
     "numpy",
@@ -50,21 +50,30 @@ _DECIDING = (
 )
 
 
-def manifest(
-    sets: Sequence[Chosen],
-    asked: Sequence[RunQuestion],
-    grounds: Mapping[str, Ground],
+def make_manifest(
+    datasets: Sequence[ChosenDataset],
+    questions: Sequence[RunQuestion],
+    origins: Mapping[str, PassageOrigin],
     *,
     arms: tuple[ArmRequest, ...],
     models: Sequence[ModelInfo],
     options: Options,
 ) -> Manifest:
-    """`grounds` are by the questions' ids."""
+    """Describe a run that is about to begin.
+
+    Args:
+        datasets: The data sets in use.
+        questions: All questions, as they are asked.
+        origins: Where the passages of each question come from, by the question's id.
+        arms: The arms, each with its entry's own name.
+        models: The entries that the gateway lists; those that no arm uses are left out.
+        options: How the questions are asked.
+    """
     used = {arm.model for arm in arms}
     return Manifest(
         version=version("ragline"),
         started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        datasets=tuple(_record(each, asked, grounds) for each in sets),
+        datasets=tuple(_describe_dataset(dataset, questions, origins) for dataset in datasets),
         arms=arms,
         conditions=Conditions(
             seed=options.seed,
@@ -78,79 +87,85 @@ def manifest(
             floor=options.floor,
         ),
         models=tuple(model for model in models if model.id in used),
-        prompts=_prompts(arms, {ground.grounds for ground in grounds.values()}),
-        versions=versions(),
-        machine=machine(),
+        prompts=_prompt_texts(arms, {origin.grounds for origin in origins.values()}),
+        versions=installed_versions(),
+        machine=describe_machine(),
     )
 
 
-def _record(chosen: Chosen, asked: Sequence[RunQuestion], grounds: Mapping[str, Ground]) -> DatasetRecord:
+def _describe_dataset(
+    chosen: ChosenDataset, questions: Sequence[RunQuestion], origins: Mapping[str, PassageOrigin]
+) -> DatasetRecord:
     whole = chosen.whole
-    ours = [each for each in asked if each.dataset == whole.name]
-    kinds = {grounds[each.id].grounds for each in ours}
-    collections = sorted({grounds[each.id].collection for each in ours} - {""})
+    own_questions = [question for question in questions if question.dataset == whole.name]
+    grounds = {origins[question.id].grounds for question in own_questions}
+    collections = sorted({origins[question.id].collection for question in own_questions} - {""})
     return DatasetRecord(
         name=whole.name,
-        n=len(ours),
+        n=len(own_questions),
         of=len(whole.items),
-        grounds=kinds.pop() if len(kinds) == 1 else "mixed",
+        grounds=grounds.pop() if len(grounds) == 1 else "mixed",
         origin=whole.origin,
         licence=whole.licence,
         notice=whole.notice,
-        sha256=hashlib.sha256(b"".join(map(encode_line, ours))).hexdigest(),
+        sha256=hashlib.sha256(b"".join(map(encode_line, own_questions))).hexdigest(),
         collection=", ".join(collections),
     )
 
 
-def _prompts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str, str]:
-    """What opens the system message, and the reminder after the question, of each strategy."""
-    found: dict[str, str] = {}
+def _prompt_texts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str, str]:
+    """The texts of the prompt strategies in use: what opens the system message, and the reminder after the
+    question."""
+    texts: dict[str, str] = {}
     for name in sorted({arm.prompt for arm in arms}):
         prompt = PROMPTS[prompt_named(name)]
         if grounds != {"none"}:
-            found[name] = "\n".join(part for part in (prompt.instruction, prompt.reminder) if part)
+            texts[name] = "\n".join(part for part in (prompt.instruction, prompt.reminder) if part)
         if "none" in grounds:
-            found[f"{name}, {CLOSED}"] = prompt.closed
-    return found
+            texts[f"{name}, {CLOSED}"] = prompt.closed
+    return texts
 
 
-def versions() -> dict[str, str]:
-    """Of the installed distributions that decide about a result. A gateway elsewhere may have others."""
-    found = {}
-    for name in _DECIDING:
+def installed_versions() -> dict[str, str]:
+    """The versions of the installed packages that decide about a result.
+
+    A gateway on another machine may have others.
+    """
+    versions = {}
+    for name in _DECIDING_PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
-def machine() -> Machine:
-    """`memory` is 0 where the system does not say."""
+def describe_machine() -> Machine:
+    """Describe this machine; `memory` is 0 where the system does not say."""
     return Machine(
         system=f"{platform.system()} {platform.release()}",
-        processor=_processor(),
-        cores=_cores(),
-        memory=_memory(),
+        processor=_processor_name(),
+        cores=_usable_cores(),
+        memory=_memory_bytes(),
         python=platform.python_version(),
     )
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
+        for entry in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = entry.partition(":")
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    """Those that this process may use."""
+def _usable_cores() -> int:
+    """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _memory() -> int:
+def _memory_bytes() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

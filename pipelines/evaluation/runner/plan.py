@@ -19,24 +19,27 @@ from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 _ARMS = TypeAdapter(list[ArmRequest])
-_LINE = 'End with a last line that begins with "Answer:" and holds'
+_LAST_LINE = 'End with a last line that begins with "Answer:" and holds'
 _FORMS: dict[Kind, str] = {
-    "numeric": f"{_LINE} the number alone.",
-    "choice": f"{_LINE} the letter of the option alone.",
-    "expression": f"{_LINE} the result alone: a number, a formula, or a few words.",
-    "exact": f"{_LINE} the answer alone, in as few words as possible.",
+    "numeric": f"{_LAST_LINE} the number alone.",
+    "choice": f"{_LAST_LINE} the letter of the option alone.",
+    "expression": f"{_LAST_LINE} the result alone: a number, a formula, or a few words.",
+    "exact": f"{_LAST_LINE} the answer alone, in as few words as possible.",
 }
-_DECLINE = 'Where the passages do not say, that line is "Answer: I don\'t know".'
-_TYPES = ("type", "family", "category", "task", "role")
+_HOW_TO_DECLINE = 'Where the passages do not say, that line is "Answer: I don\'t know".'
+_TYPE_KEYS = ("type", "family", "category", "task", "role")
 """What the data sets call their kinds of questions, in `meta`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`retrieve` None: questions that come with passages are answered from those, others from a collection
-    where their data set has a corpus or is one's own, else closed book; True: all from a collection; False:
-    closed book where there are no passages with the question. `collection` is for what has no corpus.
-    `concurrency` 1: never two requests at once."""
+    """How a run asks its questions.
+
+    `retrieve` None: questions that come with passages are answered from those, others from a collection
+    where their data set has a corpus or is the user's own, else closed book; True: all from a collection;
+    False: closed book where there are no passages with the question. `collection` is searched for questions
+    whose data set has no corpus. With `concurrency` 1 there are never two requests at once.
+    """
 
     seed: int = 0
     repeats: int = 1
@@ -55,39 +58,48 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """A data set as it is used: `whole`, and the questions drawn from it. `own`: the user's file."""
+class ChosenDataset:
+    """A data set as a run uses it: the `whole` set, the `sample` that is asked; `own`: the user's file."""
 
     whole: Dataset
-    drawn: Dataset
+    sample: Dataset
     own: bool = False
 
 
-def chosen(names: Sequence[str], n: str, data: Path | None, seed: int) -> tuple[Chosen, ...]:
-    """The data sets of these names, `n` questions of each: a number, or `NAME=NUMBER,...`; empty: all.
+def choose_datasets(names: Sequence[str], n: str, data: Path | None, seed: int) -> tuple[ChosenDataset, ...]:
+    """Load data sets and draw their questions.
 
-    InvalidRequest or NotFound says what is wrong with a name, a number or a line of one's own file.
+    Args:
+        names: Registered names, or the user's own .jsonl files.
+        n: How many questions of each: a number, or `NAME=NUMBER,...`; empty: all.
+        data: The folder of the data sets that do not come with Ragline.
+        seed: Decides which questions are drawn.
+
+    Raises:
+        InvalidRequest, NotFound: A name, a number or a line of the user's file is wrong.
     """
     if not names:
         raise InvalidRequest("--dataset: name at least one")
-    wanted = _numbers(n, names)
-    found = [_drawn(name, data, wanted.get(name), seed) for name in names]
-    twice = [name for name, count in Counter(each.whole.name for each in found).items() if count > 1]
-    if twice:
+    counts = _parse_counts(n, names)
+    chosen = [_choose_dataset(name, data, counts.get(name), seed) for name in names]
+    repeated = [
+        name for name, count in Counter(dataset.whole.name for dataset in chosen).items() if count > 1
+    ]
+    if repeated:
         raise InvalidRequest(
-            f"--dataset: {twice[0]} comes twice: the questions of a run have names of their own"
+            f"--dataset: {repeated[0]} comes twice: the questions of a run have names of their own"
         )
-    return tuple(found)
+    return tuple(chosen)
 
 
-def _drawn(name: str, data: Path | None, n: int | None, seed: int) -> Chosen:
+def _choose_dataset(name: str, data: Path | None, n: int | None, seed: int) -> ChosenDataset:
     whole = load_dataset(name, data, seed=seed)
-    return Chosen(whole, draw_sample(whole, n, seed), own=name.endswith(".jsonl"))
+    return ChosenDataset(whole, draw_sample(whole, n, seed), own=name.endswith(".jsonl"))
 
 
-def _numbers(text: str, names: Sequence[str]) -> dict[str, int]:
-    """Questions by data set; a number alone holds for all of them."""
-    found: dict[str, int] = {}
+def _parse_counts(text: str, names: Sequence[str]) -> dict[str, int]:
+    """The number of questions by data set; a number alone holds for all of them."""
+    counts: dict[str, int] = {}
     for part in (part.strip() for part in text.split(",")):
         if not part:
             continue
@@ -96,30 +108,39 @@ def _numbers(text: str, names: Sequence[str]) -> dict[str, int]:
             raise InvalidRequest(f"--n {part}: write a number of questions, or NAME=NUMBER for each data set")
         if equals and name not in names:
             raise InvalidRequest(f"--n {part}: no such data set here: --dataset has {', '.join(names)}")
-        found |= {name: int(number)} if equals else {each: int(number) for each in names if each not in found}
-    return found
+        counts |= (
+            {name: int(number)} if equals else {name: int(number) for name in names if name not in counts}
+        )
+    return counts
 
 
-def arms(text: str) -> tuple[ArmRequest, ...]:
-    """The arms, the first one the baseline: `[NAME=]MODEL[+PROMPT][@TOKENS]` separated by commas, or a .json
-    file with a list of objects (name, model, prompt, temperature, max_tokens, ...).
+def parse_arms(text: str) -> tuple[ArmRequest, ...]:
+    """Read the arms of a run, the first one the baseline.
 
-    InvalidRequest where one cannot be read, or two have the same name.
+    Args:
+        text: `[NAME=]MODEL[+PROMPT][@TOKENS]` separated by commas, or the name of a .json file with a list of
+            objects (name, model, prompt, temperature, max_tokens, ...).
+
+    Raises:
+        InvalidRequest: An arm cannot be read, or two have the same name.
+        NotFound: The file cannot be read.
     """
-    found = (
-        _listed(Path(text))
+    arms = (
+        _read_arms(Path(text))
         if text.endswith(".json")
-        else [_short(part) for part in text.split(",") if part.strip()]
+        else [_parse_short_arm(part) for part in text.split(",") if part.strip()]
     )
-    if not found:
+    if not arms:
         raise InvalidRequest("--arms: name at least one, as MODEL, MODEL+PROMPT or MODEL@TOKENS")
-    twice = [name for name, count in Counter(arm.name for arm in found).items() if count > 1]
-    if twice:
-        raise InvalidRequest(f"--arms: {twice[0]} comes twice: give one another name, as NAME={twice[0]}")
-    return tuple(found)
+    repeated = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
+    if repeated:
+        raise InvalidRequest(
+            f"--arms: {repeated[0]} comes twice: give one another name, as NAME={repeated[0]}"
+        )
+    return tuple(arms)
 
 
-def _short(text: str) -> ArmRequest:
+def _parse_short_arm(text: str) -> ArmRequest:
     arm = parse_arm(text)
     return ArmRequest(
         name=arm.name,
@@ -129,9 +150,9 @@ def _short(text: str) -> ArmRequest:
     )
 
 
-def _listed(path: Path) -> list[ArmRequest]:
+def _read_arms(path: Path) -> list[ArmRequest]:
     try:
-        listed = _ARMS.validate_json(path.read_bytes())
+        arms = _ARMS.validate_json(path.read_bytes())
     except OSError as error:
         raise NotFound(f"--arms: {path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
@@ -141,13 +162,40 @@ def _listed(path: Path) -> list[ArmRequest]:
         arm.model_copy(
             update={"name": arm.name or arm.model or "default", "prompt": prompt_named(arm.prompt or "plain")}
         )
-        for arm in listed
+        for arm in arms
     ]
 
 
+def word_question(whole: Dataset, item: Item, grounds: Grounds) -> RunQuestion:
+    """Put a question in the words in which all arms are asked it.
+
+    A question without an answer is put in the form of its data set's others, so that the form does not give
+    it away; where some of them have no answer and there are passages to look at, all say how to decline.
+    """
+    form = _FORMS.get(_form_kind(whole, item), "")
+    lines = [item.prompt, form]
+    if form and grounds != "none" and not all(other.answerable for other in whole.items):
+        lines.append(_HOW_TO_DECLINE)
+    return RunQuestion(
+        id=f"{whole.name}/{item.id}",
+        dataset=whole.name,
+        type=next((item.meta[key] for key in _TYPE_KEYS if item.meta.get(key)), item.kind),
+        text="\n".join(line for line in lines if line),
+        item=item,
+    )
+
+
+def _form_kind(whole: Dataset, item: Item) -> Kind:
+    """The kind whose form a question is asked in: its own, or the most frequent one of its data set."""
+    if item.kind != "abstain":
+        return item.kind
+    kinds = Counter(other.kind for other in whole.items if other.kind != "abstain")
+    return kinds.most_common(1)[0][0] if kinds else "exact"
+
+
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """One request. `order` is its place in the run."""
+class PlannedRequest:
+    """One question to one arm. `order` is its place in the run."""
 
     order: int
     question: str
@@ -159,43 +207,19 @@ class Unit:
         return self.question, self.arm, self.repeat
 
 
-def schedule(questions: Sequence[str], arms: Sequence[str], repeats: int, seed: int) -> tuple[Unit, ...]:
-    """Every question to every arm, `repeats` times.
+def schedule(
+    questions: Sequence[str], arms: Sequence[str], repeats: int, seed: int
+) -> tuple[PlannedRequest, ...]:
+    """Plan every question to every arm, `repeats` times. Pure.
 
-    All questions once, then again; in an order of their own each time, so that no data set comes last. The
+    All questions are asked once, then again; in another order each time, so that no data set comes last. The
     arms answer a question one right after the other, in random order: what changes in the machine over the
     run meets them all alike.
     """
     generator = random.Random(f"schedule:{seed}")
-    units: list[Unit] = []
+    requests: list[PlannedRequest] = []
     for repeat in range(repeats):
         for question in generator.sample(questions, len(questions)):
             for arm in generator.sample(arms, len(arms)):
-                units.append(Unit(len(units), question, arm, repeat))
-    return tuple(units)
-
-
-def asked(whole: Dataset, item: Item, grounds: Grounds) -> RunQuestion:
-    """The question as all arms are asked it.
-
-    A question without an answer is put in the form of its data set's others, so that the form does not give
-    it away; where some of them have none and there are passages to look at, all are told how to decline.
-    """
-    form = _FORMS.get(_form(whole, item), "")
-    lines = [item.prompt, form]
-    if form and grounds != "none" and not all(each.answerable for each in whole.items):
-        lines.append(_DECLINE)
-    return RunQuestion(
-        id=f"{whole.name}/{item.id}",
-        dataset=whole.name,
-        type=next((item.meta[name] for name in _TYPES if item.meta.get(name)), item.kind),
-        text="\n".join(line for line in lines if line),
-        item=item,
-    )
-
-
-def _form(whole: Dataset, item: Item) -> Kind:
-    if item.kind != "abstain":
-        return item.kind
-    kinds = Counter(each.kind for each in whole.items if each.kind != "abstain")
-    return kinds.most_common(1)[0][0] if kinds else "exact"
+                requests.append(PlannedRequest(len(requests), question, arm, repeat))
+    return tuple(requests)

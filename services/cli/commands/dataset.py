@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.evaluation.building.builder import Advance, Builder, Built, Plan
-from pipelines.evaluation.building.lines import Files, reasons
+from pipelines.evaluation.building.lines import Files, count_reasons
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.gateway import local_stack
@@ -102,7 +102,7 @@ def print_summary(built: Built, plan: Plan, files: Files, output: Output) -> Non
     without = sum(not line.answerable for line in built.kept)
     share = f" ({kept / asked:.0%})" if asked else ""
     output.line(f"asked {asked}, kept {kept}{share}, {without} of them unanswerable; dropped {dropped}")
-    for reason, count in reasons(list(built.dropped)).items():
+    for reason, count in count_reasons(list(built.dropped)).items():
         output.line(f"  {count:>5}  {reason}")
     documents = len({line.group for line in built.kept})
     unfound = sum(line.meta.get("rank") == "none" for line in built.kept if line.answerable)

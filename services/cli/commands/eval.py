@@ -113,8 +113,10 @@ class Judging:
 def plan_evaluation(wanted: Wanted, options: Options) -> Evaluation:
     """Read what was typed. Raises `InvalidRequest` or `NotFound` that says what to change."""
     names = [name.strip() for name in wanted.dataset.split(",") if name.strip()]
-    arms = plan.arms(wanted.arms)
-    return Evaluation(plan.chosen(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder)
+    arms = plan.parse_arms(wanted.arms)
+    return Evaluation(
+        plan.choose_datasets(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder
+    )
 
 
 def check_installed() -> None:
@@ -137,9 +139,9 @@ async def evaluate(
     async with HttpClient("generation", local_stack().url("generation")) as generation:
         judge = None
         if judging is not None and judging.entry:
-            from pipelines.evaluation.runner.judging import Wanted as Judge  # noqa: PLC0415 - loads scipy
+            from pipelines.evaluation.runner.judging import JudgeRequest  # noqa: PLC0415 - loads scipy
 
-            judge = Judge(judging.entry, GenerationClient(generation), judging.may_be_arm)
+            judge = JudgeRequest(judging.entry, GenerationClient(generation), judging.may_be_arm)
         with Meter(output) as meter:
             bundle = await run(evaluation, Gateway(client), meter, judge)
     failed = print_summary(bundle, evaluation, output)

@@ -10,7 +10,7 @@ import pytest
 from pipelines.evaluation.building.absent import Vocabulary, substitute
 from pipelines.evaluation.building.builder import count_unanswerable, order_passages
 from pipelines.evaluation.building.drafts import Draft, draft_messages, find_fault, parse_draft, supported
-from pipelines.evaluation.building.lines import Dropped, Files, Made, Source, reasons
+from pipelines.evaluation.building.lines import Dropped, Files, Made, Source, count_reasons
 from pipelines.evaluation.datasets import load_dataset
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
@@ -157,7 +157,7 @@ def test_a_line_cut_short_by_a_kill_is_taken_off(tmp_path: Path) -> None:
     assert ([line.id for line in kept], [line.attempt for line in lost]) == (["1-0"], [1])
     files.keep(made(2, "And then?"))
     assert [line.id for line in files.read(OPTIONS)[0]] == ["1-0", "1-2"]
-    assert reasons(lost) == {"unreadable": 1}
+    assert count_reasons(lost) == {"unreadable": 1}
 
 
 @pytest.mark.parametrize(("name", "value"), [("seed", "2"), ("model", "other"), ("collection", "d")])

@@ -9,7 +9,7 @@ import pytest
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
 from pipelines.evaluation.grounding.calibration import calibration_id, probabilities, verdict
-from pipelines.evaluation.grounding.claims import claims
+from pipelines.evaluation.grounding.claims import find_claims
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 from services.core.errors import ServiceUnavailable
 from services.core.wire.grounding import AnswerGroundedness, SentenceEvidence
@@ -45,12 +45,12 @@ PASSAGES = [
     ],
 )
 def test_what_is_a_claim(text: str, claimed: list[str | None]) -> None:
-    assert [said.claim for said in claims(text)] == claimed
+    assert [said.claim for said in find_claims(text)] == claimed
 
 
 def test_a_fragment_is_read_with_its_question() -> None:
-    assert [said.claim for said in claims("It floats on water.", "Why?")] == ["It floats on water."]
-    assert [said.claim for said in claims("917 kilograms.", "How dense is ice?")] == [
+    assert [said.claim for said in find_claims("It floats on water.", "Why?")] == ["It floats on water."]
+    assert [said.claim for said in find_claims("917 kilograms.", "How dense is ice?")] == [
         "How dense is ice? 917 kilograms."
     ]
 

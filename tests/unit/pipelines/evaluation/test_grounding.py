@@ -10,9 +10,15 @@ import pytest
 
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
-from pipelines.evaluation.grounding.calibration import Calibration, calibration
+from pipelines.evaluation.grounding.calibration import Calibration, load_calibration
 from pipelines.evaluation.grounding.conflict import conflict
-from pipelines.evaluation.grounding.evidence import FEATURES, LEXICAL, evidence, quoted, recalls
+from pipelines.evaluation.grounding.evidence import (
+    FEATURES,
+    LEXICAL,
+    gather_evidence,
+    is_quoted,
+    word_recalls,
+)
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 
 ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
@@ -20,7 +26,7 @@ PAGE = [ICE, "Liquid water reaches its highest density near four degrees Celsius
 
 
 def test_lexical_evidence_by_hand() -> None:
-    found = evidence("Berlin Zoo opened in 1844.", ["The zoo opened in 1844.", "Berlin is large."])
+    found = gather_evidence("Berlin Zoo opened in 1844.", ["The zoo opened in 1844.", "Berlin is large."])
     assert found.window == 1.0  # zoo, opened, 1844 and Berlin stand within three sentences
     assert found.cover == 1.0
     assert found.figures_and_names == 1.0
@@ -31,7 +37,7 @@ def test_lexical_evidence_by_hand() -> None:
 
 
 def test_what_the_evidence_lacks_is_counted() -> None:
-    found = evidence("The zoo in Berlin opened in 1844.", ["The zoo opened in 1843."])
+    found = gather_evidence("The zoo in Berlin opened in 1844.", ["The zoo opened in 1843."])
     assert (found.figures_missing, found.names_missing) == (1, 1)
     assert found.figures_and_names == 0.0
     assert found.window == 0.5  # zoo, open of zoo, Berlin, open, 1844
@@ -40,16 +46,18 @@ def test_what_the_evidence_lacks_is_counted() -> None:
 
 def test_vectors_are_summed_up() -> None:
     cosines = np.array([0.1, 0.9, 0.5, 0.7], np.float32)
-    found = evidence("a claim", ["one", "two", "three", "four"], cosines, np.array([0.9, 0.5], np.float32))
+    found = gather_evidence(
+        "a claim", ["one", "two", "three", "four"], cosines, np.array([0.9, 0.5], np.float32)
+    )
     assert found.cosine == pytest.approx(0.7)
     assert found.aligned == pytest.approx(0.7)
     assert found.close == 0.5
 
 
 def test_nothing_is_a_division_by_zero() -> None:
-    assert evidence("", []).window == 0.0
-    assert evidence("of the", ["and"]).cover == 0.0
-    assert recalls("of the", ["and"]).tolist() == [0.0]
+    assert gather_evidence("", []).window == 0.0
+    assert gather_evidence("of the", ["and"]).cover == 0.0
+    assert word_recalls("of the", ["and"]).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_what_another_sentence_says_alike_is_no_conflict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "is_quoted"),
+    ("claim", "quoted"),
     [
         ("Berlin Zoo opened in 1844.", True),
         ("the BERLIN zoo", True),
@@ -99,13 +107,13 @@ def test_what_another_sentence_says_alike_is_no_conflict() -> None:
         ("Berlin Zoo opened in 184", False),
     ],
 )
-def test_quotations(claim: str, is_quoted: bool) -> None:
-    assert quoted(claim, ["Nothing.", "The Berlin Zoo opened in 1844, before others."]) is is_quoted
+def test_quotations(claim: str, quoted: bool) -> None:
+    assert is_quoted(claim, ["Nothing.", "The Berlin Zoo opened in 1844, before others."]) is quoted
 
 
 def test_the_fitted_numbers_fit_the_features() -> None:
-    assert set(calibration("full").weights) == set(FEATURES)
-    assert set(calibration("lexical").weights) == set(LEXICAL)
+    assert set(load_calibration("full").weights) == set(FEATURES)
+    assert set(load_calibration("lexical").weights) == set(LEXICAL)
 
 
 def test_probability_is_the_logistic_function() -> None:

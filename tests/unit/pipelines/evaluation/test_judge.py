@@ -9,7 +9,15 @@ import pytest
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
-from pipelines.evaluation.judge import Judge, Pair, against, better_grounded, open_judge, quality, read
+from pipelines.evaluation.judge import (
+    Judge,
+    Pair,
+    better_grounded,
+    judge_quality,
+    label_agreement,
+    open_judge,
+    read_verdict,
+)
 from pipelines.evaluation.statistics.agreement import CountedShare
 from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.errors import InvalidRequest, ServiceError
@@ -65,7 +73,7 @@ class Generation(GenerationClient):
     ],
 )
 def test_a_reply_is_read_or_it_is_none(reply: str, verdict: str | None) -> None:
-    assert read(reply) == verdict
+    assert read_verdict(reply) == verdict
 
 
 async def test_both_orders_are_asked_and_arms_are_not_named() -> None:
@@ -120,7 +128,7 @@ def pair(forward: str, backward: str) -> Pair:
 
 
 def test_quality_by_hand() -> None:
-    found = quality(
+    found = judge_quality(
         [
             pair("Verdict: A", "Verdict: B"),  # one, one
             pair("Verdict: A", "Verdict: A"),  # one, other: a flip
@@ -137,8 +145,8 @@ def test_quality_by_hand() -> None:
 
 def test_agreement_with_given_labels() -> None:
     pairs = [pair("Verdict: A", "Verdict: B"), pair("Verdict: B", "Verdict: A"), pair("", "")]
-    assert against(pairs, ["one", "one", "one"]) == (CountedShare(1, 2), 0.0)
-    assert against(pairs, ["one", None, "one"])[0] == CountedShare(1, 1)
+    assert label_agreement(pairs, ["one", "one", "one"]) == (CountedShare(1, 2), 0.0)
+    assert label_agreement(pairs, ["one", None, "one"])[0] == CountedShare(1, 1)
 
 
 async def test_the_scorer_gives_labels_too() -> None:

@@ -14,8 +14,8 @@ from pipelines.evaluation.bundle.store import VERDICTS, BundleStore, read_bundle
 from pipelines.evaluation.judge import SYSTEM, Judge
 from pipelines.evaluation.report.building import build
 from pipelines.evaluation.report.writing import html, markdown
-from pipelines.evaluation.runner import Silent
-from pipelines.evaluation.runner.judging import VERDICT_TOKENS, Wanted, judge_all, opened
+from pipelines.evaluation.runner import SilentWatcher
+from pipelines.evaluation.runner.judging import VERDICT_TOKENS, JudgeRequest, judge_all, prepare_judge
 from pipelines.evaluation.statistics import share_interval
 from services.core.clients.generation import ChatDelta, GenerationClient
 from services.core.errors import (
@@ -99,7 +99,7 @@ async def judged(store: BundleStore, generation: Generation) -> Bundle:
 
     there = store.present()
     assert there is not None
-    await judge_all(Judge(generation, "judge"), there, store, Silent(), sleep)
+    await judge_all(Judge(generation, "judge"), there, store, SilentWatcher(), sleep)
     return store.finish()
 
 
@@ -203,7 +203,7 @@ async def test_a_judge_is_opened_before_any_model_is_called(answered: Bundle) ->
     async def refused(entry: str, says: str, given=arms, known=models, *, may_be_arm: bool = False) -> None:
         generation = Generation()
         with pytest.raises(RaglineError, match=says):
-            await opened(Wanted(entry, generation, may_be_arm), given, known)
+            await prepare_judge(JudgeRequest(entry, generation, may_be_arm), given, known)
         assert generation.asked == []
 
     await refused("nobody", "the judge 'nobody' is no model entry: choose one of small, large, judge")
@@ -213,8 +213,10 @@ async def test_a_judge_is_opened_before_any_model_is_called(answered: Bundle) ->
     down = JUDGE.model_copy(update={"ready": False, "engine": "vllm", "detail": "refused"})
     await refused("judge", "judge judge: its entry judge cannot answer: refused", known=[*ARMS, down])
 
-    judge, record = await opened(Wanted("judge", Generation()), arms, models)
+    judge, record = await prepare_judge(JudgeRequest("judge", Generation()), arms, models)
     assert (record.model.id, record.max_tokens, judge.sampling.max_tokens) == ("judge", VERDICT_TOKENS, 64)
     thinking = [*ARMS, JUDGE.model_copy(update={"profile": "deepseek-r1"})]
-    assert (await opened(Wanted("judge", Generation()), arms, thinking))[1].max_tokens is None
-    assert (await opened(Wanted("large", Generation(), True), arms, models))[1].model.id == "large"
+    assert (await prepare_judge(JudgeRequest("judge", Generation()), arms, thinking))[1].max_tokens is None
+    assert (await prepare_judge(JudgeRequest("large", Generation(), True), arms, models))[
+        1
+    ].model.id == "large"

@@ -11,11 +11,16 @@ import pytest
 
 from pipelines.context import freeze
 from pipelines.evaluation.datasets import Dataset, Item, Source, load_dataset
-from pipelines.evaluation.runner import Silent, plan
+from pipelines.evaluation.runner import SilentWatcher, plan
 from pipelines.evaluation.runner.asking import Asker
-from pipelines.evaluation.runner.contexts import Ground, collection_of, file_names, ground
+from pipelines.evaluation.runner.contexts import (
+    PassageOrigin,
+    choose_origin,
+    corpus_collection,
+    corpus_file_names,
+)
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.plan import Chosen, Options, asked, schedule
+from pipelines.evaluation.runner.plan import ChosenDataset, Options, schedule, word_question
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.core.errors import (
     ErrorDetail,
@@ -126,17 +131,17 @@ def test_a_question_without_an_answer_is_asked_like_the_others() -> None:
             Item(id="2", question="Whom?", kind="abstain", answerable=False, passages=(passage,)),
         ),
     )
-    first, second = (asked(whole, item, "given") for item in whole.items)
+    first, second = (word_question(whole, item, "given") for item in whole.items)
     assert first.text.removeprefix("Who?") == second.text.removeprefix("Whom?")
     assert 'begins with "Answer:"' in first.text
     assert "I don't know" in first.text
-    assert "I don't know" not in asked(whole, whole.items[0], "none").text
+    assert "I don't know" not in word_question(whole, whole.items[0], "none").text
     assert (first.id, first.type, second.type) == ("set/1", "exact", "abstain")
     free = Item(id="3", question="Why?", kind="free")
-    assert asked(whole, free, "given").text.startswith("Why?")
-    assert "Answer:" not in asked(whole, free, "given").text
+    assert word_question(whole, free, "given").text.startswith("Why?")
+    assert "Answer:" not in word_question(whole, free, "given").text
     options = load_dataset("logic", n=1).items[0]
-    assert asked(load_dataset("logic"), options, "none").text.startswith(options.prompt)
+    assert word_question(load_dataset("logic"), options, "none").text.startswith(options.prompt)
 
 
 def test_where_passages_are_from() -> None:
@@ -146,19 +151,26 @@ def test_where_passages_are_from() -> None:
     )
     plain, searched = (Dataset(name="s", items=(alone, has), corpus=each) for each in ((), corpus))
 
-    def found(dataset: Dataset, item: Item, retrieve: bool | None, own: bool = False) -> Ground:
-        return ground(Chosen(dataset, dataset, own), item, Options(retrieve=retrieve, collection="mine"))
+    def found(dataset: Dataset, item: Item, retrieve: bool | None, own: bool = False) -> PassageOrigin:
+        return choose_origin(
+            ChosenDataset(dataset, dataset, own), item, Options(retrieve=retrieve, collection="mine")
+        )
 
     assert (
-        found(plain, has, None) == found(searched, has, None) == found(plain, has, False) == Ground("given")
+        found(plain, has, None)
+        == found(searched, has, None)
+        == found(plain, has, False)
+        == PassageOrigin("given")
     )
-    assert found(plain, alone, None) == found(searched, alone, False) == Ground("none")
-    assert found(searched, alone, None) == Ground("retrieved", collection_of(searched))
-    assert found(searched, has, True) == Ground("retrieved", collection_of(searched))
-    assert found(searched, alone, None, own=True) == Ground("retrieved", "mine")
-    assert found(plain, alone, True) == Ground("retrieved", "mine")
-    assert collection_of(searched) != collection_of(searched.model_copy(update={"corpus": (passage,)}))
-    assert file_names([Source(id="H_1", text="x", title="a/b: c"), passage]) == [
+    assert found(plain, alone, None) == found(searched, alone, False) == PassageOrigin("none")
+    assert found(searched, alone, None) == PassageOrigin("retrieved", corpus_collection(searched))
+    assert found(searched, has, True) == PassageOrigin("retrieved", corpus_collection(searched))
+    assert found(searched, alone, None, own=True) == PassageOrigin("retrieved", "mine")
+    assert found(plain, alone, True) == PassageOrigin("retrieved", "mine")
+    assert corpus_collection(searched) != corpus_collection(
+        searched.model_copy(update={"corpus": (passage,)})
+    )
+    assert corpus_file_names([Source(id="H_1", text="x", title="a/b: c"), passage]) == [
         "a b c 1.txt",
         "passage 2.txt",
     ]
@@ -167,10 +179,10 @@ def test_where_passages_are_from() -> None:
 def test_arms_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "arms.json"
     file.write_text(json.dumps([{"model": "small", "temperature": 0.5}, {"name": "b", "prompt": "cite"}]))
-    first, second = plan.arms(str(file))
+    first, second = plan.parse_arms(str(file))
     assert (first.name, first.prompt, first.temperature) == ("small", "plain", 0.5)
     assert (second.name, second.model, second.prompt) == ("b", "", "cite")
-    short = plan.arms("small, mine=large+cite@64")
+    short = plan.parse_arms("small, mine=large+cite@64")
     assert [(arm.name, arm.model, arm.prompt, arm.max_reasoning_tokens) for arm in short] == [
         ("small", "small", "plain", None),
         ("mine", "large", "cite", 64),
@@ -178,8 +190,8 @@ def test_arms_from_a_file(tmp_path: Path) -> None:
 
 
 def test_numbers_of_questions_by_data_set() -> None:
-    first, second = plan.chosen(["logic", "champ"], "2, champ=3", None, seed=1)
-    assert (len(first.drawn.items), len(second.drawn.items)) == (2, 3)
+    first, second = plan.choose_datasets(["logic", "champ"], "2, champ=3", None, seed=1)
+    assert (len(first.sample.items), len(second.sample.items)) == (2, 3)
 
 
 class Empty(Gateway):
@@ -198,7 +210,9 @@ class Empty(Gateway):
 async def test_an_empty_collection_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     items = (Item(id="1", question="Who?", kind="free"),)
     own = Dataset(name="mine", items=items)
-    wanted = Evaluation([Chosen(own, own, own=True)], [ARM], Options(collection="thesis"), tmp_path / "out")
+    wanted = Evaluation(
+        [ChosenDataset(own, own, own=True)], [ARM], Options(collection="thesis"), tmp_path / "out"
+    )
     with pytest.raises(InvalidRequest, match="the collection 'thesis' holds no documents to answer from"):
-        await run(wanted, Empty(), Silent())
+        await run(wanted, Empty(), SilentWatcher())
     assert list((tmp_path / "out").iterdir()) == []
