@@ -1,4 +1,4 @@
-"""A metric's mean per arm, and every arm against the baseline."""
+"""A metric's mean per arm, every arm against the baseline, and latency as a factor."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipelines.evaluation.analysis.catalogue import METRICS, Family, Metric
 from pipelines.evaluation.analysis.scores import Samples, Scope
+from pipelines.evaluation.metric import ContextMetric, Family, Metric, list_metrics
 from pipelines.evaluation.results import Delta, MetricResult, Rate, RatioResult
 from pipelines.evaluation.statistics import (
     Difference,
@@ -32,19 +32,19 @@ Key = tuple[str, str]
 def compare_metrics(
     scope: Scope, samples: Samples, arms: Sequence[str], baseline: str, seed: int
 ) -> list[MetricResult]:
-    """Of every metric that any answer in the scope has.
+    """The rates and differences of every metric that any answer in the scope has.
 
     p is adjusted within the scope: that of a primary metric over the arms, that of the others over the arms
     and the metrics of their family.
     """
     differences = adjust_differences(_differences(samples, arms, baseline, seed))
-    found = []
-    for metric in METRICS:
+    results = []
+    for metric in _listed():
         scored = samples.get(metric.name, {})
         columns = [arm for arm in ("", *arms) if scored.get(arm)]
         if not columns:
             continue
-        found.append(
+        results.append(
             MetricResult(
                 scope=scope.name,
                 metric=metric.name,
@@ -54,13 +54,13 @@ def compare_metrics(
                 higher_is_better=metric.higher_is_better,
                 rates=tuple(estimate_rate(arm, scored[arm], metric.unit, seed) for arm in columns),
                 deltas=tuple(
-                    describe_delta(metric, each, baseline, arm)
+                    describe_delta(metric, difference, baseline, arm)
                     for arm in arms
-                    if (each := differences.get((metric.name, arm))) is not None
+                    if (difference := differences.get((metric.name, arm))) is not None
                 ),
             )
         )
-    return found
+    return results
 
 
 def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Rate:
@@ -71,7 +71,7 @@ def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Ra
     for score in scores:
         values.setdefault(score.question, []).append(score.value)
         clusters[score.question] = score.cluster
-    means = [math.fsum(each) / len(each) for each in values.values()]
+    means = [math.fsum(repeats) / len(repeats) for repeats in values.values()]
     names = [clusters[question] for question in values]
     named = [name for name in names if name]
     if len(set(named)) == len(named) and set(means) <= {0.0, 1.0}:
@@ -82,15 +82,15 @@ def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Ra
         spread = share_interval(means, names) or (None, None)
         value = math.fsum(means) / len(means)
         return Rate(arm=arm, n=len(means), value=value, low=spread[0], high=spread[1])
-    found = mean_interval(means, names, seed=seed)
-    return Rate(arm=arm, n=found.n, value=found.value, low=found.low, high=found.high)
+    mean = mean_interval(means, names, seed=seed)
+    return Rate(arm=arm, n=mean.n, value=mean.value, low=mean.low, high=mean.high)
 
 
 def compare_arms(
     metric: Metric, baseline: Sequence[Score], candidate: Sequence[Score], seed: int
 ) -> Difference | None:
-    """None where the two arms have no question in common."""
-    if not {each.question for each in baseline} & {each.question for each in candidate}:
+    """The candidate's difference to the baseline; None where the two have no question in common."""
+    if not _share_questions(baseline, candidate):
         return None
     better_up = metric.higher_is_better is not False
     return compare(
@@ -103,76 +103,54 @@ def compare_arms(
 
 
 def adjust_differences(differences: dict[Key, Difference]) -> dict[Key, Difference]:
-    """The same with Holm's p, over those that are looked at together."""
+    """The same differences with Holm's p, over those that are looked at together."""
     together: dict[tuple[Family, str], list[Key]] = {}
-    metrics = {metric.name: metric for metric in METRICS}
+    metrics = {metric.name: metric for metric in _listed()}
     for key in differences:
         metric = metrics[key[0]]
         together.setdefault((metric.family, metric.name if metric.primary else ""), []).append(key)
-    found: dict[Key, Difference] = {}
+    adjusted: dict[Key, Difference] = {}
     for keys in together.values():
-        found.update(zip(keys, adjust_together([differences[key] for key in keys]), strict=True))
-    return found
+        adjusted.update(zip(keys, adjust_together([differences[key] for key in keys]), strict=True))
+    return adjusted
 
 
-def describe_delta(metric: Metric, found: Difference, baseline: str, arm: str) -> Delta:
+def describe_delta(metric: Metric, difference: Difference, baseline: str, arm: str) -> Delta:
+    """The difference as results have it, with its verdict."""
+    discordant = difference.discordant
     return Delta(
         arm=arm,
-        n=found.n,
-        clusters=found.clusters,
-        unpaired=found.unpaired,
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        p=found.p,
-        p_adjusted=found.p_adjusted,
-        test=found.test,
-        gained=None if found.discordant is None else found.discordant.gained,
-        lost=None if found.discordant is None else found.discordant.lost,
-        smallest_detectable=found.smallest_detectable,
-        detectable=found.detectable,
-        better=None if metric.higher_is_better is None else found.better,
-        verdict=_sentence(metric, found, baseline, arm),
+        n=difference.n,
+        clusters=difference.clusters,
+        unpaired=difference.unpaired,
+        difference=difference.difference,
+        low=difference.low,
+        high=difference.high,
+        p=difference.p,
+        p_adjusted=difference.p_adjusted,
+        test=difference.test,
+        gained=None if discordant is None else discordant.gained,
+        lost=None if discordant is None else discordant.lost,
+        smallest_detectable=difference.smallest_detectable,
+        detectable=difference.detectable,
+        better=None if metric.higher_is_better is None else difference.better,
+        verdict=_verdict(metric, difference, baseline, arm),
     )
-
-
-def _differences(samples: Samples, arms: Sequence[str], baseline: str, seed: int) -> dict[Key, Difference]:
-    found: dict[Key, Difference] = {}
-    for metric in METRICS:
-        scored = samples.get(metric.name, {})
-        for arm in arms:
-            if arm == baseline or metric.family == "context":
-                continue
-            each = compare_arms(metric, scored.get(baseline, ()), scored.get(arm, ()), seed)
-            if each is not None:
-                found[metric.name, arm] = each
-    return found
-
-
-def _sentence(metric: Metric, found: Difference, baseline: str, arm: str) -> str:
-    said = describe_difference(
-        replace(found, metric=metric.said), baseline=baseline, candidate=arm, unit=metric.unit
-    )
-    if metric.higher_is_better is None:
-        for word, neutral in (("better", "higher"), ("worse", "lower")):
-            said = said.replace(f"{arm} is {word} than ", f"{arm} is {neutral} than ", 1)
-    return said
-
-
-FIGURES = ("e2el", "ttft", "ttfo", "completion tokens")
 
 
 def compare_ratios(
     scope: Scope, samples: Samples, arms: Sequence[str], baseline: str, seed: int
 ) -> list[RatioResult]:
-    """The geometric mean of candidate over baseline: the exponential of the mean difference of logarithms.
+    """The geometric mean of candidate over baseline, of every metric that declares it.
 
-    A mean of differences is that of the slowest questions; a ratio gives each question the same weight. Those
-    where a figure is 0 are left out.
+    It is the exponential of the mean difference of logarithms. A mean of differences is that of the slowest
+    questions; a ratio gives each question the same weight. Those where a figure is 0 are left out.
     """
-    found: list[RatioResult] = []
-    for figure in FIGURES:
-        scored = samples.get(figure, {})
+    ratios: list[RatioResult] = []
+    for metric in _listed():
+        if not metric.as_ratio:
+            continue
+        scored = samples.get(metric.name, {})
         factors = {
             arm: factor
             for arm in arms
@@ -180,10 +158,10 @@ def compare_ratios(
             and (factor := _factor(scored.get(baseline, []), scored.get(arm, []), seed)) is not None
         }
         ps = holm([factor.p for factor in factors.values()])
-        found += [
+        ratios += [
             RatioResult(
                 scope=scope.name,
-                metric=figure,
+                metric=metric.name,
                 arm=arm,
                 n=factor.n,
                 clusters=factor.clusters,
@@ -195,12 +173,43 @@ def compare_ratios(
             )
             for (arm, factor), p in zip(factors.items(), ps, strict=True)
         ]
-    return found
+    return ratios
+
+
+def _listed() -> list[Metric]:
+    """The metrics by which results compare arms."""
+    return [metric for metric in list_metrics() if metric.in_results]
+
+
+def _share_questions(baseline: Sequence[Score], candidate: Sequence[Score]) -> bool:
+    return bool({score.question for score in baseline} & {score.question for score in candidate})
+
+
+def _differences(samples: Samples, arms: Sequence[str], baseline: str, seed: int) -> dict[Key, Difference]:
+    differences: dict[Key, Difference] = {}
+    for metric in _listed():
+        scored = samples.get(metric.name, {})
+        for arm in arms:
+            if arm == baseline or isinstance(metric, ContextMetric):
+                continue
+            difference = compare_arms(metric, scored.get(baseline, ()), scored.get(arm, ()), seed)
+            if difference is not None:
+                differences[metric.name, arm] = difference
+    return differences
+
+
+def _verdict(metric: Metric, difference: Difference, baseline: str, arm: str) -> str:
+    named = replace(difference, metric=metric.label)
+    sentence = describe_difference(named, baseline=baseline, candidate=arm, unit=metric.unit)
+    if metric.higher_is_better is None:
+        for word, neutral in (("better", "higher"), ("worse", "lower")):
+            sentence = sentence.replace(f"{arm} is {word} than ", f"{arm} is {neutral} than ", 1)
+    return sentence
 
 
 def _factor(baseline: Sequence[Score], candidate: Sequence[Score], seed: int) -> Interval | None:
     """The mean difference of logarithms; None where the two have no question in common."""
-    if not {each.question for each in baseline} & {each.question for each in candidate}:
+    if not _share_questions(baseline, candidate):
         return None
     paired = pair(baseline, candidate)
     usable = (paired.baseline > 0) & (paired.candidate > 0)

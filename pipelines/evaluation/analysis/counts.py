@@ -6,86 +6,112 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from pipelines.evaluation.analysis.latencies import STAGES, stages
 from pipelines.evaluation.analysis.scores import AnswerScores, Scope
+from pipelines.evaluation.bundle.records import Context
+from pipelines.evaluation.metric import list_metrics
 from pipelines.evaluation.metrics.abstention import count_abstentions
+from pipelines.evaluation.metrics.latency import includes_search, search_time, stage_time
 from pipelines.evaluation.results import LEVELS, AbstentionResult, ArmOutcome, PercentileResult, StageResult
 from pipelines.evaluation.statistics import percentile
+from services.core.wire.answer import SEARCH_STAGES
+from services.core.wire.compare import ArmReply
 
-FIGURES = ("ttft", "ttfo", "think", "tpot", "e2el")
+STAGES = (*SEARCH_STAGES, "prefill", "think", "answer")
+"""Those of the waterfall, in their order."""
 
 
-def count_outcomes(arm: str, marked: Sequence[AnswerScores]) -> ArmOutcome:
-    codes = Counter(_code(mark) for mark in marked if mark.failed)
-    truncated = sum(mark.empty and not mark.failed for mark in marked)
-    abstained = sum(mark.declined for mark in marked)
+def count_outcomes(arm: str, scored: Sequence[AnswerScores]) -> ArmOutcome:
+    """Count what became of an arm's requests."""
+    codes = Counter(_error_code(answer.reply) for answer in scored if answer.failed)
+    truncated = sum(answer.empty and not answer.failed for answer in scored)
+    abstained = sum(answer.declined and not answer.empty for answer in scored)
     return ArmOutcome(
         arm=arm,
-        asked=len(marked),
-        answered=len(marked) - codes.total() - truncated - abstained,
+        asked=len(scored),
+        answered=len(scored) - codes.total() - truncated - abstained,
         abstained=abstained,
         truncated=truncated,
         failed=dict(sorted(codes.items())),
     )
 
 
-def count_abstentions_in(scope: Scope, arm: str, marked: Sequence[AnswerScores]) -> AbstentionResult | None:
-    """None where nothing was answered that is known to be answerable or not."""
-    found = count_abstentions(
-        (mark.asked.item.answerable, mark.declined)
-        for mark in marked
-        if mark.asked.id in scope.questions
-        and not mark.empty
-        and (mark.asked.item.answers or not mark.asked.item.answerable)
+def count_two_by_two(scope: Scope, arm: str, scored: Sequence[AnswerScores]) -> AbstentionResult | None:
+    """The 2x2 of answerable and answered; None where of no answered question it is known."""
+    counts = count_abstentions(
+        (answer.question.item.answerable, answer.declined)
+        for answer in scored
+        if answer.question.id in scope.questions
+        and not answer.empty
+        and (answer.question.item.answers or not answer.question.item.answerable)
     )
-    if not found.answerable + found.unanswerable:
+    if not counts.answerable + counts.unanswerable:
         return None
     return AbstentionResult(
         scope=scope.name,
         arm=arm,
-        answerable_answered=found.answered,
-        answerable_abstained=found.abstained,
-        unanswerable_answered=found.answered_unanswerable,
-        unanswerable_abstained=found.abstained_unanswerable,
+        answerable_answered=counts.answered,
+        answerable_abstained=counts.abstained,
+        unanswerable_answered=counts.answered_unanswerable,
+        unanswerable_abstained=counts.abstained_unanswerable,
     )
 
 
-def estimate_percentiles(arm: str, marked: Sequence[AnswerScores]) -> list[PercentileResult]:
-    """Of the figures that any answer has; of `think` only of answers with thinking."""
-    found = []
-    for figure in FIGURES:
-        values = [mark.metrics[figure] for mark in marked if figure in mark.metrics]
-        if figure == "think":
+def estimate_percentiles(arm: str, scored: Sequence[AnswerScores]) -> list[PercentileResult]:
+    """The percentiles of every metric that declares them and that any answer has, in the metrics' `order`."""
+    results = []
+    declared = (metric for metric in list_metrics() if metric.percentiles != "none")
+    for metric in sorted(declared, key=lambda metric: metric.order):
+        values = [answer.scores[metric.name] for answer in scored if metric.name in answer.scores]
+        if metric.percentiles == "positive":
             values = [value for value in values if value > 0]
         if not values:
             continue
         for level in LEVELS:
-            each = percentile(values, level)
-            found.append(
+            estimate = percentile(values, level)
+            results.append(
                 PercentileResult(
                     arm=arm,
-                    figure=figure,
+                    figure=metric.name,
                     level=level,
-                    n=each.n,
-                    needed=each.needed,
-                    value=each.value,
-                    low=each.low,
-                    high=each.high,
+                    n=estimate.n,
+                    needed=estimate.needed,
+                    value=estimate.value,
+                    low=estimate.low,
+                    high=estimate.high,
                 )
             )
-    return found
+    return results
 
 
-def estimate_stages(arm: str, marked: Sequence[AnswerScores]) -> StageResult:
-    seen: dict[str, list[float]] = {name: [] for name in STAGES}
-    for mark in marked:
-        if not mark.failed:
-            for name, value in stages(mark.reply, mark.context).items():
-                seen[name].append(value)
+def estimate_stages(arm: str, scored: Sequence[AnswerScores]) -> StageResult:
+    """The medians of an arm's stages."""
+    times: dict[str, list[float]] = {name: [] for name in STAGES}
+    for answer in scored:
+        if not answer.failed:
+            for name, value in split_stages(answer.reply, answer.context).items():
+                times[name].append(value)
     return StageResult(
-        arm=arm, stages={name: median(values) if values else None for name, values in seen.items()}
+        arm=arm, stages={name: median(values) if values else None for name, values in times.items()}
     )
 
 
-def _code(mark: AnswerScores) -> str:
-    return mark.reply.error.code if mark.reply.error is not None else "unknown"
+def split_stages(reply: ArmReply, context: Context) -> dict[str, float]:
+    """The stages of one answer that happened, in ms. `prefill` is from the end of the search to the first
+    token of any kind, `answer` from the first answer token to the end."""
+    timings = reply.timings
+    if timings is None:
+        return {}
+    own = includes_search(timings)
+    searched = timings if own else context.timings
+    stages = {name: stage_time(searched, name) for name in SEARCH_STAGES}
+    if timings.ttft is not None:
+        before = (search_time(context) or sum(time or 0.0 for time in stages.values())) if own else 0.0
+        stages["prefill"] = max(0.0, timings.ttft - before)
+    stages["think"] = timings.think
+    if timings.ttfo is not None:
+        stages["answer"] = timings.e2el - timings.ttfo
+    return {name: value for name, value in stages.items() if value is not None}
+
+
+def _error_code(reply: ArmReply) -> str:
+    return reply.error.code if reply.error is not None else "unknown"

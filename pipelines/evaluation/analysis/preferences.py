@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pipelines.evaluation.analysis.catalogue import CORRECT
 from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name
 from pipelines.evaluation.bundle.records import AnswerPair, Bundle, pair_answers
 from pipelines.evaluation.judge import Pair
+from pipelines.evaluation.metrics.correct import correct
+from pipelines.evaluation.metrics.groundedness import supported
 from pipelines.evaluation.results import Counted, JudgedArm, JudgeResult
 from pipelines.evaluation.statistics import (
     Difference,
@@ -21,139 +22,175 @@ from pipelines.evaluation.statistics import (
 )
 from pipelines.evaluation.statistics.agreement import Winner, cohens_kappa
 
-SUPPORTED = "supported"
-SAID = "the judge's preference"
+NAME = "the judge's preference"
+"""What is compared, in a verdict's sentence."""
 _VALUE: Mapping[Winner, float] = {"one": 0.0, "tie": 0.5, "other": 1.0}
 
 
-def summarise_judge(bundle: Bundle, marked: Sequence[AnswerScores], seed: int) -> JudgeResult | None:
-    """None where nobody judged. `one` of a pair is the manifest's baseline, `other` the arm."""
+@dataclass(frozen=True, slots=True)
+class _JudgedPair:
+    """Two answers and the judge's verdicts on them; `cluster` is that of their question."""
+
+    answers: AnswerPair
+    judged: Pair
+    cluster: str
+
+
+def summarise_judge(bundle: Bundle, scored: Sequence[AnswerScores], seed: int) -> JudgeResult | None:
+    """The judge's results; None where nobody judged. `one` of a pair is the manifest's baseline, `other` the
+    arm."""
     judge = bundle.manifest.judge
     if judge is None:
         return None
-    replies = {each.key: each.reply for each in bundle.verdicts}
-    clusters = {each.id: cluster_name(each) or each.id for each in bundle.questions}
-    every = list(pair_answers(bundle))
-    pairs = [
-        (
-            match,
-            Pair(
-                judge=judge.model.id,
-                one=bundle.manifest.baseline,
-                other=match.arm,
-                forward=replies[match.question, match.arm, match.repeat, "baseline"],
-                backward=replies[match.question, match.arm, match.repeat, "arm"],
-            ),
-        )
-        for match in every
-        if match.asked
+    answers = list(pair_answers(bundle))
+    pairs = _read_verdicts(bundle, answers, judge.model.id)
+    decided = [
+        (str(one), str(other), pair.cluster)
+        for pair in pairs
+        for one, other in [pair.judged.winners]
+        if one and other
     ]
-    names = [clusters[match.question] for match, _ in pairs]
-    winners = [each.winners for _, each in pairs]
-    both = [(one == other, name) for (one, other), name in zip(winners, names, strict=True) if one and other]
-    shown = [
-        (said == at, name)
-        for each, name in zip(winners, names, strict=True)
-        for said, at in zip(each, ("one", "other"), strict=True)
-        if said in {"one", "other"}
+    verdicts = [
+        (winner, side, pair.cluster)
+        for pair in pairs
+        for winner, side in zip(pair.judged.winners, ("one", "other"), strict=True)
     ]
-    unread = [(said is None, name) for each, name in zip(winners, names, strict=True) for said in each]
-    scores = {mark.answer.key: mark.metrics for mark in marked}
-    right = _labelled(pairs, scores, bundle.manifest.baseline, CORRECT)
-    supported = _labelled(pairs, scores, bundle.manifest.baseline, SUPPORTED)
+    scores = {answer.answer.key: answer.scores for answer in scored}
+    by_correct = _pair_labels(pairs, scores, bundle.manifest.baseline, correct.name)
+    by_supported = _pair_labels(pairs, scores, bundle.manifest.baseline, supported.name)
     return JudgeResult(
         judge=judge.model.id,
         model_id=judge.model.model_id,
         baseline=bundle.manifest.baseline,
         pairs=len(pairs),
-        failed=sum(each.error is not None for each in bundle.verdicts),
-        unread=_counted(unread),
-        flips=_counted([(not same, name) for same, name in both]),
-        first_shown=_counted(shown),
-        kappa=cohens_kappa([(str(one), str(other)) for one, other in winners if one and other]),
-        with_correct=_counted([(one == other, clusters[name]) for one, other, name in right]),
-        kappa_correct=cohens_kappa([(one, other) for one, other, _ in right]),
-        with_supported=_counted([(one == other, clusters[name]) for one, other, name in supported]),
-        kappa_supported=cohens_kappa([(one, other) for one, other, _ in supported]),
-        arms=_arms(bundle, every, pairs, seed),
+        failed=sum(reply.error is not None for reply in bundle.verdicts),
+        unread=_count([(winner is None, cluster) for winner, _, cluster in verdicts]),
+        flips=_count([(one != other, cluster) for one, other, cluster in decided]),
+        first_shown=_count(
+            [(winner == side, cluster) for winner, side, cluster in verdicts if winner in {"one", "other"}]
+        ),
+        kappa=cohens_kappa([(one, other) for one, other, _ in decided]),
+        with_correct=_count([(mine == label, cluster) for mine, label, cluster in by_correct]),
+        kappa_correct=cohens_kappa([(mine, label) for mine, label, _ in by_correct]),
+        with_supported=_count([(mine == label, cluster) for mine, label, cluster in by_supported]),
+        kappa_supported=cohens_kappa([(mine, label) for mine, label, _ in by_supported]),
+        arms=_compare_arms(bundle, answers, pairs, seed),
     )
 
 
-def _counted(seen: Sequence[tuple[bool, str]]) -> Counted:
+def _read_verdicts(bundle: Bundle, answers: Sequence[AnswerPair], judge: str) -> list[_JudgedPair]:
+    """The pairs that the judge was asked about, with its replies in both orders."""
+    replies = {verdict.key: verdict.reply for verdict in bundle.verdicts}
+    clusters = {question.id: cluster_name(question) or question.id for question in bundle.questions}
+    return [
+        _JudgedPair(
+            answers=two,
+            judged=Pair(
+                judge=judge,
+                one=bundle.manifest.baseline,
+                other=two.arm,
+                forward=replies[two.question, two.arm, two.repeat, "baseline"],
+                backward=replies[two.question, two.arm, two.repeat, "arm"],
+            ),
+            cluster=clusters[two.question],
+        )
+        for two in answers
+        if two.asked
+    ]
+
+
+def _count(seen: Sequence[tuple[bool, str]]) -> Counted:
     """How many of how many, with the interval by clusters: pairs of one question are not independent."""
-    found = share_interval([float(each) for each, _ in seen], [name for _, name in seen]) if seen else None
-    low, high = found or (None, None)
-    return Counted(count=sum(each for each, _ in seen), n=len(seen), low=low, high=high)
+    spread = (
+        share_interval([float(hit) for hit, _ in seen], [cluster for _, cluster in seen]) if seen else None
+    )
+    low, high = spread or (None, None)
+    return Counted(count=sum(hit for hit, _ in seen), n=len(seen), low=low, high=high)
 
 
-def _labelled(
-    pairs: Sequence[tuple[AnswerPair, Pair]],
+def _pair_labels(
+    pairs: Sequence[_JudgedPair],
     scores: Mapping[tuple[str, str, int], Mapping[str, float]],
     baseline: str,
     metric: str,
 ) -> list[tuple[Winner, Winner, str]]:
-    """The judge's winner and the metric's, where both are known, and the question."""
-    found: list[tuple[Winner, Winner, str]] = []
-    for match, each in pairs:
-        one = scores[match.question, baseline, match.repeat].get(metric)
-        other = scores[match.question, match.arm, match.repeat].get(metric)
-        if each.winner is None or one is None or other is None:
+    """The judge's winner and the metric's, where both are known, and the question's cluster."""
+    labels: list[tuple[Winner, Winner, str]] = []
+    for pair_ in pairs:
+        two, winner = pair_.answers, pair_.judged.winner
+        one = scores[two.question, baseline, two.repeat].get(metric)
+        other = scores[two.question, two.arm, two.repeat].get(metric)
+        if winner is None or one is None or other is None:
             continue
         label: Winner = "tie" if one == other else "one" if one > other else "other"
-        found.append((each.winner, label, match.question))
-    return found
+        labels.append((winner, label, pair_.cluster))
+    return labels
 
 
-def _arms(
-    bundle: Bundle, every: Sequence[AnswerPair], pairs: Sequence[tuple[AnswerPair, Pair]], seed: int
+def _compare_arms(
+    bundle: Bundle, answers: Sequence[AnswerPair], pairs: Sequence[_JudgedPair], seed: int
 ) -> tuple[JudgedArm, ...]:
-    asked = {each.id: each for each in bundle.questions}
+    questions = {question.id: question for question in bundle.questions}
     baseline = bundle.manifest.baseline
-    compared: dict[str, Difference] = {}
-    settled: dict[str, list[Winner | None]] = {}
-    for arm in (each.name for each in bundle.manifest.arms[1:]):
-        mine = [(match, each.winner) for match, each in pairs if match.arm == arm]
-        settled[arm] = [winner for _, winner in mine]
-        known = [(match, winner) for match, winner in mine if winner is not None]
-        known += [(match, "tie") for match in every if match.arm == arm and match.alike]
+    differences: dict[str, Difference] = {}
+    winners: dict[str, list[Winner | None]] = {}
+    for arm in (arm.name for arm in bundle.manifest.arms[1:]):
+        own = [(judged.answers, judged.judged.winner) for judged in pairs if judged.answers.arm == arm]
+        winners[arm] = [winner for _, winner in own]
+        known = [(two, winner) for two, winner in own if winner is not None]
+        known += [(two, "tie") for two in answers if two.arm == arm and two.alike]
         values = [
-            (match.question, _VALUE[winner], cluster_name(asked[match.question])) for match, winner in known
+            (two.question, _VALUE[winner], cluster_name(questions[two.question])) for two, winner in known
         ]
         if values:
             left = [Score(name, 1 - value, group) for name, value, group in values]
             right = [Score(name, value, group) for name, value, group in values]
-            compared[arm] = compare(SAID, pair(left, right), seed=seed)
-    adjusted = dict(zip(compared, adjust_together(list(compared.values())), strict=True))
+            differences[arm] = compare(NAME, pair(left, right), seed=seed)
+    adjusted = dict(zip(differences, adjust_together(list(differences.values())), strict=True))
     return tuple(
-        _arm(arm, baseline, [each for each in every if each.arm == arm], winners, adjusted.get(arm))
-        for arm, winners in settled.items()
+        _describe_arm(arm, baseline, [two for two in answers if two.arm == arm], own, adjusted.get(arm))
+        for arm, own in winners.items()
     )
 
 
-def _arm(
+def _describe_arm(
     arm: str,
     baseline: str,
-    every: Sequence[AnswerPair],
+    answers: Sequence[AnswerPair],
     winners: Sequence[Winner | None],
-    found: Difference | None,
+    difference: Difference | None,
 ) -> JudgedArm:
-    return JudgedArm(
+    counts = JudgedArm(
         arm=arm,
         won=winners.count("other"),
         lost=winners.count("one"),
         tied=winners.count("tie"),
         unsettled=winners.count(None),
-        alike=sum(each.alike for each in every),
-        left_out=sum(each.empty for each in every),
-        n=0 if found is None else found.n,
-        clusters=0 if found is None else found.clusters,
-        difference=None if found is None else found.difference,
-        low=None if found is None else found.low,
-        high=None if found is None else found.high,
-        p_adjusted=None if found is None else found.p_adjusted,
-        smallest_detectable=None if found is None else found.smallest_detectable,
-        better=None if found is None else found.better,
-        verdict=""
-        if found is None
-        else describe_difference(replace(found, discordant=None), baseline=baseline, candidate=arm),
+        alike=sum(two.alike for two in answers),
+        left_out=sum(two.empty for two in answers),
+        n=0,
+        clusters=0,
+        difference=None,
+        low=None,
+        high=None,
+        p_adjusted=None,
+        smallest_detectable=None,
+        better=None,
+        verdict="",
+    )
+    if difference is None:
+        return counts
+    graded = replace(difference, discordant=None)
+    return counts.model_copy(
+        update={
+            "n": difference.n,
+            "clusters": difference.clusters,
+            "difference": difference.difference,
+            "low": difference.low,
+            "high": difference.high,
+            "p_adjusted": difference.p_adjusted,
+            "smallest_detectable": difference.smallest_detectable,
+            "better": difference.better,
+            "verdict": describe_difference(graded, baseline=baseline, candidate=arm),
+        }
     )

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.evaluation.analysis.comparisons import compare_metrics, compare_ratios
 from pipelines.evaluation.analysis.counts import (
-    count_abstentions_in,
     count_outcomes,
+    count_two_by_two,
     estimate_percentiles,
     estimate_stages,
 )
@@ -37,62 +37,65 @@ def compute_results(bundle: Bundle, baseline: str = "") -> Results:
     if baseline not in arms:
         raise InvalidRequest(f"the run has no arm {baseline!r}: it has {', '.join(arms)}")
     seed = bundle.manifest.conditions.seed
-    marked = score_answers(bundle)
-    by_arm = {arm: [mark for mark in marked if mark.answer.arm == arm] for arm in arms}
+    scored = score_answers(bundle)
+    by_arm = {arm: [answer for answer in scored if answer.answer.arm == arm] for arm in arms}
     metrics: list[MetricResult] = []
     ratios: list[RatioResult] = []
     abstention = []
     known: dict[frozenset[str], tuple[list[MetricResult], list[RatioResult]]] = {}
     for scope in list_scopes(bundle.questions):
         if scope.questions not in known:  # one data set alone is all of them: no need to draw twice
-            found = gather_samples(scope, marked, bundle)
+            samples = gather_samples(scope, scored, bundle)
             known[scope.questions] = (
-                compare_metrics(scope, found, arms, baseline, seed),
-                compare_ratios(scope, found, arms, baseline, seed),
+                compare_metrics(scope, samples, arms, baseline, seed),
+                compare_ratios(scope, samples, arms, baseline, seed),
             )
-        metrics += [each.model_copy(update={"scope": scope.name}) for each in known[scope.questions][0]]
-        ratios += [each.model_copy(update={"scope": scope.name}) for each in known[scope.questions][1]]
-        abstention += [count_abstentions_in(scope, arm, by_arm[arm]) for arm in arms]
+        own_metrics, own_ratios = known[scope.questions]
+        metrics += [result.model_copy(update={"scope": scope.name}) for result in own_metrics]
+        ratios += [result.model_copy(update={"scope": scope.name}) for result in own_ratios]
+        abstention += [count_two_by_two(scope, arm, by_arm[arm]) for arm in arms]
     outcomes = tuple(count_outcomes(arm, by_arm[arm]) for arm in arms)
-    return _rounded(
+    return _round(
         Results(
             bundle=fingerprint(bundle),
             baseline=baseline,
             verdicts=list_verdicts(metrics, ratios, arms, baseline),
-            warnings=list_warnings(bundle, marked, outcomes, metrics, baseline=baseline, seed=seed),
+            warnings=list_warnings(bundle, scored, outcomes, metrics, baseline=baseline, seed=seed),
             metrics=tuple(metrics),
             ratios=tuple(ratios),
-            percentiles=tuple(each for arm in arms for each in estimate_percentiles(arm, by_arm[arm])),
+            percentiles=tuple(
+                percentile for arm in arms for percentile in estimate_percentiles(arm, by_arm[arm])
+            ),
             stages=tuple(estimate_stages(arm, by_arm[arm]) for arm in arms),
-            abstention=tuple(each for each in abstention if each is not None),
+            abstention=tuple(counts for counts in abstention if counts is not None),
             outcomes=outcomes,
-            questions=_questions(marked),
-            judge=summarise_judge(bundle, marked, seed),
+            questions=_list_scores(scored),
+            judge=summarise_judge(bundle, scored, seed),
         )
     )
 
 
-def _questions(marked: Sequence[AnswerScores]) -> tuple[QuestionResult, ...]:
+def _list_scores(scored: Sequence[AnswerScores]) -> tuple[QuestionResult, ...]:
     return tuple(
         QuestionResult(
-            question=mark.asked.id,
-            arm=mark.answer.arm,
-            repeat=mark.answer.repeat,
-            scores=dict(sorted(mark.metrics.items())),
+            question=answer.question.id,
+            arm=answer.answer.arm,
+            repeat=answer.answer.repeat,
+            scores=dict(sorted(answer.scores.items())),
         )
-        for mark in marked
+        for answer in scored
     )
 
 
-def _rounded(found: Results) -> Results:
-    return Results.model_validate(_significant(found.model_dump()))
+def _round(results: Results) -> Results:
+    return Results.model_validate(_round_figures(results.model_dump()))
 
 
-def _significant(value: Any) -> Any:  # noqa: ANN401 - the nodes of a JSON tree
+def _round_figures(value: Any) -> Any:  # noqa: ANN401 - the nodes of a JSON tree
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
-        return {name: _significant(each) for name, each in value.items()}
+        return {name: _round_figures(child) for name, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_significant(each) for each in value]
+        return [_round_figures(child) for child in value]
     return value

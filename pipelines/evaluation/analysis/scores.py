@@ -1,195 +1,179 @@
-"""Each answer's metrics, and which answers are looked at together."""
+"""Each answer's scores, and which answers are looked at together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from pipelines.evaluation.analysis.catalogue import CORRECT, LOST_BY_FAILING, PAIRS
-from pipelines.evaluation.analysis.latencies import latencies
-from pipelines.evaluation.analysis.support import (
-    citation_metrics,
-    groundedness_metrics,
-    quotation_metrics,
-    supported_by_record,
-    supported_by_words,
-)
+from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, RunQuestion
 from pipelines.evaluation.datasets.items import Item
-from pipelines.evaluation.metrics.ranking import recall, reciprocal_rank
-from pipelines.evaluation.metrics.shape import truncated
+from pipelines.evaluation.metric import (
+    AnswerInContext,
+    AnswerMetric,
+    ContextMetric,
+    TwinsMetric,
+    list_metrics,
+)
 from pipelines.evaluation.results import OVERALL, SHARED
-from pipelines.evaluation.scoring import scores
 from pipelines.evaluation.statistics import Score
 from services.core.wire.compare import ArmReply
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerScores:
-    """One answer with its metrics by name. `declined` where it says that there is no answer."""
-
-    asked: RunQuestion
-    context: Context
-    answer: Answer
-    metrics: dict[str, float]
-
-    @property
-    def reply(self) -> ArmReply:
-        return self.answer.reply
-
-    @property
-    def failed(self) -> bool:
-        return self.reply.status == "failed"
-
-    @property
-    def empty(self) -> bool:
-        """Nothing was answered: a failure, or thinking that never came to an answer."""
-        return self.failed or not self.reply.content.strip()
-
-    @property
-    def declined(self) -> bool:
-        return not self.empty and self.metrics["abstained"] > 0
-
-
-def score_answers(bundle: Bundle) -> list[AnswerScores]:
-    """In the bundle's order."""
-    asked = {each.id: each for each in bundle.questions}
-    contexts = {each.question: each for each in bundle.contexts}
-    return [
-        AnswerScores(asked[each.question], contexts[each.question], each, _metrics(asked, contexts, each))
-        for each in bundle.answers
-    ]
-
-
-def score_context(asked: RunQuestion, context: Context) -> dict[str, float]:
-    """What retrieval found of a question's relevant passages; nothing where it did not search, or nobody
-    knows.
-
-    Recall at k, k being the number of passages that the context holds, and the reciprocal rank.
-    """
-    if context.grounds != "retrieved" or not asked.item.relevant:
-        return {}
-    ranking = context.relevant_found
-    return {
-        "context recall": recall(ranking, asked.item.relevant, len(ranking)),
-        "reciprocal rank": reciprocal_rank(ranking, asked.item.relevant),
-    }
-
-
-def _metrics(asked: dict[str, RunQuestion], contexts: dict[str, Context], answer: Answer) -> dict[str, float]:
-    item, context, reply = asked[answer.question].item, contexts[answer.question], answer.reply
-    if reply.status == "failed":
-        lost = scores(item, "")
-        return {name: 0.0 for name in LOST_BY_FAILING if name in lost}
-    found = scores(item, reply.content)
-    found |= latencies(reply, context)
-    found["truncated"] = float(truncated(reply.finish_reason))
-    if not reply.content.strip():
-        return found
-    return found | _abstention(item, found) | _support(reply, context, declined=found["abstained"] > 0)
-
-
-def _abstention(item: Item, found: dict[str, float]) -> dict[str, float]:
-    if not item.answerable:
-        return {"hallucination rate": 1 - found["abstained"]}
-    return {"abstention error rate": found["abstained"]} if item.answers else {}
-
-
-def _support(reply: ArmReply, context: Context, *, declined: bool) -> dict[str, float]:
-    """Of an answer that declines nothing: one that does has nothing to support. Citations only where the
-    prompt asked for them."""
-    passages = [passage.text for passage in context.context.passages]
-    if declined or not passages:
-        return {}
-    found = quotation_metrics(reply.content, passages)
-    if reply.groundedness is not None:
-        found |= groundedness_metrics(reply.groundedness)
-    if "cite" in reply.prompt.split("-"):
-        record = reply.groundedness
-        supports = supported_by_words if record is None else supported_by_record(record)
-        found |= citation_metrics(reply.content, passages, supports)
-    return found
-
 
 Samples = dict[str, dict[str, list[Score]]]
 """Metric to arm to scores, a score for each answer."""
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerScores:
+    """One answer with its scores, metric to value. `declined` where it says that there is no answer."""
+
+    question: RunQuestion
+    context: Context
+    answer: Answer
+    scores: dict[str, float]
+    declined: bool
+
+    @property
+    def reply(self) -> ArmReply:
+        """The arm's reply."""
+        return self.answer.reply
+
+    @property
+    def failed(self) -> bool:
+        """Whether the request failed."""
+        return self.reply.status == "failed"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was answered: a failure, or thinking that never came to an answer."""
+        return self.failed or not self.reply.content.strip()
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
+    """The questions that are looked at together, under one name."""
+
     name: str
     questions: frozenset[str]
 
 
+def score_answers(bundle: Bundle) -> list[AnswerScores]:
+    """Score every answer of a bundle, in the bundle's order."""
+    questions = {question.id: question for question in bundle.questions}
+    contexts = {context.question: context for context in bundle.contexts}
+    return [
+        _score_record(questions[answer.question], contexts[answer.question], answer)
+        for answer in bundle.answers
+    ]
+
+
+def score_answer(answer: AnswerInContext) -> dict[str, float]:
+    """The scores of one answer, metric to value: of every metric of answers that applies to it."""
+    scores = ((metric.name, metric(answer)) for metric in _answer_metrics())
+    return {name: value for name, value in scores if value is not None}
+
+
+def score_text(item: Item, text: str) -> dict[str, float]:
+    """The scores of a bare text as the whole answer to an item: without passages, times and tokens.
+
+    `correct` is the one that answers "is it right?", and is left out where nobody knows.
+    """
+    reply = ArmReply(arm="text", status="answered", context_id="", content=text, finish_reason="stop")
+    context = Context(question=item.id, grounds="none", context=freeze([]))
+    return score_answer(AnswerInContext(item, context, reply))
+
+
+def score_context(question: RunQuestion, context: Context) -> dict[str, float]:
+    """The scores of a question's passages, metric to value."""
+    metrics = [metric for metric in list_metrics() if isinstance(metric, ContextMetric)]
+    scores = ((metric.name, metric.score(question.item, context)) for metric in metrics)
+    return {name: value for name, value in scores if value is not None}
+
+
 def list_scopes(questions: Sequence[RunQuestion]) -> list[Scope]:
     """All questions, each data set, and each type where a data set has several; in the bundle's order."""
-    found = [Scope(OVERALL, frozenset(each.id for each in questions))]
-    for dataset, own in _by(questions, lambda each: each.dataset).items():
-        found.append(Scope(dataset, frozenset(each.id for each in own)))
-        types = _by(own, lambda each: each.type)
+    scopes = [Scope(OVERALL, frozenset(question.id for question in questions))]
+    for dataset, own in _group_by(questions, lambda question: question.dataset).items():
+        scopes.append(Scope(dataset, frozenset(question.id for question in own)))
+        types = _group_by(own, lambda question: question.type)
         if len(types) > 1:
-            found += [
-                Scope(f"{dataset}/{kind}", frozenset(each.id for each in some))
+            scopes += [
+                Scope(f"{dataset}/{kind}", frozenset(question.id for question in some))
                 for kind, some in types.items()
             ]
-    return found
+    return scopes
 
 
-def cluster_name(asked: RunQuestion) -> str:
+def cluster_name(question: RunQuestion) -> str:
     """The name of what it shares with other questions; "" where it stands alone."""
-    return f"{asked.dataset}/{asked.item.group}" if asked.item.group else ""
+    return f"{question.dataset}/{question.item.group}" if question.item.group else ""
 
 
-def gather_samples(scope: Scope, marked: Sequence[AnswerScores], bundle: Bundle) -> Samples:
-    found: Samples = {}
-    inside = [mark for mark in marked if mark.asked.id in scope.questions]
-    for mark in inside:
-        for name, value in mark.metrics.items():
-            score = Score(mark.asked.id, value, cluster_name(mark.asked))
-            found.setdefault(name, {}).setdefault(mark.answer.arm, []).append(score)
-    found[PAIRS] = _pairs(scope, inside, bundle.questions)
-    contexts = {each.question: each for each in bundle.contexts}
-    for asked in bundle.questions:
-        if asked.id in scope.questions:
-            for name, value in score_context(asked, contexts[asked.id]).items():
-                score = Score(asked.id, value, cluster_name(asked))
-                found.setdefault(name, {}).setdefault(SHARED, []).append(score)
-    return found
+def gather_samples(scope: Scope, scored: Sequence[AnswerScores], bundle: Bundle) -> Samples:
+    """The scores of a scope's answers, twins and contexts."""
+    samples: Samples = {}
+    inside = [answer for answer in scored if answer.question.id in scope.questions]
+    for answer in inside:
+        for name, value in answer.scores.items():
+            score = Score(answer.question.id, value, cluster_name(answer.question))
+            samples.setdefault(name, {}).setdefault(answer.answer.arm, []).append(score)
+    for metric in list_metrics():
+        if isinstance(metric, TwinsMetric):
+            samples[metric.name] = _score_twins(metric, scope, inside, bundle.questions)
+    contexts = {context.question: context for context in bundle.contexts}
+    for question in bundle.questions:
+        if question.id in scope.questions:
+            for name, value in score_context(question, contexts[question.id]).items():
+                score = Score(question.id, value, cluster_name(question))
+                samples.setdefault(name, {}).setdefault(SHARED, []).append(score)
+    return samples
 
 
 def find_twins(questions: Iterable[RunQuestion]) -> dict[str, list[RunQuestion]]:
     """Groups of questions that look alike and are answered otherwise: their items have different roles."""
-    grouped = _by((each for each in questions if each.item.group), cluster_name)
+    grouped = _group_by((question for question in questions if question.item.group), cluster_name)
     return {
         name: group
         for name, group in grouped.items()
-        if len({each.item.meta.get("role", "") for each in group}) > 1
+        if len({question.item.meta.get("role", "") for question in group}) > 1
     }
 
 
-def _pairs(
-    scope: Scope, marked: Sequence[AnswerScores], questions: Sequence[RunQuestion]
+def _answer_metrics() -> list[AnswerMetric]:
+    return [metric for metric in list_metrics() if isinstance(metric, AnswerMetric)]
+
+
+def _score_record(question: RunQuestion, context: Context, answer: Answer) -> AnswerScores:
+    if answer.reply.status == "failed":
+        lost = [metric for metric in _answer_metrics() if metric.zero_if_failed]
+        scores = {metric.name: 0.0 for metric in lost if metric.applies_to(question.item)}
+        return AnswerScores(question, context, answer, scores, declined=False)
+    read = AnswerInContext(question.item, context, answer.reply)
+    return AnswerScores(question, context, answer, score_answer(read), declined=read.declined)
+
+
+def _score_twins(
+    metric: TwinsMetric, scope: Scope, scored: Sequence[AnswerScores], questions: Sequence[RunQuestion]
 ) -> dict[str, list[Score]]:
-    """1 where all twins of a group are right in the same repeat; the group is then what is counted."""
-    right: dict[tuple[str, str, int], float] = {}
-    for mark in marked:
-        if CORRECT in mark.metrics:
-            right[mark.answer.key] = mark.metrics[CORRECT]
-    rounds = dict.fromkeys((mark.answer.arm, mark.answer.repeat) for mark in marked)
-    found: dict[str, list[Score]] = {}
+    """A score for each group whose questions are all in the scope, all known in one repeat of an arm."""
+    known = {answer.answer.key: answer.scores[metric.of] for answer in scored if metric.of in answer.scores}
+    rounds = dict.fromkeys((answer.answer.arm, answer.answer.repeat) for answer in scored)
+    scores: dict[str, list[Score]] = {}
     for name, group in find_twins(questions).items():
-        if not all(each.id in scope.questions for each in group):
+        if not all(question.id in scope.questions for question in group):
             continue
         for arm, repeat in rounds:
-            each_right = [right.get((each.id, arm, repeat)) for each in group]
-            known = [value for value in each_right if value is not None]
-            if len(known) == len(group):
-                found.setdefault(arm, []).append(Score(name, min(known)))
-    return found
+            keys = [(question.id, arm, repeat) for question in group]
+            if all(key in known for key in keys):
+                value = metric.score([known[key] for key in keys])
+                scores.setdefault(arm, []).append(Score(name, value))
+    return scores
 
 
-def _by(questions: Iterable[RunQuestion], key: Callable[[RunQuestion], str]) -> dict[str, list[RunQuestion]]:
-    found: dict[str, list[RunQuestion]] = {}
-    for each in questions:
-        found.setdefault(key(each), []).append(each)
-    return found
+def _group_by(
+    questions: Iterable[RunQuestion], key: Callable[[RunQuestion], str]
+) -> dict[str, list[RunQuestion]]:
+    groups: dict[str, list[RunQuestion]] = {}
+    for question in questions:
+        groups.setdefault(key(question), []).append(question)
+    return groups

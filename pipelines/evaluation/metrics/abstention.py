@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.evaluation.metric import (
+    ANSWERABLE,
+    NOT_EMPTY,
+    REFERENCES,
+    UNANSWERABLE,
+    AnswerInContext,
+    answer_metric,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AbstentionCounts:
@@ -68,3 +77,27 @@ def count_abstentions(outcomes: Iterable[tuple[bool, bool]]) -> AbstentionCounts
 
 def _rate(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+@answer_metric("abstained", family="shape", order=5, higher_is_better=None, in_results=False)
+def abstained(answer: AnswerInContext) -> float:
+    """The answer declines: it says that nothing is known."""
+    return float(answer.declined)
+
+
+@answer_metric(
+    "abstention error rate", family="quality", order=120, higher_is_better=False,
+    items=(ANSWERABLE, REFERENCES), answers=(NOT_EMPTY,), source="NoMIRACL, Thakur et al. 2024",
+)  # fmt: skip
+def abstention_error(answer: AnswerInContext) -> float:
+    """The answer declines although the question has an answer."""
+    return float(answer.declined)
+
+
+@answer_metric(
+    "hallucination rate", family="quality", order=130, higher_is_better=False, items=(UNANSWERABLE,),
+    answers=(NOT_EMPTY,), source="NoMIRACL, Thakur et al. 2024",
+)  # fmt: skip
+def hallucination(answer: AnswerInContext) -> float:
+    """The question has no answer, and the answer does not decline."""
+    return 1 - float(answer.declined)

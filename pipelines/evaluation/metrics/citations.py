@@ -10,8 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.citations import named, unmarked
-from pipelines.sentences import content_words, sentences
+from pipelines.citations import THRESHOLD, named, unmarked
+from pipelines.evaluation.metric import ASKED_TO_CITE, AnswerInContext, answer_metric
+from pipelines.evaluation.metrics.groundedness import CLAIMS, judge_again
+from pipelines.sentences import content_words, numbers, sentences
+from services.core.wire.grounding import AnswerGroundedness
 
 Supports = Callable[[str, str], bool]
 """`supports(passages, statement)`: whether the text of the passages entails the statement."""
@@ -95,3 +98,60 @@ def _relevant(
 
 def _joined(cited: Sequence[int], passages: Sequence[str]) -> str:
     return "\n".join(passages[number - 1] for number in cited)
+
+
+def supported_by_words(passages: str, statement: str) -> bool:
+    """At least half of the statement's content words stand in the passages, and all of its numbers: the rule
+    by which Ragline attributes a sentence."""
+    wanted = content_words(statement)
+    if not wanted or not numbers(statement) <= numbers(passages):
+        return False
+    return len(wanted & content_words(passages)) / len(wanted) >= THRESHOLD
+
+
+def supported_by_record(record: AnswerGroundedness) -> Supports:
+    """A statement is supported where its sentence was judged to be, and one of the places that it was found
+    closest to is in the passages. What was not judged goes by words."""
+    judged = {" ".join(unmarked(sentence.text).split()): sentence for sentence in record.answer.sentences}
+
+    def supports(passages: str, statement: str) -> bool:
+        sentence = judged.get(statement)
+        if sentence is None or sentence.evidence is None:
+            return supported_by_words(passages, statement)
+        return sentence.verdict == "supported" and any(span.text in passages for span in sentence.spans)
+
+    return supports
+
+
+@answer_metric(
+    "citation recall", family="quality", order=80, higher_is_better=True, answers=(*CLAIMS, ASKED_TO_CITE),
+    source="ALCE, Gao et al. 2023",
+)  # fmt: skip
+def citation_recall(answer: AnswerInContext) -> float | None:
+    """The share of statements whose cited passages together support them."""
+    return answer.read_once(_score).recall
+
+
+@answer_metric(
+    "citation precision", family="quality", order=90, higher_is_better=True,
+    answers=(*CLAIMS, ASKED_TO_CITE), source="ALCE, Gao et al. 2023",
+)  # fmt: skip
+def citation_precision(answer: AnswerInContext) -> float | None:
+    """The share of valid citations whose statement is so supported, and which support it alone or are
+    needed."""
+    return answer.read_once(_score).precision
+
+
+@answer_metric(
+    "citation validity", family="quality", order=100, higher_is_better=True, answers=(*CLAIMS, ASKED_TO_CITE)
+)
+def citation_validity(answer: AnswerInContext) -> float | None:
+    """The share of citations that name a passage that was given."""
+    return answer.read_once(_score).validity
+
+
+def _score(answer: AnswerInContext) -> CitationScores:
+    """Support is that of the recorded groundedness; where none was recorded, that of the words."""
+    record = answer.read_once(judge_again)
+    supports = supported_by_words if record is None else supported_by_record(record)
+    return score_citations(answer.reply.content, answer.passages, supports)

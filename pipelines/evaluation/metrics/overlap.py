@@ -1,4 +1,4 @@
-"""Exact match, token F1 and inclusion of a reference: for short answers in words.
+"""How many words an answer in words shares with a reference.
 
 Rajpurkar et al. (2016), "SQuAD: 100,000+ Questions for Machine Comprehension of Text", and (2018), "Know
 What You Don't Know", whose evaluation script these follow. A question without an answer has no references;
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pipelines.evaluation.reading.text import normalise
+from pipelines.evaluation.metric import ANSWERABLE, REFERENCES, WORDS, AnswerInContext, answer_metric
+from pipelines.evaluation.reading.text import normalise, stated_answer
 
 
-def exact_match(answer: str, references: Sequence[str]) -> float:
+def match_exactly(answer: str, references: Sequence[str]) -> float:
     """1 where the answer equals one of the references after normalisation, else 0."""
-    said = normalise(answer)
-    return float(any(said == normalise(reference) for reference in references or ("",)))
+    words = normalise(answer)
+    return float(any(words == normalise(reference) for reference in references or ("",)))
 
 
 def token_f1(answer: str, references: Sequence[str]) -> float:
@@ -24,7 +25,31 @@ def token_f1(answer: str, references: Sequence[str]) -> float:
 
     Where one of both is empty it is 1 if both are, else 0 (SQuAD 2.0).
     """
-    return max(_f1(normalise(answer).split(), normalise(each).split()) for each in references or ("",))
+    words = normalise(answer).split()
+    return max(_f1(words, normalise(reference).split()) for reference in references or ("",))
+
+
+@answer_metric(
+    "exact match", family="quality", order=30, higher_is_better=True, source="Rajpurkar et al. 2016",
+    items=(ANSWERABLE, REFERENCES, WORDS), zero_if_failed=True,
+)  # fmt: skip
+def exact_match(answer: AnswerInContext) -> float:
+    """The answer equals a reference after SQuAD's normalisation (case, punctuation, articles)."""
+    return match_exactly(_short_answer(answer), answer.item.answers)
+
+
+@answer_metric(
+    "token F1", family="quality", order=40, higher_is_better=True, source="Rajpurkar et al. 2016, 2018",
+    items=(ANSWERABLE, REFERENCES, WORDS), zero_if_failed=True,
+)  # fmt: skip
+def token_overlap(answer: AnswerInContext) -> float:
+    """2 · shared / (answer + reference tokens), the best over the references."""
+    return token_f1(_short_answer(answer), answer.item.answers)
+
+
+def _short_answer(answer: AnswerInContext) -> str:
+    """The stated answer; of an answer that declines the empty one, whatever words it shares."""
+    return "" if answer.declined else stated_answer(answer.text)
 
 
 def _f1(answer: Sequence[str], reference: Sequence[str]) -> float:

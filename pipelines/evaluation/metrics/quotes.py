@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pipelines.citations import unmarked
+from pipelines.evaluation.metric import AnswerInContext, answer_metric
+from pipelines.evaluation.metrics.groundedness import CLAIMS
+
 _QUOTED = re.compile(
     r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|\u00ab([^\u00bb\n]+)\u00bb|\u201e([^\u201c\u201d\n]+)[\u201c\u201d]"
 )
@@ -35,3 +39,12 @@ def verbatim_share(answer: str, passages: Sequence[str], *, words: int = 3) -> f
 
 def _plain(text: str) -> str:
     return " ".join(text.translate(_SINGLE).lower().split()).strip(_EDGE)
+
+
+@answer_metric(
+    "verbatim quotes", family="quality", order=110, higher_is_better=True, answers=CLAIMS,
+    source="GopherCite, Menick et al. 2022",
+)  # fmt: skip
+def verbatim_quotes(answer: AnswerInContext) -> float | None:
+    """The share of quotations of three words or more that stand in a passage."""
+    return verbatim_share(unmarked(answer.reply.content), answer.passages)

@@ -1,30 +1,21 @@
-"""How long answers are, and how often they were cut off. Length alone sways judges: report it beside them."""
+"""How long answers are, and how often a limit cut them off. Length alone sways judges: read it with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pipelines.evaluation.reading.text import strip_reasoning
-from pipelines.sentences import sentences
+from pipelines.evaluation.metric import AnswerInContext, answer_metric
 
 CUT_OFF = frozenset({"length", "reasoning_truncated"})
 """The finish reasons of an answer that a limit ended: in the answer, or in the thinking before it."""
 
 
-def answer_words(answer: str) -> int:
-    """Words of the answer, reasoning apart."""
-    return len(strip_reasoning(answer).split())
+@answer_metric("truncated", family="shape", order=10, higher_is_better=False, label="truncation rate")
+def truncated(answer: AnswerInContext) -> float:
+    """A limit ended the answer, or the thinking before it. One without a reason counts as cut off too."""
+    reason = answer.reply.finish_reason
+    return float(reason is None or reason in CUT_OFF)
 
 
-def answer_sentences(answer: str) -> int:
-    return len(sentences(strip_reasoning(answer)))
-
-
-def truncated(finish_reason: str | None) -> bool:
-    """Whether a limit ended the answer; one without a reason did not end by itself either."""
-    return finish_reason is None or finish_reason in CUT_OFF
-
-
-def truncation_rate(finish_reasons: Sequence[str | None]) -> float | None:
-    """The share of answers that a limit ended; None where there are none."""
-    return sum(map(truncated, finish_reasons)) / len(finish_reasons) if finish_reasons else None
+@answer_metric("words", family="shape", order=20, higher_is_better=None, unit="words", label="answer length")
+def words(answer: AnswerInContext) -> float:
+    """The words of the answer, without its thinking."""
+    return float(len(answer.text.split()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Grounds, RunQuestion
 from pipelines.evaluation.datasets import Item
+from pipelines.evaluation.metric import AnswerInContext
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import Timings
 from services.core.wire.chat import CompletionTokensDetails, Usage
@@ -31,7 +32,7 @@ class Said:
     reasoning: str = ""
     prompt: str = "plain"
     error: str = ""
-    finish: str = "stop"
+    finish: str | None = "stop"
     degraded: Sequence[str] = ()
     groundedness: AnswerGroundedness | None = None
     unjudged: str | None = None
@@ -127,3 +128,10 @@ def run(
         contexts=tuple(contexts),
         answers=tuple(answers),
     )
+
+
+def answer_in_context(said: Said, *texts: str, **fields: object) -> AnswerInContext:
+    """One reply to a question with these `fields`, from passages with these texts: what a metric looks at."""
+    asked = question("q", **fields)
+    found = context(asked, *texts)
+    return AnswerInContext(asked.item, found, said.reply("small", found.context.context_id))

@@ -8,14 +8,17 @@ import random
 import pytest
 
 from pipelines.evaluation.analysis import compute_results
-from pipelines.evaluation.analysis.support import groundedness_metrics, supported_by_record
+from pipelines.evaluation.analysis.scores import score_answer
 from pipelines.evaluation.bundle.recorded import encode_results
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.grounding.answers import ground_answer
 from pipelines.evaluation.grounding.scorer import GroundednessScorer
+from pipelines.evaluation.metric import AnswerInContext
+from pipelines.evaluation.metrics.citations import supported_by_record
 from pipelines.evaluation.results import Delta, MetricResult, Rate, Results
 from pipelines.evaluation.statistics import holm, proportion_interval
 from services.core.errors import InvalidRequest
+from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.passages import Passage
 from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, context, question, run
 
@@ -30,6 +33,17 @@ def rate(found: Results, name: str, arm: str, scope: str = "overall") -> Rate:
 
 def delta(found: Results, name: str, arm: str = "large", scope: str = "overall") -> Delta:
     return next(each for each in metric(found, name, scope).deltas if each.arm == arm)
+
+
+def claim_shares(record: AnswerGroundedness) -> dict[str, float]:
+    """What the metrics make of a record of groundedness."""
+    asked = question("a", kind="free", answers=())
+    found = context(asked, "Ice floats on water.")
+    reply = Said("Ice floats.", groundedness=record).reply("small", found.context.context_id)
+    scores = score_answer(AnswerInContext(asked.item, found, reply))
+    return {
+        name: scores[name] for name in ("supported", "contradicted", "reasoning supported") if name in scores
+    }
 
 
 def ten(prefix: str = "q", **fields: object) -> list:
@@ -262,7 +276,7 @@ async def test_support_is_read_from_the_record() -> None:
     passages = [Passage(id="p1", document_id="d", text="Ice floats on water. Ice is cold.")]
     answer = "Ice floats on water [1]. Tigers bark loudly at night [1]."
     record = await ground_answer("q", passages, answer, scorer=GroundednessScorer())
-    assert groundedness_metrics(record) == {"supported": 0.5, "contradicted": 0.0}
+    assert claim_shares(record) == {"supported": 0.5, "contradicted": 0.0}
     supports = supported_by_record(record)
     assert supports(passages[0].text, "Ice floats on water.")
     assert not supports("Steel sinks.", "Ice floats on water.")
@@ -287,7 +301,7 @@ async def test_a_recorded_verdict_is_judged_anew_from_its_evidence() -> None:
     record = await ground_answer("q", passages, "Ice floats on water.", scorer=GroundednessScorer())
     sentence = record.answer.sentences[0].model_copy(update={"verdict": "contradicted"})
     forged = record.model_copy(update={"answer": record.answer.model_copy(update={"sentences": [sentence]})})
-    assert groundedness_metrics(forged) == {"supported": 1.0, "contradicted": 0.0}
+    assert claim_shares(forged) == {"supported": 1.0, "contradicted": 0.0}
 
 
 def test_primary_metrics_are_adjusted_over_arms_and_the_others_over_their_family() -> None:

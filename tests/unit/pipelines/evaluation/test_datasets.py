@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from pipelines.evaluation.analysis.scores import score_text
 from pipelines.evaluation.datasets import dataset_names, load_dataset
 from pipelines.evaluation.datasets.items import Item
 from pipelines.evaluation.reading.expressions import expression_matches, split_alternatives
 from pipelines.evaluation.reading.text import contains_reference
-from pipelines.evaluation.scoring import scores
 from services.core.errors import InvalidRequest, NotFound
 
 
@@ -192,8 +192,8 @@ def test_noise_is_drawn_from_others_and_holds_no_answer(squad) -> None:
 def test_absent_leaves_nothing_that_answers(squad) -> None:
     for item in load_dataset("squad2:answerable+absent2", path=squad).items:
         assert (item.kind, item.answerable, len(item.passages)) == ("abstain", False, 2)
-        assert scores(item, "I don't know.")["correct"] == 1.0
-        assert scores(item, "Ada built it.")["correct"] == 0.0
+        assert score_text(item, "I don't know.")["correct"] == 1.0
+        assert score_text(item, "Ada built it.")["correct"] == 0.0
 
 
 def test_a_counterfactual_states_another_answer(squad) -> None:
@@ -249,7 +249,7 @@ def test_missing_premises_come_with_their_whole_twins(tmp_path) -> None:
     ],
 )
 def test_scores_of_each_kind(item, answer, expected) -> None:
-    assert scores(Item(id="x", question="?", **item), answer).get("correct") == expected
+    assert score_text(Item(id="x", question="?", **item), answer).get("correct") == expected
 
 
 def test_the_installed_champ_package_is_read_without_importing_it(nowhere) -> None:
@@ -293,6 +293,6 @@ def test_the_public_sets(evaluation_data, name: str, size: int) -> None:
     assert name.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0] in dataset_names()
     for item in dataset.items:
         if item.kind == "choice":
-            assert scores(item, f"The answer is ({'ABCDEFG'[item.right_option]}).")["correct"] == 1.0
+            assert score_text(item, f"The answer is ({'ABCDEFG'[item.right_option]}).")["correct"] == 1.0
         elif item.kind == "numeric":
-            assert scores(item, f"The answer is {item.answers[0]}.")["correct"] == 1.0
+            assert score_text(item, f"The answer is {item.answers[0]}.")["correct"] == 1.0

@@ -12,8 +12,8 @@ from importlib.resources import files
 
 import pytest
 
+from pipelines.evaluation.analysis.scores import score_text
 from pipelines.evaluation.datasets import load_dataset
-from pipelines.evaluation.scoring import scores
 
 ROWS = [
     json.loads(line)
@@ -130,8 +130,8 @@ def test_the_scorer_tells_each_answer_from_its_twin_s() -> None:
             item.id.replace("trap", "control") if "trap" in item.id else item.id.replace("control", "trap")
         ]
         for form in ("{}", "The answer is {}.", "<think>It may be 77.</think>Let us see. Answer: {}"):
-            assert scores(item, form.format(item.answers[0]))["correct"] == 1.0, item.id
-            assert scores(item, form.format(twin.answers[0]))["correct"] == 0.0, item.id
+            assert score_text(item, form.format(item.answers[0]))["correct"] == 1.0, item.id
+            assert score_text(item, form.format(twin.answers[0]))["correct"] == 0.0, item.id
 
 
 def test_one_family_can_be_had_alone() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.evaluation.metrics.overlap import exact_match, token_f1
+from pipelines.evaluation.metrics.overlap import match_exactly, token_f1
 from pipelines.evaluation.reading.expressions import expression_matches, same_formula, split_alternatives
 from pipelines.evaluation.reading.formulas import NotAFormula, compute
 from pipelines.evaluation.reading.numbers import find_final_number, find_numbers, number_matches
@@ -101,7 +101,7 @@ def test_squad_normalisation() -> None:
     ],
 )
 def test_exact_match_and_token_f1(answer: str, references: list[str], em: float, f1: float) -> None:
-    assert exact_match(answer, references) == em
+    assert match_exactly(answer, references) == em
     assert token_f1(answer, references) == pytest.approx(f1)
 
 
@@ -122,7 +122,7 @@ def test_inclusion(answer: str, references: list[str], expected: float) -> None:
 
 @given(st.text(), st.lists(st.text(), max_size=3))
 def test_f1_and_exact_match_stay_in_their_bounds(answer: str, references: list[str]) -> None:
-    assert exact_match(answer, references) <= token_f1(answer, references) <= 1.0
+    assert match_exactly(answer, references) <= token_f1(answer, references) <= 1.0
     assert token_f1(answer, [answer]) == 1.0
 
 

@@ -10,9 +10,10 @@ from pipelines.evaluation.metrics.abstention import count_abstentions
 from pipelines.evaluation.metrics.citations import score_citations, split_statements
 from pipelines.evaluation.metrics.quotes import find_quotes, verbatim_share
 from pipelines.evaluation.metrics.ranking import ndcg, precision, recall, reciprocal_rank
-from pipelines.evaluation.metrics.shape import answer_sentences, answer_words, truncated, truncation_rate
+from pipelines.evaluation.metrics.shape import truncated, words
 from pipelines.evaluation.reading.refusals import abstains
 from pipelines.prompting import ABSTENTION
+from tests.unit.pipelines.evaluation.runs import Said, answer_in_context
 
 PASSAGES = ("Bricks are red.", "Air has weight.", "Water is wet.")
 
@@ -130,19 +131,12 @@ def test_the_two_by_two_of_abstention() -> None:
 def test_rates_of_nothing_are_none() -> None:
     found = count_abstentions([(True, False)])
     assert (found.hallucination_rate, found.recall, found.precision) == (None, None, None)
-    assert truncation_rate([]) is None
 
 
 def test_length_and_truncation() -> None:
-    assert answer_words("<think>one two</think>three four five") == 3
-    assert answer_sentences("One. Two.") == 2
-    assert [truncated(reason) for reason in ("stop", "length", "reasoning_truncated", None)] == [
-        False,
-        True,
-        True,
-        True,
-    ]
-    assert truncation_rate(["stop", "length", "stop", "reasoning_truncated"]) == 0.5
+    assert words(answer_in_context(Said("<think>one two</think>three four five"))) == 3
+    finished = [Said("x", finish=reason) for reason in ("stop", "length", "reasoning_truncated", None)]
+    assert [truncated(answer_in_context(said)) for said in finished] == [0, 1, 1, 1]
 
 
 def test_rankings() -> None:

@@ -1,0 +1,49 @@
+"""The shares of an answer's claims, and of its reasoning's, that the passages support or contradict.
+
+They are judged anew from the evidence that the record keeps; docs/grounding.md says how.
+"""
+
+from __future__ import annotations
+
+from pipelines.evaluation.grounding.calibration import rescore
+from pipelines.evaluation.metric import FROM_PASSAGES, NOT_DECLINED, NOT_EMPTY, AnswerInContext, answer_metric
+from services.core.wire.grounding import AnswerGroundedness
+
+CLAIMS = (NOT_EMPTY, NOT_DECLINED, FROM_PASSAGES)
+"""An answer that declines has nothing to support."""
+
+
+def judge_again(answer: AnswerInContext) -> AnswerGroundedness | None:
+    """The verdicts that today's calibration gives the recorded evidence; None where none was recorded."""
+    return None if answer.reply.groundedness is None else rescore(answer.reply.groundedness)
+
+
+@answer_metric(
+    "supported", family="quality", order=50, higher_is_better=True, answers=CLAIMS, label="supported claims",
+    source="[grounding](../grounding.md)",
+)  # fmt: skip
+def supported(answer: AnswerInContext) -> float | None:
+    """The share of the answer's claims that the passages support."""
+    record = answer.read_once(judge_again)
+    return record.answer.supported / record.answer.claims if record and record.answer.claims else None
+
+
+@answer_metric(
+    "contradicted", family="quality", order=60, higher_is_better=False, answers=CLAIMS,
+    label="contradicted claims", source="[grounding](../grounding.md)",
+)  # fmt: skip
+def contradicted(answer: AnswerInContext) -> float | None:
+    """The share of the answer's claims that the passages contradict."""
+    record = answer.read_once(judge_again)
+    return record.answer.contradicted / record.answer.claims if record and record.answer.claims else None
+
+
+@answer_metric(
+    "reasoning supported", family="quality", order=70, higher_is_better=True, answers=CLAIMS,
+    label="supported claims of the reasoning", source="[grounding](../grounding.md)",
+)  # fmt: skip
+def reasoning_supported(answer: AnswerInContext) -> float | None:
+    """The share of the reasoning's claims that the passages support."""
+    record = answer.read_once(judge_again)
+    reasoning = record.reasoning if record else None
+    return reasoning.supported / reasoning.claims if reasoning and reasoning.claims else None
