@@ -31,7 +31,7 @@ from services.core.wire.compare import ArmReply
 T = TypeVar("T")
 
 Family = Literal["quality", "latency", "shape", "context"]
-FAMILIES: Mapping[Family, str] = {
+FAMILIES: Mapping[str, str] = {
     "quality": "Quality",
     "latency": "Latency and tokens",
     "shape": "Shape of the answers",

@@ -55,6 +55,9 @@ def test_every_metric_module_is_described() -> None:
         "abstention": "abstention",
         "shape": "truncation rate",
         "refusals": "refusal",
+        "correct": "`correct`",
+        "groundedness": "groundedness",
+        "latency": "TTFT",
         "text": r"\boxed{}",
     }
     folders = (pipelines.evaluation.metrics, pipelines.evaluation.reading)

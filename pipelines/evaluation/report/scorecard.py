@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
 from pipelines.evaluation.report.units import (
     NOTHING,
@@ -16,12 +17,6 @@ from pipelines.evaluation.report.units import (
 from pipelines.evaluation.results import OVERALL, SHARED, Delta, MetricResult, Rate
 
 SECOND = 1000
-FAMILIES = {
-    "quality": "Quality",
-    "latency": "Latency and tokens",
-    "shape": "Shape of the answers",
-    "context": "Context, the same for all arms",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +117,12 @@ def _measure(each: MetricResult, baseline: str) -> Measure:
     ends = [abs(end) for delta in each.deltas for end in (delta.low, delta.high) if end is not None]
     slow = each.unit == "ms" and max(rate.value for rate in each.rates) >= SECOND
     unit = "s" if slow else each.unit
+    declared = find_metric(each.metric)
     hint = {True: "\N{UPWARDS ARROW} is better", False: "\N{DOWNWARDS ARROW} is better", None: ""}[
         each.higher_is_better
     ]
     return Measure(
-        metric=each.metric.upper() if each.metric in {"e2el", "ttft", "ttfo", "tpot"} else each.metric,
+        metric=declared.heading if declared else each.metric,
         unit=column_unit(unit),
         hint=hint,
         lines=tuple(

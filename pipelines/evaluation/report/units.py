@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines.evaluation.metric import find_metric
+
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EM DASH}"
@@ -10,7 +12,8 @@ NOTHING = "\N{EM DASH}"
 
 def said(metric: str) -> str:
     """A metric's name in a title or on an axis."""
-    return "right answers" if metric == "correct" else metric
+    declared = find_metric(metric)
+    return declared.title if declared else metric
 
 
 def share(value: float | None) -> str:
