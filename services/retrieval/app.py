@@ -35,10 +35,8 @@ from services.core.wire.retrieval import (
     UpsertRequest,
 )
 from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
-from services.retrieval.plan import plan
-from services.retrieval.ranking import rank
-from services.retrieval.settings import Settings
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.ranking import plan_search, rank
+from services.retrieval.settings import VECTOR_URL, Settings
 
 SERVICE = "retrieval"
 
@@ -46,37 +44,37 @@ routes = APIRouter(tags=["retrieval"])
 
 
 # async: a plain function would be sent to a thread, for each of them at each request
-async def _store(request: Request) -> VectorStore:
+async def _get_store(request: Request) -> VectorStore:
     return cast(VectorStore, request.app.state.store)
 
 
-async def _metrics(request: Request) -> Metrics:
+async def _get_metrics(request: Request) -> Metrics:
     return cast(Metrics, request.app.state.metrics)
 
 
-async def _settings(request: Request) -> Settings:
+async def _get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-class _Module(Protocol):
+class _BackendModule(Protocol):
     @property
     def create(self) -> CreateStore: ...
 
 
-Store = Annotated[VectorStore, Depends(_store)]
-Configured = Annotated[Settings, Depends(_settings)]
-Stages = Annotated[Metrics, Depends(_metrics)]
+Store = Annotated[VectorStore, Depends(_get_store)]
+ServiceMetrics = Annotated[Metrics, Depends(_get_metrics)]
+ServiceSettings = Annotated[Settings, Depends(_get_settings)]
 
 
 @routes.post("/v1/retrieval", response_model=RetrievalReply, summary="The passages that a question finds")
 async def retrieval(
-    wanted: RetrievalRequest, store: Store, settings: Configured, metrics: Stages
+    body: RetrievalRequest, store: Store, settings: ServiceSettings, metrics: ServiceMetrics
 ) -> Response:
-    todo = plan(wanted, settings)
+    plan = plan_search(body, settings)
     with metrics.stage("search"):
-        found = rank(await store.search(wanted.collection, todo.query), todo)
-    docs = [passage.model_dump() for passage in found]
-    return JsonReply({"retrieved_docs": docs, "initial_query": wanted.text})
+        ranked = rank(await store.search(body.collection, plan.query), plan)
+    docs = [passage.model_dump() for passage in ranked]
+    return JsonReply({"retrieved_docs": docs, "initial_query": body.text})
 
 
 @routes.post(
@@ -86,20 +84,17 @@ async def retrieval(
     dependencies=[Depends(json_or_packed)],
     openapi_extra=packed_body("UpsertRequest"),
 )
-async def upsert(offered: UpsertRequest, store: Store, metrics: Stages) -> Response:
-    with metrics.stage("upsert", offered.model):
-        await store.upsert(offered.collection, offered.model, offered.passages, staged=offered.staged)
-    return JsonReply({"count": len(offered.passages)})
+async def upsert(body: UpsertRequest, store: Store, metrics: ServiceMetrics) -> Response:
+    with metrics.stage("upsert", body.model):
+        await store.upsert(body.collection, body.model, body.passages, staged=body.staged)
+    return JsonReply({"count": len(body.passages)})
 
 
 @routes.post("/v1/passages/delete", response_model=CountReply, summary="Delete a document's passages")
-async def delete(doomed: DeleteRequest, store: Store, metrics: Stages) -> Response:
+async def delete(body: DeleteRequest, store: Store, metrics: ServiceMetrics) -> Response:
     with metrics.stage("delete"):
         count = await store.delete(
-            doomed.collection,
-            doomed.document_id,
-            keep_revision=doomed.keep_revision,
-            revision=doomed.revision,
+            body.collection, body.document_id, keep_revision=body.keep_revision, revision=body.revision
         )
     return JsonReply({"count": count})
 
@@ -107,17 +102,15 @@ async def delete(doomed: DeleteRequest, store: Store, metrics: Stages) -> Respon
 @routes.post(
     "/v1/documents/publish", response_model=CountReply, summary="Show a staged revision in place of others"
 )
-async def publish(wanted: PublishRequest, store: Store, metrics: Stages) -> Response:
+async def publish(body: PublishRequest, store: Store, metrics: ServiceMetrics) -> Response:
     with metrics.stage("publish"):
-        count = await store.publish(
-            wanted.collection, wanted.document_id, wanted.revision, passages=wanted.passages
-        )
+        count = await store.publish(body.collection, body.document_id, body.revision, passages=body.passages)
     return JsonReply({"count": count})
 
 
 @routes.post("/v1/passages/neighbours", response_model=NeighboursReply, summary="What stands around passages")
-async def neighbours(wanted: NeighboursRequest, store: Store) -> Response:
-    found = await store.neighbours(wanted.collection, wanted.ids, before=wanted.before, after=wanted.after)
+async def neighbours(body: NeighboursRequest, store: Store) -> Response:
+    found = await store.neighbours(body.collection, body.ids, before=body.before, after=body.after)
     around = {id_: [passage.model_dump() for passage in passages] for id_, passages in found.items()}
     return JsonReply({"neighbours": around})
 
@@ -137,11 +130,11 @@ async def passages(
     "/v1/passages/token_vectors", response_model=TokenVectorsReply, summary="Token vectors of passages"
 )
 async def token_vectors(
-    request: Request, wanted: TokenVectorsRequest, store: Store, metrics: Stages
+    request: Request, body: TokenVectorsRequest, store: Store, metrics: ServiceMetrics
 ) -> Response:
     with metrics.stage("token_vectors"):
-        found = await store.token_vectors(wanted.collection, wanted.ids)
-    reply = TokenVectorsReply(token_vectors=found)
+        vectors = await store.token_vectors(body.collection, body.ids)
+    reply = TokenVectorsReply(token_vectors=vectors)
     if packed_wanted(request):
         return PackedReply(reply.model_dump())
     return Response(reply.model_dump_json(), media_type="application/json")
@@ -151,14 +144,14 @@ async def token_vectors(
 async def documents(
     store: Store, collection: Annotated[CollectionName, Query()] = DEFAULT_COLLECTION
 ) -> Response:
-    found = await store.documents(collection)
-    return JsonReply({"documents": [document.model_dump() for document in found]})
+    listed = await store.documents(collection)
+    return JsonReply({"documents": [document.model_dump() for document in listed]})
 
 
 @routes.get("/v1/collections", response_model=CollectionsReply, summary="The collections")
 async def collections(store: Store) -> Response:
-    found = await store.collections()
-    return JsonReply({"collections": [collection.model_dump() for collection in found]})
+    listed = await store.collections()
+    return JsonReply({"collections": [collection.model_dump() for collection in listed]})
 
 
 @routes.delete("/v1/collections/{name}", status_code=204, summary="Delete a collection with all it holds")
@@ -172,8 +165,8 @@ async def aliases(store: Store) -> Response:
 
 
 @routes.put("/v1/aliases/{alias}", status_code=204, summary="Let an alias mean a collection from now on")
-async def set_alias(alias: Annotated[CollectionName, Path()], wanted: AliasRequest, store: Store) -> None:
-    await store.set_alias(alias, wanted.collection, replace_collection=wanted.replace_collection)
+async def set_alias(alias: Annotated[CollectionName, Path()], body: AliasRequest, store: Store) -> None:
+    await store.set_alias(alias, body.collection, replace_collection=body.replace_collection)
 
 
 @routes.delete("/v1/aliases/{alias}", status_code=204, summary="Delete an alias, not its collection")
@@ -182,9 +175,9 @@ async def delete_alias(alias: Annotated[CollectionName, Path()], store: Store) -
 
 
 def create(settings: Settings) -> FastAPI:
-    """The service's app; its store opens and closes with it, at `app.state.store`."""
+    """Make the service's app; its store opens and closes with it, at `app.state.store`."""
     url = StoreAddress.parse(VECTOR_URL, settings.vector_url)
-    backend = cast(_Module, load(PACKAGE, url.backend(names(PACKAGE))))
+    backend = cast(_BackendModule, load(PACKAGE, url.backend(names(PACKAGE))))
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:

@@ -3,13 +3,19 @@
 A term is the canonical text of one `key = value` fact. A passage is stored with all of its terms in one
 indexed keyword field, so each backend needs only "has any of these terms" and "has none of these", types
 never get mixed up (`True`, `1` and `"1"` are three values; `2` and `2.0` one) and no key needs to be quoted
-as a path. Numbers have terms for ranges too (`services.retrieval.numbers`).
+as a path.
+
+Numbers have more terms, so that a range is "has any of these terms" like every other filter. A number is 16
+hexadecimal digits that sort as numbers do, and is stored as the 16 prefixes of them. A range is covered by
+the few prefixes under which every number is inside (tries, as in Schindler and Diepenbroek, 2008): at most
+15 for each digit of each end.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from json import JSONEncoder
@@ -17,53 +23,22 @@ from json import JSONEncoder
 from services.core.errors import InvalidRequest
 from services.core.wire.base import Filter, Scalar
 from services.core.wire.passages import Passage
-from services.retrieval.numbers import cover, prefixes
 
-FIELDS = ("document_id", "title", "section", "page")
+FILTER_FIELDS = ("document_id", "title", "section", "page")
 """Fields of a passage that a filter can name; any other key is one of `metadata`."""
 
 LONGEST_TERM = 256
 """In bytes of UTF-8. A longer one (a filter on a long text) is stored as its hash: a small index."""
 
+DIGITS = 16
+_SIGN = 1 << 63
+_ALL = (1 << 64) - 1
+
 _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _term(key: str, value: Scalar) -> str:
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidRequest(f"{key!r}: {value} is not a number that can be stored or matched")
-        value = int(value) if value.is_integer() and abs(value) < 2**63 else value
-    if not isinstance(value, bool) and isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidRequest(f"{key!r}: the integer {value} does not fit in 64 bits; send it as a string")
-    return _short([key, value])
-
-
-def _values(value: Scalar | list[str] | None) -> Iterator[Scalar]:
-    if isinstance(value, list):
-        yield from value
-    elif value is not None:
-        yield value
-
-
-def passage_terms(passage: Passage) -> list[str]:
-    """Every term of a passage. A metadata key that is also a field's name is hidden by the field."""
-    facts: list[tuple[str, Scalar | list[str] | None]] = [
-        ("document_id", passage.document_id),
-        ("title", passage.title),
-        ("section", passage.section),
-        ("page", passage.page),
-        *((key, value) for key, value in passage.metadata.items() if key not in FIELDS),
-    ]
-    single = [(key, each) for key, value in facts for each in _values(value)]
-    terms = [_term(key, each) for key, each in single]
-    for key, each in single:
-        if isinstance(each, int | float) and not isinstance(each, bool):
-            terms += [_number(key, prefix) for prefix in prefixes(each)]
-    return list(dict.fromkeys(terms))
-
-
 @dataclass(frozen=True)
-class Wanted:
+class TermFilter:
     """A passage matches where it has at least one term of each of `all_of`, and none of `none_of`."""
 
     all_of: list[list[str]] = field(default_factory=list)
@@ -79,36 +54,111 @@ class Wanted:
         return bool(self.all_of or self.none_of)
 
 
-def wanted(where: Filter | None) -> Wanted:
-    """What a filter wants. Raises `InvalidRequest` that names the key where it cannot be understood."""
+def list_terms(passage: Passage) -> list[str]:
+    """List every term of a passage. A metadata key that is also a field's name is hidden by the field."""
+    facts: list[tuple[str, Scalar | list[str] | None]] = [
+        ("document_id", passage.document_id),
+        ("title", passage.title),
+        ("section", passage.section),
+        ("page", passage.page),
+        *((key, value) for key, value in passage.metadata.items() if key not in FILTER_FIELDS),
+    ]
+    single = [(key, value) for key, values in facts for value in _iterate_values(values)]
+    terms = [_value_term(key, value) for key, value in single]
+    for key, value in single:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            terms += [_prefix_term(key, prefix) for prefix in list_prefixes(value)]
+    return list(dict.fromkeys(terms))
+
+
+def parse_filter(where: Filter | None) -> TermFilter:
+    """Turn a request's filter into terms.
+
+    Raises:
+        InvalidRequest: a condition cannot be understood; it names the key.
+    """
     all_of: list[list[str]] = []
     none_of: list[str] = []
-    for key, value in (where or {}).items():
-        if not isinstance(value, dict):
-            all_of.append([_term(key, each) for each in _values(value)])
+    for key, condition in (where or {}).items():
+        if not isinstance(condition, dict):
+            all_of.append([_value_term(key, value) for value in _iterate_values(condition)])
             continue
-        bounds = {name: _bound(key, name, bound) for name, bound in value.items() if name != "not"}
-        if "not" in value:
-            none_of += [_term(key, each) for each in _values(value["not"])]
+        bounds = {name: _check_bound(key, name, bound) for name, bound in condition.items() if name != "not"}
+        if "not" in condition:
+            none_of += [_value_term(key, value) for value in _iterate_values(condition["not"])]
         elif not bounds:
             raise InvalidRequest(f"filter: {key!r} has no condition: give gte, gt, lte, lt or not")
         if bounds:
-            all_of.append([_number(key, prefix) for prefix in cover(**bounds)])
-    return Wanted(all_of, none_of)
+            all_of.append([_prefix_term(key, prefix) for prefix in cover_range(**bounds)])
+    return TermFilter(all_of, none_of)
 
 
-def _bound(key: str, name: str, value: Scalar | list[str]) -> float:
-    if isinstance(value, bool | str | list) or not math.isfinite(value):
-        raise InvalidRequest(f"filter: {key!r}: {name} takes a number, not {value!r}")
-    return value
+def list_prefixes(value: float) -> list[str]:
+    """List the prefixes, of all lengths, of a number's sortable digits."""
+    digits = f"{to_sortable(value):016x}"
+    return [digits[:length] for length in range(1, DIGITS + 1)]
 
 
-def _number(key: str, prefix: str) -> str:
-    """Three parts, so that it is never the term of a value."""
-    return _short([key, "#", prefix])
+def cover_range(
+    *,
+    gte: float | None = None,
+    gt: float | None = None,
+    lte: float | None = None,
+    lt: float | None = None,
+) -> list[str]:
+    """List the prefixes that all numbers within the bounds have, and no other; none for an empty range."""
+    low = max(to_sortable(-math.inf if gte is None else gte), 0 if gt is None else to_sortable(gt) + 1)
+    high = min(to_sortable(math.inf if lte is None else lte), _ALL if lt is None else to_sortable(lt) - 1)
+    return list(_cover("", low, high))
 
 
-def _short(parts: list[Scalar]) -> str:
+def to_sortable(value: float) -> int:
+    """Turn a number into an unsigned 64-bit one; these are in the order of the values as 64-bit floats."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", float(value) + 0.0))
+    return int(bits ^ (_ALL if bits & _SIGN else _SIGN))
+
+
+def _cover(prefix: str, low: int, high: int) -> Iterator[str]:
+    for digit in "0123456789abcdef":
+        longer = prefix + digit
+        bits = 4 * (DIGITS - len(longer))
+        first = int(longer, 16) << bits
+        last = first | ((1 << bits) - 1)
+        if low <= first and last <= high:
+            yield longer
+        elif first <= high and last >= low:
+            yield from _cover(longer, low, high)
+
+
+def _iterate_values(values: Scalar | list[str] | None) -> Iterator[Scalar]:
+    if isinstance(values, list):
+        yield from values
+    elif values is not None:
+        yield values
+
+
+def _check_bound(key: str, name: str, bound: Scalar | list[str]) -> float:
+    if isinstance(bound, bool | str | list) or not math.isfinite(bound):
+        raise InvalidRequest(f"filter: {key!r}: {name} takes a number, not {bound!r}")
+    return bound
+
+
+def _value_term(key: str, value: Scalar) -> str:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidRequest(f"{key!r}: {value} is not a number that can be stored or matched")
+        value = int(value) if value.is_integer() and abs(value) < 2**63 else value
+    if not isinstance(value, bool) and isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidRequest(f"{key!r}: the integer {value} does not fit in 64 bits; send it as a string")
+    return _encode_term([key, value])
+
+
+def _prefix_term(key: str, prefix: str) -> str:
+    """Build the term of a number's prefix, in three parts, so that it is never the term of a value."""
+    return _encode_term([key, "#", prefix])
+
+
+def _encode_term(parts: list[Scalar]) -> str:
     text = _encode(parts)
     try:
         encoded = text.encode()

@@ -1,11 +1,21 @@
-"""Settings of the retrieval service; a backend's own are in its file."""
+"""Settings of the retrieval service; a backend's own are in its package."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from services.core.addresses import AddressSetting
 from services.core.settings import ServiceSettings
 from services.core.wire.retrieval import Fusion, Mode
+
+VECTOR_URL = AddressSetting(
+    "VECTOR_URL",
+    role="the vector store",
+    examples="edge:, edge:///path/to/dir, qdrant://host:6333 or redis://host:6379/0",
+    logins="QDRANT_API_KEY, or REDIS_USERNAME and REDIS_PASSWORD,",
+    repeats=True,
+)
+"""The vector store's address, as errors speak of it."""
 
 
 class Settings(ServiceSettings):

@@ -1,4 +1,4 @@
-"""A text as BM25 weights by term: the sparse side of a passage, and of a query.
+"""BM25 weights of a text, by term: the sparse side of a passage, and of a query.
 
 The weight of a term in a passage is BM25's (Robertson and Zaragoza, 2009) without its IDF,
 
@@ -22,7 +22,7 @@ B = 0.75
 AVERAGE_LENGTH = 100
 """Terms of a usual passage, stop words not counted: about 180 English words."""
 
-LONGEST = 64
+MAX_TERM_LENGTH = 64
 """Characters of a term that count: a longer one is data, not a word."""
 
 _FUNCTION_WORDS = (
@@ -41,27 +41,28 @@ _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U0
 """Scripts that put no space between words (Thai, Japanese, Chinese): their pairs of characters are terms."""
 
 
-def terms(text: str) -> list[str]:
-    """The terms of a text in its order: folded to lower case without accents, no stop words, stemmed.
+def split_terms(text: str) -> list[str]:
+    """Split a text into its terms, in order: folded to lower case without accents, no stop words, stemmed.
 
     Stems are Snowball's for English; words in other scripts pass as they are.
     """
-    plain = text.lower() if text.isascii() else _folded(text)
+    plain = text.lower() if text.isascii() else _fold(text)
     found = _WORD.findall(plain)
     if not text.isascii() and _UNSPACED.search(plain):
-        found = [part for word in found for part in _split(word)]
+        found = [part for word in found for part in _split_unspaced(word)]
     words = [word for word in found if word not in STOP_WORDS]
     stemmer = Stemmer.Stemmer("english")
-    return [str(stem)[:LONGEST] for stem in stemmer.stemWords(words) if stem]
+    return [str(stem)[:MAX_TERM_LENGTH] for stem in stemmer.stemWords(words) if stem]
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
+    """Take case, accents and other forms of the same letter out of a text."""
     folded = unicodedata.normalize("NFKD", text).casefold().replace("\u2019", "'")
     return unicodedata.normalize("NFC", _ACCENTS.sub("", folded))
 
 
-def _split(word: str) -> list[str]:
-    """A word as it is, or the pairs of its characters where its script puts no space between words."""
+def _split_unspaced(word: str) -> list[str]:
+    """Return a word as it is, or the pairs of its characters where its script puts no space between words."""
     if not _UNSPACED.search(word):
         return [word]
     parts: list[str] = []
@@ -76,23 +77,23 @@ def _split(word: str) -> list[str]:
 
 
 def term_id(term: str) -> int:
-    """The term's dimension, an unsigned 32-bit number: the same on every machine and in every version.
+    """Give a term its dimension, an unsigned 32-bit number: the same on every machine and in every version.
 
     Of 100,000 different terms about one pair shares a number.
     """
     return zlib.crc32(term.encode())
 
 
-def passage_weights(text: str) -> dict[int, float]:
-    """BM25's weight of each term of a passage, without the IDF."""
-    counts = Counter(map(term_id, terms(text)))
+def weigh_passage(text: str) -> dict[int, float]:
+    """Weigh each term of a passage by BM25, without the IDF."""
+    counts = Counter(map(term_id, split_terms(text)))
     length = 1 - B + B * counts.total() / AVERAGE_LENGTH
     return {term: tf * (K1 + 1) / (tf + K1 * length) for term, tf in counts.items()}
 
 
-def query_weights(text: str) -> dict[int, float]:
-    """Each term of a query counts as often as it is said, which is BM25 with a large k3.
+def weigh_query(text: str) -> dict[int, float]:
+    """Weigh each term of a query by how often it is said, which is BM25 with a large k3.
 
     Empty where there are only stop words.
     """
-    return {term: float(times) for term, times in Counter(map(term_id, terms(text))).items()}
+    return {term: float(times) for term, times in Counter(map(term_id, split_terms(text))).items()}

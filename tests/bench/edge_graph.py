@@ -18,10 +18,9 @@ import numpy as np
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
+from services.retrieval.backend import Query
 from services.retrieval.backends.edge.catalogue import Catalogue
-from services.retrieval.backends.edge.collection import EdgeCollection
 from services.retrieval.backends.edge.store import EdgeStore
-from services.retrieval.candidates import Query
 from tests.bench._report import report
 
 DIM = 384
@@ -104,8 +103,8 @@ async def measure(count: int, folder: Path) -> list[dict[str, str | float]]:
 
     async def build() -> None:
         held = store._open["c"]
-        store.graphs.consider(held, await held.write(EdgeCollection.unindexed))
-        await store.graphs.settled()
+        store.graphs.consider(held, await held.write(lambda on_disk: on_disk.shards.count_unindexed()))
+        await store.graphs.wait_idle()
 
     searching = asyncio.ensure_future(search_all_the_time(store, asked["dense"]))
     stall = await longest_stall(build)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from services.core.wire.passages import Passage, TokenVectors
 from services.reranking.scoring import Part, Weighting, best_cosines, blend, token_weights
-from services.retrieval.fusion import reciprocal_rank, weighted
+from services.retrieval.fusion import fuse_ranks, fuse_scores
 from tests.bench._report import report
 from tests.bench.evaluation_data import evaluation_data
 from tests.bench.retrieval_services import DEEP, Services, documents, services
@@ -79,9 +79,9 @@ def fuse(dense: Sequence[Passage], sparse: Sequence[Passage], fusion: float) -> 
         also = merged.get(one.id, one)
         merged[one.id] = also.model_copy(update={"sparse_score": one.sparse_score})
     if fusion < 0:
-        scores = reciprocal_rank([[one.id for one in side] for side in (dense, sparse)], k=int(-fusion))
+        scores = fuse_ranks([[one.id for one in side] for side in (dense, sparse)], k=int(-fusion))
     else:
-        scores = weighted(
+        scores = fuse_scores(
             {id_: one.score for id_, one in merged.items() if one.score is not None},
             {id_: one.sparse_score for id_, one in merged.items() if one.sparse_score is not None},
             dense_weight=fusion,

@@ -22,10 +22,9 @@ import psutil
 from services.core.addresses import StoreAddress
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backend import VectorStore
+from services.retrieval.backend import Query, VectorStore
 from services.retrieval.backends import edge, redis
-from services.retrieval.candidates import Query
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.settings import VECTOR_URL
 from tests.bench._corpus import documents
 from tests.bench._report import report
 from tests.redis_server import RedisServer

@@ -21,11 +21,10 @@ from services.core.backends import load, names
 from services.core.errors import Conflict, InvalidRequest, NotFound
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backend import PACKAGE, VectorStore
+from services.retrieval.backend import PACKAGE, Candidates, Query, VectorStore
 from services.retrieval.backends.qdrant.store import QdrantStore
 from services.retrieval.backends.redis.store import RedisStore
-from services.retrieval.candidates import Candidates, Query
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.settings import VECTOR_URL
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
@@ -80,7 +79,7 @@ async def store(kind, name, tmp_path, request) -> AsyncIterator[VectorStore]:
 async def settle(store: VectorStore) -> None:
     """Return when what was hidden is also deleted, which a server's backend does in the background."""
     if isinstance(store, QdrantStore | RedisStore):
-        await store._retirement.settled()
+        await store._purger.deletions.wait_idle()
 
 
 def unit(*parts: float) -> list[float]:

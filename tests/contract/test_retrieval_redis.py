@@ -23,11 +23,10 @@ from services.core.errors import InvalidRequest, NotFound, ServiceError, Service
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.app import create as create_app
+from services.retrieval.backend import Query
 from services.retrieval.backends.memory import MemoryStore
 from services.retrieval.backends.redis import RedisStore, create
-from services.retrieval.candidates import Query
-from services.retrieval.settings import Settings
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.settings import VECTOR_URL, Settings
 from tests.contract.conftest import running
 from tests.redis_server import RedisServer
 
@@ -215,13 +214,13 @@ async def test_what_was_replaced_and_deleted_leaves_no_keys(redis_server, store)
         await store.publish("c", "d", str(number))
         await store.upsert("c", MODEL, passages("gone", number, 5))
         await store.delete("c", "gone")
-    await store._retirement.settled()
+    await store._purger.deletions.wait_idle()
     after = keys(redis_server)
     assert {key for key in after if ":r:" not in key and ":p:" not in key} == before - {"ragline::hidden"}
     assert len([key for key in after if ":p:" in key]) == 43
     assert len([key for key in after if ":r:" in key]) == 2
     await store.drop("c")
-    await store._retirement.settled()
+    await store._purger.deletions.wait_idle()
     assert keys(redis_server) == set()
 
 
@@ -234,7 +233,7 @@ async def test_deletions_that_were_cut_off_are_finished_by_whoever_comes_next(re
     assert [key for key in keys(redis_server) if ":p:" in key]
     async with opened(redis_server) as other:
         await other.ready()
-        await other._retirement.settled()
+        await other._purger.deletions.wait_idle()
     assert {key.rpartition(":")[2] for key in keys(redis_server)} == {"collections"}
 
 
@@ -304,7 +303,7 @@ async def test_scores_are_those_of_an_exact_search_whatever_was_replaced_before(
         for each in (store, exact):
             await each.upsert("c", MODEL, replaced, staged=True)
             await each.publish("c", "d5", str(revision))
-    await store._retirement.settled()
+    await store._purger.deletions.wait_idle()
     for where in (None, {"document_id": ["d1", "d5", "d7"]}):
         for _ in range(8):
             text = " ".join(rng.choices(vocabulary, k=6))

@@ -7,191 +7,201 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from services.core.addresses import StoreAddress
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
-from services.retrieval.backend import Page
-from services.retrieval.candidates import Candidates, Query, Vector
-from services.retrieval.documents import list_documents
-from services.retrieval.filters import Wanted, wanted
-from services.retrieval.payload import (
+from services.retrieval.backend import Candidates, Page, Query, Vector
+from services.retrieval.collections import Names, Schema, unknown_collection
+from services.retrieval.filters import TermFilter, parse_filter
+from services.retrieval.points import (
     INDEX,
     TERMS,
     Payload,
     Point,
-    from_payload,
+    check_query_vector,
+    list_documents,
+    make_points,
     point_id,
-    query_vector,
-    to_points,
+    read_passage,
+    to_unit_length,
 )
-from services.retrieval.revisions import Hidden, Pair, pair_of, require_own_ids, require_passages, selected
-from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
-from services.retrieval.sparse import query_weights
+from services.retrieval.revisions import (
+    HiddenRevisions,
+    RevisionKey,
+    require_own_ids,
+    require_passages,
+    revision_key,
+    select_revisions,
+)
+from services.retrieval.sparse import weigh_query
 
 
 @dataclass(frozen=True)
 class _Row:
+    """A stored passage."""
+
     payload: Payload
     terms: frozenset[str]
     unit: Vector
     sparse: dict[int, float]
     token_vectors: TokenVectors | None
 
-    @property
-    def pair(self) -> Pair:
-        return pair_of(self.payload)
+    @classmethod
+    def of(cls, point: Point) -> _Row:
+        terms = frozenset(str(term) for term in cast(list[object], point.payload[TERMS]))
+        return cls(point.payload, terms, to_unit_length(point.vector), point.sparse, point.token_vectors)
 
-    def matches(self, todo: Wanted) -> bool:
-        return self.terms.isdisjoint(todo.none_of) and all(
-            not self.terms.isdisjoint(terms) for terms in todo.all_of
+    @property
+    def id(self) -> str:
+        """The passage's own id."""
+        return str(self.payload["id"])
+
+    @property
+    def revision(self) -> RevisionKey:
+        return revision_key(self.payload)
+
+    def matches(self, where: TermFilter) -> bool:
+        return self.terms.isdisjoint(where.none_of) and all(
+            not self.terms.isdisjoint(terms) for terms in where.all_of
         )
 
 
 @dataclass
 class _Collection:
-    """No method of the store awaits anything between reading and writing: every change is one step."""
+    """The rows of a collection, by point id, and which revisions of them are hidden.
+
+    No method of the store awaits anything between reading and writing: every change is one step.
+    """
 
     schema: Schema
     rows: dict[str, _Row] = field(default_factory=dict)
-    hidden: Hidden = field(default_factory=Hidden)
+    hidden: HiddenRevisions = field(default_factory=HiddenRevisions)
 
-    def seen(self) -> dict[str, _Row]:
+    def visible(self) -> dict[str, _Row]:
         if not self.hidden:
             return self.rows
-        return {id_: row for id_, row in self.rows.items() if row.pair not in self.hidden}
+        return {id_: row for id_, row in self.rows.items() if row.revision not in self.hidden}
 
-    def of(self, document_id: str) -> dict[str, _Row]:
-        return {id_: row for id_, row in self.rows.items() if row.pair[0] == document_id}
+    def revisions_of(self, document_id: str) -> list[RevisionKey]:
+        """List the revision of each passage of a document."""
+        return [row.revision for row in self.rows.values() if row.revision[0] == document_id]
 
-    def remove(self, pairs: set[Pair]) -> int:
-        doomed = [id_ for id_, row in self.rows.items() if row.pair in pairs]
+    def remove(self, revisions: set[RevisionKey]) -> int:
+        doomed = [id_ for id_, row in self.rows.items() if row.revision in revisions]
         for id_ in doomed:
             del self.rows[id_]
-        self.hidden = self.hidden.forget(pairs)
+        self.hidden = self.hidden.forget(revisions)
         return len(doomed)
 
 
-def _unit(vector: NDArray[np.float32]) -> Vector:
-    """At length one; a zero vector stays zero and is similar to nothing."""
-    return vector / np.float32(np.linalg.norm(vector) or 1)
-
-
-def _row(point: Point) -> _Row:
-    terms = frozenset(str(term) for term in cast(list[object], point.payload[TERMS]))
-    unit = _unit(np.asarray(point.vector, np.float32))
-    return _Row(point.payload, terms, unit, point.sparse, point.token_vectors)
-
-
-def _best(scores: Sequence[float], k: int) -> list[int]:
+def _best_positions(scores: Sequence[float], k: int) -> list[int]:
     return sorted(range(len(scores)), key=lambda at: -scores[at])[:k]
 
 
-def _sparse_scores(text: str, rows: Sequence[_Row], held: _Collection) -> list[float]:
-    """By the rows' weights and Qdrant's IDF over all rows of the collection."""
-    total = len(held.rows)
+def _score_terms(text: str, rows: Sequence[_Row], collection: _Collection) -> list[float]:
+    """Score by the rows' weights and Qdrant's IDF over all rows of the collection."""
+    total = len(collection.rows)
     idf = {}
-    for term, times in query_weights(text).items():
-        having = sum(term in row.sparse for row in held.rows.values())
+    for term, times in weigh_query(text).items():
+        having = sum(term in row.sparse for row in collection.rows.values())
         idf[term] = times * math.log((total - having + 0.5) / (having + 0.5) + 1)
     return [sum(row.sparse.get(term, 0.0) * weight for term, weight in idf.items()) for row in rows]
 
 
 class MemoryStore:
+    """Keeps everything in dictionaries, and compares a query with every passage."""
+
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
         self._aliases: dict[str, str] = {}
+        self._names = Names(self._collections, self._aliases)
 
     async def search(self, collection: str, query: Query) -> Candidates:
-        held = self._require(collection)
-        todo = wanted(query.where)
-        rows = [row for row in held.seen().values() if row.matches(todo)]
+        stored = self._require(collection)
+        where = parse_filter(query.where)
+        rows = [row for row in stored.visible().values() if row.matches(where)]
         cosines: list[float | None] = [None] * len(rows)
         dense: list[Passage] = []
         if query.vector is not None:
-            unit = _unit(query_vector(query.vector, collection, held.schema.dim))
+            unit = to_unit_length(check_query_vector(query.vector, collection, stored.schema.dim))
             cosines = [float(row.unit @ unit) for row in rows]
             if query.dense:
-                best = _best([cosine or 0.0 for cosine in cosines], query.k)
-                dense = [from_payload(rows[at].payload, cosines[at]) for at in best]
-        scores = _sparse_scores(query.text, rows, held)
-        found = [at for at in _best(scores, query.k) if scores[at] > 0]
-        sparse = [from_payload(rows[at].payload, cosines[at], sparse_score=scores[at]) for at in found]
+                best = _best_positions([cosine or 0.0 for cosine in cosines], query.k)
+                dense = [read_passage(rows[at].payload, cosines[at]) for at in best]
+        scores = _score_terms(query.text, rows, stored)
+        best = [at for at in _best_positions(scores, query.k) if scores[at] > 0]
+        sparse = [read_passage(rows[at].payload, cosines[at], sparse_score=scores[at]) for at in best]
         ids = {passage.id for passage in (*dense, *sparse)} if query.with_vectors else set()
-        vectors = {str(row.payload["id"]): row.unit for row in rows if row.payload["id"] in ids}
-        return Candidates(dense, sparse, vectors)
+        return Candidates(dense, sparse, {row.id: row.unit for row in rows if row.id in ids})
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int
     ) -> dict[str, list[Passage]]:
-        held = self._find(collection)
-        rows = held.seen() if held else {}
+        stored = self._find(collection)
+        rows = stored.visible() if stored else {}
         found = {}
         for id_ in ids:
             if row := rows.get(point_id(id_)):
                 at = cast(int, row.payload[INDEX])
-                around = (each for each in rows.values() if each.pair == row.pair)
-                passages = sorted((from_payload(each.payload) for each in around), key=lambda p: p.index)
-                found[id_] = [each for each in passages if at - before <= each.index <= at + after]
+                beside = (other for other in rows.values() if other.revision == row.revision)
+                passages = sorted((read_passage(other.payload) for other in beside), key=lambda p: p.index)
+                found[id_] = [passage for passage in passages if at - before <= passage.index <= at + after]
         return found
 
     async def scroll(self, collection: str, *, after: str | None, limit: int) -> Page:
-        rows = sorted(self._require(collection).seen().items())
-        page = [each for each in rows if after is None or each[0] > after][: limit + 1]
-        passages = [from_payload(row.payload) for _, row in page[:limit]]
+        rows = sorted(self._require(collection).visible().items())
+        page = [(id_, row) for id_, row in rows if after is None or id_ > after][: limit + 1]
+        passages = [read_passage(row.payload) for _, row in page[:limit]]
         return Page(passages, page[limit - 1][0] if len(page) > limit else None)
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
-        held = self._find(collection)
-        rows = held.rows if held else {}
+        stored = self._find(collection)
+        rows = stored.rows if stored else {}
         found = {id_: rows[point_id(id_)].token_vectors for id_ in ids if point_id(id_) in rows}
         return {id_: vectors for id_, vectors in found.items() if vectors is not None}
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
-        held = self._find(collection)
-        rows = held.seen().values() if held else ()
+        stored = self._find(collection)
+        rows = stored.visible().values() if stored else ()
         return list_documents(row.payload for row in rows)
 
     async def collections(self) -> list[CollectionInfo]:
         return [
             CollectionInfo(
                 name=name,
-                model=held.schema.model,
-                dim=held.schema.dim,
-                passages=len(held.seen()),
-                aliases=self._aliases_of(name),
+                model=collection.schema.model,
+                dim=collection.schema.dim,
+                passages=len(collection.visible()),
+                aliases=self._names.aliases_of(name),
             )
-            for name, held in sorted(self._collections.items())
+            for name, collection in sorted(self._collections.items())
         ]
 
     async def upsert(
         self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
     ) -> None:
-        points = to_points(passages)
+        points = make_points(passages)
         schema = Schema(model, len(points[0].vector))
-        rows = {point.id: _row(point) for point in points}
-        name = self._aliases.get(collection, collection)
-        held = self._collections.setdefault(name, _Collection(schema))
-        held.schema.require(collection, schema)
+        rows = {point.id: _Row.of(point) for point in points}
+        stored = self._collections.setdefault(self._names.resolve(collection), _Collection(schema))
+        stored.schema.require(collection, schema)
         if staged:
-            present = (held.rows[id_].payload for id_ in rows if id_ in held.rows)
-            require_own_ids(present, {str(row.payload["id"]): row.pair for row in rows.values()})
-            seen = {row.pair for row in held.seen().values()}
-            held.hidden = held.hidden.stage({row.pair for row in rows.values()} - seen)
-        held.rows.update(rows)
+            present = (stored.rows[id_].payload for id_ in rows if id_ in stored.rows)
+            require_own_ids(present, {row.id: row.revision for row in rows.values()})
+            visible = {row.revision for row in stored.visible().values()}
+            stored.hidden = stored.hidden.stage({row.revision for row in rows.values()} - visible)
+        stored.rows.update(rows)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
     ) -> int:
-        held = self._require(collection)
-        pair = (document_id, revision)
-        pairs = [row.pair for row in held.of(document_id).values()]
-        require_passages(pair, pairs.count(pair), passages)
-        others = set(pairs) - {pair} - held.hidden.staged
-        held.hidden = held.hidden.publish(pair, ())
-        return held.remove(others)
+        stored = self._require(collection)
+        key = (document_id, revision)
+        revisions = stored.revisions_of(document_id)
+        require_passages(key, revisions.count(key), passages)
+        others = set(revisions) - {key} - stored.hidden.staged
+        stored.hidden = stored.hidden.publish(key, ())
+        return stored.remove(others)
 
     async def delete(
         self,
@@ -201,37 +211,27 @@ class MemoryStore:
         keep_revision: str | None = None,
         revision: str | None = None,
     ) -> int:
-        held = self._find(collection)
-        if held is None:
+        stored = self._find(collection)
+        if stored is None:
             return 0
-        pairs = (row.pair for row in held.of(document_id).values())
-        return held.remove(selected(pairs, keep=keep_revision, only=revision))
+        revisions = stored.revisions_of(document_id)
+        return stored.remove(select_revisions(revisions, keep=keep_revision, only=revision))
 
     async def drop(self, collection: str) -> None:
-        if collection in self._aliases:
-            raise is_alias(collection, self._aliases[collection])
-        self._require(collection)
-        if aliases := self._aliases_of(collection):
-            raise aliased(collection, aliases)
+        self._names.check_drop(collection)
         del self._collections[collection]
 
     async def aliases(self) -> dict[str, str]:
         return dict(self._aliases)
 
     async def set_alias(self, alias: str, collection: str, *, replace_collection: bool = False) -> None:
-        name = self._aliases.get(collection, collection)
-        self._require(name)
-        if alias in self._collections:
-            if not replace_collection or alias == name:
-                raise taken(alias)
-            if aliases := self._aliases_of(alias):
-                raise aliased(alias, aliases)
-            del self._collections[alias]
+        name = self._names.check_alias(alias, collection, replace=replace_collection)
+        self._collections.pop(alias, None)
         self._aliases[alias] = name
 
     async def delete_alias(self, alias: str) -> None:
-        if self._aliases.pop(alias, None) is None:
-            raise unknown_alias(alias)
+        self._names.check_alias_known(alias)
+        del self._aliases[alias]
 
     async def ready(self) -> None:
         return
@@ -239,19 +239,16 @@ class MemoryStore:
     async def close(self) -> None:
         self._collections.clear()
 
-    def _aliases_of(self, name: str) -> list[str]:
-        return sorted(alias for alias, meant in self._aliases.items() if meant == name)
-
     def _find(self, collection: str) -> _Collection | None:
-        return self._collections.get(self._aliases.get(collection, collection))
+        return self._collections.get(self._names.resolve(collection))
 
     def _require(self, collection: str) -> _Collection:
-        held = self._find(collection)
-        if held is None:
-            raise unknown(collection)
-        return held
+        stored = self._find(collection)
+        if stored is None:
+            raise unknown_collection(collection)
+        return stored
 
 
 async def create(url: StoreAddress) -> MemoryStore:
-    """An empty store; `url` says nothing more."""
+    """Open an empty store; `url` says nothing more."""
     return MemoryStore()

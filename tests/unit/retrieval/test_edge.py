@@ -14,16 +14,16 @@ from services.core.addresses import StoreAddress
 from services.core.errors import NotFound, ServiceUnavailable
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
+from services.retrieval.backend import Candidates, Query
 from services.retrieval.backends.edge import EdgeStore, create
 from services.retrieval.backends.edge.catalogue import Catalogue
 from services.retrieval.backends.edge.collection import EdgeCollection
+from services.retrieval.backends.edge.files import TokenFile
 from services.retrieval.backends.edge.shard import Shard
 from services.retrieval.backends.edge.threads import CollectionThreads
-from services.retrieval.backends.edge.tokens import TokenFile
-from services.retrieval.candidates import Candidates, Query
-from services.retrieval.payload import Point, to_points
-from services.retrieval.schema import Schema
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.collections import Schema
+from services.retrieval.points import Point, make_points
+from services.retrieval.settings import VECTOR_URL
 
 DIM = 4
 
@@ -45,7 +45,7 @@ def stored(id_: str, seed: int | None = 0, **fields) -> StoredPassage:
 
 
 def points(*passages: StoredPassage) -> list[Point]:
-    return to_points(passages)
+    return make_points(passages)
 
 
 def delete(collection: EdgeCollection, keep: str | None = None) -> int:

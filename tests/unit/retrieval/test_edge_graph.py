@@ -11,11 +11,10 @@ import pytest
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
+from services.retrieval.backend import Query
 from services.retrieval.backends.edge import graph
 from services.retrieval.backends.edge.catalogue import Catalogue
-from services.retrieval.backends.edge.collection import EdgeCollection
 from services.retrieval.backends.edge.store import EdgeStore
-from services.retrieval.candidates import Query
 
 DIM = 1536
 """So large that 2,000 passages are more than the engine would rather scan than search by the graph."""
@@ -70,7 +69,7 @@ async def test_the_graph_finds_what_an_exact_search_does_also_with_a_filter(tmp_
     vectors = clustered(rng, COUNT, DIM)
     store = opened(tmp_path, COUNT)
     await fill(store, vectors)
-    await store.graphs.settled()
+    await store.graphs.wait_idle()
     assert shard_of(store).graph
     queries = clustered(rng, 30, DIM)
     plain, filtered = [], []
@@ -88,13 +87,13 @@ async def test_writes_during_a_build_are_in_the_graphs_shard_and_outlive_a_resta
     vectors = clustered(rng, 200, SMALL)
     store = opened(tmp_path, 200)
     release = asyncio.Event()
-    build = graph._in_child
+    build = graph._build_in_child
 
     async def held(copy, dim) -> None:
         await build(copy, dim)
         await release.wait()
 
-    monkeypatch.setattr(graph, "_in_child", held)
+    monkeypatch.setattr(graph, "_build_in_child", held)
     await fill(store, vectors[:150])
     assert store.graphs._task is None
     await fill(store, vectors[150:], "q")
@@ -103,7 +102,7 @@ async def test_writes_during_a_build_are_in_the_graphs_shard_and_outlive_a_resta
     await store.upsert("c", "m", [stored("p1", -vectors[1], text="changed")])
     await store.upsert("c", "m", [stored("late", vectors[2], revision="1")], staged=True)
     release.set()
-    await store.graphs.settled()
+    await store.graphs.wait_idle()
     assert shard_of(store).graph
 
     for _ in range(2):
@@ -143,9 +142,9 @@ async def test_a_copy_that_did_not_take_over_is_removed_at_the_next_start(tmp_pa
     store = opened(tmp_path, 0)
     await fill(store, clustered(rng, 50, SMALL))
     held = store._open["c"]
-    copy = await held.write(EdgeCollection.fork)
+    copy = await held.write(lambda on_disk: on_disk.shards.fork())
     if moment == "built":
-        await graph._in_child(copy, SMALL)
+        await graph._build_in_child(copy, SMALL)
     await store.upsert("c", "m", [stored("after", np.ones(SMALL))])
     await store.close()
     store = opened(tmp_path, 0)
@@ -166,7 +165,7 @@ async def test_a_build_that_is_killed_changes_nothing_and_is_not_tried_again(tmp
     monkeypatch.setattr(asyncio, "create_subprocess_exec", killed)
     vectors = clustered(np.random.default_rng(5), 60, SMALL)
     await fill(store, vectors)
-    await store.graphs.settled()
+    await store.graphs.wait_idle()
     assert not shard_of(store).graph
     await fill(store, vectors, "again")
     assert store.graphs._task is None

@@ -25,11 +25,11 @@ from services.core.errors import (
 )
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
+from services.retrieval.backend import Query
 from services.retrieval.backends.qdrant import QdrantStore, create
 from services.retrieval.backends.qdrant.collections import MODEL
-from services.retrieval.backends.qdrant.errors import translate
-from services.retrieval.candidates import Query
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.backends.qdrant.connection import translate
+from services.retrieval.settings import VECTOR_URL
 
 PASSAGE = StoredPassage(passage=Passage(id="p", document_id="d", text="t"), vector=[1.0, 0.0])
 
@@ -220,11 +220,11 @@ async def test_what_was_replaced_stays_for_the_grace_period_and_any_process_dele
     assert await first.publish("c", "d", "2") == 3
     assert {passage.id for passage in await search(first, "c", [1.0, 0.0], k=9)} == {"2/0", "2/1", "2/2"}
     assert set(await first.token_vectors("c", ["1/0", "2/0"])) == {"1/0", "2/0"}
-    await first._retirement.close()
+    await first._purger.deletions.close()
 
     second = QdrantStore(client, "memory", grace_seconds=0)
     assert len(await second.documents("c")) == 1
-    await second._retirement.settled()
+    await second._purger.deletions.wait_idle()
     assert set(await second.token_vectors("c", ["1/0", "2/0"])) == {"2/0"}
     assert (await client.count("c")).count == 3
     await second.close()
@@ -241,6 +241,6 @@ async def test_what_is_stored_again_within_the_grace_period_is_not_deleted(stage
     if staged:
         assert await search(store, "c", [1.0, 0.0], k=9) == []
         await store.publish("c", "d", "1", passages=3)
-    await store._retirement.settled()
+    await store._purger.deletions.wait_idle()
     assert len(await search(store, "c", [1.0, 0.0], k=9)) == 3
     await store.close()

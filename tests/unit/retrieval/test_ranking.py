@@ -8,9 +8,8 @@ import pytest
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import RetrievalRequest
-from services.retrieval.candidates import Candidates
-from services.retrieval.plan import plan
-from services.retrieval.ranking import rank
+from services.retrieval.backend import Candidates
+from services.retrieval.ranking import plan_search, rank
 from services.retrieval.settings import Settings
 
 SETTINGS = Settings(mode="hybrid", fusion="weighted", dense_weight=0.7, rrf_k=60, pool=50)
@@ -28,7 +27,7 @@ FOUND = Candidates(
 
 
 def made(**fields: object):
-    return plan(
+    return plan_search(
         RetrievalRequest.model_validate({"text": "why", "embedding": [1.0], "k": 3, **fields}), SETTINGS
     )
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
-from services.retrieval.filters import LONGEST_TERM, Wanted, passage_terms, wanted
+from services.retrieval.filters import LONGEST_TERM, TermFilter, list_terms, parse_filter
 
 scalars = st.one_of(
     st.text(),
@@ -26,20 +26,20 @@ def passage(**fields) -> Passage:
 
 
 def matches(where, **fields) -> bool:
-    held, todo = set(passage_terms(passage(**fields))), wanted(where)
+    held, todo = set(list_terms(passage(**fields))), parse_filter(where)
     return held.isdisjoint(todo.none_of) and all(not held.isdisjoint(terms) for terms in todo.all_of)
 
 
 @given(key=st.text(min_size=1), stored=scalars, value=scalars)
 def test_a_filter_matches_exactly_the_equal_value(key, stored, value):
     held = Passage.model_construct(id="p", document_id="d", text="t", metadata={f"m{key}": stored})
-    (terms,) = wanted({f"m{key}": value}).all_of
-    assert (not set(terms).isdisjoint(passage_terms(held))) is same(stored, value)
+    (terms,) = parse_filter({f"m{key}": value}).all_of
+    assert (not set(terms).isdisjoint(list_terms(held))) is same(stored, value)
 
 
 def test_fields_and_metadata_become_terms_and_an_absent_page_none():
     held = passage(title="T", page=2, metadata={"tags": ["x", "y", "x"], "n": 1.0})
-    terms = [term for term in passage_terms(held) if '"#"' not in term]
+    terms = [term for term in list_terms(held) if '"#"' not in term]
     assert terms == [
         '["document_id","d"]',
         '["title","T"]',
@@ -49,32 +49,32 @@ def test_fields_and_metadata_become_terms_and_an_absent_page_none():
         '["tags","y"]',
         '["n",1]',
     ]
-    assert '["page"' not in "".join(passage_terms(passage()))
+    assert '["page"' not in "".join(list_terms(passage()))
 
 
 def test_a_field_hides_a_metadata_key_of_its_name():
-    assert '["title","meta"]' not in passage_terms(passage(title="T", metadata={"title": "meta"}))
+    assert '["title","meta"]' not in list_terms(passage(title="T", metadata={"title": "meta"}))
 
 
 def test_an_empty_list_is_impossible_and_no_filter_is_not():
-    assert wanted({"a": []}).impossible
-    assert wanted({"a": {"gt": 3, "lt": 3}}).impossible
-    assert not wanted({"a": ["x"]}).impossible
-    assert wanted(None) == wanted({}) == Wanted()
-    assert not wanted(None)
+    assert parse_filter({"a": []}).impossible
+    assert parse_filter({"a": {"gt": 3, "lt": 3}}).impossible
+    assert not parse_filter({"a": ["x"]}).impossible
+    assert parse_filter(None) == parse_filter({}) == TermFilter()
+    assert not parse_filter(None)
 
 
 def test_a_long_value_is_kept_short_and_still_told_apart():
-    one, other = (wanted({"note": "x" * 1000 + end}).all_of[0][0] for end in "ab")
+    one, other = (parse_filter({"note": "x" * 1000 + end}).all_of[0][0] for end in "ab")
     assert len(one) <= LONGEST_TERM
     assert one != other
-    assert one in passage_terms(passage(metadata={"note": "x" * 1000 + "a"}))
+    assert one in list_terms(passage(metadata={"note": "x" * 1000 + "a"}))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**63, -(2**63) - 1])
 def test_numbers_without_a_64_bit_form_are_refused_by_key(value):
     with pytest.raises(InvalidRequest, match="'size'"):
-        wanted({"size": value})
+        parse_filter({"size": value})
 
 
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**53), 2**53))
@@ -88,7 +88,7 @@ def test_a_range_matches_exactly_the_numbers_within_it(stored, low, high):
     assert matches({"n": {"gte": low}}, **fields) is (stored >= low)
     assert matches({"n": {"lt": high}}, **fields) is (stored < high)
     assert not matches({"n": {"gte": low}}, metadata={"n": str(stored), "m": stored})
-    assert len(wanted({"n": {"gt": low, "lt": high}}).all_of[0]) <= 2 * 15 * 16
+    assert len(parse_filter({"n": {"gt": low, "lt": high}}).all_of[0]) <= 2 * 15 * 16
 
 
 def test_a_negation_matches_other_values_and_absent_keys():
@@ -109,4 +109,4 @@ def test_a_negation_matches_other_values_and_absent_keys():
 )
 def test_a_condition_that_means_nothing_is_refused_by_key(where, says):
     with pytest.raises(InvalidRequest, match=says):
-        wanted(where)
+        parse_filter(where)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieval.sparse import K1, LONGEST, passage_weights, query_weights, term_id, terms
+from services.retrieval.sparse import K1, MAX_TERM_LENGTH, split_terms, term_id, weigh_passage, weigh_query
 
 
 @pytest.mark.parametrize(
@@ -25,22 +25,22 @@ from services.retrieval.sparse import K1, LONGEST, passage_weights, query_weight
     ],
 )
 def test_terms_are_folded_stemmed_and_without_stop_words(text, expected):
-    assert terms(text) == expected
+    assert split_terms(text) == expected
 
 
 @given(st.text())
 def test_any_text_has_terms_of_bounded_length_and_weights_below_bm25s_bound(text):
-    assert all(0 < len(term) <= LONGEST for term in terms(text))
-    weights = passage_weights(text)
-    assert set(weights) == set(query_weights(text))
+    assert all(0 < len(term) <= MAX_TERM_LENGTH for term in split_terms(text))
+    weights = weigh_passage(text)
+    assert set(weights) == set(weigh_query(text))
     assert all(0 <= term < 2**32 and 0 < weight < K1 + 1 for term, weight in weights.items())
 
 
 def test_the_weights_are_bm25s():
-    weights = passage_weights("wing wing wing " + "filler " * 47)
+    weights = weigh_passage("wing wing wing " + "filler " * 47)
     length = 1 - 0.75 + 0.75 * 50 / 100
     assert weights[term_id("wing")] == pytest.approx(3 * 2.2 / (3 + 1.2 * length))
-    assert passage_weights("wing")[term_id("wing")] > passage_weights("wing " + "x " * 500)[term_id("wing")]
+    assert weigh_passage("wing")[term_id("wing")] > weigh_passage("wing " + "x " * 500)[term_id("wing")]
 
 
 def test_a_terms_number_is_the_same_everywhere():
@@ -48,4 +48,4 @@ def test_a_terms_number_is_the_same_everywhere():
 
 
 def test_a_query_counts_a_term_as_often_as_it_is_said():
-    assert query_weights("wing wings of WING flow") == {term_id("wing"): 3.0, term_id("flow"): 1.0}
+    assert weigh_query("wing wings of WING flow") == {term_id("wing"): 3.0, term_id("flow"): 1.0}

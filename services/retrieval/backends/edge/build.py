@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
-    """Be killed when the parent dies, on Linux; elsewhere the process ends when it is done."""
+    """Ask to be killed when the parent dies, on Linux; elsewhere the process ends when it is done."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -28,6 +28,7 @@ def end_with_parent(parent: int) -> None:
 
 
 def main(folder: str, dim: str, parent: str) -> None:
+    """Build the graph at low priority, and bring it to the disk."""
     end_with_parent(int(parent))
     os.nice(NICENESS)
     Shard.build_graph(Path(folder), int(dim))

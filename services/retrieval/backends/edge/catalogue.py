@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.errors import ServiceUnavailable
-from services.retrieval.backends.edge.tokens import transaction
-from services.retrieval.schema import Schema, aliased, is_alias, taken, unknown, unknown_alias
+from services.retrieval.backends.edge.files import transaction
+from services.retrieval.collections import Names, Schema
 
 FORMAT = 1
 LOCK_SECONDS = 1.0
@@ -19,19 +19,26 @@ LOCK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Entry:
+    """A collection of the catalogue."""
+
     name: str
     schema: Schema
     folder: Path
 
 
 class Catalogue:
-    """A collection exists from the commit of its row to the commit of its row's removal.
+    """The collections and aliases of a directory, which belongs to this process.
 
-    Folders without a row are what a crash left of a creation or a removal; opening deletes them.
+    A collection exists from the commit of its row to the commit of its row's removal. Folders without a row
+    are what a crash left of a creation or a removal; opening deletes them.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises `ServiceUnavailable` where another process owns `directory` or it cannot be written."""
+        """Own a directory, and read what it has.
+
+        Raises:
+            ServiceUnavailable: another process owns it, or it cannot be written.
+        """
         self.directory = directory
         self._folders = directory / "collections"
         try:
@@ -47,13 +54,17 @@ class Catalogue:
                 f"the vector store's directory {directory} cannot be used: {error}"
             ) from None
         try:
-            self.entries = self._own()
+            self._own()
+            self.entries = self._read_entries()
+            self.aliases: dict[str, str] = dict(self._db.execute("select alias, collection from aliases"))
         except BaseException:
             self._db.close()
             raise
+        self.names = Names(self.entries, self.aliases)
         self._sweep()
 
-    def _own(self) -> dict[str, Entry]:
+    def _own(self) -> None:
+        """Lock the file for this process, and make its tables where it is new."""
         try:
             self._db.execute("pragma locking_mode=exclusive")
             self._db.execute("begin exclusive")
@@ -77,25 +88,26 @@ class Catalogue:
         )
         self._db.execute(f"pragma user_version={FORMAT}")
         self._db.execute("commit")
-        self.aliases: dict[str, str] = dict(
-            self._db.execute("select alias, collection from aliases").fetchall()
-        )
+
+    def _read_entries(self) -> dict[str, Entry]:
         rows = self._db.execute("select name, model, dim, folder from collections").fetchall()
         return {
             name: Entry(name, Schema(model, dim), self._folders / folder) for name, model, dim, folder in rows
         }
 
     def _sweep(self) -> None:
+        """Delete the folders that no collection has."""
         listed = {entry.folder for entry in self.entries.values()}
         for folder in self._folders.iterdir():
             if folder not in listed:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def reserve(self, name: str, schema: Schema) -> Entry:
-        """An entry with a folder of its own, not yet part of the catalogue; `add` makes it so."""
+        """Make an entry with a folder of its own, not yet part of the catalogue; `add` makes it so."""
         return Entry(name, schema, self._folders / f"{name}.{uuid.uuid4().hex[:8]}")
 
     def add(self, entry: Entry) -> None:
+        """Let a collection exist."""
         self._db.execute(
             "insert into collections values (?, ?, ?, ?)",
             (entry.name, entry.schema.model, entry.schema.dim, entry.folder.name),
@@ -110,46 +122,25 @@ class Catalogue:
 
     @staticmethod
     def delete_files(entry: Entry) -> None:
+        """Delete the folder of a collection that is forgotten already."""
         shutil.rmtree(entry.folder, ignore_errors=True)
 
-    def resolve(self, name: str) -> str:
-        """The collection's own name, for its name or an alias of it."""
-        return self.aliases.get(name, name)
-
-    def aliases_of(self, name: str) -> list[str]:
-        return sorted(alias for alias, meant in self.aliases.items() if meant == name)
-
-    def require_own_name(self, name: str) -> Entry:
-        """The entry of a collection that may be deleted: named by its own name, meant by no alias."""
-        if name in self.aliases:
-            raise is_alias(name, self.aliases[name])
-        entry = self.entries.get(name)
-        if entry is None:
-            raise unknown(name)
-        if aliases := self.aliases_of(name):
-            raise aliased(name, aliases)
-        return entry
-
     def set_alias(self, alias: str, collection: str, *, replace: bool) -> Entry | None:
-        """Let `alias` mean a collection, in one step; the entry of a collection that this replaced."""
-        name = self.resolve(collection)
-        if name not in self.entries:
-            raise unknown(collection)
-        replaced = None
-        if alias in self.entries:
-            if not replace or alias == name:
-                raise taken(alias)
-            replaced = self.require_own_name(alias)
+        """Let `alias` mean a collection, in one step. Raises what `Names.check_alias` raises.
+
+        Returns:
+            The entry of a collection that this replaced, whose files are still there.
+        """
+        name = self.names.check_alias(alias, collection, replace=replace)
         with transaction(self._db):
             self._db.execute("delete from collections where name = ?", (alias,))
             self._db.execute("insert or replace into aliases values (?, ?)", (alias, name))
-        self.entries.pop(alias, None)
         self.aliases[alias] = name
-        return replaced
+        return self.entries.pop(alias, None)
 
     def delete_alias(self, alias: str) -> None:
-        if alias not in self.aliases:
-            raise unknown_alias(alias)
+        """Forget an alias. Raises `NotFound` for an unknown one."""
+        self.names.check_alias_known(alias)
         self._db.execute("delete from aliases where alias = ?", (alias,))
         del self.aliases[alias]
 

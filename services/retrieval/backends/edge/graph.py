@@ -1,4 +1,4 @@
-"""Building graphs in the background: the copy, the child process that builds, the swap."""
+"""Building graphs in the background: the copy, the child process that builds, and the swap."""
 
 from __future__ import annotations
 
@@ -10,41 +10,40 @@ from pathlib import Path
 import structlog
 
 from services.core.errors import NotFound, ServiceError
-from services.retrieval.backends.edge.collection import EdgeCollection
 from services.retrieval.backends.edge.threads import CollectionThreads
 
 log = structlog.get_logger(__name__)
 
 
 class GraphBuilds:
-    """At most one build at a time; one that fails is not tried again before the next start."""
+    """Runs at most one build at a time; one that fails is not tried again before the next start."""
 
     def __init__(self, index_from: int) -> None:
         self._index_from = index_from
         self._task: asyncio.Task[None] | None = None
         self._failed: set[str] = set()
 
-    def consider(self, held: CollectionThreads, unindexed: int) -> None:
+    def consider(self, threads: CollectionThreads, unindexed: int) -> None:
         """Begin a build where so many passages are in no graph that one pays."""
-        if not self._index_from or self._task is not None or held.entry.name in self._failed:
+        if not self._index_from or self._task is not None or threads.entry.name in self._failed:
             return
         if unindexed >= self._index_from:
-            self._task = asyncio.ensure_future(self._build(held))
-            self._task.add_done_callback(self._ended)
+            self._task = asyncio.ensure_future(self._build(threads))
+            self._task.add_done_callback(self._forget_task)
 
-    def _ended(self, _: asyncio.Task[None]) -> None:
+    def _forget_task(self, _: asyncio.Task[None]) -> None:
         self._task = None
 
-    async def _build(self, held: CollectionThreads) -> None:
-        name = held.entry.name
+    async def _build(self, threads: CollectionThreads) -> None:
+        name = threads.entry.name
         try:
-            copy = await held.write(EdgeCollection.fork)
+            copy = await threads.write(lambda on_disk: on_disk.shards.fork())
             log.info("building the graph of a collection", collection=name)
             try:
-                await _in_child(copy, held.entry.schema.dim)
-                await held.replace(copy)
+                await _build_in_child(copy, threads.entry.schema.dim)
+                await threads.replace(copy)
             except BaseException:
-                await held.write(lambda on_disk: on_disk.abandon(copy))
+                await threads.write(lambda on_disk: on_disk.shards.abandon(copy))
                 raise
             log.info("the graph of a collection is built", collection=name)
         except NotFound:
@@ -53,18 +52,20 @@ class GraphBuilds:
             self._failed.add(name)
             log.warning("the graph of a collection was not built", collection=name, reason=str(error))
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Return when no build is under way."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
+        """Stop a build that is under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
 
-async def _in_child(copy: Path, dim: int) -> None:
+async def _build_in_child(copy: Path, dim: int) -> None:
+    """Run `build.py`. Raises `ServiceError` with the end of what it wrote where it fails."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -77,10 +78,10 @@ async def _in_child(copy: Path, dim: int) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await child.communicate()
+        _, errors = await child.communicate()
     except BaseException:
         child.kill()
         await child.wait()
         raise
     if child.returncode != 0:
-        raise ServiceError(f"exit status {child.returncode}: {said.decode('utf-8', 'replace')[-500:]}")
+        raise ServiceError(f"exit status {child.returncode}: {errors.decode('utf-8', 'replace')[-500:]}")

@@ -33,10 +33,10 @@ from qdrant_edge import (
 )
 from qdrant_edge import Point as EdgePoint
 
-from services.retrieval.backends.edge.log import WriteLog
-from services.retrieval.candidates import Vector
-from services.retrieval.filters import Wanted
-from services.retrieval.payload import (
+from services.retrieval.backend import Vector
+from services.retrieval.backends.edge.files import WriteLog
+from services.retrieval.filters import TermFilter
+from services.retrieval.points import (
     DENSE,
     DOCUMENT_ID,
     INDEX,
@@ -46,7 +46,7 @@ from services.retrieval.payload import (
     Payload,
     Point,
 )
-from services.retrieval.revisions import Pair
+from services.retrieval.revisions import RevisionKey
 
 SCROLL_PAGE = 512
 NO_GRAPH_KB = 2**31
@@ -60,6 +60,8 @@ EF = 128
 
 @dataclass(frozen=True)
 class Hit:
+    """A point that a search found."""
+
     id: str
     payload: Payload
     score: float
@@ -67,12 +69,17 @@ class Hit:
 
 @dataclass(frozen=True)
 class Stored:
+    """A point that a listing found."""
+
     id: str
     payload: Payload
 
 
 class Shard:
-    """An update is safe from `kill -9` when it returns, from a power failure after the next `save`."""
+    """Updates and searches one shard.
+
+    An update is safe from `kill -9` when it returns, from a power failure after the next `save`.
+    """
 
     def __init__(self, shard: EdgeShard, path: Path, *, graph: bool) -> None:
         self._shard = shard
@@ -83,8 +90,9 @@ class Shard:
 
     @classmethod
     def create(cls, path: Path, dim: int) -> Self:
+        """Make an empty shard in a new folder."""
         path.mkdir(parents=True)
-        shard = EdgeShard.create(str(path), _config(dim, NO_GRAPH_KB))
+        shard = EdgeShard.create(str(path), _make_config(dim, NO_GRAPH_KB))
         for key in (DOCUMENT_ID, TERMS):
             shard.update(UpdateOperation.create_field_index(key, PayloadSchemaType.Keyword))
         shard.flush()
@@ -106,19 +114,19 @@ class Shard:
 
     @staticmethod
     def build_graph(path: Path, dim: int) -> None:
-        """Freezes the process for about 2 ms per passage; the shard must be open nowhere."""
-        shard = EdgeShard.load(str(path), _config(dim, GRAPH_KB))
+        """Build a graph: it freezes the process for about 2 ms per passage. The shard is open nowhere."""
+        shard = EdgeShard.load(str(path), _make_config(dim, GRAPH_KB))
         shard.optimize()
         shard.flush()
         shard.close()
-        EdgeShard.load(str(path), _config(dim, NO_GRAPH_KB)).close()
+        EdgeShard.load(str(path), _make_config(dim, NO_GRAPH_KB)).close()
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """All of them in one logged operation; their token vectors are not this class's concern."""
-        self._shard.update(UpdateOperation.upsert_points([_record(point) for point in points]))
+        """Store all of them in one logged operation; their token vectors are not this class's concern."""
+        self._shard.update(UpdateOperation.upsert_points([_make_record(point) for point in points]))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """All of them in one logged operation: a crash leaves all or none."""
+        """Delete all of them in one logged operation: a crash leaves all or none."""
         self._shard.update(UpdateOperation.delete_points(list(ids)))
 
     def save(self) -> None:
@@ -137,35 +145,38 @@ class Shard:
         self._log.hold()
         self._saves = 0
 
-    def search(self, vector: Vector, *, k: int, where: Wanted, keys: list[str]) -> list[Hit]:
-        """The best `k` by cosine: exactly, or by the graph where there is one."""
+    def search(self, vector: Vector, *, k: int, where: TermFilter, keys: list[str]) -> list[Hit]:
+        """Find the best `k` by cosine: exactly, or by the graph where there is one."""
         return self._query(Query.Nearest(vector.tolist(), using=DENSE), k, where, keys)
 
     def search_sparse(
-        self, weights: dict[int, float], *, k: int, where: Wanted, keys: list[str]
+        self, weights: dict[int, float], *, k: int, where: TermFilter, keys: list[str]
     ) -> list[Hit]:
-        """The best `k` by their weights, the query's and the IDF; only those that share a term with it."""
+        """Find the best `k` by their weights, the query's and the IDF; all of them share a term with it."""
         query = SparseVector(list(weights), list(weights.values()))
         return self._query(Query.Nearest(query, using=SPARSE), k, where, keys)
 
-    def _query(self, query: Query, k: int, where: Wanted, keys: list[str]) -> list[Hit]:
+    def _query(self, query: Query, k: int, where: TermFilter, keys: list[str]) -> list[Hit]:
         request = QueryRequest(
             limit=k,
             query=query,
-            filter=_matching(where) if where else None,
+            filter=_make_filter(where) if where else None,
             with_payload=keys,
             params=self._params(k, filtered=bool(where)),
         )
         return [Hit(str(point.id), point.payload or {}, point.score) for point in self._shard.query(request)]
 
     def _params(self, k: int, *, filtered: bool) -> SearchParams:
-        """Without ACORN, a filter that keeps a fifth of the passages loses a third of the best ten."""
+        """Choose how to search: exactly where there is no graph.
+
+        Without ACORN, a filter that keeps a fifth of the passages loses a third of the best ten.
+        """
         if not self.graph:
             return SearchParams(exact=True)
         acorn = AcornSearchParams(enable=True) if filtered else None
         return SearchParams(hnsw_ef=max(EF, k), acorn=acorn)
 
-    def take(self, source: Shard, ids: Sequence[str]) -> None:
+    def copy_from(self, source: Shard, ids: Sequence[str]) -> None:
         """Make these points as they are in `source`, gone where they are gone there."""
         records = source._shard.retrieve(list(ids), with_payload=True, with_vector=True)
         points = [EdgePoint(record.id, record.vector or {}, record.payload) for record in records]
@@ -175,7 +186,7 @@ class Shard:
             self.delete([*gone])
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
-        """By point id, at length one; absent where there is no such point."""
+        """Read vectors by point id, at length one; absent where there is no such point."""
         records = self._shard.retrieve(list(ids), with_payload=False, with_vector=[DENSE])
         return {
             str(record.id): np.asarray(record.vector[DENSE], np.float32)
@@ -184,12 +195,12 @@ class Shard:
         }
 
     def payloads(self, ids: Sequence[str], keys: list[str]) -> list[Payload]:
-        """These keys of those points that exist, in no order."""
+        """Read these keys of those points that exist, in no order."""
         records = self._shard.retrieve(list(ids), with_payload=keys, with_vector=False)
         return [record.payload or {} for record in records]
 
     def scroll(self, keys: list[str], where: Filter | None = None) -> Iterator[Stored]:
-        """Every point, or those that match; read in small pages."""
+        """Read every point, or those that match, in small pages."""
         after: str | None = None
         while True:
             page, after = self.page(keys, after=after, limit=SCROLL_PAGE, where=where)
@@ -200,17 +211,18 @@ class Shard:
     def page(
         self, keys: list[str], *, after: str | None, limit: int, where: Filter | None = None
     ) -> tuple[list[Stored], str | None]:
-        """The first `limit` points from `after` on, by id, and where the next page begins."""
+        """Read the first `limit` points from `after` on, by id; and say where the next page begins."""
         request = ScrollRequest(offset=after, limit=limit, filter=where, with_payload=keys, with_vector=False)
         records, following = self._shard.scroll(request)
         page = [Stored(str(record.id), record.payload or {}) for record in records]
         return page, None if following is None else str(following)
 
     def size(self) -> int:
-        """About how many points there are, at once; `count` takes 8 ms for 50,000."""
+        """Say at once about how many points there are; `count` takes 8 ms for 50,000."""
         return int(self._shard.info().points_count)
 
     def count(self, where: Filter | None = None) -> int:
+        """Count the points, or those that match."""
         return int(self._shard.count(CountRequest(filter=where)))
 
     def close(self) -> None:
@@ -218,7 +230,7 @@ class Shard:
         self._shard.close()
 
 
-def _config(dim: int, graph_kb: int) -> EdgeConfig:
+def _make_config(dim: int, graph_kb: int) -> EdgeConfig:
     return EdgeConfig(
         vectors={DENSE: EdgeVectorParams(size=dim, distance=Distance.Cosine)},
         sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
@@ -226,31 +238,33 @@ def _config(dim: int, graph_kb: int) -> EdgeConfig:
     )
 
 
-def _record(point: Point) -> EdgePoint:
+def _make_record(point: Point) -> EdgePoint:
     sparse = SparseVector(list(point.sparse), list(point.sparse.values()))
     return EdgePoint(point.id, {DENSE: point.vector, SPARSE: sparse}, point.payload)
 
 
-def _matching(where: Wanted) -> Filter:
+def _make_filter(where: TermFilter) -> Filter:
     return Filter(
         must=[FieldCondition(TERMS, match=MatchAny(terms)) for terms in where.all_of],
         must_not=[FieldCondition(TERMS, match=MatchAny(where.none_of))] if where.none_of else [],
     )
 
 
-def of_document(document_id: str) -> Filter:
-    return Filter(must=[_is(DOCUMENT_ID, document_id)])
+def document_filter(document_id: str) -> Filter:
+    """Match the passages of a document."""
+    return Filter(must=[_equals(DOCUMENT_ID, document_id)])
 
 
-def of_revision(pair: Pair) -> Filter:
-    return Filter(must=[_is(DOCUMENT_ID, pair[0]), _is(REVISION, pair[1])])
+def revision_filter(revision: RevisionKey) -> Filter:
+    """Match the passages of a revision."""
+    return Filter(must=[_equals(DOCUMENT_ID, revision[0]), _equals(REVISION, revision[1])])
 
 
-def around(pair: Pair, first: int, last: int) -> Filter:
-    """The passages of a revision from index `first` to index `last`."""
+def index_filter(revision: RevisionKey, first: int, last: int) -> Filter:
+    """Match the passages of a revision from index `first` to index `last`."""
     position = FieldCondition(INDEX, range=RangeFloat(gte=first, lte=last))
-    return Filter(must=[_is(DOCUMENT_ID, pair[0]), _is(REVISION, pair[1]), position])
+    return Filter(must=[_equals(DOCUMENT_ID, revision[0]), _equals(REVISION, revision[1]), position])
 
 
-def _is(key: str, value: str) -> FieldCondition:
+def _equals(key: str, value: str) -> FieldCondition:
     return FieldCondition(key, match=MatchValue(value))

@@ -8,15 +8,15 @@ becomes the collection's shard in one step: the replacement of the file that nam
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
+from services.core.files import replace_atomically
 from services.retrieval.backends.edge.shard import Shard
-from services.retrieval.payload import Point
+from services.retrieval.points import Point
 
 FIRST = "shard"
 POINTER = "current.json"
@@ -25,7 +25,10 @@ REPLAY = 64
 
 
 class Shards:
-    """One thread calls all of these; any thread may read `now`, which is replaced, never changed."""
+    """Changes a collection's shard, and replaces it by a copy.
+
+    One thread calls all of these; any thread may read `now`, which is replaced, never changed.
+    """
 
     def __init__(self, folder: Path, now: Shard, indexed: int) -> None:
         self._folder = folder
@@ -36,12 +39,13 @@ class Shards:
 
     @classmethod
     def create(cls, folder: Path, dim: int) -> Self:
+        """Make the first shard of a new collection."""
         return cls(folder, Shard.create(folder / FIRST, dim), 0)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The shard that is named, and no trace of others: a copy that a crash left is not up to date."""
-        name, indexed = _named(folder)
+        """Open the shard that is named, and delete others: a copy that a crash left is not up to date."""
+        name, indexed = _read_pointer(folder)
         for path in folder.glob(f"{FIRST}*"):
             if path.name != name:
                 shutil.rmtree(path, ignore_errors=True)
@@ -49,10 +53,12 @@ class Shards:
         return cls(folder, now, indexed if now.graph else 0)
 
     def upsert(self, points: Sequence[Point]) -> None:
+        """Store points in the shard, and note them for a copy."""
         self._note(point.id for point in points)
         self.now.upsert(points)
 
     def delete(self, ids: Sequence[str]) -> None:
+        """Delete points from the shard, and note them for a copy."""
         self._note(ids)
         self.now.delete(ids)
 
@@ -60,12 +66,12 @@ class Shards:
         if self._touched is not None:
             self._touched.update(ids)
 
-    def unindexed(self) -> int:
-        """How many passages, at least, are not in the graph."""
+    def count_unindexed(self) -> int:
+        """Say how many passages, at least, are not in the graph."""
         return self.now.size() - self.indexed
 
     def fork(self) -> Path:
-        """A copy on disk as of now; writes from now on are noted until `adopt` or `abandon`."""
+        """Copy the shard on disk as of now; writes from now on are noted until `adopt` or `abandon`."""
         self.now.flush()
         copy = self._folder / f"{FIRST}.{uuid.uuid4().hex[:8]}"
         self._touched = set()
@@ -78,10 +84,10 @@ class Shards:
         try:
             touched = sorted(self._touched or ())
             for start in range(0, len(touched), REPLAY):
-                after.take(self.now, touched[start : start + REPLAY])
+                after.copy_from(self.now, touched[start : start + REPLAY])
             after.flush()
             indexed = after.size() - len(touched)
-            _name(self._folder, copy.name, indexed)
+            _write_pointer(self._folder, copy.name, indexed)
         except BaseException:
             after.close()
             raise
@@ -89,6 +95,7 @@ class Shards:
         self._before, self.now, self.indexed = self.now, after, indexed
 
     def abandon(self, copy: Path) -> None:
+        """Delete a copy that is not to take over."""
         self._touched = None
         shutil.rmtree(copy, ignore_errors=True)
 
@@ -104,24 +111,15 @@ class Shards:
         self.now.close()
 
 
-def _named(folder: Path) -> tuple[str, int]:
+def _read_pointer(folder: Path) -> tuple[str, int]:
+    """Read which shard is the collection's, and how many passages are in its graph."""
     try:
-        named = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+        pointer = json.loads((folder / POINTER).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return FIRST, 0
-    return str(named["shard"]), int(named["indexed"])
+    return str(pointer["shard"]), int(pointer["indexed"])
 
 
-def _name(folder: Path, shard: str, indexed: int) -> None:
-    """Durable on return."""
-    written = folder / f"{POINTER}.new"
-    with written.open("w", encoding="utf-8") as file:
-        json.dump({"shard": shard, "indexed": indexed}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(folder / POINTER)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _write_pointer(folder: Path, shard: str, indexed: int) -> None:
+    """Name the collection's shard, durably on return."""
+    replace_atomically(folder / POINTER, json.dumps({"shard": shard, "indexed": indexed}))

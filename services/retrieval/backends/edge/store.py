@@ -8,20 +8,19 @@ from collections.abc import Sequence
 from services.core.errors import ServiceUnavailable
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
-from services.retrieval.backend import Page
+from services.retrieval.backend import Candidates, Page, Query
 from services.retrieval.backends.edge.catalogue import Catalogue, Entry
 from services.retrieval.backends.edge.collection import EdgeCollection
 from services.retrieval.backends.edge.graph import GraphBuilds
 from services.retrieval.backends.edge.threads import BATCH, CollectionThreads, Hide
-from services.retrieval.candidates import Candidates, Query
-from services.retrieval.filters import wanted
-from services.retrieval.locks import DocumentLocks
-from services.retrieval.payload import query_vector, to_points
-from services.retrieval.schema import Schema, unknown
+from services.retrieval.collections import Schema, unknown_collection
+from services.retrieval.filters import parse_filter
+from services.retrieval.points import check_query_vector, make_points
+from services.retrieval.revisions import DocumentLocks
 
 
 class EdgeStore:
-    """Collections are opened at first use and stay open."""
+    """A directory of collections, which are opened at first use and stay open."""
 
     def __init__(self, catalogue: Catalogue, index_from: int = 0) -> None:
         self._catalogue = catalogue
@@ -32,40 +31,41 @@ class EdgeStore:
         self._retiring: set[asyncio.Task[int]] = set()
 
     async def search(self, collection: str, query: Query) -> Candidates:
-        held = await self._require(collection)
-        vector = (
-            None if query.vector is None else query_vector(query.vector, collection, held.entry.schema.dim)
-        )
-        where = wanted(query.where)
+        threads = await self._require(collection)
+        dim = threads.entry.schema.dim
+        vector = None if query.vector is None else check_query_vector(query.vector, collection, dim)
+        where = parse_filter(query.where)
         if where.impossible:
             return Candidates()
-        return await held.read(lambda on_disk: on_disk.search(query, vector, where))
+        return await threads.read(lambda on_disk: on_disk.search(query, vector, where))
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int, after: int
     ) -> dict[str, list[Passage]]:
-        held = await self._find(collection)
-        return {} if held is None else await held.read(lambda on_disk: on_disk.neighbours(ids, before, after))
+        threads = await self._find(collection)
+        if threads is None:
+            return {}
+        return await threads.read(lambda on_disk: on_disk.neighbours(ids, before, after))
 
     async def scroll(self, collection: str, *, after: str | None, limit: int) -> Page:
-        held = await self._require(collection)
-        return await held.read(lambda on_disk: on_disk.page(after, limit))
+        threads = await self._require(collection)
+        return await threads.read(lambda on_disk: on_disk.page(after, limit))
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
-        held = await self._find(collection)
-        return {} if held is None else await held.read(lambda on_disk: on_disk.token_vectors(ids))
+        threads = await self._find(collection)
+        return {} if threads is None else await threads.read(lambda on_disk: on_disk.token_vectors(ids))
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
-        held = await self._find(collection)
-        return [] if held is None else await held.write(EdgeCollection.documents)
+        threads = await self._find(collection)
+        return [] if threads is None else await threads.write(EdgeCollection.documents)
 
     async def collections(self) -> list[CollectionInfo]:
         infos = []
         for name in sorted(self._catalogue.entries):
-            if held := await self._find(name):
-                schema = held.entry.schema
-                count = await held.read(EdgeCollection.count)
-                aliases = self._catalogue.aliases_of(name)
+            if threads := await self._find(name):
+                schema = threads.entry.schema
+                count = await threads.read(EdgeCollection.count)
+                aliases = self._catalogue.names.aliases_of(name)
                 infos.append(
                     CollectionInfo(
                         name=name, model=schema.model, dim=schema.dim, passages=count, aliases=aliases
@@ -76,22 +76,22 @@ class EdgeStore:
     async def upsert(
         self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
     ) -> None:
-        points = await asyncio.to_thread(to_points, passages)
+        points = await asyncio.to_thread(make_points, passages)
         schema = Schema(model, len(points[0].vector))
-        held = await self._find(collection) or await self._create(collection, schema)
-        held.entry.schema.require(collection, schema)
+        threads = await self._find(collection) or await self._create(collection, schema)
+        threads.entry.schema.require(collection, schema)
         documents = {stored.passage.document_id for stored in passages}
         async with self._documents.hold(documents):
             for start in range(0, len(points), BATCH):
-                unindexed = await held.upserts.add(points[start : start + BATCH], staged=staged)
-        self.graphs.consider(held, unindexed)
+                unindexed = await threads.upserts.add(points[start : start + BATCH], staged=staged)
+        self.graphs.consider(threads, unindexed)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
     ) -> int:
-        held = await self._require(collection)
-        pair = (document_id, revision)
-        return await self._retire(held, document_id, lambda on_disk: on_disk.hide_others(pair, passages))
+        threads = await self._require(collection)
+        key = (document_id, revision)
+        return await self._retire(threads, document_id, lambda on_disk: on_disk.hide_others(key, passages))
 
     async def delete(
         self,
@@ -101,32 +101,30 @@ class EdgeStore:
         keep_revision: str | None = None,
         revision: str | None = None,
     ) -> int:
-        held = await self._find(collection)
-        if held is None:
+        threads = await self._find(collection)
+        if threads is None:
             return 0
         return await self._retire(
-            held, document_id, lambda on_disk: on_disk.hide(document_id, keep=keep_revision, only=revision)
+            threads, document_id, lambda on_disk: on_disk.hide(document_id, keep=keep_revision, only=revision)
         )
 
-    async def _retire(self, held: CollectionThreads, document_id: str, hide: Hide) -> int:
-        """To its end, also where the caller is cancelled: the document stays locked until then."""
+    async def _retire(self, threads: CollectionThreads, document_id: str, hide: Hide) -> int:
+        """Hide and purge to the end, also where the caller is cancelled; the document is locked meanwhile."""
 
-        async def locked() -> int:
+        async def retire_locked() -> int:
             async with self._documents.hold([document_id]):
-                return await held.retire(hide)
+                return await threads.retire(hide)
 
-        task = asyncio.ensure_future(locked())
+        task = asyncio.ensure_future(retire_locked())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         return await asyncio.shield(task)
 
     async def drop(self, collection: str) -> None:
         async with self._opening:
-            entry = self._catalogue.require_own_name(collection)
-            held = self._open.pop(collection, None)
-            if held is not None:
-                await held.close()
-            await asyncio.to_thread(self._catalogue.remove, entry)
+            self._catalogue.names.check_drop(collection)
+            await self._close_collection(collection)
+            await asyncio.to_thread(self._catalogue.remove, self._catalogue.entries[collection])
 
     async def aliases(self) -> dict[str, str]:
         return dict(self._catalogue.aliases)
@@ -136,9 +134,7 @@ class EdgeStore:
             replaced = await asyncio.to_thread(
                 self._catalogue.set_alias, alias, collection, replace=replace_collection
             )
-            held = self._open.pop(alias, None)
-            if held is not None:
-                await held.close()
+            await self._close_collection(alias)
             if replaced is not None:
                 await asyncio.to_thread(self._catalogue.delete_files, replaced)
 
@@ -147,46 +143,51 @@ class EdgeStore:
             await asyncio.to_thread(self._catalogue.delete_alias, alias)
 
     async def ready(self) -> None:
-        """Owning the directory is being ready: `create` refuses where it does not."""
+        """Return at once: to own the directory is to be ready, and `create` refuses where it does not."""
 
     async def close(self) -> None:
         await self.graphs.close()
         async with self._opening:
-            await asyncio.gather(*(held.close() for held in self._open.values()))
+            await asyncio.gather(*(threads.close() for threads in self._open.values()))
             await asyncio.gather(*self._retiring, return_exceptions=True)
             self._open.clear()
             self._catalogue.close()
 
+    async def _close_collection(self, name: str) -> None:
+        threads = self._open.pop(name, None)
+        if threads is not None:
+            await threads.close()
+
     async def _require(self, collection: str) -> CollectionThreads:
-        held = await self._find(collection)
-        if held is None:
-            raise unknown(collection)
-        return held
+        threads = await self._find(collection)
+        if threads is None:
+            raise unknown_collection(collection)
+        return threads
 
     async def _find(self, collection: str) -> CollectionThreads | None:
-        """The open collection of this name or alias, or None where there is none."""
-        name = self._catalogue.resolve(collection)
-        held = self._open.get(name)
-        if held is not None:
-            return held
+        """Find the open collection of this name or alias; None where there is none."""
+        name = self._catalogue.names.resolve(collection)
+        threads = self._open.get(name)
+        if threads is not None:
+            return threads
         async with self._opening:
-            name = self._catalogue.resolve(collection)
+            name = self._catalogue.names.resolve(collection)
             entry = self._catalogue.entries.get(name)
             if entry is not None and name not in self._open:
                 self._open[name] = CollectionThreads(entry, await asyncio.to_thread(_load, entry))
             return self._open.get(name)
 
     async def _create(self, collection: str, schema: Schema) -> CollectionThreads:
-        """The open collection, made unless another request just did."""
+        """Make the collection, unless another request just did, and open it."""
         async with self._opening:
-            name = self._catalogue.resolve(collection)
-            held = self._open.get(name)
-            if held is None:
+            name = self._catalogue.names.resolve(collection)
+            threads = self._open.get(name)
+            if threads is None:
                 entry = self._catalogue.reserve(name, schema)
-                made = await asyncio.to_thread(EdgeCollection.create, entry.folder, schema.dim)
+                on_disk = await asyncio.to_thread(EdgeCollection.create, entry.folder, schema.dim)
                 self._catalogue.add(entry)
-                held = self._open[name] = CollectionThreads(entry, made)
-            return held
+                threads = self._open[name] = CollectionThreads(entry, on_disk)
+            return threads
 
 
 def _load(entry: Entry) -> EdgeCollection:

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
 
 
 async def create(url: StoreAddress) -> QdrantStore:
-    """A client of the server that `url` names; it is first called at first use."""
+    """Make a client of the server that `url` names; it is first called at first use."""
     if not url.host:
         raise InvalidRequest("VECTOR_URL names no Qdrant server: write qdrant://host:6333")
     grpc_port = url.options.get("grpc_port", "")

@@ -10,41 +10,41 @@ from qdrant_client import models as q
 from services.core.errors import Conflict
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
 from services.retrieval.backends.qdrant.reader import TOKEN_VECTORS, QdrantReader
-from services.retrieval.backends.qdrant.revisions import IS_RECORD, of_revisions
-from services.retrieval.payload import (
-    DENSE,
-    DOCUMENT_ID,
-    REVISION,
-    SPARSE,
-    Point,
-    to_points,
+from services.retrieval.backends.qdrant.revisions import IS_RECORD, revisions_filter
+from services.retrieval.collections import Names, Schema
+from services.retrieval.points import DENSE, DOCUMENT_ID, REVISION, SPARSE, Point, make_points
+from services.retrieval.revisions import (
+    RevisionKey,
+    require_own_ids,
+    require_passages,
+    revision_key,
+    select_revisions,
 )
-from services.retrieval.revisions import Pair, pair_of, require_own_ids, require_passages, selected
-from services.retrieval.schema import Schema
 
 BATCH = 64
 
 
 class QdrantStore(QdrantReader):
+    """The whole store."""
+
     async def collections(self) -> list[CollectionInfo]:
-        """Those that Ragline made; a server may hold others."""
-        aliases = await self._collections.aliases()
+        """List those that Ragline made; a server may hold others."""
+        names = Names(await self._collections.names(), await self._collections.aliases())
         infos = []
-        for name in await self._collections.names():
+        for name in names.collections:
             try:
                 schema = await self._collections.describe(name)
             except Conflict:
                 continue
             if schema is not None:
                 where = q.Filter(must_not=[IS_RECORD, *await self._hidden(name)])
-                named = sorted(alias for alias, meant in aliases.items() if meant == name)
                 infos.append(
                     CollectionInfo(
                         name=name,
                         model=schema.model,
                         dim=schema.dim,
                         passages=await self._count(name, where),
-                        aliases=named,
+                        aliases=names.aliases_of(name),
                     )
                 )
         return infos
@@ -52,7 +52,7 @@ class QdrantStore(QdrantReader):
     async def upsert(
         self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
     ) -> None:
-        points = await asyncio.to_thread(to_points, passages)
+        points = await asyncio.to_thread(make_points, passages)
         offered = Schema(model, len(points[0].vector))
         present = await self._collections.describe(collection)
         if present is None:
@@ -65,45 +65,44 @@ class QdrantStore(QdrantReader):
                 batch = points[start : start + BATCH]
                 await self._prepare(collection, batch, staged)
                 async with self._connection.call("store passages", collection):
-                    await self._client.upsert(collection, [_record(point) for point in batch], wait=True)
+                    await self._client.upsert(collection, [_make_record(point) for point in batch], wait=True)
 
     async def _prepare(self, collection: str, batch: Sequence[Point], staged: bool) -> None:
         """Finish deleting what is stored again, and hide what is staged before it has points.
 
         Revisions that readers see already stay so.
         """
-        offered = {str(point.payload["id"]): pair_of(point.payload) for point in batch}
+        offered = {str(point.payload["id"]): revision_key(point.payload) for point in batch}
         if staged:
             stored = await self._payloads(collection, [*offered], ["id", DOCUMENT_ID, REVISION])
             require_own_ids(stored, offered)
         hidden = await self._records.read(collection)
-        for pair in sorted(set(offered.values())):
-            if pair in hidden.doomed:
-                await self._retirement.purge(collection, pair)
-            elif not staged or pair in hidden or await self._stores(collection, pair):
+        for key in sorted(set(offered.values())):
+            if key in hidden.doomed:
+                await self._purger.purge(collection, key)
+            elif not staged or key in hidden or await self._has_passages(collection, key):
                 continue
             if staged:
-                of_document = await self._records.read(collection, pair[0])
-                await self._records.write(collection, pair[0], of_document.stage([pair]))
+                of_document = await self._records.read(collection, key[0])
+                await self._records.write(collection, key[0], of_document.stage([key]))
 
-    async def _stores(self, collection: str, pair: Pair) -> bool:
-        return await self._count(collection, of_revisions(pair[0], [pair[1]])) > 0
+    async def _has_passages(self, collection: str, key: RevisionKey) -> bool:
+        return await self._count(collection, revisions_filter(key[0], [key[1]])) > 0
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
     ) -> int:
         await self._collections.require(collection)
-        pair = (document_id, revision)
+        key = (document_id, revision)
         async with self._locks.hold([document_id]):
             hidden = await self._records.read(collection, document_id)
-            pairs = await self._stored_pairs(collection, document_id)
-            stored = 0 if pair in hidden.doomed else pairs.count(pair)
-            require_passages(pair, stored, passages)
-            others = set(pairs) - {pair} - hidden.staged - hidden.doomed
-            if others or pair in hidden:
-                await self._records.write(collection, document_id, hidden.publish(pair, others))
-        self._retirement.begin(collection, others)
-        return sum(pairs.count(each) for each in others)
+            stored = await self._stored_revisions(collection, document_id)
+            require_passages(key, 0 if key in hidden.doomed else stored.count(key), passages)
+            others = set(stored) - {key} - hidden.staged - hidden.doomed
+            if others or key in hidden:
+                await self._records.write(collection, document_id, hidden.publish(key, others))
+        self._purger.begin(collection, others)
+        return sum(stored.count(other) for other in others)
 
     async def delete(
         self,
@@ -117,12 +116,13 @@ class QdrantStore(QdrantReader):
             return 0
         async with self._locks.hold([document_id]):
             hidden = await self._records.read(collection, document_id)
-            stored = await self._stored_pairs(collection, document_id)
-            pairs = selected({*stored, *hidden.staged, *hidden.doomed}, keep=keep_revision, only=revision)
-            if pairs:
-                await self._records.write(collection, document_id, hidden.doom(pairs))
-        self._retirement.begin(collection, pairs)
-        return sum(stored.count(each) for each in pairs - hidden.doomed)
+            stored = await self._stored_revisions(collection, document_id)
+            known = {*stored, *hidden.staged, *hidden.doomed}
+            doomed = select_revisions(known, keep=keep_revision, only=revision)
+            if doomed:
+                await self._records.write(collection, document_id, hidden.doom(doomed))
+        self._purger.begin(collection, doomed)
+        return sum(stored.count(key) for key in doomed - hidden.doomed)
 
     async def drop(self, collection: str) -> None:
         await self._collections.drop(collection)
@@ -140,11 +140,11 @@ class QdrantStore(QdrantReader):
         await self._collections.names()
 
     async def close(self) -> None:
-        await self._retirement.close()
+        await self._purger.deletions.close()
         await self._client.close()
 
 
-def _record(point: Point) -> q.PointStruct:
+def _make_record(point: Point) -> q.PointStruct:
     payload = point.payload
     if point.token_vectors is not None:
         payload = {**payload, TOKEN_VECTORS: point.token_vectors.model_dump(mode="json")}

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
 
 
 async def create(url: StoreAddress) -> RedisStore:
-    """A client of the server that `url` names; it is first called at first use."""
+    """Make a client of the server that `url` names; it is first called at first use."""
     address = RedisAddress.of(url)
     if address.db:
         raise InvalidRequest(

@@ -6,7 +6,7 @@ import pytest
 
 from services.core.addresses import StoreAddress
 from services.core.errors import InvalidRequest
-from services.retrieval.url import VECTOR_URL
+from services.retrieval.settings import VECTOR_URL
 
 KNOWN = ["edge", "memory", "qdrant"]
 

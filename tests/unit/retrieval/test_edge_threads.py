@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +14,10 @@ from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
 from services.retrieval.backends.edge.catalogue import Catalogue
 from services.retrieval.backends.edge.collection import EdgeCollection
-from services.retrieval.backends.edge.joining import JoinedUpserts
 from services.retrieval.backends.edge.shard import Shard
 from services.retrieval.backends.edge.store import EdgeStore
-from services.retrieval.payload import Point
+from services.retrieval.backends.edge.threads import JoinedUpserts
+from services.retrieval.points import Point
 
 
 class Disk(EdgeCollection):
@@ -27,6 +28,7 @@ class Disk(EdgeCollection):
         self.stored: list[str] = []
         self.busy = asyncio.Event()
         self.free = asyncio.Event()
+        self.shards = SimpleNamespace(count_unindexed=lambda: len(self.stored))
 
     def upsert(self, points: Sequence[Point], *, staged: bool = False) -> None:
         ids = [point.id for point in points]
@@ -34,9 +36,6 @@ class Disk(EdgeCollection):
         if "bad" in ids:
             raise OSError("the disk is full")
         self.stored += ids
-
-    def unindexed(self) -> int:
-        return len(self.stored)
 
     async def write(self, call: Callable[[EdgeCollection], int]) -> int:
         self.busy.set()

@@ -13,10 +13,10 @@ import pytest
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
-from services.retrieval.backends.edge.log import WriteLog
+from services.retrieval.backends.edge.files import WriteLog
 from services.retrieval.backends.edge.shard import FLUSH_EVERY, Shard
-from services.retrieval.filters import wanted
-from services.retrieval.payload import Point, to_points
+from services.retrieval.filters import parse_filter
+from services.retrieval.points import Point, make_points
 
 DIM = 16
 PAGE = 4096
@@ -24,7 +24,7 @@ PAGE = 4096
 
 def document(number: int, text: str = "first", passages: int = 8) -> list[Point]:
     rng = np.random.default_rng(number)
-    return to_points(
+    return make_points(
         [
             StoredPassage(
                 passage=Passage(
@@ -92,7 +92,7 @@ def test_after_a_power_failure_all_that_was_saved_is_there(tmp_path: Path, seed:
     assert texts(found) == expected
     assert len(expected) == 11 * 8
     for point in (*document(0), *document(2, "second"), *document(11)):
-        (hit,) = found.search(np.array(point.vector, np.float32), k=1, where=wanted(None), keys=["id"])
+        (hit,) = found.search(np.array(point.vector, np.float32), k=1, where=parse_filter(None), keys=["id"])
         assert (hit.id, round(hit.score, 5)) == (point.id, 1)
     found.close()
 
