@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
+import numpy as np
+import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
+from numpy.typing import NDArray
 
 from services.core.app import create_app
 from services.core.backends import load
@@ -17,7 +21,7 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, PayloadTooLarge
 from services.core.health import Check, Soft
 from services.core.metrics import Metrics
-from services.core.replies import packed_wanted
+from services.core.replies import PackedReply, packed_wanted
 from services.core.streaming import until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
@@ -30,11 +34,10 @@ from services.core.wire.embedding import (
     Token,
     TokenizeRequest,
 )
-from services.embedding.backend import PACKAGE, EmbeddingBackend
+from services.embedding.backend import PACKAGE, CreateBackend, EmbeddingBackend
 from services.embedding.cache import EmbeddingCache, SharedCache
-from services.embedding.encoder import Embedded, Encoder, Wanted
+from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
 from services.embedding.metrics import EmbeddingMetrics
-from services.embedding.render import encode_reply, openai_reply, reply
 from services.embedding.settings import Settings
 
 SERVICE = "embedding"
@@ -46,20 +49,21 @@ tei_route = partial(router.post, responses=RESPONSES)
 T = TypeVar("T")
 
 
-class _Module(Protocol):
-    async def create(self) -> EmbeddingBackend: ...
+class _BackendModule(Protocol):
+    @property
+    def create(self) -> CreateBackend: ...
 
 
 def create(settings: Settings) -> FastAPI:
-    """The service's app; what it holds opens and closes with it, at `app.state.encoder` and `.backend`."""
+    """Make the service's app; its encoder and backend open and close with it, at `app.state`."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         metrics = EmbeddingMetrics(app.state.metrics)
-        backend = await cast(_Module, load(PACKAGE, settings.backend)).create()
         shared = SharedCache(settings.cache_url, settings.cache_seconds) if settings.cache_url else None
-        cache = EmbeddingCache(settings.cache_bytes, shared, metrics.looked_up)
-        metrics.watch(backend, lambda: cache.held)
+        cache = EmbeddingCache(settings.cache_bytes, shared, metrics.count_lookups)
+        backend = await cast(_BackendModule, load(PACKAGE, settings.backend)).create()
+        metrics.watch(backend, lambda: cache.memory_bytes)
         app.state.backend = backend
         app.state.embedding_metrics = metrics
         app.state.encoder = Encoder(
@@ -91,34 +95,41 @@ class _Call:
         self.encoder: Encoder = request.app.state.encoder
         self.backend: EmbeddingBackend = request.app.state.backend
         self._metrics: Metrics = request.app.state.metrics
-        self._own: EmbeddingMetrics = request.app.state.embedding_metrics
+        self._embedding_metrics: EmbeddingMetrics = request.app.state.embedding_metrics
 
     async def info(self) -> EmbeddingInfo:
-        known = await self.encoder.info()
+        """Describe the model, with the service's own limits."""
+        info = await self.encoder.info()
         limits = {"max_client_batch_size": self.settings.max_batch, "version": self._request.app.version}
-        return known.model_copy(update=limits)
+        return info.model_copy(update=limits)
 
     async def encode(
-        self, texts: str | Sequence[str], wanted: Wanted, *, dimensions: int | None = None
-    ) -> tuple[Embedded, str]:
-        """The vectors and the model's id. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
-        inputs = self.checked(texts)
-        known = await self.encoder.info()
-        if dimensions not in {None, known.dim}:
-            raise InvalidRequest(f"`dimensions`: {known.model_id} gives {known.dim}, leave it out")
-        if wanted.token_vectors and not known.token_vectors:
-            wanted = replace(wanted, token_vectors=False)
-        return await self.work(self.encoder.encode(inputs, wanted), known), known.model_id
+        self, texts: str | Sequence[str], options: EmbedOptions, *, dimensions: int | None = None
+    ) -> tuple[EmbeddedTexts, str]:
+        """Embed texts. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does.
 
-    async def work(self, work: Coroutine[object, object, T], known: EmbeddingInfo) -> T:
+        Returns:
+            The vectors, and the model's id.
+        """
+        inputs = self.check_texts(texts)
+        info = await self.encoder.info()
+        if dimensions not in {None, info.dim}:
+            raise InvalidRequest(f"`dimensions`: {info.model_id} gives {info.dim}, leave it out")
+        if options.token_vectors and not info.token_vectors:
+            options = replace(options, token_vectors=False)
+        return await self.run(self.encoder.encode(inputs, options), info), info.model_id
+
+    async def run(self, work: Coroutine[object, object, T], info: EmbeddingInfo) -> T:
+        """Run the model's work within the deadline, measured, while the client listens."""
         async with within_deadline("embedding", service=SERVICE):
-            with self._metrics.stage("embed", known.model_id):
+            with self._metrics.stage("embed", info.model_id):
                 try:
                     return await until_disconnected(self._request, work)
                 finally:
-                    self._own.passed(self.backend)
+                    self._embedding_metrics.count_passes(self.backend)
 
-    def checked(self, texts: str | Sequence[str]) -> Sequence[str]:
+    def check_texts(self, texts: str | Sequence[str]) -> Sequence[str]:
+        """Return the texts as a sequence. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
         texts = [texts] if isinstance(texts, str) else texts
         if not texts:
             raise InvalidRequest("`inputs` cannot be empty: send at least one text")
@@ -140,8 +151,8 @@ async def info(request: Request) -> EmbeddingInfo:
 
 @tei_route("/embed", response_model=list[list[float]], summary="TEI: one vector per text")
 async def embed(request: Request, body: EmbedRequest) -> Response:
-    embedded, _ = await _Call(request).encode(body.inputs, _wanted(body), dimensions=body.dimensions)
-    return reply(embedded.vectors)
+    embedded, _ = await _Call(request).encode(body.inputs, _read_options(body), dimensions=body.dimensions)
+    return json_reply(embedded.vectors)
 
 
 @tei_route(
@@ -151,39 +162,76 @@ async def embed(request: Request, body: EmbedRequest) -> Response:
 )
 async def embed_all(request: Request, body: EmbedRequest) -> Response:
     call = _Call(request)
-    inputs, known = call.checked(body.inputs), await call.encoder.info()
-    if not known.token_vectors:
-        raise InvalidRequest(f"{known.model_id} behind this service gives no token vectors: use /embed")
-    encoded = await call.work(call.encoder.states(inputs, _wanted(body)), known)
-    return reply(encoded.states)
+    inputs, info = call.check_texts(body.inputs), await call.encoder.info()
+    if not info.token_vectors:
+        raise InvalidRequest(f"{info.model_id} behind this service gives no token vectors: use /embed")
+    encoded = await call.run(call.encoder.states(inputs, _read_options(body)), info)
+    return json_reply(encoded.states)
 
 
 @tei_route("/tokenize", response_model=list[list[Token]], summary="TEI: tokens, with offsets in characters")
 async def tokenize(request: Request, body: TokenizeRequest) -> Response:
     """Nothing is truncated. 501 where the backend has no tokenizer to ask."""
     call = _Call(request)
-    texts = await call.encoder.prefixed(call.checked(body.inputs), body.prompt_name)
-    work = call.backend.tokenize(texts, add_special_tokens=body.add_special_tokens)
+    texts = await call.encoder.add_prefix(call.check_texts(body.inputs), body.prompt_name)
+    tokens = call.backend.tokenize(texts, add_special_tokens=body.add_special_tokens)
     async with within_deadline("tokenization", service=SERVICE):
-        return reply(await until_disconnected(request, work))
+        return json_reply(await until_disconnected(request, tokens))
 
 
 @router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")
 async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response:
     """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries."""
     call = _Call(request)
-    wanted = Wanted(truncate=call.settings.auto_truncate)
-    embedded, model = await call.encode(body.input, wanted, dimensions=body.dimensions)
-    return openai_reply(embedded, model, as_base64=body.encoding_format == "base64")
+    options = EmbedOptions(truncate=call.settings.auto_truncate)
+    embedded, model = await call.encode(body.input, options, dimensions=body.dimensions)
+    return make_openai_reply(embedded, model, as_base64=body.encoding_format == "base64")
 
 
 @router.post("/v1/encode", response_model=EncodeReply, summary="Vectors and int8 token vectors in one pass")
 async def encode(request: Request, body: EncodeRequest) -> Response:
-    wanted = Wanted(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
-    embedded, model = await _Call(request).encode(body.inputs, wanted)
+    options = EmbedOptions(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
+    embedded, model = await _Call(request).encode(body.inputs, options)
     # megabytes of token vectors: not on the event loop
-    return await asyncio.to_thread(encode_reply, embedded, model, packed=packed_wanted(request))
+    return await asyncio.to_thread(make_encode_reply, embedded, model, packed=packed_wanted(request))
 
 
-def _wanted(body: EmbedRequest) -> Wanted:
-    return Wanted(body.normalize, body.truncate, body.truncation_direction, body.prompt_name)
+def _read_options(body: EmbedRequest) -> EmbedOptions:
+    return EmbedOptions(body.normalize, body.truncate, body.truncation_direction, body.prompt_name)
+
+
+def json_reply(content: object) -> Response:
+    """Make a reply of `application/json`; arrays of numpy may be anywhere inside `content`."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, media_type="application/json")
+
+
+def make_encode_reply(embedded: EmbeddedTexts, model: str, *, packed: bool) -> Response:
+    """Make an `EncodeReply`, in MessagePack where `packed`."""
+    vectors = None
+    if embedded.token_vectors is not None:
+        vectors = [_token_vectors(rows, as_text=not packed) for rows in embedded.token_vectors]
+    dim = embedded.vectors.shape[1]
+    content = {"model": model, "dim": dim, "embeddings": embedded.vectors, "token_vectors": vectors}
+    return PackedReply(content) if packed else json_reply(content)
+
+
+def _token_vectors(rows: NDArray[np.int8], *, as_text: bool) -> dict[str, object]:
+    """Make the `TokenVectors` of a text's int8 (tokens, dim)."""
+    tokens, dim = rows.shape
+    data = rows.tobytes()
+    return {"tokens": tokens, "dim": dim, "data": base64.b64encode(data).decode() if as_text else data}
+
+
+def make_openai_reply(embedded: EmbeddedTexts, model: str, *, as_base64: bool) -> Response:
+    """Make an `OpenAIEmbeddingReply`; base64 is that of little-endian float32."""
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(vector.astype("<f4").tobytes()).decode() if as_base64 else vector,
+        }
+        for index, vector in enumerate(embedded.vectors)
+    ]
+    usage = {"prompt_tokens": embedded.prompt_tokens, "total_tokens": embedded.prompt_tokens}
+    return json_reply({"object": "list", "data": data, "model": model, "usage": usage})

@@ -1,6 +1,7 @@
 """The protocol of an embedding backend.
 
-A backend is one file in `backends/` that exports `async def create() -> EmbeddingBackend`.
+A backend is one place in `backends/`, a module or a package, that exports
+`async def create() -> EmbeddingBackend`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PACKAGE = "services.embedding.backends"
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedTexts:
     """What a backend makes of some texts.
 
     `vectors`: float32, shape (n, dim), L2-normalised where that was asked for. `tokens`: input tokens per
@@ -38,7 +39,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class QueueLoad:
     """What a backend's queue has done since it began, and what waits there now."""
 
     texts: int = 0
@@ -49,17 +50,22 @@ class Load:
 
 
 @runtime_checkable
-class Queued(Protocol):
+class HasQueue(Protocol):
     """A backend with a queue of its own."""
 
-    def load(self) -> Load: ...
+    def load(self) -> QueueLoad:
+        """Read the queue's counters."""
 
 
 class EmbeddingBackend(Backend, Protocol):
-    """Turns texts into vectors. Safe to call concurrently; never blocks the event loop for long."""
+    """Turns texts into vectors. It is safe to call concurrently, and never blocks the event loop for long."""
 
     async def info(self) -> EmbeddingInfo:
-        """Model id, dimension, longest input, and whether token vectors are to be had."""
+        """Describe the model: its id, dimension, longest input, and whether token vectors are to be had.
+
+        Raises:
+            ServiceError: a server behind the backend did not answer, or not as it should.
+        """
 
     async def encode(
         self,
@@ -69,23 +75,53 @@ class EmbeddingBackend(Backend, Protocol):
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
-        """One vector per text, in order; with the hidden states, from the same pass, for `token_vectors`.
+    ) -> EncodedTexts:
+        """Turn texts into vectors, in order.
 
-        `truncate` cuts a text that is too long at the end that `direction` names.
-        Raises `PayloadTooLarge` where a text is longer than the model's limit and `truncate` is off, and
-        `InvalidRequest` where token vectors are asked of a model that has none.
+        Args:
+            texts: at least one.
+            normalize: whether the vectors have length one.
+            truncate: whether a text that is too long is cut.
+            direction: the end at which it is cut.
+            token_vectors: whether to give the hidden states too, which are from the same pass.
+
+        Returns:
+            One vector per text.
+
+        Raises:
+            PayloadTooLarge: a text is longer than the model's limit, and `truncate` is off.
+            InvalidRequest: token vectors are asked of a model that has none.
+            RateLimited: too much waits already.
+            ServiceError: the model, or a server behind the backend, failed.
         """
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
-        """The model's own tokens of each text, in order and never truncated; offsets are in characters.
+        """Split texts into the model's own tokens, never truncated.
 
-        Raises `NotSupported` where the backend has no tokenizer to ask.
+        Args:
+            add_special_tokens: whether to add those that the model puts at either end.
+
+        Returns:
+            The tokens of each text, in order; offsets are in characters.
+
+        Raises:
+            NotSupported: the backend has no tokenizer to ask.
         """
 
 
-def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of unit length; a row of zeros stays one."""
+class CreateBackend(Protocol):
+    """What a backend exports as `create`."""
+
+    async def __call__(self) -> EmbeddingBackend:
+        """Load the model, or connect with its server.
+
+        Raises:
+            ServiceUnavailable: the model's files are missing or damaged.
+        """
+
+
+def normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows to unit length; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-12))
     return unit

@@ -1,4 +1,4 @@
-"""From texts to vectors: the prefix before them, what is known already, the model for the rest."""
+"""From texts to vectors: the prefix before them, the cache, and the model for what it does not have."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.wire.embedding import Direction, EmbeddingInfo
-from services.embedding.backend import EmbeddingBackend, Encoded, normalized
-from services.embedding.cache import EmbeddingCache, Entry
-from services.embedding.prompts import PASSAGE, QUERY, chosen, identity
+from services.embedding.backend import EmbeddingBackend, EncodedTexts, normalise
+from services.embedding.cache import CachedText, EmbeddingCache
+from services.embedding.prompts import PASSAGE, QUERY, choose_prompts, name_model
 
 INT8_SCALE = 127
 SPECIAL = 1
@@ -21,7 +21,7 @@ SPECIAL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EmbedOptions:
     """How texts are embedded, as TEI's requests say it."""
 
     normalize: bool = True
@@ -32,8 +32,11 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """`vectors` float32 (n, dim); `prompt_tokens` of all; `token_vectors` int8 by text, where wanted."""
+class EmbeddedTexts:
+    """Vectors of texts.
+
+    `vectors` float32 (n, dim); `prompt_tokens` of all; `token_vectors` int8 by text, where asked for.
+    """
 
     vectors: NDArray[np.float32]
     prompt_tokens: int
@@ -41,118 +44,121 @@ class Embedded:
 
 
 class Encoder:
-    """One for a service; `query` and `passage` are the prefixes of its settings, None for the model's own."""
+    """Embeds texts; `query` and `passage` are the prefixes of the settings, None for the model's own."""
 
     def __init__(
         self, backend: EmbeddingBackend, cache: EmbeddingCache | None, query: str | None, passage: str | None
     ) -> None:
         self._backend = backend
         self._cache = cache
-        self._given = query, passage
+        self._prefix_settings = query, passage
         self._prefix_tokens: dict[str, int] = {"": 0}
 
     async def info(self) -> EmbeddingInfo:
-        """The backend's, under the id that collections remember, with the prefixes."""
+        """Describe the backend's model, under the id that collections remember, with the prefixes."""
         info = await self._backend.info()
-        prompts = chosen(info.model_id, *self._given)
+        prompts = choose_prompts(info.model_id, *self._prefix_settings)
         return info.model_copy(
             update={
-                "model_id": identity(info.model_id, prompts),
+                "model_id": name_model(info.model_id, prompts),
                 "prompts": {QUERY: prompts.query, PASSAGE: prompts.passage},
             }
         )
 
-    async def prefixed(self, texts: Sequence[str], prompt: str | None) -> list[str]:
-        """Raises `InvalidRequest` for a prompt that is not known."""
-        prefix = await self._prefix(prompt)
+    async def add_prefix(self, texts: Sequence[str], prompt: str | None) -> list[str]:
+        """Put a prompt's prefix before texts. Raises `InvalidRequest` for a prompt that is not known."""
+        prefix = await self._find_prefix(prompt)
         return [prefix + text for text in texts]
 
-    async def encode(self, texts: Sequence[str], wanted: Wanted) -> Embedded:
-        """Raises what the backend raises, and `InvalidRequest` for a prompt that is not known."""
+    async def encode(self, texts: Sequence[str], options: EmbedOptions) -> EmbeddedTexts:
+        """Embed texts. Raises what the backend raises, and `InvalidRequest` for an unknown prompt."""
         info = await self._backend.info()
-        prefix = await self._prefix(wanted.prompt)
-        keys = [self._key(info, wanted, prefix, text) for text in texts]
-        known = await self._known(keys, wanted)
+        prefix = await self._find_prefix(options.prompt)
+        keys = [self._make_key(info, options, prefix, text) for text in texts]
+        known = await self._look_up(keys, options)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            computed = await self._computed([prefix + text for text in missing.values()], prefix, wanted)
+            computed = await self._compute([prefix + text for text in missing.values()], prefix, options)
             fresh = dict(zip(missing, computed, strict=True))
             known.update(fresh)
             if self._cache is not None:
                 self._cache.put(fresh)
-        return _joined([known[key] for key in keys], wanted)
+        return _join([known[key] for key in keys], options)
 
-    async def states(self, texts: Sequence[str], wanted: Wanted) -> Encoded:
-        """With the last hidden states of every token, which are not kept."""
+    async def states(self, texts: Sequence[str], options: EmbedOptions) -> EncodedTexts:
+        """Embed texts with the last hidden states of every token, which are not kept."""
         return await self._backend.encode(
-            await self.prefixed(texts, wanted.prompt),
-            normalize=wanted.normalize,
-            truncate=wanted.truncate,
-            direction=wanted.direction,
+            await self.add_prefix(texts, options.prompt),
+            normalize=options.normalize,
+            truncate=options.truncate,
+            direction=options.direction,
             token_vectors=True,
         )
 
-    async def _prefix(self, prompt: str | None) -> str:
+    async def _find_prefix(self, prompt: str | None) -> str:
         info = await self._backend.info()
-        return chosen(info.model_id, *self._given).of(prompt)
+        return choose_prompts(info.model_id, *self._prefix_settings).of(prompt)
 
-    def _key(self, info: EmbeddingInfo, wanted: Wanted, prefix: str, text: str) -> bytes:
-        truncation = wanted.direction if wanted.truncate else "refused"
+    def _make_key(self, info: EmbeddingInfo, options: EmbedOptions, prefix: str, text: str) -> bytes:
+        truncation = options.direction if options.truncate else "refused"
         shape = f"{info.model_type} {info.max_input_length} {info.dim}"
-        return key_of(info.model_id, info.model_sha or "", info.model_dtype, shape, truncation, prefix, text)
+        model = info.model_id, info.model_sha or "", info.model_dtype
+        return hash_key(*model, shape, truncation, prefix, text)
 
-    async def _known(self, keys: Sequence[bytes], wanted: Wanted) -> dict[bytes, Entry]:
+    async def _look_up(self, keys: Sequence[bytes], options: EmbedOptions) -> dict[bytes, CachedText]:
         if self._cache is None:
             return {}
-        return await self._cache.get(keys, token_vectors=wanted.token_vectors)
+        return await self._cache.get(keys, token_vectors=options.token_vectors)
 
-    async def _computed(self, texts: Sequence[str], prefix: str, wanted: Wanted) -> list[Entry]:
+    async def _compute(self, texts: Sequence[str], prefix: str, options: EmbedOptions) -> list[CachedText]:
         encoded = await self._backend.encode(
             texts,
             normalize=False,
-            truncate=wanted.truncate,
-            direction=wanted.direction,
-            token_vectors=wanted.token_vectors,
+            truncate=options.truncate,
+            direction=options.direction,
+            token_vectors=options.token_vectors,
         )
         packed: Sequence[NDArray[np.int8] | None] = [None] * len(texts)
         if encoded.states is not None:
-            states, skipped = encoded.states, await self._tokens_of(prefix)
-            packed = await asyncio.to_thread(lambda: [int8_rows(one, skipped) for one in states])
+            states, skipped = encoded.states, await self._count_prefix_tokens(prefix)
+            packed = await asyncio.to_thread(lambda: [quantise_states(rows, skipped) for rows in states])
         # copies: a row kept of an array keeps all of it
         return [
-            Entry(vector.copy(), tokens, rows)
+            CachedText(vector.copy(), tokens, rows)
             for vector, tokens, rows in zip(encoded.vectors, encoded.tokens, packed, strict=True)
         ]
 
-    async def _tokens_of(self, prefix: str) -> int:
-        """How many tokens a text's prefix is; a word of it and one of the text are never one token."""
+    async def _count_prefix_tokens(self, prefix: str) -> int:
+        """Count the tokens of a text's prefix; a word of it and one of the text are never one token."""
         if prefix not in self._prefix_tokens:
             tokens = await self._backend.tokenize([prefix], add_special_tokens=False)
             self._prefix_tokens[prefix] = len(tokens[0])
         return self._prefix_tokens[prefix]
 
 
-def _joined(entries: Sequence[Entry], wanted: Wanted) -> Embedded:
-    vectors = np.stack([entry.vector for entry in entries])
-    packed = [entry.token_vectors for entry in entries if entry.token_vectors is not None]
-    return Embedded(
-        normalized(vectors) if wanted.normalize else vectors,
-        sum(entry.tokens for entry in entries),
-        packed if wanted.token_vectors else None,
+def _join(texts: Sequence[CachedText], options: EmbedOptions) -> EmbeddedTexts:
+    vectors = np.stack([text.vector for text in texts])
+    packed = [text.token_vectors for text in texts if text.token_vectors is not None]
+    return EmbeddedTexts(
+        normalise(vectors) if options.normalize else vectors,
+        sum(text.tokens for text in texts),
+        packed if options.token_vectors else None,
     )
 
 
-def int8_rows(states: NDArray[np.float32], prefix: int = 0) -> NDArray[np.int8]:
-    """A text's hidden states (tokens, dim) as the int8 unit vectors of its own tokens: without the special
-    ones and those of the `prefix` tokens before it."""
+def quantise_states(states: NDArray[np.float32], prefix: int = 0) -> NDArray[np.int8]:
+    """Turn a text's hidden states (tokens, dim) into the int8 unit vectors of its own tokens.
+
+    The special ones and those of the `prefix` tokens before it are left out.
+    """
     own = states[SPECIAL + prefix : -SPECIAL]
     lengths = np.maximum(np.linalg.norm(own, axis=-1, keepdims=True), np.float32(1e-12))
     rows: NDArray[np.int8] = np.rint(own * (np.float32(INT8_SCALE) / lengths)).astype(np.int8)
     return rows
 
 
-def key_of(*parts: str) -> bytes:
-    """The hash of all that decides what a text is embedded to."""
+def hash_key(*parts: str) -> bytes:
+    """Hash all that decides what a text is embedded to."""
     digest = blake2b(digest_size=20)
     for part in parts:
         encoded = part.encode()

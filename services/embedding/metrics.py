@@ -7,11 +7,11 @@ from collections.abc import Callable
 from prometheus_client import Counter, Gauge
 
 from services.core.metrics import Metrics
-from services.embedding.backend import Load, Queued
+from services.embedding.backend import HasQueue, QueueLoad
 
 
 class EmbeddingMetrics:
-    """In the registry of `metrics`; `watch` connects the gauges once there is something to watch."""
+    """Counts in the registry of `metrics`; `watch` connects the gauges once there is something to watch."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._service = metrics.service
@@ -29,20 +29,22 @@ class EmbeddingMetrics:
         self._tokens = counter("pass_tokens", "Tokens in passes of the engine, padding included")
         self._lookups = counter("cache_lookups", "Texts looked up, by cache and result", "cache", "result")
         self._cache_bytes = gauge("cache_bytes", "Memory that the cache takes")
-        self._seen = Load()
+        self._seen = QueueLoad()
 
     def watch(self, backend: object, cache_bytes: Callable[[], float]) -> None:
+        """Show the queue of a backend that has one, and the size of the cache, whenever they are read."""
         self._cache_bytes.labels(self._service).set_function(cache_bytes)
-        if isinstance(backend, Queued):
+        if isinstance(backend, HasQueue):
             self._waiting_texts.labels(self._service).set_function(lambda: backend.load().waiting_texts)
             self._waiting_tokens.labels(self._service).set_function(lambda: backend.load().waiting_tokens)
 
-    def looked_up(self, cache: str, result: str, count: int) -> None:
+    def count_lookups(self, cache: str, result: str, count: int) -> None:
+        """Count texts that were looked up; see `cache.CountLookups`."""
         self._lookups.labels(self._service, cache, result).inc(count)
 
-    def passed(self, backend: object) -> None:
+    def count_passes(self, backend: object) -> None:
         """Count the passes since the last call."""
-        if isinstance(backend, Queued):
+        if isinstance(backend, HasQueue):
             now, before = backend.load(), self._seen
             self._seen = now
             self._passes.labels(self._service).inc(now.passes - before.passes)

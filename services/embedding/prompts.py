@@ -1,4 +1,4 @@
-"""What a model wants before a query and before a passage: data, from the models' own cards.
+"""Prefixes that models want before a query and before a passage: data, from the models' own cards.
 
 A model that was trained with prefixes finds much less without them; one that was not finds less with them.
 """
@@ -24,11 +24,13 @@ SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
+    """The prefixes of one model."""
+
     query: str = ""
     passage: str = ""
 
     def of(self, name: str | None) -> str:
-        """The prefix of that name. Raises `InvalidRequest` in TEI's words where there is no such name."""
+        """Find a prefix by its name. Raises `InvalidRequest` in TEI's words where there is no such name."""
         if name is None:
             return ""
         if name not in NAMES:
@@ -58,28 +60,28 @@ BY_MODEL: tuple[tuple[str, Prompts], ...] = (
 MiniLM, MPNet, GTE, bge-m3."""
 
 
-def known(model_id: str) -> Prompts:
-    """The prefixes of the model's card."""
+def find_prompts(model_id: str) -> Prompts:
+    """Find the prefixes of the model's card."""
     name = model_id.rsplit("/", 1)[-1].lower()
     return next((prompts for pattern, prompts in BY_MODEL if re.fullmatch(pattern, name)), Prompts())
 
 
-def chosen(model_id: str, query: str | None, passage: str | None) -> Prompts:
-    """The model's own prefixes where not set otherwise; `NOTHING` sets none."""
-    own = known(model_id)
+def choose_prompts(model_id: str, query: str | None, passage: str | None) -> Prompts:
+    """Choose the model's own prefixes where not set otherwise; `NOTHING` sets none."""
+    own = find_prompts(model_id)
 
-    def one(given: str | None, default: str) -> str:
-        return default if given is None else "" if given == NOTHING else given
+    def choose(setting: str | None, default: str) -> str:
+        return default if setting is None else "" if setting == NOTHING else setting
 
-    return Prompts(one(query, own.query), one(passage, own.passage))
+    return Prompts(choose(query, own.query), choose(passage, own.passage))
 
 
-def identity(model_id: str, prompts: Prompts) -> str:
-    """What a collection remembers as its model: the id, and a passage prefix that is not the card's.
+def name_model(model_id: str, prompts: Prompts) -> str:
+    """Name what a collection remembers as its model: the id, and a passage prefix that is not the card's.
 
     A query's prefix may change freely; vectors of passages with another prefix are those of another model.
     """
-    if prompts.passage == known(model_id).passage:
+    if prompts.passage == find_prompts(model_id).passage:
         return model_id
     shown = json.dumps(prompts.passage)
     if len(shown) > SHOWN:

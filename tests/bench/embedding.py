@@ -20,8 +20,8 @@ from _corpus import passage_texts
 from _report import report
 from numpy.typing import NDArray
 
-from services.embedding.backends.openvino import OpenVinoEmbedding, Settings, _mean, _Stream
-from services.embedding.batching import fill, padded
+from services.embedding.backends.openvino import OpenVinoEmbedding, Settings, _InferStream, _pool_mean
+from services.embedding.backends.openvino.scheduler import fill_arrays, pad_length
 
 QUERIES = [
     "how long does a battery last when it is cold",
@@ -37,7 +37,7 @@ class RequestByRequest:
 
     def __init__(self, model: OpenVinoEmbedding, limit: int) -> None:
         self._model, self._limit = model, limit
-        self._streams: SimpleQueue[_Stream] = SimpleQueue()
+        self._streams: SimpleQueue[_InferStream] = SimpleQueue()
         self._streams.put(model._streams[0])
         self._threads = ThreadPoolExecutor(2)
 
@@ -54,8 +54,8 @@ class RequestByRequest:
     def _run(self, texts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         stream = self._streams.get()
         try:
-            output = stream.run(*fill(texts))
-            return [_mean(output[row, : len(text)]) for row, text in enumerate(texts)]
+            output = stream.run(*fill_arrays(texts))
+            return [_pool_mean(output[row, : len(text)]) for row, text in enumerate(texts)]
         finally:
             self._streams.put(stream)
 
@@ -63,7 +63,7 @@ class RequestByRequest:
 def _plan(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * padded(lengths[position]) > limit:
+        if batch and (len(batch) + 1) * pad_length(lengths[position]) > limit:
             yield batch
             batch = []
         batch.append(position)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -12,8 +13,9 @@ from starlette.types import ASGIApp
 
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
+from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.embedding.app import create
-from services.embedding.cache import EmbeddingCache, Entry, SharedCache
+from services.embedding.cache import CachedText, EmbeddingCache, SharedCache
 from services.embedding.settings import Settings
 from tests.redis_server import RedisServer
 
@@ -28,11 +30,11 @@ async def cache(redis_server: RedisServer) -> AsyncIterator[SharedCache]:
     await cache.close()
 
 
-def entry(value: float) -> Entry:
-    return Entry(np.full(8, value, np.float32), 3, np.ones((1, 8), np.int8))
+def entry(value: float) -> CachedText:
+    return CachedText(np.full(8, value, np.float32), 3, np.ones((1, 8), np.int8))
 
 
-async def written(cache: SharedCache, entries: dict[bytes, Entry]) -> None:
+async def written(cache: SharedCache, entries: dict[bytes, CachedText]) -> None:
     cache.put(entries)
     await asyncio.gather(*cache._writing)
 
@@ -98,6 +100,44 @@ async def test_the_service_works_while_redis_is_gone_and_says_so(
         assert await client.embed_query("bees make honey") == known
         async with session.get(url + "/health/ready") as reply:
             assert (await reply.json())["dependencies"]["redis"]["ready"]
+
+
+async def test_the_login_of_every_redis_reaches_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = RedisServer(tmp_path, search=False, password="sesame")  # noqa: S106
+    server.start()
+    try:
+        stranger = SharedCache(server.url, 60)
+        assert await stranger.get([b"a"]) is None
+        with pytest.raises(ServiceUnavailable, match=r"EMBEDDING_CACHE_URL.*set REDIS_PASSWORD"):
+            await stranger.ready()
+        await stranger.close()
+        monkeypatch.setenv("REDIS_PASSWORD", "sesame")
+        by_setting = SharedCache(server.url, 60)
+        await by_setting.ready()
+        await written(by_setting, {b"a": entry(1)})
+        monkeypatch.delenv("REDIS_PASSWORD")
+        by_url = SharedCache(server.url.replace("redis://", "redis://:sesame@"), 60)
+        found = await by_url.get([b"a"])
+        assert found is not None
+        assert found[0] is not None
+        await by_setting.close()
+        await by_url.close()
+    finally:
+        server.kill()
+
+
+async def test_the_authority_of_every_redis_reaches_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_CA_FILE", "/etc/redis/ca.pem")
+    cache = SharedCache("rediss://127.0.0.1:9/0", 60)
+    assert cache._redis.connection_pool.connection_kwargs["ssl_ca_certs"] == "/etc/redis/ca.pem"
+    await cache.close()
+
+
+def test_an_address_that_is_none_is_refused_before_the_model_is_loaded() -> None:
+    with pytest.raises(InvalidRequest, match=r"EMBEDDING_CACHE_URL must look like redis://"):
+        SharedCache("http://127.0.0.1", 60)
 
 
 async def test_a_redis_that_was_never_there_costs_one_failed_try(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import RateLimited, ServiceError
 from services.core.wire.embedding import Direction
 from services.embedding.app import create as create_embedding
-from services.embedding.backend import Encoded
+from services.embedding.backend import EncodedTexts
 from services.embedding.backends.fake import FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
 from services.embedding.settings import Settings as EmbeddingSettings
@@ -133,7 +133,7 @@ class Broken(FakeEmbedding):
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
+    ) -> EncodedTexts:
         raise ServiceError("the embedding engine failed: out of cores")
 
 

@@ -1,6 +1,8 @@
-"""What the backends that call a server share."""
+"""What the backends that call a server share: how to log in, and how to read vectors."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import orjson
@@ -13,6 +15,8 @@ from services.core.settings import Settings
 
 
 class ServerSettings(Settings):
+    """A server that embeds."""
+
     api_key: str = Field(
         "",
         validation_alias="EMBEDDING_API_KEY",
@@ -21,12 +25,18 @@ class ServerSettings(Settings):
     )
 
     def client(self, service: str, endpoint: str) -> HttpClient:
+        """Make a client that sends the key; `service` is how errors name the server."""
         headers = {"authorization": f"Bearer {self.api_key}"} if self.api_key else None
         return HttpClient(service, endpoint, headers=headers)
 
 
-def parse(body: bytes, service: str) -> object:
-    """A reply's JSON; raises `ServiceError` where it is none."""
+def split_texts(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Split texts into runs of at most `size`, in order."""
+    return (texts[start : start + size] for start in range(0, len(texts), size))
+
+
+def parse_json(body: bytes, service: str) -> object:
+    """Parse a reply; raises `ServiceError` where it is no JSON."""
     try:
         parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -34,8 +44,8 @@ def parse(body: bytes, service: str) -> object:
     return parsed
 
 
-def rows(parsed: object, service: str) -> NDArray[np.float32]:
-    """A `[[float]]` as an array of shape (n, dim); raises `ServiceError` where it is not that."""
+def read_vectors(parsed: object, service: str) -> NDArray[np.float32]:
+    """Turn a `[[float]]` into an array of shape (n, dim); raises `ServiceError` where it is not that."""
     try:
         vectors = np.array(parsed, np.float32)
     except (TypeError, ValueError) as error:
@@ -47,8 +57,8 @@ def rows(parsed: object, service: str) -> NDArray[np.float32]:
     return vectors
 
 
-def expect(vectors: NDArray[np.float32], count: int, service: str) -> NDArray[np.float32]:
-    """The vectors, where there are `count`; raises `ServiceError` elsewhere."""
+def check_count(vectors: NDArray[np.float32], count: int, service: str) -> NDArray[np.float32]:
+    """Return the vectors where there are `count`; raises `ServiceError` elsewhere."""
     if len(vectors) != count:
         raise ServiceError(f"{service} sent {len(vectors)} vectors for {count} texts", service=service)
     return vectors

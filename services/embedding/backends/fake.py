@@ -13,7 +13,7 @@ from pydantic import Field
 from services.core.errors import PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
-from services.embedding.backend import Encoded, normalized
+from services.embedding.backend import EncodedTexts, normalise
 
 MAX_WORDS = 512
 SPECIAL = 2
@@ -24,13 +24,15 @@ _WORD = re.compile(r"\w+")
 
 
 class Settings(BaseSettings):
+    """The fake model."""
+
     dim: int = Field(
         384, ge=8, validation_alias="FAKE_EMBEDDING_DIM", description="fake: dimension of the vectors"
     )
 
 
 class FakeEmbedding:
-    """A word is a sparse vector of ones and minus ones drawn from its hash; a text is their sum."""
+    """Sums up the words of a text: a word is a sparse vector of ones and minus ones drawn from its hash."""
 
     def __init__(self, settings: Settings) -> None:
         self._dim = settings.dim
@@ -46,17 +48,17 @@ class FakeEmbedding:
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
-        states = [self._states(text, truncate=truncate, direction=direction) for text in texts]
+    ) -> EncodedTexts:
+        states = [self._make_states(text, truncate=truncate, direction=direction) for text in texts]
         vectors = np.stack([rows.sum(axis=0) for rows in states])
-        return Encoded(
-            vectors=normalized(vectors) if normalize else vectors,
+        return EncodedTexts(
+            vectors=normalise(vectors) if normalize else vectors,
             tokens=[len(rows) for rows in states],
             states=states if token_vectors else None,
         )
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
-        return [_tokens(text, add_special_tokens=add_special_tokens) for text in texts]
+        return [_split_tokens(text, add_special_tokens=add_special_tokens) for text in texts]
 
     async def ready(self) -> None:
         return
@@ -64,7 +66,7 @@ class FakeEmbedding:
     async def close(self) -> None:
         return
 
-    def _states(self, text: str, *, truncate: bool, direction: Direction) -> NDArray[np.float32]:
+    def _make_states(self, text: str, *, truncate: bool, direction: Direction) -> NDArray[np.float32]:
         words = _WORD.findall(text.lower())
         if len(words) > MAX_WORDS - SPECIAL and not truncate:
             raise PayloadTooLarge(
@@ -82,17 +84,18 @@ class FakeEmbedding:
         return rows
 
 
-def _tokens(text: str, *, add_special_tokens: bool) -> list[Token]:
-    """A token is a word; its id is drawn from the word's hash."""
+def _split_tokens(text: str, *, add_special_tokens: bool) -> list[Token]:
+    """Split a text into words, which are the tokens; the id of one is drawn from the word's hash."""
     words = [
-        Token(_number(word[0]), word[0], False, word.start(), word.end()) for word in _WORD.finditer(text)
+        Token(_token_id(word[0]), word[0], False, word.start(), word.end()) for word in _WORD.finditer(text)
     ]
     return [Token(0, "[CLS]", True), *words, Token(1, "[SEP]", True)] if add_special_tokens else words
 
 
-def _number(word: str) -> int:
+def _token_id(word: str) -> int:
     return int.from_bytes(blake2b(word.lower().encode(), digest_size=3).digest(), "little") + SPECIAL
 
 
 async def create() -> FakeEmbedding:
+    """Make the fake model."""
     return FakeEmbedding(Settings.load())

@@ -12,14 +12,16 @@ from pydantic import Field, ValidationError
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotSupported, ServiceError
 from services.core.wire.embedding import Direction, EmbeddingInfo, OpenAIEmbeddingReply, Token
-from services.embedding.backend import Encoded, normalized
-from services.embedding.backends._server import ServerSettings, expect, rows
-from services.embedding.batching import chunks
+from services.embedding.backend import EncodedTexts, normalise
+from services.embedding.backends._server import ServerSettings, check_count, read_vectors, split_texts
 
 PARALLEL = 4
+"""Requests in flight."""
 
 
 class Settings(ServerSettings):
+    """The server with OpenAI's route."""
+
     endpoint: str = Field(
         "http://127.0.0.1:8000",
         validation_alias="EMBEDDING_ENDPOINT",
@@ -54,7 +56,7 @@ class OpenAIEmbeddingServer:
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def info(self) -> EmbeddingInfo:
-        """`dim` by a probe, once; the protocol tells neither it nor the longest input."""
+        """Describe the model; `dim` is by a probe, once, as the protocol does not tell it."""
         if not self._dim:
             probe = await self._embed(["dimension"])
             self._dim = probe.vectors.shape[1]
@@ -70,17 +72,17 @@ class OpenAIEmbeddingServer:
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
+    ) -> EncodedTexts:
         if token_vectors:
             raise InvalidRequest("an OpenAI-compatible server gives no token vectors: leave them out")
         if truncate and direction == "left":
             raise InvalidRequest(
                 "an OpenAI-compatible server cuts no text at its start: leave `truncation_direction` out"
             )
-        parts = await asyncio.gather(*(self._embed(part) for part in chunks(texts, self._settings.batch)))
+        parts = await asyncio.gather(*(self._embed(run) for run in split_texts(texts, self._settings.batch)))
         vectors = np.concatenate([part.vectors for part in parts])
-        return Encoded(
-            vectors=normalized(vectors) if normalize else vectors,
+        return EncodedTexts(
+            vectors=normalise(vectors) if normalize else vectors,
             tokens=[count for part in parts for count in part.tokens],
         )
 
@@ -96,7 +98,7 @@ class OpenAIEmbeddingServer:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _embed(self, texts: Sequence[str]) -> Encoded:
+    async def _embed(self, texts: Sequence[str]) -> EncodedTexts:
         # floats, not base64: Ollama and OVMS know nothing else
         request = {"input": list(texts), "model": self._settings.model_id, "encoding_format": "float"}
         async with self._slots:
@@ -107,17 +109,20 @@ class OpenAIEmbeddingServer:
         except ValidationError as error:
             raise ServiceError(f"{service} sent a reply that is not OpenAI's", service=service) from error
         ordered = sorted(reply.data, key=lambda item: item.index)
-        vectors = rows([item.embedding for item in ordered], service)
-        return Encoded(expect(vectors, len(texts), service), _shares(reply.usage.prompt_tokens, texts))
+        vectors = read_vectors([item.embedding for item in ordered], service)
+        return EncodedTexts(
+            check_count(vectors, len(texts), service), _share_tokens(reply.usage.prompt_tokens, texts)
+        )
 
 
-def _shares(total: int, texts: Sequence[str]) -> list[int]:
-    """The tokens of each text by its length, as the server tells only how many they are together."""
+def _share_tokens(total: int, texts: Sequence[str]) -> list[int]:
+    """Share tokens among texts by length, as the server tells only how many they are together."""
     ends = np.cumsum([len(text) for text in texts])
     until = np.rint(ends * (total / max(1, int(ends[-1])))).astype(int)
     return [int(count) for count in np.diff(until, prepend=0)]
 
 
 async def create() -> OpenAIEmbeddingServer:
+    """Make a client of the server; it is first called at first use."""
     settings = Settings.load()
     return OpenAIEmbeddingServer(settings.client("openai embeddings", settings.endpoint), settings)

@@ -15,15 +15,22 @@ from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
-from services.embedding.backend import Encoded
-from services.embedding.backends._server import ServerSettings, expect, parse, rows
-from services.embedding.batching import chunks
+from services.embedding.backend import EncodedTexts
+from services.embedding.backends._server import (
+    ServerSettings,
+    check_count,
+    parse_json,
+    read_vectors,
+    split_texts,
+)
 
 PARALLEL = 4
 """Requests in flight: TEI batches across requests, so a few keep it busy."""
 
 
 class Settings(ServerSettings):
+    """The TEI server."""
+
     endpoint: str = Field(
         "http://127.0.0.1:8090",
         validation_alias="TEI_EMBEDDING_ENDPOINT",
@@ -40,7 +47,7 @@ class TeiEmbedding:
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def info(self) -> EmbeddingInfo:
-        """The server's, with the dimension that a probe shows; asked once."""
+        """Describe the server's model, with the dimension that a probe shows; asked once."""
         if self._info is None:
             try:
                 info = EmbeddingInfo.model_validate_json(await self._http.get("/info"))
@@ -50,7 +57,7 @@ class TeiEmbedding:
                     service=self._http.service,
                 ) from error
             probe = await self._embed(["dimension"], normalize=True, truncate=True)
-            self._info = info.model_copy(update={"dim": probe.shape[1], "token_vectors": _has_states(info)})
+            self._info = info.model_copy(update={"dim": probe.shape[1], "token_vectors": _gives_states(info)})
         return self._info
 
     async def encode(
@@ -61,24 +68,26 @@ class TeiEmbedding:
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
+    ) -> EncodedTexts:
         info = await self.info()
         if token_vectors and not info.token_vectors:
             raise InvalidRequest(f"{info.model_id} gives no token vectors: leave `token_vectors` out")
         limit = info.max_input_length
-        cut: _Cut = {"truncate": truncate, "direction": direction}
+        cut: _Truncation = {"truncate": truncate, "direction": direction}
 
-        async def part(texts: Sequence[str]) -> Encoded:
+        async def encode_run(texts: Sequence[str]) -> EncodedTexts:
             async with self._slots:
                 vectors, counted, states = await asyncio.gather(
                     self._embed(texts, normalize=normalize, **cut),
-                    self._count(texts, limit),
+                    self._count_tokens(texts, limit),
                     self._states(texts, **cut) if token_vectors else _no_states(),
                 )
-            return Encoded(vectors, counted, states)
+            return EncodedTexts(vectors, counted, states)
 
-        parts = await asyncio.gather(*(part(some) for some in chunks(texts, info.max_client_batch_size)))
-        return Encoded(
+        parts = await asyncio.gather(
+            *(encode_run(run) for run in split_texts(texts, info.max_client_batch_size))
+        )
+        return EncodedTexts(
             vectors=np.concatenate([part.vectors for part in parts]),
             tokens=[count for part in parts for count in part.tokens],
             states=[state for part in parts for state in part.states or []] if token_vectors else None,
@@ -87,11 +96,11 @@ class TeiEmbedding:
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
         size = (await self.info()).max_client_batch_size
 
-        async def part(texts: Sequence[str]) -> list[list[Token]]:
+        async def tokenize_run(texts: Sequence[str]) -> list[list[Token]]:
             async with self._slots:
                 return await self._tokens(texts, add_special_tokens=add_special_tokens)
 
-        parts = await asyncio.gather(*(part(some) for some in chunks(texts, size)))
+        parts = await asyncio.gather(*(tokenize_run(run) for run in split_texts(texts, size)))
         return [tokens for part in parts for tokens in part]
 
     async def ready(self) -> None:
@@ -102,19 +111,19 @@ class TeiEmbedding:
 
     async def _post(self, path: str, fields: Mapping[str, object]) -> object:
         body = await self._http.post(path, orjson.dumps(fields), idempotent=True)
-        return parse(body, self._http.service)
+        return parse_json(body, self._http.service)
 
     async def _embed(
         self, texts: Sequence[str], *, normalize: bool, truncate: bool, direction: Direction = "right"
     ) -> NDArray[np.float32]:
-        request = {"inputs": list(texts), "normalize": normalize, **_truncation(truncate, direction)}
+        request = {"inputs": list(texts), "normalize": normalize, **_truncation_fields(truncate, direction)}
         reply = await self._post("/embed", request)
-        return expect(rows(reply, self._http.service), len(texts), self._http.service)
+        return check_count(read_vectors(reply, self._http.service), len(texts), self._http.service)
 
-    async def _count(self, texts: Sequence[str], limit: int) -> list[int]:
-        """By `/tokenize`, the one route whose body tells; it runs beside `/embed`."""
+    async def _count_tokens(self, texts: Sequence[str], limit: int) -> list[int]:
+        """Count tokens by `/tokenize`, the one route whose body tells; it runs beside `/embed`."""
         tokens = await self._tokens(texts, add_special_tokens=True)
-        return [min(len(each), limit) for each in tokens]
+        return [min(len(text), limit) for text in tokens]
 
     async def _tokens(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
         return await EmbeddingClient(self._http).tokenize(texts, add_special_tokens=add_special_tokens)
@@ -122,23 +131,30 @@ class TeiEmbedding:
     async def _states(
         self, texts: Sequence[str], *, truncate: bool, direction: Direction
     ) -> list[NDArray[np.float32]]:
-        reply = await self._post("/embed_all", {"inputs": list(texts), **_truncation(truncate, direction)})
+        reply = await self._post(
+            "/embed_all", {"inputs": list(texts), **_truncation_fields(truncate, direction)}
+        )
         if not isinstance(reply, list) or len(reply) != len(texts):
             raise ServiceError(f"{self._http.service} sent no token vectors", service=self._http.service)
-        return [rows(states, self._http.service) for states in reply]
+        return [read_vectors(states, self._http.service) for states in reply]
 
 
-class _Cut(TypedDict):
+class _Truncation(TypedDict):
+    """How texts that are too long are cut."""
+
     truncate: bool
     direction: Direction
 
 
-def _truncation(truncate: bool, direction: Direction) -> dict[str, object]:
+def _truncation_fields(truncate: bool, direction: Direction) -> dict[str, object]:
     return {"truncate": truncate, "truncation_direction": direction.capitalize()}
 
 
-def _has_states(info: EmbeddingInfo) -> bool:
-    """Encoders that pool so put a special token at either end, which is what `Encoded.states` promises."""
+def _gives_states(info: EmbeddingInfo) -> bool:
+    """Say whether states may be asked for.
+
+    Encoders that pool so put a special token at either end, which is what `EncodedTexts.states` promises.
+    """
     return info.model_type.get("embedding", {}).get("pooling") in {"mean", "cls"}
 
 
@@ -147,5 +163,6 @@ async def _no_states() -> None:
 
 
 async def create() -> TeiEmbedding:
+    """Make a client of the server; it is first called at first use."""
     settings = Settings.load()
     return TeiEmbedding(settings.client("tei", settings.endpoint))

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core.errors import ServiceUnavailable
-from services.embedding.backends.openvino.bert import BertConfig, build
+from services.embedding.backends.openvino.bert import BertConfig, build_graph
 
 HIDDEN, HEADS, LAYERS, INNER, VOCABULARY, POSITIONS = 24, 3, 2, 40, 50, 32
 CONFIG = {
@@ -97,7 +97,7 @@ def test_the_graph_computes_the_definition(weights: dict[str, NDArray[np.float32
     for row, text in enumerate(texts):
         ids[row, : len(text)], mask[row, : len(text)] = text, 1
     named = {prefix + name: value for name, value in weights.items()}
-    model = build(BertConfig.model_validate(CONFIG), named)
+    model = build_graph(BertConfig.model_validate(CONFIG), named)
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     output = compiled([ids, mask])[0]
     for row, text in enumerate(texts):
@@ -107,7 +107,7 @@ def test_the_graph_computes_the_definition(weights: dict[str, NDArray[np.float32
 def test_missing_weights_are_named(weights: dict[str, NDArray[np.float32]]) -> None:
     lacking = {name: value for name, value in weights.items() if "layer.1.output.dense" not in name}
     with pytest.raises(ServiceUnavailable, match=r"encoder\.layer\.1\.output\.dense"):
-        build(BertConfig.model_validate(CONFIG), lacking)
+        build_graph(BertConfig.model_validate(CONFIG), lacking)
 
 
 @pytest.mark.parametrize("change", [{"model_type": "roberta"}, {"hidden_act": "relu"}])

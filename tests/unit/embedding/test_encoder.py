@@ -10,10 +10,10 @@ import pytest
 
 from services.core.errors import PayloadTooLarge
 from services.core.wire.embedding import Direction, EmbeddingInfo
-from services.embedding.backend import Encoded
+from services.embedding.backend import EncodedTexts
 from services.embedding.backends.fake import FakeEmbedding, Settings
 from services.embedding.cache import EmbeddingCache
-from services.embedding.encoder import Encoder, Wanted
+from services.embedding.encoder import EmbedOptions, Encoder
 
 
 class Model(FakeEmbedding):
@@ -34,7 +34,7 @@ class Model(FakeEmbedding):
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
+    ) -> EncodedTexts:
         self.asked += texts
         return await super().encode(
             texts, normalize=normalize, truncate=truncate, direction=direction, token_vectors=token_vectors
@@ -54,8 +54,8 @@ class Bench:
 
 async def test_what_is_known_is_not_computed_again() -> None:
     bench = Bench()
-    first = await bench.encoder.encode(["one", "two"], Wanted())
-    second = await bench.encoder.encode(["three", "two", "one"], Wanted())
+    first = await bench.encoder.encode(["one", "two"], EmbedOptions())
+    second = await bench.encoder.encode(["three", "two", "one"], EmbedOptions())
     np.testing.assert_array_equal(second.vectors[1:], first.vectors[::-1])
     assert bench.model.asked == ["one", "two", "three"]
     assert second.prompt_tokens == 3 * 3
@@ -64,15 +64,15 @@ async def test_what_is_known_is_not_computed_again() -> None:
 
 async def test_a_text_that_comes_twice_is_computed_once() -> None:
     bench = Bench(memory=0)
-    encoded = await bench.encoder.encode(["one", "two", "one"], Wanted())
+    encoded = await bench.encoder.encode(["one", "two", "one"], EmbedOptions())
     assert bench.model.asked == ["one", "two"]
     np.testing.assert_array_equal(encoded.vectors[0], encoded.vectors[2])
 
 
 async def test_normalised_or_not_is_one_entry() -> None:
     bench = Bench()
-    raw = await bench.encoder.encode(["two words"], Wanted(normalize=False))
-    unit = await bench.encoder.encode(["two words"], Wanted())
+    raw = await bench.encoder.encode(["two words"], EmbedOptions(normalize=False))
+    unit = await bench.encoder.encode(["two words"], EmbedOptions())
     assert np.linalg.norm(raw.vectors) > 1.5
     np.testing.assert_allclose(np.linalg.norm(unit.vectors), 1, atol=1e-6)
     assert bench.model.asked == ["two words"]
@@ -80,8 +80,8 @@ async def test_normalised_or_not_is_one_entry() -> None:
 
 async def test_token_vectors_are_kept_and_an_entry_without_them_is_not_enough() -> None:
     bench = Bench()
-    wanted = Wanted(token_vectors=True)
-    await bench.encoder.encode(["two words"], Wanted())
+    wanted = EmbedOptions(token_vectors=True)
+    await bench.encoder.encode(["two words"], EmbedOptions())
     first = await bench.encoder.encode(["two words"], wanted)
     again = await bench.encoder.encode(["two words"], wanted)
     assert bench.model.asked == ["two words"] * 2
@@ -89,20 +89,20 @@ async def test_token_vectors_are_kept_and_an_entry_without_them_is_not_enough() 
     assert again.token_vectors is not None
     assert first.token_vectors[0].shape == (2, 32)
     np.testing.assert_array_equal(first.token_vectors[0], again.token_vectors[0])
-    assert (await bench.encoder.encode(["two words"], Wanted())).token_vectors is None
+    assert (await bench.encoder.encode(["two words"], EmbedOptions())).token_vectors is None
 
 
 async def test_the_prefix_is_put_before_the_text_and_keeps_entries_apart() -> None:
     bench = Bench()
     for prompt in ("query", "passage", "document", None):
-        await bench.encoder.encode(["bees"], Wanted(prompt=prompt))
+        await bench.encoder.encode(["bees"], EmbedOptions(prompt=prompt))
     assert bench.model.asked == ["query: bees", "passage: bees", "bees"]
 
 
 async def test_the_prefixes_tokens_are_not_among_the_token_vectors() -> None:
     bench = Bench()
-    bare = await bench.encoder.encode(["bees make honey"], Wanted(token_vectors=True))
-    named = await bench.encoder.encode(["bees make honey"], Wanted(token_vectors=True, prompt="query"))
+    bare = await bench.encoder.encode(["bees make honey"], EmbedOptions(token_vectors=True))
+    named = await bench.encoder.encode(["bees make honey"], EmbedOptions(token_vectors=True, prompt="query"))
     assert named.token_vectors is not None
     assert bare.token_vectors is not None
     np.testing.assert_array_equal(named.token_vectors[0], bare.token_vectors[0])
@@ -111,11 +111,11 @@ async def test_the_prefixes_tokens_are_not_among_the_token_vectors() -> None:
 async def test_truncation_keeps_entries_apart() -> None:
     bench = Bench()
     long = "first " + "word " * 600 + "last"
-    start = await bench.encoder.encode([long], Wanted(truncate=True))
-    end = await bench.encoder.encode([long], Wanted(truncate=True, direction="left"))
+    start = await bench.encoder.encode([long], EmbedOptions(truncate=True))
+    end = await bench.encoder.encode([long], EmbedOptions(truncate=True, direction="left"))
     assert not np.array_equal(start.vectors, end.vectors)
     with pytest.raises(PayloadTooLarge):
-        await bench.encoder.encode([long], Wanted())
+        await bench.encoder.encode([long], EmbedOptions())
 
 
 async def test_the_models_id_tells_another_passage_prefix() -> None:
@@ -131,5 +131,5 @@ async def test_a_cache_that_is_full_forgets_and_still_answers() -> None:
     bench = Bench(memory=1500)
     for _ in range(2):
         for text in ("one", "two", "three"):
-            await bench.encoder.encode([text], Wanted())
+            await bench.encoder.encode([text], EmbedOptions())
     assert bench.model.asked == ["one", "two", "three"] * 2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.core.errors import InvalidRequest
-from services.embedding.prompts import Prompts, chosen, identity, known
+from services.embedding.prompts import Prompts, choose_prompts, find_prompts, name_model
 
 
 @pytest.mark.parametrize(
@@ -20,26 +20,26 @@ from services.embedding.prompts import Prompts, chosen, identity, known
     ],
 )
 def test_the_prefixes_are_those_of_the_models_card(model: str, query: str, passage: str) -> None:
-    assert known(model) == Prompts(query, passage)
+    assert find_prompts(model) == Prompts(query, passage)
 
 
 def test_an_instruct_model_gets_an_instruction_and_not_e5s_words() -> None:
-    prompts = known("intfloat/multilingual-e5-large-instruct")
+    prompts = find_prompts("intfloat/multilingual-e5-large-instruct")
     assert prompts.query.startswith("Instruct: ")
     assert prompts.passage == ""
 
 
 def test_settings_win_and_none_means_nothing() -> None:
-    assert chosen("intfloat/e5-small-v2", None, None) == Prompts("query: ", "passage: ")
-    assert chosen("intfloat/e5-small-v2", "q: ", "none") == Prompts("q: ", "")
+    assert choose_prompts("intfloat/e5-small-v2", None, None) == Prompts("query: ", "passage: ")
+    assert choose_prompts("intfloat/e5-small-v2", "q: ", "none") == Prompts("q: ", "")
 
 
 def test_another_passage_prefix_is_another_model_and_another_query_prefix_is_not() -> None:
     model = "intfloat/e5-small-v2"
-    assert identity(model, known(model)) == model
-    assert identity(model, Prompts("other: ", "passage: ")) == model
-    assert identity(model, Prompts("query: ", "text: ")) == f'{model} with passage prefix "text: "'
-    long = [identity(model, Prompts("", letter * 5000)) for letter in "ab"]
+    assert name_model(model, find_prompts(model)) == model
+    assert name_model(model, Prompts("other: ", "passage: ")) == model
+    assert name_model(model, Prompts("query: ", "text: ")) == f'{model} with passage prefix "text: "'
+    long = [name_model(model, Prompts("", letter * 5000)) for letter in "ab"]
     assert long[0] != long[1]
     assert max(map(len, long)) < 100
 

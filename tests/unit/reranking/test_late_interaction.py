@@ -15,7 +15,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply
 from services.embedding.backends.fake import FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
-from services.embedding.encoder import int8_rows
+from services.embedding.encoder import quantise_states
 from services.reranking.backends.late_interaction import LateInteraction, Settings
 
 QUERY = "how do bees make honey"
@@ -81,7 +81,7 @@ async def token_vectors(text: str, dim: int = 64) -> TokenVectors:
     fake = FakeEmbedding(FakeSettings(dim=dim))
     encoded = await fake.encode([text], normalize=True, truncate=True, token_vectors=True)
     assert encoded.states is not None
-    rows = int8_rows(encoded.states[0])
+    rows = quantise_states(encoded.states[0])
     return TokenVectors(tokens=len(rows), dim=dim, data=rows.tobytes())
 
 

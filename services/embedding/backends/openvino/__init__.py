@@ -18,12 +18,11 @@ from services.core.models.catalogue import CATALOGUE, HubFile
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
-from services.embedding.backend import Encoded, Load, normalized
+from services.embedding.backend import EncodedTexts, QueueLoad, normalise
 from services.embedding.backends.openvino.batcher import Batcher, Limits
-from services.embedding.backends.openvino.bert import BertConfig, build
-from services.embedding.backends.openvino.tokens import TextTokenizer
-from services.embedding.backends.openvino.weights import read_safetensors
-from services.embedding.batching import LENGTH_STEP, fill
+from services.embedding.backends.openvino.bert import BertConfig, build_graph
+from services.embedding.backends.openvino.files import TextTokenizer, read_safetensors
+from services.embedding.backends.openvino.scheduler import LENGTH_STEP, fill_arrays
 
 MOST_STREAMS = 4
 """Passes at a time where the setting leaves it open. A pass on a core of its own waits for no other,
@@ -35,6 +34,8 @@ WARM_TOKENS = 64
 
 
 class Settings(HomeSettings):
+    """The model in this process, and its engine."""
+
     model_id: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         validation_alias="EMBEDDING_MODEL_ID",
@@ -93,7 +94,7 @@ class Settings(HomeSettings):
     )
 
     @property
-    def named(self) -> str:
+    def public_id(self) -> str:
         """The model's id in `/info`, the same that a TEI server of this model gives."""
         if self.model_path and "model_id" not in self.model_fields_set:
             return self.model_path.name
@@ -106,12 +107,12 @@ class Settings(HomeSettings):
         return self.model_id.rsplit("/", 1)[-1].lower()
 
     def folder(self) -> Path:
-        """The model on disk, fetched where it is not there yet (blocks)."""
+        """Find the model on disk; fetch it where it is not there yet (blocks)."""
         return self.model_path or fetch(self.catalogue_name, self.root)
 
 
 class OpenVinoEmbedding:
-    """Tokenizes on threads; the batcher runs the engine, one pass at a time, off the event loop."""
+    """Tokenizes on threads; the batcher runs the engine off the event loop."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         config = BertConfig.read(folder / "config.json")
@@ -120,8 +121,8 @@ class OpenVinoEmbedding:
         self._settings = settings
         self._dim = config.hidden_size
         core = ov.Core()
-        self._precision = _precision(core, settings.precision)
-        model = build(config, read_safetensors(folder / "model.safetensors"))
+        self._precision = _choose_precision(core, settings.precision)
+        model = build_graph(config, read_safetensors(folder / "model.safetensors"))
         threads = settings.threads or os.cpu_count() or 1
         passes = min(settings.streams or MOST_STREAMS, threads)
         options = {
@@ -130,15 +131,17 @@ class OpenVinoEmbedding:
             "INFERENCE_NUM_THREADS": str(threads),
         }
         compiled = core.compile_model(model, "CPU", options)
-        self._streams = [_Stream(compiled) for _ in range(passes)]
+        self._streams = [_InferStream(compiled) for _ in range(passes)]
         _warm_up(self._streams)
         limits = Limits(settings.batch_tokens, settings.queue_tokens, settings.batch_wait_ms / 1e3)
-        self._batcher = Batcher(self._streams, _first if settings.pooling == "cls" else _mean, limits)
+        self._batcher = Batcher(
+            self._streams, _pool_first if settings.pooling == "cls" else _pool_mean, limits
+        )
         self._threads = ThreadPoolExecutor(TOKENIZERS, thread_name_prefix="tokenizer")
 
     async def info(self) -> EmbeddingInfo:
         return EmbeddingInfo(
-            model_id=self._settings.named,
+            model_id=self._settings.public_id,
             model_dtype="bfloat16" if self._precision == "bf16" else "float32",
             model_type={"embedding": {"pooling": self._settings.pooling}},
             max_input_length=self._tokenizer.limit,
@@ -155,14 +158,14 @@ class OpenVinoEmbedding:
         truncate: bool,
         direction: Direction = "right",
         token_vectors: bool = False,
-    ) -> Encoded:
+    ) -> EncodedTexts:
         loop = asyncio.get_running_loop()
         ids = await loop.run_in_executor(
             self._threads, lambda: self._tokenizer.encode(texts, truncate=truncate, direction=direction)
         )
         vectors, states = await self._batcher.run(ids, keep_states=token_vectors)
-        return Encoded(
-            vectors=normalized(vectors) if normalize else vectors,
+        return EncodedTexts(
+            vectors=normalise(vectors) if normalize else vectors,
             tokens=[len(text) for text in ids],
             states=states if token_vectors else None,
         )
@@ -173,7 +176,7 @@ class OpenVinoEmbedding:
             self._threads, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
         )
 
-    def load(self) -> Load:
+    def load(self) -> QueueLoad:
         return self._batcher.load()
 
     async def ready(self) -> None:
@@ -184,7 +187,7 @@ class OpenVinoEmbedding:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-class _Stream:
+class _InferStream:
     """One infer request of the compiled model."""
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
@@ -196,30 +199,31 @@ class _Stream:
         return states
 
 
-def _mean(states: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pool_mean(states: NDArray[np.float32]) -> NDArray[np.float32]:
     mean: NDArray[np.float32] = states.mean(axis=0)
     return mean
 
 
-def _first(states: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pool_first(states: NDArray[np.float32]) -> NDArray[np.float32]:
     first: NDArray[np.float32] = states[0].copy()
     return first
 
 
-def _warm_up(streams: Sequence[_Stream]) -> None:
-    """See the lengths of usual queries once, so that no user's query pays for a shape's first time."""
+def _warm_up(streams: Sequence[_InferStream]) -> None:
+    """Run the lengths of usual queries once, so that no user's query pays for a shape's first time."""
     for stream in streams:
         for length in range(LENGTH_STEP, WARM_TOKENS + 1, LENGTH_STEP):
-            stream.run(*fill([[0] * length]))
+            stream.run(*fill_arrays([[0] * length]))
 
 
-def _precision(core: ov.Core, wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
+def _choose_precision(core: ov.Core, setting: str) -> str:
+    if setting != "auto":
+        return setting
     return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 async def create() -> OpenVinoEmbedding:
+    """Load the model, fetched where it is not there yet, and compile it."""
     settings = Settings.load()
 
     def build_backend() -> OpenVinoEmbedding:

@@ -39,7 +39,7 @@ class BertConfig(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> BertConfig:
-        """Raises `ServiceUnavailable` where the file is missing or describes another architecture."""
+        """Read the file. Raises `ServiceUnavailable` where it is missing or of another architecture."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
@@ -108,8 +108,8 @@ class _Builder:
         return self.norm(op.add(x, self.linear(inner, f"{name}.output.dense")), f"{name}.output.LayerNorm")
 
 
-def build(config: BertConfig, weights: Mapping[str, NDArray[np.float32]]) -> ov.Model:
-    """The encoder's graph, with any number of texts of any length up to the model's positions."""
+def build_graph(config: BertConfig, weights: Mapping[str, NDArray[np.float32]]) -> ov.Model:
+    """Build the encoder's graph, for any number of texts of any length up to the model's positions."""
     builder = _Builder(config, weights)
     ids = op.parameter([-1, -1], np.int64, name="ids")
     mask = op.parameter([-1, -1], np.float32, name="mask")

@@ -1,8 +1,6 @@
-"""Which texts of which requests go into the engine's next pass. A plain data structure: no clock, no thread.
+"""Which texts of which requests go into the engine's next pass, and the arrays of a pass.
 
-A request that fits into one pass (a query) goes before those that do not (an ingestion), so it waits for
-at most the pass in progress. So that a stream of small requests starves nobody, a large one has its turn
-after every pass's worth of them. Large requests take turns.
+Plain functions and a plain data structure: no clock, no thread.
 """
 
 from __future__ import annotations
@@ -11,7 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from services.embedding.batching import padded
+import numpy as np
+from numpy.typing import NDArray
+
+LENGTH_STEP = 8
+"""Passes are padded to a multiple of this: the engine prepares itself once per shape it sees."""
 
 PASS_TOKENS = 24
 """What a pass costs besides its tokens, as tokens: joining two passes saves it."""
@@ -20,9 +22,24 @@ LOOKED_AT = 64
 """How many waiting requests are looked at to fill a pass up."""
 
 
+def pad_length(length: int) -> int:
+    """Compute the number of tokens that a text of `length` tokens takes in a pass of its own."""
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
+
+
+def fill_arrays(texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Make the token ids and the mask of a pass, of shape (texts, padded length), zeros on the right."""
+    shape = len(texts), pad_length(max(len(text) for text in texts))
+    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = 1
+    return ids, mask
+
+
 @dataclass(eq=False, slots=True)
-class Ticket:
-    """One request: its texts' lengths in tokens; `waiting` are the positions not yet in a pass."""
+class QueuedTexts:
+    """The texts of one request, by their lengths in tokens; `waiting` are the positions not yet in a pass."""
 
     lengths: Sequence[int]
     waiting: list[int] = field(init=False)
@@ -30,13 +47,14 @@ class Ticket:
 
     def __post_init__(self) -> None:
         self.waiting = sorted(range(len(self.lengths)), key=self.lengths.__getitem__)
-        self.tokens = sum(padded(length) for length in self.lengths)
+        self.tokens = sum(pad_length(length) for length in self.lengths)
 
     def next_width(self) -> int:
-        return padded(self.lengths[self.waiting[-1]])
+        """Compute the padded length of the longest text that waits."""
+        return pad_length(self.lengths[self.waiting[-1]])
 
 
-Part = tuple[Ticket, list[int]]
+PassPart = tuple[QueuedTexts, list[int]]
 """A request, and which of its texts are in the pass."""
 
 
@@ -47,59 +65,66 @@ class _Pass:
     limit: int
     count: int = 0
     width: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[PassPart] = field(default_factory=list)
 
     @property
     def tokens(self) -> int:
         return self.count * self.width
 
-    def take(self, ticket: Ticket) -> None:
-        """As many of its texts, longest first, as fit and would cost more in a pass of their own."""
+    def take(self, queued: QueuedTexts) -> None:
+        """Take as many texts, longest first, as fit and would cost more in a pass of their own."""
         taken: list[int] = []
-        while ticket.waiting:
-            own = ticket.next_width()
+        while queued.waiting:
+            own = queued.next_width()
             width = max(own, self.width)
             joint = (self.count + 1) * width
             if self.count and (joint > self.limit or joint > self.tokens + own + PASS_TOKENS):
                 break
-            position = ticket.waiting.pop()
+            position = queued.waiting.pop()
             taken.append(position)
-            ticket.tokens -= own
+            queued.tokens -= own
             self.count, self.width = self.count + 1, width
         if taken:
-            self.parts.append((ticket, taken))
+            self.parts.append((queued, taken))
 
 
 class Scheduler:
-    """The requests that wait. `limit`: tokens of a pass, padding included; a longer text goes alone."""
+    """The requests that wait. `limit`: tokens of a pass, padding included; a longer text goes alone.
+
+    A request that fits into one pass (a query) goes before those that do not (an ingestion), so it waits for
+    at most the pass in progress. So that a stream of small requests starves nobody, a large one has its turn
+    after every pass's worth of them. Large requests take turns.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._small: deque[Ticket] = deque()
-        self._large: deque[Ticket] = deque()
+        self._small: deque[QueuedTexts] = deque()
+        self._large: deque[QueuedTexts] = deque()
         self._ahead = 0
 
     @property
     def tokens(self) -> int:
-        """How much waits."""
-        return sum(ticket.tokens for ticket in (*self._small, *self._large))
+        """How many tokens wait."""
+        return sum(queued.tokens for queued in (*self._small, *self._large))
 
     @property
     def texts(self) -> int:
-        return sum(len(ticket.waiting) for ticket in (*self._small, *self._large))
+        """How many texts wait."""
+        return sum(len(queued.waiting) for queued in (*self._small, *self._large))
 
-    def add(self, ticket: Ticket) -> None:
-        if ticket.waiting:
-            (self._small if ticket.tokens <= self._limit else self._large).append(ticket)
+    def add(self, queued: QueuedTexts) -> None:
+        """Let these wait."""
+        if queued.waiting:
+            (self._small if queued.tokens <= self._limit else self._large).append(queued)
 
-    def discard(self, ticket: Ticket) -> None:
+    def discard(self, queued: QueuedTexts) -> None:
         """Forget what still waits of this request."""
-        ticket.waiting.clear()
-        ticket.tokens = 0
-        self._drop_empty([ticket])
+        queued.waiting.clear()
+        queued.tokens = 0
+        self._drop_empty([queued])
 
-    def next(self) -> list[Part]:
-        """The next pass; empty where nothing waits."""
+    def next(self) -> list[PassPart]:
+        """Choose the next pass; empty where nothing waits."""
         if self._small and not (self._large and self._ahead >= self._limit):
             chosen = self._fill(self._small)
             self._ahead += chosen.tokens if self._large else 0
@@ -110,15 +135,15 @@ class Scheduler:
                 self._large.rotate(-1)
         return chosen.parts
 
-    def _fill(self, lane: deque[Ticket]) -> _Pass:
+    def _fill(self, lane: deque[QueuedTexts]) -> _Pass:
         filling = _Pass(self._limit)
-        for _, ticket in zip(range(LOOKED_AT), lane, strict=False):
-            filling.take(ticket)
-        self._drop_empty(ticket for ticket, _ in filling.parts)
+        for _, queued in zip(range(LOOKED_AT), lane, strict=False):
+            filling.take(queued)
+        self._drop_empty(queued for queued, _ in filling.parts)
         return filling
 
-    def _drop_empty(self, tickets: Iterable[Ticket]) -> None:
-        for ticket in tickets:
+    def _drop_empty(self, requests: Iterable[QueuedTexts]) -> None:
+        for queued in requests:
             for lane in (self._small, self._large):
-                if not ticket.waiting and ticket in lane:
-                    lane.remove(ticket)
+                if not queued.waiting and queued in lane:
+                    lane.remove(queued)

@@ -1,3 +1,5 @@
+"""A model's files: its weights and its tokenizer."""
+
 from __future__ import annotations
 
 import json
@@ -5,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from services.core.errors import ServiceUnavailable
-from services.embedding.backends.openvino.weights import read_safetensors
+from services.core.errors import PayloadTooLarge, ServiceUnavailable
+from services.embedding.backends.openvino.files import TextTokenizer, read_safetensors
 
 
 def write(path: Path, tensors: dict[str, tuple[str, list[int], bytes]], *, cut: int = 0) -> Path:
@@ -61,3 +64,47 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"gone\.safetensors"):
         read_safetensors(tmp_path / "gone.safetensors")
+
+
+@pytest.fixture
+def tokenizer_json(tmp_path: Path) -> Path:
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=6)
+    path = tmp_path / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+def test_the_files_own_padding_and_truncation_are_off(tokenizer_json: Path) -> None:
+    assert TextTokenizer(tokenizer_json, 16).encode(["a", "a b a b a"], truncate=False) == [
+        [2, 4, 3],
+        [2, 4, 5, 4, 5, 4, 3],
+    ]
+
+
+def test_truncation_keeps_the_start_and_the_closing_token(tokenizer_json: Path) -> None:
+    assert TextTokenizer(tokenizer_json, 5).encode(["a b a b a b"], truncate=True) == [[2, 4, 5, 4, 3]]
+
+
+def test_truncation_from_the_left_keeps_the_end_and_both_special_tokens(tokenizer_json: Path) -> None:
+    tokenizer = TextTokenizer(tokenizer_json, 5)
+    assert tokenizer.encode(["a a a b a b"], truncate=True, direction="left") == [[2, 5, 4, 5, 3]]
+    assert tokenizer.encode(["a b"], truncate=True, direction="left") == [[2, 4, 5, 3]]
+
+
+def test_a_text_that_just_fits_is_not_too_long(tokenizer_json: Path) -> None:
+    tokenizer = TextTokenizer(tokenizer_json, 5)
+    assert len(tokenizer.encode(["a b a"], truncate=False)[0]) == 5
+    with pytest.raises(PayloadTooLarge, match="at most 5 tokens, this one has 6"):
+        tokenizer.encode(["a", "a b a b"], truncate=False)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text("{}")
+    with pytest.raises(ServiceUnavailable, match="EMBEDDING_MODEL_PATH"):
+        TextTokenizer(path, 8)
