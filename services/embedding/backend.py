@@ -64,7 +64,7 @@ class EmbeddingBackend(Backend, Protocol):
         """Describe the model: its id, dimension, longest input, and whether token vectors are to be had.
 
         Raises:
-            ServiceError: a server behind the backend did not answer, or not as it should.
+            ServiceError: A server behind the backend did not answer, or not as it should.
         """
 
     async def encode(
@@ -79,33 +79,33 @@ class EmbeddingBackend(Backend, Protocol):
         """Turn texts into vectors, in order.
 
         Args:
-            texts: at least one.
-            normalize: whether the vectors have length one.
-            truncate: whether a text that is too long is cut.
-            direction: the end at which it is cut.
-            token_vectors: whether to give the hidden states too, which are from the same pass.
+            texts: At least one.
+            normalize: Whether the vectors have length one.
+            truncate: Whether a text that is too long is cut.
+            direction: The end at which it is cut.
+            token_vectors: Whether to give the hidden states too, which are from the same pass.
 
         Returns:
             One vector per text.
 
         Raises:
-            PayloadTooLarge: a text is longer than the model's limit, and `truncate` is off.
-            InvalidRequest: token vectors are asked of a model that has none.
-            RateLimited: too much waits already.
-            ServiceError: the model, or a server behind the backend, failed.
+            PayloadTooLarge: A text is longer than the model's limit, and `truncate` is off.
+            InvalidRequest: Token vectors are asked of a model that has none.
+            RateLimited: Too much waits already.
+            ServiceError: The model, or a server behind the backend, failed.
         """
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool) -> list[list[Token]]:
         """Split texts into the model's own tokens, never truncated.
 
         Args:
-            add_special_tokens: whether to add those that the model puts at either end.
+            add_special_tokens: Whether to add those that the model puts at either end.
 
         Returns:
             The tokens of each text, in order; offsets are in characters.
 
         Raises:
-            NotSupported: the backend has no tokenizer to ask.
+            NotSupported: The backend has no tokenizer to ask.
         """
 
 
@@ -116,7 +116,7 @@ class CreateBackend(Protocol):
         """Load the model, or connect with its server.
 
         Raises:
-            ServiceUnavailable: the model's files are missing or damaged.
+            ServiceUnavailable: The model's files are missing or damaged.
         """
 
 

@@ -1,4 +1,4 @@
-"""Settings of the embedding service; each backend's own are in its file."""
+"""Settings of the embedding service; a backend's own are in its module or package."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from services.core.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
+    """The embedding service."""
+
     port: int = Field(
         6000, ge=1, le=65535, validation_alias="EMBEDDING_PORT", description="port of the embedding service"
     )

@@ -74,11 +74,11 @@ class PassageReader(Protocol):
         While a document is being replaced, all of one of its revisions is found and nothing of another.
 
         Args:
-            query: its `where` matches `document_id`, `title`, `section`, `page` and the keys of `metadata`.
+            query: Its `where` matches `document_id`, `title`, `section`, `page` and the keys of `metadata`.
 
         Raises:
-            NotFound: the collection is unknown.
-            InvalidRequest: the vector is of another dimension than the collection's.
+            NotFound: The collection is unknown.
+            InvalidRequest: The vector is of another dimension than the collection's.
         """
 
     async def neighbours(
@@ -87,7 +87,7 @@ class PassageReader(Protocol):
         """Read what stands around passages, in the same revision of the same document.
 
         Args:
-            before, after: how many passages before and after each one, by index.
+            before, after: How many passages before and after each one, by index.
 
         Returns:
             By id, the passages around it and itself. Ids that are not found are absent.
@@ -97,10 +97,10 @@ class PassageReader(Protocol):
         """Read every passage, page by page, in no order; those written meanwhile may be among them or not.
 
         Args:
-            after: an earlier page's `next`; None for the first page.
+            after: An earlier page's `next`; None for the first page.
 
         Raises:
-            NotFound: the collection is unknown.
+            NotFound: The collection is unknown.
         """
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
@@ -129,13 +129,13 @@ class PassageWriter(Protocol):
         passages may be stored.
 
         Args:
-            model: the embedding model that the vectors are from.
-            staged: hide the passages until their revision is published, unless it is seen already.
+            model: The embedding model that the vectors are from.
+            staged: Hide the passages until their revision is published, unless it is seen already.
 
         Raises:
-            Conflict: the collection holds vectors of another model or dimension; or the passages are
+            Conflict: The collection holds vectors of another model or dimension; or the passages are
                 `staged`, and an id belongs to another revision, which would lose it.
-            InvalidRequest: the vectors differ in dimension or are not finite.
+            InvalidRequest: The vectors differ in dimension or are not finite.
         """
 
     async def publish(
@@ -147,14 +147,14 @@ class PassageWriter(Protocol):
         is left.
 
         Args:
-            passages: how many passages the revision must have; None for any number.
+            passages: How many passages the revision must have; None for any number.
 
         Returns:
             How many passages of other revisions it hides.
 
         Raises:
-            Conflict: the revision has no passages, or another number than `passages`.
-            NotFound: the collection is unknown.
+            Conflict: The revision has no passages, or another number than `passages`.
+            NotFound: The collection is unknown.
         """
 
     async def delete(
@@ -168,8 +168,8 @@ class PassageWriter(Protocol):
         """Delete a document's passages, staged ones too; for readers in one step.
 
         Args:
-            keep_revision: where given, delete all revisions but this one.
-            revision: where given, delete this revision alone.
+            keep_revision: Where given, delete all revisions but this one.
+            revision: Where given, delete this revision alone.
 
         Returns:
             How many passages there were. 0 for an unknown collection.
@@ -179,8 +179,8 @@ class PassageWriter(Protocol):
         """Delete a collection with all it holds.
 
         Raises:
-            NotFound: the collection is unknown.
-            Conflict: the name is an alias, or an alias means the collection.
+            NotFound: The collection is unknown.
+            Conflict: The name is an alias, or an alias means the collection.
         """
 
 
@@ -194,18 +194,18 @@ class Aliases(Protocol):
         """Let `alias` mean this collection; each request finds either the old one or the new one.
 
         Args:
-            replace_collection: drop a collection that is named `alias`, in the same step.
+            replace_collection: Drop a collection that is named `alias`, in the same step.
 
         Raises:
-            NotFound: there is no such collection.
-            Conflict: a collection is named `alias`, and `replace_collection` is off.
+            NotFound: There is no such collection.
+            Conflict: A collection is named `alias`, and `replace_collection` is off.
         """
 
     async def delete_alias(self, alias: str) -> None:
         """Delete an alias, not its collection.
 
         Raises:
-            NotFound: the alias is unknown.
+            NotFound: The alias is unknown.
         """
 
 
@@ -220,9 +220,9 @@ class CreateStore(Protocol):
         """Open the store.
 
         Args:
-            url: what `VECTOR_URL` says.
+            url: What `VECTOR_URL` says.
 
         Raises:
-            InvalidRequest: the URL lacks something that this backend needs.
-            ServiceUnavailable: the store cannot be used, for example because another process owns it.
+            InvalidRequest: The URL lacks something that this backend needs.
+            ServiceUnavailable: The store cannot be used, for example because another process owns it.
         """

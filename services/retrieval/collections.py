@@ -19,7 +19,7 @@ class Schema:
         """Check that passages of the schema `offered` fit into the collection.
 
         Raises:
-            Conflict: they are of another model or dimension.
+            Conflict: They are of another model or dimension.
         """
         if self != offered:
             raise Conflict(
@@ -52,8 +52,8 @@ class Names:
         """Check that a collection may be deleted.
 
         Raises:
-            Conflict: the name is an alias, or an alias means the collection.
-            NotFound: there is no such collection.
+            Conflict: The name is an alias, or an alias means the collection.
+            NotFound: There is no such collection.
         """
         if name in self.aliases:
             raise name_is_alias(name, self.aliases[name])
@@ -66,14 +66,14 @@ class Names:
         """Check that an alias may mean a collection.
 
         Args:
-            replace: whether a collection that is named `alias` may be dropped for it.
+            replace: Whether a collection that is named `alias` may be dropped for it.
 
         Returns:
             The collection's own name.
 
         Raises:
-            NotFound: there is no such collection.
-            Conflict: a collection is named `alias`, and may not be dropped.
+            NotFound: There is no such collection.
+            Conflict: A collection is named `alias`, and may not be dropped.
         """
         name = self.resolve(collection)
         if name not in self.collections:

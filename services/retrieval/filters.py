@@ -75,7 +75,7 @@ def parse_filter(where: Filter | None) -> TermFilter:
     """Turn a request's filter into terms.
 
     Raises:
-        InvalidRequest: a condition cannot be understood; it names the key.
+        InvalidRequest: A condition cannot be understood; it names the key.
     """
     all_of: list[list[str]] = []
     none_of: list[str] = []

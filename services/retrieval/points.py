@@ -59,7 +59,7 @@ def make_points(passages: Sequence[StoredPassage]) -> list[Point]:
     """Make one point per passage id, of the last passage given, all of one dimension.
 
     Raises:
-        InvalidRequest: something could not be stored or found again; nothing is stored yet.
+        InvalidRequest: Something could not be stored or found again; nothing is stored yet.
     """
     _check_vectors(passages)
     return [_make_point(stored) for stored in {stored.passage.id: stored for stored in passages}.values()]
@@ -109,7 +109,7 @@ def check_query_vector(vector: Sequence[float], collection: str, dim: int) -> Ve
     """Turn a query's vector into an array of shape (dim,), float32.
 
     Raises:
-        InvalidRequest: it cannot be compared with the collection's vectors.
+        InvalidRequest: It cannot be compared with the collection's vectors.
     """
     if len(vector) != dim:
         raise InvalidRequest(

@@ -31,7 +31,7 @@ def plan_search(request: RetrievalRequest, settings: Settings) -> SearchPlan:
     """Complete a request by the service's settings.
 
     Raises:
-        InvalidRequest: something is missing that the mode needs.
+        InvalidRequest: Something is missing that the mode needs.
     """
     mode = _choose_mode(request, settings)
     threshold = _choose_threshold(request)

@@ -77,7 +77,7 @@ def require_passages(key: RevisionKey, stored: int, expected: int | None) -> Non
     """Check that publishing would not leave the document without passages, or without some.
 
     Raises:
-        Conflict: no passages are stored, or another number than `expected`.
+        Conflict: No passages are stored, or another number than `expected`.
     """
     document_id, revision = key
     if stored == 0:
@@ -96,11 +96,11 @@ def require_own_ids(stored: Iterable[Mapping[str, object]], offered: Mapping[str
     """Check that no staged passage overwrites one of another revision, which readers may see.
 
     Args:
-        stored: the payloads (id, document and revision) of the ids of `offered`.
-        offered: the revision of each passage that is to be stored, by passage id.
+        stored: The payloads (id, document and revision) of the ids of `offered`.
+        offered: The revision of each passage that is to be stored, by passage id.
 
     Raises:
-        Conflict: an id belongs to another revision.
+        Conflict: An id belongs to another revision.
     """
     for payload in stored:
         if offered[str(payload["id"])] != revision_key(payload):

@@ -39,7 +39,7 @@ class Stream(Protocol):
         """Run one pass; blocks. Raises whatever the engine raises.
 
         Args:
-            ids: token ids, (texts, tokens).
+            ids: Token ids, (texts, tokens).
             mask: 1 for a token, 0 for padding; of the same shape.
 
         Returns:
@@ -109,16 +109,16 @@ class Batcher:
         """Run texts through the engine. Cancelling takes what still waits out of the queue.
 
         Args:
-            texts: at least one; every one has at least one token.
-            keep_states: whether to give the hidden states too.
+            texts: At least one; every one has at least one token.
+            keep_states: Whether to give the hidden states too.
 
         Returns:
             The vectors, shape (n, dim), and where `keep_states` the hidden states of every text.
 
         Raises:
-            RateLimited: the queue is full.
-            ServiceError: the engine failed.
-            ServiceUnavailable: the service is shutting down.
+            RateLimited: The queue is full.
+            ServiceError: The engine failed.
+            ServiceUnavailable: The service is shutting down.
         """
         loop = asyncio.get_running_loop()
         request = _Request(texts, keep_states, loop, loop.create_future())

@@ -35,7 +35,7 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
     are left out.
 
     Raises:
-        ServiceUnavailable: the file is missing or damaged.
+        ServiceUnavailable: The file is missing or damaged.
     """
     try:
         raw = np.memmap(path, np.uint8, "r")
@@ -85,7 +85,7 @@ class TextTokenizer:
         """Read the file.
 
         Raises:
-            ServiceUnavailable: the file is missing or damaged.
+            ServiceUnavailable: The file is missing or damaged.
         """
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
@@ -105,7 +105,7 @@ class TextTokenizer:
         """Turn texts into token ids. Truncation cuts at the right or left end and keeps both special tokens.
 
         Raises:
-            PayloadTooLarge: a text has more tokens than `limit`, and `truncate` is off.
+            PayloadTooLarge: A text has more tokens than `limit`, and `truncate` is off.
         """
         return [
             self._fit(encoding.ids, truncate=truncate, direction=direction)

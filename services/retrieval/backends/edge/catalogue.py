@@ -37,7 +37,7 @@ class Catalogue:
         """Own a directory, and read what it has.
 
         Raises:
-            ServiceUnavailable: another process owns it, or it cannot be written.
+            ServiceUnavailable: Another process owns it, or it cannot be written.
         """
         self.directory = directory
         self._folders = directory / "collections"

@@ -62,10 +62,10 @@ class EdgeCollection(CollectionReader):
         """Store these, each id given once; durable on return, also through a power failure.
 
         Args:
-            staged: hide the revisions of the points, except those that readers see already.
+            staged: Hide the revisions of the points, except those that readers see already.
 
         Raises:
-            Conflict: a staged point has the id of another revision's.
+            Conflict: A staged point has the id of another revision's.
         """
         present = self._shard.payloads([point.id for point in points], [*OWNER, TOKEN_ROW])
         offered = {str(point.payload[ID]): revision_key(point.payload) for point in points}
@@ -105,13 +105,13 @@ class EdgeCollection(CollectionReader):
         """Show this revision and hide what was seen of its document: one step, durable on return.
 
         Args:
-            expected: how many passages the revision must have; None for any number.
+            expected: How many passages the revision must have; None for any number.
 
         Returns:
             The revisions that are now to be purged, and how many passages of them are stored.
 
         Raises:
-            Conflict: the revision has no passages, or another number than `expected`.
+            Conflict: The revision has no passages, or another number than `expected`.
         """
         hidden = self._revisions.hidden
         stored = 0 if shown in hidden.doomed else self._shard.count(revision_filter(shown))
@@ -125,8 +125,8 @@ class EdgeCollection(CollectionReader):
         """Hide a document's revisions, in one step.
 
         Args:
-            keep: where given, hide all revisions but this one.
-            only: where given, hide this revision alone.
+            keep: Where given, hide all revisions but this one.
+            only: Where given, hide this revision alone.
 
         Returns:
             The revisions that are now to be purged, and how many passages of them were not doomed before.

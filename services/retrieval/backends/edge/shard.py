@@ -114,7 +114,7 @@ class Shard:
 
     @staticmethod
     def build_graph(path: Path, dim: int) -> None:
-        """Build a graph: it freezes the process for about 2 ms per passage. The shard is open nowhere."""
+        """Build a graph: it freezes the process for about 2 ms per passage. The shard must be closed."""
         shard = EdgeShard.load(str(path), _make_config(dim, GRAPH_KB))
         shard.optimize()
         shard.flush()

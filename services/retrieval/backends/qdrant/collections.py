@@ -41,7 +41,7 @@ class Collections:
         """Read the schema as the server has it now; None where there is no such collection.
 
         Raises:
-            Conflict: the collection was not made by Ragline.
+            Conflict: The collection was not made by Ragline.
         """
         client = self._connection.client
         async with self._connection.call("describe the collection", collection):

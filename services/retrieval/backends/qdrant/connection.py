@@ -39,15 +39,15 @@ class Connection:
         """Call the server in the body, within the request's deadline, its failures as our errors.
 
         Args:
-            what: what the server is asked to do, as a verb, for messages.
-            collection: the collection that it is asked about.
+            what: What the server is asked to do, as a verb, for messages.
+            collection: The collection that it is asked about.
 
         Raises:
-            NotFound: the collection is unknown.
-            Conflict: the collection exists already.
-            ServiceUnavailable: the server does not answer, or is overloaded.
-            ServiceError: it failed otherwise.
-            DeadlineExceeded: the request's time is over.
+            NotFound: The collection is unknown.
+            Conflict: The collection exists already.
+            ServiceUnavailable: The server does not answer, or is overloaded.
+            ServiceError: It failed otherwise.
+            DeadlineExceeded: The request's time is over.
         """
         try:
             async with within_deadline(f"Qdrant's reply ({what})", service="retrieval"):

@@ -48,15 +48,15 @@ class Server:
         """Run the script `<name>.lua`.
 
         Args:
-            what: what the script does, as a verb, for messages.
+            what: What the script does, as a verb, for messages.
 
         Returns:
             The script's reply.
 
         Raises:
-            ServiceUnavailable: the server does not answer, or has no search module.
-            ServiceError: it failed otherwise.
-            DeadlineExceeded: the request's time is over.
+            ServiceUnavailable: The server does not answer, or has no search module.
+            ServiceError: It failed otherwise.
+            DeadlineExceeded: The request's time is over.
         """
         with self._explain_missing_module():
             async with calling(self._address, what, service="retrieval"):
