@@ -18,7 +18,6 @@ from tests.chart.objects import Rendered
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "kubernetes" / "ragline"
-GOLDENS = Path(__file__).parent / "goldens"
 VALUES = {
     "default": None,
     **{path.name.removesuffix("-values.yaml"): path for path in sorted(CHART.glob("*-values.yaml"))},

@@ -9,7 +9,8 @@ from functools import cache
 import pytest
 from kubernetes_validate import utils
 
-from tests.chart.conftest import CHART, GOLDENS, VALUES, Helm
+from tests.chart.conftest import CHART, VALUES, Helm
+from tests.chart.goldens import FOLDER, golden, golden_path
 from tests.chart.objects import Object, Rendered
 from tests.e2e import cluster
 
@@ -71,13 +72,14 @@ def test_everything_that_can_be_switched_on(everything: Rendered) -> None:
 
 
 def test_rendered_as_committed(helm: Helm, values: str) -> None:
-    golden = GOLDENS / f"{values}.yaml"
-    assert golden.exists(), "run: make chart-goldens"
-    assert helm.text(values) == golden.read_text(), "run: make chart-goldens, and look at the difference"
+    """The whole text: of a golden that is a difference, the rendering it is compared with is committed whole."""
+    assert golden_path(values).exists(), "run: make chart-goldens"
+    committed = golden_path(values).read_text()
+    assert golden(helm, values) == committed, "run: make chart-goldens, and look at the difference"
 
 
 def test_no_golden_is_left_over() -> None:
-    assert {path.stem for path in GOLDENS.glob("*.yaml")} == set(VALUES)
+    assert set(FOLDER.iterdir()) == {golden_path(values) for values in VALUES}
 
 
 def test_the_schema_is_closed() -> None:
