@@ -15,34 +15,15 @@ import pytest
 
 from tests.run_guard import VARIABLE, survivors
 
-STARTING = """
-import json, os, subprocess, sys, time
-from pathlib import Path
-from services.cli.ports import free
-from services.cli.stack import Stack
-from tests.redis_server import RedisServer
-
-def test_starts_what_tests_start(tmp_path):
-    server = RedisServer(tmp_path)
-    server.start()
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        with Stack(tmp_path, {**os.environ, "EMBEDDING_BACKEND": "fake"}, free(["embedding"])) as stack:
-            pid = stack.start("embedding")
-            stack.wait_ready(60)
-            Path(os.environ["STARTED"]).write_text(json.dumps([server.pid, sleeper.pid, pid]))
-            time.sleep(600)
-    finally:
-        time.sleep(600)  # as a fixture that does not come to its end
-"""
+STARTING = Path(__file__).with_name("starting.py")
 SECONDS = 60.0
 
 
-def started(path: Path, run: subprocess.Popen[bytes]) -> list[int]:
+def started(path: Path, run: subprocess.Popen[bytes], log: Path) -> list[int]:
     """The processes that the run's test has started, once it has."""
     end = time.monotonic() + SECONDS
     while not path.exists() or not path.read_text():
-        assert run.poll() is None, "the run ended before it was killed"
+        assert run.poll() is None, f"the run ended before it was killed: {log.read_text()}"
         assert time.monotonic() < end
         time.sleep(0.1)
     pids: list[int] = json.loads(path.read_text())
@@ -55,29 +36,15 @@ def started(path: Path, run: subprocess.Popen[bytes]) -> list[int]:
     ids=["killed", "killed with workers", "interrupted with workers"],
 )
 def test_a_run_that_ends_early_leaves_nothing(tmp_path: Path, workers: str, number: signal.Signals) -> None:
-    (tmp_path / "test_starting.py").write_text(STARTING)
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "STARTED": str(tmp_path / "started"), "PYTHONPATH": str(root)}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-p",
-        "no:cacheprovider",
-        "-n",
-        workers,
-    ]
-    run = subprocess.Popen(
-        [*command, str(tmp_path)],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    # what pytest tells this very run and its workers is not for the other one
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {**inherited, "STARTED": str(tmp_path / "started")}
+    options = ["-p", "no:cacheprovider", "-n", workers, f"--basetemp={tmp_path}/run"]
+    command = [sys.executable, "-m", "pytest", *options, str(STARTING)]
+    with (tmp_path / "log").open("wb") as log:
+        run = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        pids = started(tmp_path / "started", run)
+        pids = started(tmp_path / "started", run, tmp_path / "log")
         [mark] = {psutil.Process(pid).environ()[VARIABLE].split("/")[-1] for pid in pids}
         assert {process.pid for process in survivors(mark)} >= set(pids)
         for _ in range(1 if number == signal.SIGKILL else 2):  # a second Ctrl-C breaks the clean-up off
