@@ -12,6 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import cast
 
@@ -45,7 +46,8 @@ def ask(text: str, **changes: object) -> Prompt:
 class Subject:
     """One engine under test."""
 
-    def __init__(self, engine: Engine, *, embedded: bool, real: bool) -> None:
+    def __init__(self, name: str, engine: Engine, *, embedded: bool, real: bool) -> None:
+        self.name = name
         self.engine = engine
         self.embedded = embedded
         self.real = real
@@ -106,7 +108,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
             await until_ready(engine)
             embedded = module.CAPABILITIES.embedded
             real = embedded or name == "llamaserver" or bool(described(name))
-            yield Subject(engine, embedded=embedded, real=real)
+            yield Subject(name, engine, embedded=embedded, real=real)
         finally:
             await engine.close()
 
@@ -164,10 +166,10 @@ async def test_temperature_zero_repeats_itself(subject: Subject) -> None:
 async def test_a_seed_repeats_a_sampled_answer(subject: Subject) -> None:
     if not subject.engine.capabilities.seed:
         pytest.skip("promises nothing")
-    question = ask("Tell me a story about a fox.", temperature=1.0, seed=11)
+    question = ask("Tell me a story about a fox.", temperature=1.0, seed=11, max_tokens=16)
     assert await subject.text(question) == await subject.text(question)
     if subject.real:
-        others = [ask("Tell me a story about a fox.", temperature=1.0, seed=seed) for seed in (12, 13, 14)]
+        others = [replace(question, seed=seed) for seed in (12, 13, 14)]
         assert len({await subject.text(other) for other in (question, *others)}) > 1
 
 
@@ -185,8 +187,29 @@ async def test_continues_what_the_assistant_began(subject: Subject) -> None:
     assert last.tokens.prompt - alone.tokens.prompt >= 4
 
 
+async def test_goes_on_where_the_turn_has_begun(subject: Subject) -> None:
+    if subject.name not in {"openvino", "llamacpp"}:
+        pytest.skip("what it says is that of a model with raw continuation")
+
+    async def run(**changes: object) -> list[Delta]:
+        return await subject.deltas(ask("Count from one to ten in words.", **{"max_tokens": 12, **changes}))
+
+    plain, begun = await run(), await run(prefix="One, two, three, four, five,")
+    text = "".join(delta.content for delta in begun)
+    assert "six" in text.lower()[:12]
+    assert "three" not in text.lower()
+    assert plain[-1].tokens is not None
+    assert begun[-1].tokens is not None
+    assert plain[-1].tokens.prompt + 6 <= begun[-1].tokens.prompt <= plain[-1].tokens.prompt + 16
+    stopped = await run(prefix="One, two, three, four,", stop=("seven",), max_tokens=40)
+    assert "seven" not in "".join(delta.content for delta in stopped)
+    assert stopped[-1].finish_reason == "stop"
+
+
 async def test_concurrent_requests_keep_apart(subject: Subject) -> None:
-    questions = [ask(f"Tell me about the number {word}.") for word in ("one", "two", "three", "four")]
+    questions = [
+        ask(f"Tell me about the number {word}.", max_tokens=12) for word in ("one", "two", "three", "four")
+    ]
     alone = [await subject.deltas(question) for question in questions]
     together = await asyncio.gather(*(subject.deltas(question) for question in questions))
     assert [deltas[-1].tokens.prompt for deltas in together if deltas[-1].tokens] == [
@@ -239,7 +262,9 @@ async def test_the_event_loop_stays_free(subject: Subject) -> None:
             gaps.append(time.monotonic() - before)
 
     ticking = asyncio.ensure_future(tick())
-    await subject.deltas(ask(f"{time.monotonic()} {FACTS[:4000]}", max_tokens=8))
+    # a second of prefill and more: llama.cpp reads a fifth of what openvino does in that time
+    text = FACTS[:4000] if subject.name == "openvino" else FACTS[:1200]
+    await subject.deltas(ask(f"{time.monotonic()} {text}", max_tokens=8))
     ticking.cancel()
     assert max(gaps) < 0.25, "the engine holds up the event loop"
 

@@ -1,4 +1,7 @@
-"""Raw continuation: engines that have it go on where the assistant's turn has begun."""
+"""Raw continuation with the larger model, which `test_generation` shows with the smaller one.
+
+It loads the model once more on each engine: a test of `make test-soak`.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,21 @@ from services.core.models.fetch import fetch
 from services.generation.backend import PACKAGE, Delta, EngineModule, Prompt
 from services.generation.configuration import SMALL
 from services.generation.entries import ModelEntry
+from tests.soak import SOAK
 
-MODELS = ("smollm2-135m-instruct", SMALL.model_id)
 
-
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="make test-soak")
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", ["openvino", "llamacpp"])
 async def test_goes_on_where_the_turn_has_begun(
-    name: str, model: str, models_home: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, models_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch(model, models_home)
+    fetch(SMALL.model_id, models_home)
     monkeypatch.setenv("RAGLINE_HOME", str(models_home))
     module = cast(EngineModule, load(PACKAGE, name))
     assert module.CAPABILITIES.continuation
-    engine = await module.create(ModelEntry(name="one", model_id=model, max_context=2048))
+    engine = await module.create(ModelEntry(name="one", model_id=SMALL.model_id, max_context=2048))
 
     async def run(**changes: object) -> list[Delta]:
         fields: dict[str, object] = {"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, **changes}
