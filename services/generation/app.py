@@ -18,7 +18,7 @@ from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
-from services.generation.configuration import AUTO, engine_file, read_entries
+from services.generation.configuration import AUTO, find_backend, read_entries
 from services.generation.entries import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
@@ -37,7 +37,7 @@ def create(settings: Settings) -> FastAPI:
     entries = read_entries(settings, names(PACKAGE))
 
     async def opener(entry: ModelEntry, report: Report) -> Opened:
-        name = engine_file(entry.engine)
+        name = find_backend(entry.engine)
         if name == AUTO:
             name = await selection.choose(
                 entry,
@@ -51,7 +51,7 @@ def create(settings: Settings) -> FastAPI:
         return Opened(await module.create(entry), name, slots)
 
     def embedded(entry: ModelEntry) -> bool:
-        name = engine_file(entry.engine)
+        name = find_backend(entry.engine)
         return name == AUTO or cast(EngineModule, load(PACKAGE, name)).CAPABILITIES.embedded
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """The protocol of a generation engine.
 
-An engine is one file in `backends/` that exports `CAPABILITIES` and
+An engine is one place in `backends/`, a module or a package, that exports `CAPABILITIES` and
 `async def create(entry: ModelEntry) -> Engine`.
 """
 
@@ -22,23 +22,23 @@ class Capabilities:
     """What an engine can do, so that nothing above asks for one by name."""
 
     embedded: bool = False
-    """Runs in this process and holds the model's memory; False: a client of a server."""
+    """It runs in this process and holds the model's memory; False: it is a client of a server."""
     seed: bool = False
     """The same seed and prompt give the same answer."""
     native_reasoning: bool = False
-    """May deliver thinking as `Delta.reasoning`, parsed by itself or by its server."""
+    """It may deliver thinking as `Delta.reasoning`, parsed by itself or by its server."""
     native_budget: bool = False
-    """Honours `Prompt.max_reasoning_tokens`."""
+    """It honours `Prompt.max_reasoning_tokens`."""
     continuation: bool = False
-    """Honours `Prompt.prefix`."""
+    """It honours `Prompt.prefix`."""
     switch: bool = False
-    """Passes `Prompt.thinking` on to the model's chat template, or turns it off by a field of its own."""
+    """It passes `Prompt.thinking` on to the model's chat template, or turns it off by a field of its own."""
     effort: bool = False
-    """Honours `Prompt.effort`: has a field for it, or gives it to the model's chat template."""
+    """It honours `Prompt.effort`: it has a field for it, or gives it to the model's chat template."""
     grammar: bool = False
-    """Can be held to a grammar or a JSON schema while it generates."""
+    """It can be held to a grammar or a JSON schema while it generates."""
     logprobs: bool = False
-    """Can give the log probabilities of the most likely tokens at each position."""
+    """It can give the log probabilities of the most likely tokens at each position."""
     distribution: str = ""
     """The installed package that an embedded engine is, whose version says when to measure anew; without
     one it is no candidate for `auto`."""
@@ -55,17 +55,22 @@ class Prompt:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     prefix: str = ""
-    """Put after what the chat template opens the assistant's turn with (where that opens the thinking,
-    the prefix begins inside of it); continued as raw text, not repeated in the deltas. Only where the
-    engine has `continuation`."""
+    """Text after what the chat template opens the assistant's turn with (where that opens the thinking,
+    the prefix begins inside of it); continued as raw text, not repeated in the deltas. It is set only
+    where the engine has `continuation`."""
     thinking: bool | None = None
     """Whether the model's chat template shall ask it to think; None leaves it to the template. An
     engine without `switch` ignores it, and so does a template that has none."""
     effort: str = ""
-    """How hard it shall think, in a word of the model's own scale; empty leaves it to the template. Only
-    where the engine has `effort`."""
+    """How hard it shall think, in a word of the model's own scale; empty leaves it to the template. It is
+    set only where the engine has `effort`."""
     max_reasoning_tokens: int | None = None
-    """Tokens it may think; None: no limit of its own. Only where the engine has `native_budget`."""
+    """Tokens that it may think; None: no limit of its own. It is set only where the engine has
+    `native_budget`."""
+
+    def chat_messages(self) -> list[dict[str, str]]:
+        """The messages in OpenAI's form, which chat templates take too."""
+        return [{"role": role, "content": text} for role, text in self.messages]
 
     def template_options(self) -> dict[str, object]:
         """What the request says to the model's chat template besides its messages.
@@ -83,8 +88,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """By the engine's own tokenizer; `reasoning` is the part of `completion` spent thinking, None where
-    that is not known."""
+    """Tokens by the engine's own tokenizer.
+
+    `reasoning` is the part of `completion` that was spent thinking, None where that is not known.
+    """
 
     prompt: int
     completion: int
@@ -102,25 +109,43 @@ class Delta:
 
 
 class Engine(Backend, Protocol):
-    """Generates text. Safe to call concurrently; queues rather than oversubscribes the machine."""
+    """An engine generates text. It is safe to call concurrently, and queues rather than oversubscribe the
+    machine."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do with its settings: its file's `CAPABILITIES`, or less."""
+        """What the engine can do with its settings: its module's `CAPABILITIES`, or less."""
 
     def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        """An async generator of deltas; closing it or cancelling its task stops the engine at once.
+        """Generate an answer; closing the generator or cancelling its task stops the engine at once.
 
-        Raises `ContextLengthExceeded` before the first delta where the prompt does not fit, and
-        `ServiceError` (or a subclass that names the engine) where the engine fails.
+        Args:
+            prompt: The request.
+
+        Returns:
+            An async generator of deltas; the last one has the finish reason.
+
+        Raises:
+            ContextLengthExceeded: The prompt does not fit; raised before the first delta.
+            ServiceError: The engine fails; this error or a subclass of it names the engine.
         """
 
 
 class EngineModule(Protocol):
-    """What the loader gives: an engine's file."""
+    """The module or package of an engine, as the backend loader gives it."""
 
     CAPABILITIES: Capabilities
     """What its engines can do at best; known before there is one."""
 
     async def create(self, entry: ModelEntry) -> Engine:
-        """An engine for that entry; what takes long goes on in the background, `ready` tells."""
+        """Make an engine; what takes long goes on in the background.
+
+        Args:
+            entry: The model entry that the engine serves.
+
+        Returns:
+            The engine, whose `ready` tells when it can serve.
+
+        Raises:
+            ServiceError: The entry or the settings cannot be used.
+        """

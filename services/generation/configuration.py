@@ -1,6 +1,6 @@
-"""The model entries that the environment asks for, and the names of engines. Imports no engine.
+"""The model entries that the environment asks for, and the names of engines.
 
-Pure but for reading the file that LLM_BACKENDS names.
+It imports no engine, and is pure but for reading the file that LLM_BACKENDS names.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.core.errors import RaglineError
 from services.core.models.catalogue import CATALOGUE
-from services.generation.entries import BadFallback, Entries, ModelEntry, fallback_chain
-from services.generation.loading import catalogue_name
-from services.generation.reasoning.profiles import InvalidProfile, profile_for
+from services.generation.entries import BadFallback, Entries, ModelEntry, build_chain
+from services.generation.loading import find_catalogue_name
+from services.generation.reasoning.profiles import InvalidProfile, find_profile
 from services.generation.settings import EntrySettings
 
 AUTO = "auto"
@@ -32,7 +32,7 @@ ALIASES = {
     "llama-server": "llamaserver",
     **dict.fromkeys(("ovms", "ollama", "sglang", "lmdeploy", "tensorrt-llm", "gaudi"), "openai"),
 }
-"""Names that servers are known by, and the file that speaks to them; an entry keeps the name it was given,
+"""Names that servers are known by, and the backend that speaks to them; an entry keeps the name it was given,
 for errors."""
 
 SMALL = ModelEntry(name="small", model_id="qwen2.5-coder-0.5b-instruct")
@@ -47,18 +47,26 @@ class BadEntries(RaglineError):
     status, code = 500, "bad_model_entries"
 
 
-def engine_file(engine: str) -> str:
-    """The backend file behind an engine's name."""
+def find_backend(engine: str) -> str:
+    """The name of the backend that an engine's name stands for."""
     return ALIASES.get(engine, engine)
 
 
 def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
-    """The entries; `engines` are the backend files there are. Raises `BadEntries`."""
-    listed = _listed(settings.backends) if settings.backends else _embedded(settings)
+    """Read the model entries from the settings.
+
+    Args:
+        settings: The variables that describe entries.
+        engines: The names of the backends there are.
+
+    Raises:
+        BadEntries: The settings describe no usable set of entries.
+    """
+    listed = _parse_list(settings.backends) if settings.backends else _small_and_large(settings)
     entries = {entry.name: entry for entry in listed}
     if len(entries) != len(listed):
         raise BadEntries("LLM_BACKENDS: two entries have the same name")
-    own = _single(settings)
+    own = _single_entry(settings)
     if own is not None:
         entries[own.name] = own
     for entry in entries.values():
@@ -71,55 +79,55 @@ def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
             f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} "
             "(or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID)"
         )
-    entries[name] = _overridden(entries[name], settings)
+    entries[name] = _apply_overrides(entries[name], settings)
     for entry in entries.values():
         _check_names(entry, entries, settings, default=entry is entries[name])
     return Entries(entries, entries[name])
 
 
-def _overridden(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
+def _apply_overrides(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
     """The default entry with what the environment says about it besides its engine and model."""
     fields: dict[str, object] = {
         "profile": settings.profile,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
-        "aliases": _split(settings.aliases),
-        "fallback": _split(settings.fallback),
+        "aliases": _split_names(settings.aliases),
+        "fallback": _split_names(settings.fallback),
     }
-    given = {name: value for name, value in fields.items() if value not in {"", None, ()}}
-    return entry.model_copy(update=given)
+    overrides = {name: value for name, value in fields.items() if value not in {"", None, ()}}
+    return entry.model_copy(update=overrides)
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
+def _split_names(text: str) -> tuple[str, ...]:
+    names = (part.strip() for part in text.split(","))
+    return tuple(name for name in names if name)
 
 
 def _check_names(
     entry: ModelEntry, entries: dict[str, ModelEntry], settings: EntrySettings, *, default: bool
 ) -> None:
-    """Raises `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
-    such profile."""
+    """Raise `BadEntries` where a fallback leads nowhere, an alias is another entry's name, or there is no
+    such profile. `default`: the single-entry variables may have set these."""
     listed = f"LLM_BACKENDS: entry {entry.name}: "
     try:
-        profile_for(entry.model_id, entry.profile)
+        find_profile(entry.model_id, entry.profile)
     except InvalidProfile as error:
         where = "LLM_PROFILE" if default and settings.profile else f"{listed}profile"
         raise BadEntries(f"{where}: {error.message}") from error
     try:
-        fallback_chain(entry, entries)
+        build_chain(entry, entries)
     except BadFallback as error:
         where = "LLM_FALLBACK" if default and settings.fallback else f"{listed}fallback"
         raise BadEntries(f"{where}: {error}") from error
     where = "LLM_ALIASES" if default and settings.aliases else f"{listed}aliases"
     for alias in entry.aliases:
-        others = [other for other in entries.values() if other is not entry]
-        taken = next((o.name for o in others if alias == o.name or alias in o.aliases), None)
-        if taken is not None:
-            raise BadEntries(f"{where}: {alias!r} is a name of entry {taken} already")
+        for other in entries.values():
+            if other is not entry and alias in {other.name, *other.aliases}:
+                raise BadEntries(f"{where}: {alias!r} is a name of entry {other.name} already")
 
 
-def _embedded(settings: EntrySettings) -> list[ModelEntry]:
-    """`small` and `large`; LLM_ENGINE without a model chooses their engine."""
+def _small_and_large(settings: EntrySettings) -> list[ModelEntry]:
+    """The entries `small` and `large`; LLM_ENGINE without a model chooses their engine."""
     update: dict[str, object] = {"max_context": settings.max_context}
     if settings.engine and not _describes_model(settings):
         update["engine"] = settings.engine
@@ -132,7 +140,8 @@ def _describes_model(settings: EntrySettings) -> bool:
     return not embedded or bool(settings.endpoint or settings.model_id or settings.model_path)
 
 
-def _single(settings: EntrySettings) -> ModelEntry | None:
+def _single_entry(settings: EntrySettings) -> ModelEntry | None:
+    """The entry that LLM_ENGINE, LLM_ENDPOINT, LLM_MODEL_ID and so on describe; None where they do not."""
     if not _describes_model(settings):
         return None
     engine = settings.engine or ("openai" if settings.endpoint else AUTO)
@@ -141,7 +150,7 @@ def _single(settings: EntrySettings) -> ModelEntry | None:
         model = "fake"
     try:
         return ModelEntry(
-            name=settings.backend or _derived_name(model or engine),
+            name=settings.backend or _derive_name(model or engine),
             engine=engine,
             model_id=model,
             endpoint=settings.endpoint,
@@ -150,17 +159,20 @@ def _single(settings: EntrySettings) -> ModelEntry | None:
             max_context=settings.max_context,
         )
     except ValidationError as error:
-        raise BadEntries(f"LLM_BACKEND={settings.backend}: {_reason(error)}") from error
+        raise BadEntries(f"LLM_BACKEND={settings.backend}: {_describe(error)}") from error
 
 
-def _derived_name(model: str) -> str:
-    """`deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`; what a name may not hold becomes a dash."""
+def _derive_name(model: str) -> str:
+    """Make an entry's name of a model id: `deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`.
+
+    What a name may not hold becomes a dash.
+    """
     last = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.")[:63] or "model"
 
 
-def _listed(source: str) -> list[ModelEntry]:
-    """The entries of a JSON list, or of a .json or .toml file with one (TOML: under `models`)."""
+def _parse_list(source: str) -> list[ModelEntry]:
+    """Read the entries of a JSON list, or of a .json or .toml file with one (TOML: under `models`)."""
     text = source.strip()
     try:
         if text.startswith(("[", "{")):
@@ -179,33 +191,36 @@ def _listed(source: str) -> list[ModelEntry]:
             f"LLM_BACKENDS: not a JSON list, nor a .json or .toml file of one: {error}"
         ) from error
     except ValidationError as error:
-        raise BadEntries(f"LLM_BACKENDS: {_reason(error)}") from error
+        raise BadEntries(f"LLM_BACKENDS: {_describe(error)}") from error
 
 
-def _reason(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
+    """The first three mistakes, each with the field that has it."""
     return "; ".join(
         f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()[:3]
     )
 
 
 def _check_engine(entry: ModelEntry, engines: list[str], source: str) -> None:
-    """Raises `BadEntries` where the engine is none of the backend files `engines`, or lacks something.
+    """Raise `BadEntries` where the engine is none of the backends `engines`, or the entry lacks something.
 
     `source` names the variable that lists the entry; empty for the one that LLM_ENGINE etc. describe.
     """
     where = f"{source}: entry {entry.name}: " if source else ""
-    file = engine_file(entry.engine)
-    if file != AUTO and file not in engines:
+    backend = find_backend(entry.engine)
+    if backend != AUTO and backend not in engines:
         known = sorted({AUTO, *engines, *ALIASES})
         raise BadEntries(
             f"{where or 'LLM_ENGINE: '}unknown engine {entry.engine!r}, choose one of {', '.join(known)}"
         )
     variables = ("endpoint", "model_id") if source else ("LLM_ENDPOINT", "LLM_MODEL_ID")
-    if file in SERVERS:
+    if backend in SERVERS:
         _check_server(entry, where, *variables)
     elif not (entry.model_id or entry.model_path):
         raise BadEntries(f"{where}set {variables[1]} or {'model_path' if source else 'LLM_MODEL_PATH'}")
-    elif file in EMBEDDED and not entry.model_path and catalogue_name(entry.model_id) not in CATALOGUE:
+    elif (
+        backend in EMBEDDED and not entry.model_path and find_catalogue_name(entry.model_id) not in CATALOGUE
+    ):
         models = ", ".join(name for name, model in CATALOGUE.items() if model.kind == "llm")
         raise BadEntries(
             f"{where}{variables[1]}={entry.model_id}: not in the model catalogue ({models}); give a file "
@@ -214,6 +229,7 @@ def _check_engine(entry: ModelEntry, engines: list[str], source: str) -> None:
 
 
 def _check_server(entry: ModelEntry, where: str, endpoint: str, model_id: str) -> None:
+    """Raise `BadEntries`; `endpoint` and `model_id` are what the user calls these fields."""
     if not entry.endpoint:
         raise BadEntries(f"{where}engine {entry.engine} is a server: set {endpoint} to its base URL")
     if not entry.endpoint.startswith(("http://", "https://")):

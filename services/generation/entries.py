@@ -41,56 +41,62 @@ class ModelEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Every entry by name, in the order given, and which one is the default."""
+    """All entries by name, in the order given, and which one is the default."""
 
     by_name: dict[str, ModelEntry]
     default: ModelEntry
 
     def chain(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
-        """The entry, then those that answer where it does not."""
-        return fallback_chain(entry, self.by_name)
+        """The entry, then those that answer where it does not. See `build_chain`."""
+        return build_chain(entry, self.by_name)
 
     def find(self, model: str) -> ModelEntry:
-        """The entry that a request's `model` names, by name, alias or model id; empty is the default.
+        """Find the entry that a request's `model` names.
 
-        Raises `NotFound` that lists the names.
+        Args:
+            model: A name, else an alias, else a model id; empty for the default entry.
+
+        Raises:
+            NotFound: No entry has that name; the message lists the names.
         """
         if not model:
             return self.default
-        found = self.by_name.get(model)
-        if found is None:
-            everyone = self.by_name.values()
-            aliased = (entry for entry in everyone if model in entry.aliases)
-            found = next(aliased, None) or next((e for e in everyone if e.model_id == model), None)
-        if found is None:
-            raise NotFound(f"no model entry {model!r}: choose one of {', '.join(self.by_name)}")
-        return found
+        if model in self.by_name:
+            return self.by_name[model]
+        entries = self.by_name.values()
+        with_alias = [entry for entry in entries if model in entry.aliases]
+        with_id = [entry for entry in entries if entry.model_id == model]
+        for entry in (*with_alias, *with_id):
+            return entry
+        raise NotFound(f"no model entry {model!r}: choose one of {', '.join(self.by_name)}")
 
 
 class BadFallback(ValueError):
-    """A chain that names an unknown entry or comes back to where it was."""
+    """A fallback chain names an unknown entry or comes back to where it was."""
 
 
-def fallback_chain(entry: ModelEntry, by_name: Mapping[str, ModelEntry]) -> tuple[ModelEntry, ...]:
-    """`entry`, then its fallbacks in order, each followed by its own; every entry once.
+def build_chain(entry: ModelEntry, by_name: Mapping[str, ModelEntry]) -> tuple[ModelEntry, ...]:
+    """List the entries that may answer a request for `entry`.
 
-    Raises `BadFallback` for a name that is no entry's, and for a circle.
+    Returns:
+        `entry`, then its fallbacks in order, each followed by its own; every entry once.
+
+    Raises:
+        BadFallback: A fallback's name is no entry's, or the fallbacks go in a circle.
     """
-    found: dict[str, ModelEntry] = {}
-    _follow(entry, by_name, found, ())
-    return tuple(found.values())
+    chain: dict[str, ModelEntry] = {}
+    _follow(entry, by_name, chain, ())
+    return tuple(chain.values())
 
 
 def _follow(
-    entry: ModelEntry,
-    by_name: Mapping[str, ModelEntry],
-    found: dict[str, ModelEntry],
-    path: tuple[str, ...],
+    entry: ModelEntry, by_name: Mapping[str, ModelEntry], chain: dict[str, ModelEntry], path: tuple[str, ...]
 ) -> None:
+    """Add `entry` and its fallbacks to `chain`; `path` names the entries that led to it."""
     if entry.name in path:
         raise BadFallback(f"goes in a circle: {' -> '.join((*path, entry.name))}")
-    found.setdefault(entry.name, entry)
+    chain.setdefault(entry.name, entry)
     for name in entry.fallback:
         if name not in by_name:
             raise BadFallback(f"no model entry {name!r}, choose among {', '.join(by_name)}")
-        _follow(by_name[name], by_name, found, (*path, entry.name))
+        _follow(by_name[name], by_name, chain, (*path, entry.name))

@@ -1,9 +1,8 @@
-"""Something that takes long to open: opened in the background, once, again after a failure."""
+"""Opening a model, which takes long: its file is found or fetched, and it opens in the background."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -25,38 +24,21 @@ Report = Callable[[str], None]
 
 RETRY_SECONDS = 10.0
 POLL_SECONDS = 0.2
-WORTH_A_LINE = 0.1
+LOGGED_SECONDS = 0.1
+"""Loading that took less is not logged."""
+
 LONG_RETRY_AFTER = 10.0
 
 log = structlog.get_logger(__name__)
 
 
-async def in_thread(work: Callable[[], T], name: str) -> T:
-    """The result of blocking `work`, in a daemon thread of its own, which never holds up an exit."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(deliver: Callable[[], None]) -> None:
-        if not future.done():
-            deliver()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - the thread has nobody else to tell
-            failure = error
-            deliver: Callable[[], None] = lambda: future.set_exception(failure)  # noqa: E731
-        else:
-            deliver = lambda: future.set_result(result)  # noqa: E731
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, deliver)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return await future
-
-
 class Loader(Generic[T]):
-    """Opens a `T` in the background; `what` names it in messages."""
+    """Opens a `T` in the background, once, and again after a failure.
+
+    Args:
+        what: Names it in messages.
+        load: Opens it; it may report a phase that takes long.
+    """
 
     def __init__(self, what: str, load: Callable[[Report], Awaitable[T]]) -> None:
         self._what = what
@@ -66,7 +48,7 @@ class Loader(Generic[T]):
         self._failed_at = 0.0
 
     def start(self) -> asyncio.Task[T]:
-        """Begin, where it has not begun or failed more than `RETRY_SECONDS` ago."""
+        """Begin, where it has not begun, or failed more than `RETRY_SECONDS` ago."""
         task = self._task
         if task is None or (self._failure() and time.monotonic() - self._failed_at > RETRY_SECONDS):
             self._phase = ""
@@ -95,7 +77,7 @@ class Loader(Generic[T]):
         return task.result()
 
     async def ready(self) -> None:
-        """Return where it is open; raises `ServiceUnavailable` that says what it does, or why it failed."""
+        """Return where it is open; raise `ServiceUnavailable` that says what it does, or why it failed."""
         task = self.start()
         failure = self._failure()
         if failure is not None:
@@ -132,7 +114,7 @@ class Loader(Generic[T]):
             log.error("loading failed", what=self._what, exc_info=error)
             raise ServiceError(f"{self._what} could not be loaded: {error}") from error
         seconds = round(time.monotonic() - start, 2)
-        if seconds > WORTH_A_LINE:
+        if seconds > LOGGED_SECONDS:
             log.info("loaded", what=self._what, seconds=seconds)
         return value
 
@@ -141,16 +123,22 @@ class Loader(Generic[T]):
 
 
 def locate_model(entry: ModelEntry, home: Path, report: Report) -> Path:
-    """The entry's GGUF file or OpenVINO folder; blocks while a catalogue model is fetched.
+    """Find the entry's GGUF file or OpenVINO folder; blocks while a catalogue model is fetched.
 
-    Raises `ServiceUnavailable` where LLM_MODEL_PATH names nothing, and what `fetch` raises.
+    Args:
+        entry: An entry of an embedded engine.
+        home: The folder RAGLINE_HOME.
+        report: Is told how far a download is.
+
+    Raises:
+        ServiceUnavailable: LLM_MODEL_PATH names nothing, or the model cannot be fetched.
     """
     if entry.model_path:
         path = Path(entry.model_path).expanduser()
         if not path.exists():
             raise ServiceUnavailable(f"model path {path} does not exist: correct LLM_MODEL_PATH (model_path)")
         return path
-    name = catalogue_name(entry.model_id)
+    name = find_catalogue_name(entry.model_id)
     fetcher = Fetcher(home)
 
     def show(progress: Progress) -> None:
@@ -163,7 +151,8 @@ def locate_model(entry: ModelEntry, home: Path, report: Report) -> Path:
         report("")
 
 
-def catalogue_name(model_id: str) -> str:
-    """The catalogue's name for a hub id: `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF` without owner and suffix."""
+def find_catalogue_name(model_id: str) -> str:
+    """Find the catalogue's name for a hub id: `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF` without owner and
+    suffix; an id that the catalogue does not have is returned as it is."""
     name = model_id.rsplit("/", 1)[-1].lower().removesuffix("-gguf")
     return name if name in CATALOGUE else model_id

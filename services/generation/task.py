@@ -10,7 +10,7 @@ from services.generation.backend import Prompt
 from services.generation.entries import ModelEntry
 from services.generation.reasoning.budget import Limits, decide_limits, effort_word
 from services.generation.reasoning.conversation import fold_system_text, remove_thinking
-from services.generation.reasoning.profiles import PROFILES, Profile, profile_for
+from services.generation.reasoning.profiles import PROFILES, Profile, find_profile
 
 MOST_STOPS = 16
 
@@ -26,7 +26,7 @@ class Task:
 
 def profile_of(entry: ModelEntry) -> Profile:
     """The entry's profile: the one it names, else the one its model suggests. Raises `InvalidProfile`."""
-    return profile_for(entry.model_id or entry.model_path, entry.profile)
+    return find_profile(entry.model_id or entry.model_path, entry.profile)
 
 
 def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:

@@ -32,7 +32,7 @@ from services.core.errors import (
 from services.core.sse import SseParser
 from services.generation.app import create
 from services.generation.backend import PACKAGE, EngineModule, Prompt, TokenCounts
-from services.generation.configuration import engine_file
+from services.generation.configuration import find_backend
 from services.generation.entries import ModelEntry
 from services.generation.settings import Settings
 from tests.contract.misbehaving import Misbehaving, Reply
@@ -250,7 +250,7 @@ async def subject(request: pytest.FixtureRequest, serve: Callable[[ASGIApp], str
 
 async def ask(subject: Subject, row: str) -> tuple[str, TokenCounts | None]:
     """The answer of the engine, without the service."""
-    module = cast(EngineModule, load(PACKAGE, engine_file(subject.entry.engine)))
+    module = cast(EngineModule, load(PACKAGE, find_backend(subject.entry.engine)))
     engine = await module.create(subject.entry)
     prompt = Prompt((("user", f"row={row}"),), max_tokens=20, temperature=0.5, top_p=0.9)
     try:

@@ -101,6 +101,6 @@ async def test_messages_that_the_template_refuses(engine: Engine) -> None:
 
 
 async def test_without_a_bridge_it_is_the_cpu() -> None:
-    assert gaudi.available() == "cpu"
+    assert gaudi.find_device() == "cpu"
     with pytest.raises(ServiceUnavailable, match="habana_frameworks"):
-        gaudi.adapt()
+        gaudi.adapt_transformers()

@@ -18,8 +18,8 @@ from services.core.models.fetch import Fetcher, location
 from services.core.models.progress import Progress, ProgressCallback
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.generation.backend import PACKAGE
-from services.generation.configuration import engine_file, read_entries
-from services.generation.loading import catalogue_name
+from services.generation.configuration import find_backend, read_entries
+from services.generation.loading import find_catalogue_name
 from services.generation.settings import EntrySettings
 
 S = TypeVar("S", bound=BaseSettings)
@@ -99,9 +99,9 @@ def _embedding_models(env: Mapping[str, str]) -> list[str]:
 
 def _generation_models(env: Mapping[str, str]) -> list[str]:
     default = read_entries(_read_settings(EntrySettings, env), backends.names(PACKAGE)).default
-    if engine_file(default.engine) not in IN_PROCESS or default.model_path:
+    if find_backend(default.engine) not in IN_PROCESS or default.model_path:
         return []
-    return [catalogue_name(default.model_id)]
+    return [find_catalogue_name(default.model_id)]
 
 
 def _read_settings(settings: type[S], env: Mapping[str, str]) -> S:

@@ -17,9 +17,10 @@ from services.core.errors import ContextLengthExceeded, RaglineError, ServiceErr
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, in_thread, locate_model
+from services.generation.loading import Loader, Report, locate_model
 from services.generation.server import messages, switch
 from services.generation.settings import EmbeddedSettings
+from services.generation.threads import run_in_thread
 
 CAPABILITIES = Capabilities(
     embedded=True,
@@ -173,7 +174,7 @@ class LlamaCppEngine:
         if server is not None:
             holder = [server]
             del server
-            await in_thread(holder.clear, "llamacpp close")
+            await run_in_thread(holder.clear, "llamacpp close")
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         server = await self._loader.get()
@@ -232,12 +233,12 @@ class LlamaCppEngine:
         return ServiceError(f"llamacpp: {error.message}", service="llamacpp")
 
     async def _load(self, report: Report) -> xllamacpp.Server:
-        path = await in_thread(lambda: locate_model(self._entry, self._settings.root, report), "fetch")
+        path = await run_in_thread(lambda: locate_model(self._entry, self._settings.root, report), "fetch")
         if path.suffix != ".gguf":
             raise ServiceUnavailable(
                 f"llamacpp needs a .gguf file, not {path}: correct LLM_MODEL_PATH or LLM_ENGINE"
             )
-        return await in_thread(lambda: xllamacpp.Server(self._parameters(path)), "load")
+        return await run_in_thread(lambda: xllamacpp.Server(self._parameters(path)), "load")
 
     def _parameters(self, path: Path) -> xllamacpp.CommonParams:
         settings = self._settings

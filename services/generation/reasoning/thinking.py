@@ -37,7 +37,7 @@ from services.generation.reasoning.conversation import (
     split_reasoning,
 )
 from services.generation.reasoning.parser import Piece, ReasoningParser
-from services.generation.reasoning.profiles import PROFILES, as_written
+from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text
 from services.generation.task import Task
 
 Outcome = Literal["none", "finished", "closed", "reasked", "truncated"]
@@ -135,7 +135,7 @@ class Thinking:
 
     def _unthinking(self) -> AsyncGenerator[Delta]:
         """The turn begins with a thinking block that is closed already."""
-        self._parser = ReasoningParser(as_written(self._profile))
+        self._parser = ReasoningParser(expect_tags_in_text(self._profile))
         prefix = f"{self._begin}{self._profile.closer}\n\n"
         return self._ask(replace(self._prompt, prefix=prefix, max_tokens=self._limits.total))
 
@@ -178,7 +178,7 @@ class Thinking:
         how = choose_method(profile, can)
         told = self._told if can.switch else None
         if profile.hybrid and not (profile.hybrid == "on" if told is None else told):
-            self._parser = ReasoningParser(as_written(profile))  # no opener is pre-filled
+            self._parser = ReasoningParser(expect_tags_in_text(profile))  # no opener is pre-filled
         prompt = replace(
             self._prompt,
             max_tokens=limits.total,
@@ -221,7 +221,7 @@ class Thinking:
             profile = PROFILES["unknown"]
         else:
             if profile.hybrid and self._engine.capabilities.switch:
-                profile = as_written(profile)
+                profile = expect_tags_in_text(profile)
             role, last = prompt.messages[-1]
             prompt = replace(
                 prompt,
@@ -240,7 +240,7 @@ class Thinking:
                     yield Delta(reasoning=between + delta.reasoning)
                     between = ""
         text = "".join(self._raw)
-        reasoning, content = split_reasoning(text, as_written(profile))
+        reasoning, content = split_reasoning(text, expect_tags_in_text(profile))
         if profile.trace == "prefilled" and profile.closer not in text and self._reason != "stop":
             reasoning, content = text, ""
         if reasoning:

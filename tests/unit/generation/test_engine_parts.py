@@ -118,6 +118,10 @@ async def test_without_torch_the_habana_engine_says_what_to_install() -> None:
 
 
 def test_static_shapes_grow_by_the_bucket() -> None:
-    assert gaudi.shapes(256)["bucket_size"] == 256
-    assert gaudi.shapes(256)["static_shapes"] is True
-    assert gaudi.arguments(graphs=False) == {"lazy_mode": True, "hpu_graphs": False, "ignore_eos": False}
+    assert gaudi.shape_settings(256)["bucket_size"] == 256
+    assert gaudi.shape_settings(256)["static_shapes"] is True
+    assert gaudi.generate_arguments(graphs=False) == {
+        "lazy_mode": True,
+        "hpu_graphs": False,
+        "ignore_eos": False,
+    }

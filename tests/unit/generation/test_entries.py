@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from services.core.errors import NotFound
-from services.generation.configuration import BadEntries, Entries, engine_file, read_entries
-from services.generation.entries import ModelEntry, fallback_chain
+from services.generation.configuration import BadEntries, Entries, find_backend, read_entries
+from services.generation.entries import ModelEntry, build_chain
 from services.generation.settings import EntrySettings
 
 ENGINES = ["fake", "llamacpp", "llamaserver", "openai", "openvino", "tgi", "vllm"]
@@ -156,10 +156,10 @@ def test_a_request_picks_by_name_or_model_id() -> None:
 
 
 def test_server_names_are_one_protocol() -> None:
-    assert {engine_file(name) for name in ("ollama", "ovms", "sglang", "lmdeploy")} == {"openai"}
-    assert engine_file("llama-server") == "llamaserver"
-    assert engine_file("vllm") == "vllm"
-    assert engine_file("openvino") == "openvino"
+    assert {find_backend(name) for name in ("ollama", "ovms", "sglang", "lmdeploy")} == {"openai"}
+    assert find_backend("llama-server") == "llamaserver"
+    assert find_backend("vllm") == "vllm"
+    assert find_backend("openvino") == "openvino"
 
 
 def listed(*entries: dict[str, object]) -> str:
@@ -225,4 +225,4 @@ def test_a_chain_goes_through_every_fallback_once() -> None:
             {"name": "d", "fallback": ["c"]},
         )
     )
-    assert [entry.name for entry in fallback_chain(found.default, found.by_name)] == ["a", "b", "c", "d"]
+    assert [entry.name for entry in build_chain(found.default, found.by_name)] == ["a", "b", "c", "d"]

@@ -18,16 +18,17 @@ from services.generation.backend import Prompt
 from services.generation.backends.openvino import convert
 from services.generation.backends.openvino.model import converted_folder
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, catalogue_name, in_thread, locate_model
+from services.generation.loading import Loader, Report, find_catalogue_name, locate_model
 from services.generation.selection import cpu_model
 from services.generation.settings import usable_cpus
 from services.generation.task import make_task
+from services.generation.threads import run_in_thread
 
 
-async def test_in_thread_passes_results_and_errors_on() -> None:
-    assert await in_thread(threading.get_ident, "t") != threading.get_ident()
+async def test_a_thread_passes_results_and_errors_on() -> None:
+    assert await run_in_thread(threading.get_ident, "t") != threading.get_ident()
     with pytest.raises(ZeroDivisionError):
-        await in_thread(lambda: 1 // 0, "t")
+        await run_in_thread(lambda: 1 // 0, "t")
 
 
 async def test_loader_waits_for_what_is_short() -> None:
@@ -117,9 +118,9 @@ def test_what_no_engine_can_do(fields: dict[str, object]) -> None:
 
 
 def test_hub_ids_find_the_catalogue() -> None:
-    assert catalogue_name("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF") == "qwen2.5-coder-0.5b-instruct"
-    assert catalogue_name("org/unknown") == "org/unknown"
-    assert all(catalogue_name(name) == name for name in CATALOGUE)
+    assert find_catalogue_name("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF") == "qwen2.5-coder-0.5b-instruct"
+    assert find_catalogue_name("org/unknown") == "org/unknown"
+    assert all(find_catalogue_name(name) == name for name in CATALOGUE)
 
 
 def test_a_path_is_used_as_it_is(tmp_path: Path) -> None:

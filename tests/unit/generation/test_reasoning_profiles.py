@@ -7,7 +7,7 @@ import pytest
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation.entries import ModelEntry
 from services.generation.reasoning.conversation import fold_system_text, remove_thinking, split_reasoning
-from services.generation.reasoning.profiles import PROFILES, InvalidProfile, profile_for
+from services.generation.reasoning.profiles import PROFILES, InvalidProfile, find_profile
 from services.generation.reasoning.thinking import Task
 from services.generation.task import make_task
 
@@ -59,13 +59,13 @@ MODELS = {
 
 @pytest.mark.parametrize(("model", "profile"), MODELS.items())
 def test_profile_of_a_model(model: str, profile: str) -> None:
-    assert profile_for(model).name == profile
+    assert find_profile(model).name == profile
 
 
 def test_override() -> None:
-    assert profile_for("deepseek-r1", "prompted") is PROFILES["prompted"]
+    assert find_profile("deepseek-r1", "prompted") is PROFILES["prompted"]
     with pytest.raises(InvalidProfile, match=r"'promted': choose one of .*prompted"):
-        profile_for("x", "promted")
+        find_profile("x", "promted")
 
 
 def test_names_are_those_of_the_profiles() -> None:

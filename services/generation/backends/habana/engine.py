@@ -1,13 +1,13 @@
-"""optimum-habana in this process on an HPU (Gaudi), from a folder, a GGUF file or a hub id.
+"""The `habana` engine: generations of one model, one at a time, each in a thread.
 
-Without an HPU the same engine runs plain transformers on the CPU: slow, and exact.
+It runs on an HPU (Gaudi), from a folder, a GGUF file or a hub id. Without an HPU the same engine runs plain
+transformers on the CPU: slow, and exact.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +19,10 @@ from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.backends.habana import gaudi
 from services.generation.backends.habana.torch_model import TorchModel
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, catalogue_name, in_thread, locate_model
+from services.generation.loading import Loader, Report, find_catalogue_name, locate_model
 from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
+from services.generation.threads import ThreadStream, run_in_thread
 
 CAPABILITIES = Capabilities(embedded=True, seed=True, continuation=True, switch=True, effort=True)
 
@@ -43,50 +44,11 @@ class Settings(EmbeddedSettings):
     )
 
 
-class _Job:
-    """One generation in a thread of its own, which hands tokens to the event loop until told to stop."""
-
-    def __init__(self, model: TorchModel, tokens: list[int], prompt: Prompt, limit: int) -> None:
-        self._model = model
-        self._loop = asyncio.get_running_loop()
-        self._ask = (tokens, prompt, limit)
-        self._cancelled = threading.Event()
-        self._failure: Exception | None = None
-        self._tokens: asyncio.Queue[int | None] = asyncio.Queue()
-        self.ended = asyncio.Event()
-        threading.Thread(target=self._run, name="habana", daemon=True).start()
-
-    def stop(self) -> None:
-        self._cancelled.set()
-
-    async def tokens(self) -> AsyncGenerator[int]:
-        while (token := await self._tokens.get()) is not None:
-            yield token
-        if self._failure is not None:
-            raise ServiceError(f"habana failed: {self._failure}", service="habana") from self._failure
-
-    def _run(self) -> None:
-        try:
-            self._model.generate(*self._ask, self._see, self._cancelled)
-        except Exception as error:  # noqa: BLE001 - the waiting generator raises it
-            self._failure = error
-        finally:
-            self._tell(self._end)
-
-    def _see(self, token: int) -> None:
-        self._tell(lambda: self._tokens.put_nowait(token))
-
-    def _end(self) -> None:
-        self._tokens.put_nowait(None)
-        self.ended.set()
-
-    def _tell(self, act: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(act)
-
-
 class HabanaEngine:
-    """One model, one generation at a time; more wait. Loads in the background from the moment it is made."""
+    """Generates with one model, one generation at a time; more wait.
+
+    The model loads in the background from the moment the engine is made.
+    """
 
     capabilities = CAPABILITIES
 
@@ -94,7 +56,7 @@ class HabanaEngine:
         self._entry = entry
         self._settings = settings
         self._turn = asyncio.Lock()
-        self._job: _Job | None = None
+        self._generation: ThreadStream[int] | None = None
         self._closed = False
         self._loader = Loader(f"model {entry.name} on habana", self._load)
         self._loader.start()
@@ -102,7 +64,7 @@ class HabanaEngine:
     @property
     def idle(self) -> bool:
         """Whether the model computes nothing."""
-        return self._job is None
+        return self._generation is None
 
     async def ready(self) -> None:
         await self._loader.ready()
@@ -110,52 +72,55 @@ class HabanaEngine:
     async def close(self) -> None:
         self._closed = True
         model = await self._loader.close()
-        if model is not None and self._job is not None:
-            self._job.stop()
-            await self._job.ended.wait()
+        if model is not None and self._generation is not None:
+            self._generation.stop()
+            await self._generation.ended.wait()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         model = await self._loader.get()
-        tokens = await in_thread(lambda: model.tokens(prompt, self._entry.name), "habana tokenize")
+        tokens = await run_in_thread(lambda: model.encode(prompt, self._entry.name), "habana tokenize")
         limit = min(prompt.max_tokens, model.context - len(tokens))
         async with self._turn:
             if self._closed:
                 raise ServiceUnavailable("habana is being unloaded: try again", service="habana")
-            job = self._job = _Job(model, tokens, prompt, limit)
+            generation = self._generation = ThreadStream(
+                lambda put, stopping: model.generate(tokens, prompt, limit, put, stopping),
+                "habana",
+                failure=lambda error: ServiceError(f"habana failed: {error}", service="habana"),
+            )
             try:
-                async for delta in _read(model, job, prompt, limit, len(tokens)):
+                async for delta in _read(model, generation, prompt, limit, len(tokens)):
                     yield delta
             finally:
-                job.stop()
+                generation.stop()
                 # the turn ends when the model has noticed; waiting for that shields it from the next one
-                await asyncio.shield(self._leave(job))
+                await asyncio.shield(self._end_turn(generation))
 
-    async def _leave(self, job: _Job) -> None:
-        await job.ended.wait()
-        self._job = None
+    async def _end_turn(self, generation: ThreadStream[int]) -> None:
+        await generation.ended.wait()
+        self._generation = None
 
     async def _load(self, report: Report) -> TorchModel:
         settings, entry = self._settings, self._entry
-        device = gaudi.Device(settings.device or gaudi.available(), settings.bucket, settings.graphs)
-        threads = settings.thread_count
+        device = gaudi.Device(settings.device or gaudi.find_device(), settings.bucket, settings.graphs)
 
-        def work() -> TorchModel:
+        def open_model() -> TorchModel:
             source: str | Path = entry.model_id
-            if entry.model_path or catalogue_name(entry.model_id) in CATALOGUE:
+            if entry.model_path or find_catalogue_name(entry.model_id) in CATALOGUE:
                 source = locate_model(entry, settings.root, report)
-            return TorchModel.open(source, device, context=entry.max_context, threads=threads)
+            return TorchModel.open(source, device, context=entry.max_context, threads=settings.thread_count)
 
-        return await in_thread(work, "load")
+        return await run_in_thread(open_model, "load")
 
 
 async def _read(
-    model: TorchModel, job: _Job, prompt: Prompt, limit: int, prompt_tokens: int
+    model: TorchModel, generation: ThreadStream[int], prompt: Prompt, limit: int, prompt_tokens: int
 ) -> AsyncGenerator[Delta]:
-    """The answer as it comes; ends after the delta with the finish reason."""
+    """Yield the answer as it comes; ends after the delta with the finish reason."""
     text = Detokenizer(model.decode)
     scanner = StopScanner(prompt.stop)
     count = 0
-    async for token in job.tokens():
+    async for token in generation.items():
         count += 1
         end = token in model.ends
         piece = scanner.push(
@@ -174,4 +139,5 @@ async def _read(
 
 
 async def create(entry: ModelEntry) -> HabanaEngine:
+    """Make an engine for the entry, with the settings of the environment."""
     return HabanaEngine(entry, Settings.load())

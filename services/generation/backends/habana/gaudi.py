@@ -1,6 +1,6 @@
 """What only an HPU needs, as optimum-habana's text-generation example does it.
 
-CI has no HPU: nothing here but `available` is run there.
+CI has no HPU: of this module only what needs none is run there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from services.core.errors import ServiceUnavailable
 
 HPU = "hpu"
 
-
 M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a model computes. `bucket` is the step in tokens by which shapes grow on an HPU."""
+    """The device on which a model computes. `bucket` is the step in tokens by which shapes grow on an HPU."""
 
     name: str
     bucket: int = 128
@@ -32,15 +31,16 @@ class Device:
         return self.name == HPU
 
 
-def available() -> str:
-    """`hpu` where Habana's torch bridge is installed, else `cpu`."""
+def find_device() -> str:
+    """Return `hpu` where Habana's torch bridge is installed, else `cpu`."""
     return HPU if find_spec("habana_frameworks") else "cpu"
 
 
-def adapt() -> None:
-    """Before transformers opens a model: its models and its `generate` are replaced by Gaudi's.
+def adapt_transformers() -> None:
+    """Replace the models of transformers and their `generate` by Gaudi's, before a model is opened.
 
-    Raises `ServiceUnavailable` that names the package that is missing.
+    Raises:
+        ServiceUnavailable: A package is missing; the message names it.
     """
     try:
         importlib.import_module("habana_frameworks.torch.core")
@@ -52,17 +52,17 @@ def adapt() -> None:
     modeling.adapt_transformers_to_gaudi()
 
 
-def place(model: M, *, graphs: bool) -> M:
-    """The model on the HPU, its steps recorded as HPU graphs."""
+def place_model(model: M, *, graphs: bool) -> M:
+    """Move the model to the HPU; with `graphs`, its steps are recorded as HPU graphs."""
     placed: M = model.to(HPU)  # type: ignore[attr-defined]
     if graphs:
         placed = importlib.import_module("habana_frameworks.torch.hpu").wrap_in_hpu_graph(placed)
     return placed
 
 
-def shapes(bucket: int) -> Mapping[str, object]:
-    """Generation settings: static shapes that grow by buckets, so that a graph is compiled for each of few
-    lengths and not for all; attention in bf16."""
+def shape_settings(bucket: int) -> Mapping[str, object]:
+    """The generation settings of an HPU: attention in bf16, and static shapes that grow by buckets, so that a
+    graph is compiled for each of few lengths and not for all."""
     return {
         "static_shapes": True,
         "bucket_size": bucket,
@@ -75,6 +75,6 @@ def shapes(bucket: int) -> Mapping[str, object]:
     }
 
 
-def arguments(*, graphs: bool) -> Mapping[str, object]:
-    """Of Gaudi's `generate`."""
+def generate_arguments(*, graphs: bool) -> Mapping[str, object]:
+    """The arguments that Gaudi's `generate` has besides those of transformers."""
     return {"lazy_mode": True, "hpu_graphs": graphs, "ignore_eos": False}

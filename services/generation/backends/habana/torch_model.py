@@ -1,6 +1,6 @@
-"""A causal language model in torch, one generation at a time: on the CPU through plain transformers, on
-an HPU through optimum-habana by what `gaudi.py` adds.
+"""A causal language model in torch, which runs one generation at a time.
 
+On the CPU it runs through plain transformers, on an HPU through optimum-habana by what `gaudi.py` adds.
 Torch and transformers are imported when a model is opened: they take seconds and gigabytes.
 """
 
@@ -23,11 +23,11 @@ PACKAGES = ("torch", "transformers", "accelerate")
 
 
 class Cancelled(Exception):
-    """Raised inside the model, to leave it in the middle of a step."""
+    """Raised in the model's callback to stop a step early."""
 
 
 class Model(Protocol):
-    """What is used of a transformers model."""
+    """The part of a transformers model that is used here."""
 
     config: object
     generation_config: object
@@ -36,7 +36,7 @@ class Model(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What is used of a transformers tokenizer."""
+    """The part of a transformers tokenizer that is used here."""
 
     eos_token_id: int | None
     pad_token_id: int | None
@@ -59,31 +59,38 @@ class TorchModel:
         self._torch = torch
         self._device = device
         self.context = context
-        self.ends = _ends(model, tokenizer)
+        self.ends = _find_ends(model, tokenizer)
         self._cancelled = threading.Event()
 
     @classmethod
     def open(cls, source: str | Path, device: gaudi.Device, *, context: int, threads: int) -> TorchModel:
-        """From a folder, a GGUF file or a hub id; blocks for as long as loading takes.
+        """Open a model; blocks for as long as loading takes.
 
-        Raises `ServiceUnavailable` that names the package that is missing.
+        Args:
+            source: A folder, a GGUF file or a hub id.
+            device: Where it shall compute.
+            context: Tokens of prompt and answer together; the model's own limit bounds it.
+            threads: How many threads compute, on the CPU.
+
+        Raises:
+            ServiceUnavailable: A package is missing; the message names it.
         """
         missing = [name for name in PACKAGES if not find_spec(name)]
         if missing:
             raise ServiceUnavailable(f"habana needs {', '.join(missing)}: run pip install '.[habana]'")
         torch = importlib.import_module("torch")
         if device.is_hpu:
-            gaudi.adapt()
+            gaudi.adapt_transformers()
         transformers = importlib.import_module("transformers")
         transformers.utils.logging.disable_progress_bar()
-        where, options = _where(source)
+        name, options = _locate(source)
         # the option has had this name since transformers 4.56; optimum-habana pins 4.55
         kind = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
         precision = {kind: torch.bfloat16 if device.is_hpu else torch.float32}
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
-        model = transformers.AutoModelForCausalLM.from_pretrained(where, **options, **precision).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(name, **options, **precision).eval()
         if device.is_hpu:
-            model = gaudi.place(model, graphs=device.graphs)
+            model = gaudi.place_model(model, graphs=device.graphs)
         else:
             torch.set_num_threads(threads)
         trained = getattr(model.config, "max_position_embeddings", None) or context
@@ -91,15 +98,23 @@ class TorchModel:
         opened._watch_layers()
         return opened
 
-    def tokens(self, prompt: Prompt, name: str) -> list[int]:
-        """The prompt by the model's own chat template, and its prefix. `name` is the entry's, for errors.
+    def encode(self, prompt: Prompt, name: str) -> list[int]:
+        """Encode the prompt by the model's own chat template, and its prefix.
 
-        Raises `ContextLengthExceeded`, or `InvalidRequest` where the template refuses the messages.
+        Args:
+            prompt: The request.
+            name: The name of the model entry, for errors.
+
+        Raises:
+            ContextLengthExceeded: The prompt leaves no room for an answer.
+            InvalidRequest: The chat template refuses the messages.
         """
-        messages = [{"role": role, "content": text} for role, text in prompt.messages]
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **prompt.template_options()
+                prompt.chat_messages(),
+                tokenize=False,
+                add_generation_prompt=True,
+                **prompt.template_options(),
             )
         except Exception as error:
             raise InvalidRequest(
@@ -115,6 +130,7 @@ class TorchModel:
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
+        """Decode tokens, but for the special ones."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=True)
 
     def generate(
@@ -122,10 +138,13 @@ class TorchModel:
         tokens: Sequence[int],
         prompt: Prompt,
         limit: int,
-        see: Callable[[int], None],
+        put: Callable[[int], None],
         cancelled: threading.Event,
     ) -> None:
-        """Blocks; calls `see` with every new token. Ends early, without an error, once `cancelled` is set."""
+        """Generate at most `limit` tokens; blocks, and calls `put` with each.
+
+        It ends early, without an error, once `cancelled` is set.
+        """
         self._cancelled = cancelled
         if prompt.seed is not None:
             self._torch.manual_seed(prompt.seed % 2**63)
@@ -133,19 +152,19 @@ class TorchModel:
         arguments: dict[str, object] = {
             "input_ids": inputs,
             "attention_mask": self._torch.ones_like(inputs),
-            "generation_config": self._configured(prompt, limit),
-            "streamer": _Streamer(see),
+            "generation_config": self._generation_config(prompt, limit),
+            "streamer": _Streamer(put),
             "stopping_criteria": [self._stopped],
         }
         if self._device.is_hpu:
-            arguments |= gaudi.arguments(graphs=self._device.graphs)
+            arguments |= gaudi.generate_arguments(graphs=self._device.graphs)
         try:
             with self._torch.inference_mode():
                 self._model.generate(**arguments)
         except Cancelled:
             return
 
-    def _configured(self, prompt: Prompt, limit: int) -> object:
+    def _generation_config(self, prompt: Prompt, limit: int) -> object:
         """Temperature and top_p alone shape the sampling, as they do in the other engines."""
         config = copy.deepcopy(self._model.generation_config)
         greedy = prompt.temperature == 0
@@ -163,7 +182,7 @@ class TorchModel:
             "pad_token_id": self._padding(),
         }
         if self._device.is_hpu:
-            fields |= gaudi.shapes(self._device.bucket)
+            fields |= gaudi.shape_settings(self._device.bucket)
         for name, value in fields.items():
             setattr(config, name, value)
         return config
@@ -179,7 +198,7 @@ class TorchModel:
         )
 
     def _watch_layers(self) -> None:
-        """Let every layer of the model look at `cancelled`, so that a long prompt can be left too.
+        """Make every layer of the model look at `cancelled`, so that a long prompt can be left too.
 
         On an HPU a recorded graph runs no Python: there a prompt is read to its end first.
         """
@@ -195,31 +214,31 @@ class TorchModel:
 
 
 class _Streamer:
-    """transformers' streamer: gets the prompt's ids first, then each new one."""
+    """A streamer as transformers knows it: it gets the prompt's ids first, then each new one."""
 
-    def __init__(self, see: Callable[[int], None]) -> None:
-        self._see = see
+    def __init__(self, put: Callable[[int], None]) -> None:
+        self._put = put
         self._begun = False
 
     def put(self, value: object) -> None:
         if self._begun:
             for token in value.flatten().tolist():  # type: ignore[attr-defined]
-                self._see(token)
+                self._put(token)
         self._begun = True
 
     def end(self) -> None:
         """Nothing is held back."""
 
 
-def _ends(model: Model, tokenizer: Tokenizer) -> frozenset[int]:
+def _find_ends(model: Model, tokenizer: Tokenizer) -> frozenset[int]:
     """The tokens that end an answer; a model may have several."""
     declared = getattr(model.generation_config, "eos_token_id", None)
     ends = declared if isinstance(declared, list) else [declared]
     return frozenset(token for token in (*ends, tokenizer.eos_token_id) if isinstance(token, int))
 
 
-def _where(source: str | Path) -> tuple[str, dict[str, str]]:
-    """transformers' name of a model, and its option for a GGUF file."""
+def _locate(source: str | Path) -> tuple[str, dict[str, str]]:
+    """The name by which transformers finds a model, and its option for a GGUF file."""
     if isinstance(source, Path) and source.suffix == ".gguf":
         return str(source.parent), {"gguf_file": source.name}
     return str(source), {}

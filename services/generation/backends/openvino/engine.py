@@ -21,9 +21,10 @@ from services.generation.backends.openvino.model import (
     open_model,
 )
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, in_thread, locate_model
+from services.generation.loading import Loader, Report, locate_model
 from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
+from services.generation.threads import run_in_thread
 
 DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
@@ -59,7 +60,7 @@ class OpenVinoEngine:
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         model = await self._loader.get()
-        tokens = await in_thread(lambda: encode(model, prompt), "encode")
+        tokens = await run_in_thread(lambda: encode(model, prompt), "encode")
         size = int(tokens.shape[1])
         if size >= model.context:
             raise ContextLengthExceeded(
@@ -77,7 +78,7 @@ class OpenVinoEngine:
 
     async def _load(self, report: Report) -> Model:
         settings, entry = self._settings, self._entry
-        path = await in_thread(lambda: locate_model(entry, settings.root, report), "fetch")
+        path = await run_in_thread(lambda: locate_model(entry, settings.root, report), "fetch")
         if path.is_file():
             folder = converted_folder(path, settings.root, version(DISTRIBUTION))
             if not (folder / DONE).exists():
@@ -85,7 +86,7 @@ class OpenVinoEngine:
                 await convert_in_child(path, folder)
                 report("")
             path = folder
-        return await in_thread(
+        return await run_in_thread(
             lambda: open_model(
                 path,
                 max_context=entry.max_context,
@@ -158,5 +159,5 @@ def _generation_config(base: genai.GenerationConfig, prompt: Prompt, limit: int)
 
 
 async def create(entry: ModelEntry) -> OpenVinoEngine:
-    """An engine for the entry, with the settings of the environment."""
+    """Make an engine for the entry, with the settings of the environment."""
     return OpenVinoEngine(entry, EmbeddedSettings.load())

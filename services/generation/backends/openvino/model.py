@@ -57,7 +57,7 @@ async def convert_in_child(gguf: Path, folder: Path) -> None:
     """Make `folder` from `gguf` by the module `convert` in a child process.
 
     Raises:
-        ServiceError: the child failed; the message has its last line.
+        ServiceError: The child failed; the message has its last line.
     """
     command = (sys.executable, "-m", "services.generation.backends.openvino.convert", str(gguf), str(folder))
     process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
@@ -76,10 +76,10 @@ def open_model(folder: Path, *, max_context: int, threads: int, concurrency: int
     """Open the model in `folder` and warm it up; blocks for as long as that takes.
 
     Args:
-        folder: an OpenVINO model, converted here or elsewhere.
-        max_context: tokens of prompt and answer together; the model's own limit bounds it.
-        threads: threads that compute.
-        concurrency: requests that the engine works on at once.
+        folder: An OpenVINO model, converted here or elsewhere.
+        max_context: Tokens of prompt and answer together; the model's own limit bounds it.
+        threads: How many threads compute.
+        concurrency: How many requests the engine works on at once.
     """
     context = min(max_context, _trained_context(folder) or max_context)
     tokenizer = genai.Tokenizer(str(folder))
@@ -101,9 +101,8 @@ def open_model(folder: Path, *, max_context: int, threads: int, concurrency: int
 def encode(model: Model, prompt: Prompt) -> ov.Tensor:
     """The prompt by the model's own chat template and what the turn begins with, as token ids of shape
     (1, n), never truncated."""
-    messages = [{"role": role, "content": text} for role, text in prompt.messages]
     opened = model.tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, extra_context=prompt.template_options()
+        prompt.chat_messages(), add_generation_prompt=True, extra_context=prompt.template_options()
     )
     text = opened + prompt.prefix
     tokens = _tokenize(model.tokenizer, text)
