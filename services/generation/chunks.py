@@ -1,6 +1,6 @@
-"""What OpenAI-compatible servers stream, as deltas. Pure; one reader for one stream.
+"""Reading what OpenAI-compatible servers stream as deltas. Pure; one reader for one stream.
 
-Reads chunks of `/chat/completions` and of `/completions`; the thinking under any of the names it has
+It reads chunks of `/chat/completions` and of `/completions`; the thinking under any of the names it has
 (`reasoning` in vLLM since 0.11 and in Ollama, `reasoning_content` in DeepSeek's API, older vLLM, SGLang
 and llama.cpp, `thinking` in others); and the errors that servers send in the place of a chunk.
 """
@@ -30,7 +30,7 @@ REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-"""What servers call the same few things; TGI's and older names among them."""
+"""The finish reasons by the names that servers have for them; TGI's and older names among them."""
 
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|(maximum|max) (context|model|input) len|max length|max_model_len"
@@ -73,8 +73,8 @@ class _Error(_Wire):
 
 
 class Step(_Wire):
-    """One event of a stream: by its subclass what it should be, or the error that vLLM, TGI and others send
-    in the place of it."""
+    """One event of a stream: a subclass says what it should be. vLLM, TGI and others send an error in its
+    place."""
 
     error: _Error | str | None = None
     object: str = ""
@@ -82,20 +82,28 @@ class Step(_Wire):
 
     @classmethod
     def read(cls, data: bytes, engine: str) -> Self:
-        """Raises `ServiceError` for an error and for what is neither, `ContextLengthExceeded` where the
-        error says that the prompt does not fit."""
+        """Read one event.
+
+        Args:
+            data: The event's data.
+            engine: The name of the server, for errors.
+
+        Raises:
+            ContextLengthExceeded: The event is an error that says that the prompt does not fit.
+            ServiceError: The event is another error, or nothing that is known.
+        """
         try:
             step = cls.model_validate(orjson.loads(data))
         except (orjson.JSONDecodeError, ValidationError) as error:
             start = data[:200].decode("utf-8", "replace")
-            raise failure(engine, f"sent a chunk that is not its protocol's: {start}") from error
-        said = step.error
-        if said is None and step.object != "error":
+            raise engine_failure(engine, f"sent a chunk that is not its protocol's: {start}") from error
+        problem = step.error
+        if problem is None and step.object != "error":
             return step
-        message = (said if isinstance(said, str) else said and said.message) or step.message
-        if message and too_long(message):
+        message = (problem if isinstance(problem, str) else problem and problem.message) or step.message
+        if message and is_too_long(message):
             raise ContextLengthExceeded(f"{engine}: {message}", service=engine)
-        raise failure(engine, f"failed: {message or 'without a message'}")
+        raise engine_failure(engine, f"failed: {message or 'without a message'}")
 
 
 class _Chunk(Step):
@@ -103,7 +111,7 @@ class _Chunk(Step):
     usage: _Usage | None = None
 
 
-class Chunks:
+class ChunkReader:
     """Reads one stream of the server that `engine` names in errors."""
 
     def __init__(self, engine: str) -> None:
@@ -112,44 +120,54 @@ class Chunks:
         self._counts: TokenCounts | None = None
 
     def read(self, data: bytes) -> Delta:
-        """The text of one event, possibly none. Raises `ServiceError` for what is no chunk."""
+        """Return the text of one event, possibly none. Raises `ServiceError` for what is no chunk."""
         chunk = _Chunk.read(data, self._engine)
-        self._counts = _counts(chunk.usage) or self._counts
+        self._counts = _count_tokens(chunk.usage) or self._counts
         if not chunk.choices:
             return Delta()
         choice = chunk.choices[0]
-        self._reason = finish_reason(choice.finish_reason, self._engine) or self._reason
+        self._reason = read_finish_reason(choice.finish_reason, self._engine) or self._reason
         delta = choice.delta or _Delta(content=choice.text)
         reasoning = delta.reasoning_content or delta.reasoning or delta.thinking or ""
         return Delta(content=delta.content or "", reasoning=reasoning)
 
     def end(self) -> Delta:
-        """The last delta; `tokens` is None where the server sent no usage. Raises `ServiceError` where
-        the stream ended without a finish reason."""
+        """Return the last delta; its `tokens` are None where the server sent no usage.
+
+        Raises:
+            ServiceError: The stream ended without a finish reason.
+        """
         if self._reason is None:
-            raise failure(self._engine, "ended its stream without a finish reason: it may have been stopped")
+            raise engine_failure(
+                self._engine, "ended its stream without a finish reason: it may have been stopped"
+            )
         return Delta(finish_reason=self._reason, tokens=self._counts)
 
 
-def finish_reason(reason: str | None, engine: str) -> FinishReason | None:
-    """Raises `ServiceError` for a reason that means failure or that nobody knows: not an answer's end."""
+def read_finish_reason(reason: str | None, engine: str) -> FinishReason | None:
+    """Translate a server's finish reason; None and empty: the answer goes on.
+
+    Raises:
+        ServiceError: The reason means failure, or nobody knows it: it is not an answer's end.
+    """
     if not reason:
         return None
     if reason not in REASONS:
-        raise failure(engine, f"broke off with finish_reason {reason!r}")
+        raise engine_failure(engine, f"broke off with finish_reason {reason!r}")
     return REASONS[reason]
 
 
-def too_long(message: str) -> bool:
+def is_too_long(message: str) -> bool:
     """Whether a server's message says that the prompt does not fit."""
     return _TOO_LONG.search(message) is not None
 
 
-def failure(engine: str, what: str) -> ServiceError:
+def engine_failure(engine: str, what: str) -> ServiceError:
+    """Make the error that says what went wrong with which engine."""
     return ServiceError(f"{engine} {what}", service=engine)
 
 
-def _counts(usage: _Usage | None) -> TokenCounts | None:
+def _count_tokens(usage: _Usage | None) -> TokenCounts | None:
     if usage is None:
         return None
     details = usage.completion_tokens_details

@@ -1,12 +1,10 @@
-"""The HTTP side of every engine that is a server: its address, its key, and what its refusals mean here."""
+"""The HTTP client of every engine that is a server: its address, its key, and what its refusals mean here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-
-import orjson
 
 from services.core.client import HttpClient
 from services.core.errors import (
@@ -21,70 +19,75 @@ from services.core.errors import (
 )
 from services.core.sse import Event
 from services.generation.backend import Delta, Prompt
-from services.generation.chunks import DONE, Chunks, failure, too_long
+from services.generation.chunks import DONE, ChunkReader, engine_failure, is_too_long
 from services.generation.entries import ModelEntry
 
 Request = Mapping[str, object]
 
 
 class Server:
-    """One model of one server. Holds a connection pool; closing a stream closes its connection."""
+    """One model of one server. It holds a connection pool; closing a stream closes its connection."""
 
     def __init__(self, entry: ModelEntry) -> None:
         self._model_id = entry.model_id
         self.name = entry.engine
-        base, self.version = _split(entry.endpoint)
+        base, self.version = _split_endpoint(entry.endpoint)
         headers = {"authorization": f"Bearer {entry.api_key}"} if entry.api_key else {}
         self._http = HttpClient(self.name, base, headers=headers)
 
     async def ready(self, path: str) -> bytes:
-        """What the server says at `path`, empty where it has no such route and answers all the same.
+        """Ask the server at `path` whether it can serve.
 
-        Raises `ServiceUnavailable` that says why it cannot serve.
+        Returns:
+            What it says; empty where it has no such route and answers all the same.
+
+        Raises:
+            ServiceUnavailable: It cannot serve; the message says why.
         """
         try:
             return await self._http.get(path)
         except NotFound:
             return b""
         except RaglineError as error:
-            message = self._translated(error, path).message
+            message = self._translate(error, path).message
             raise ServiceUnavailable(message, service=self.name) from error
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def post(self, path: str, request: Request) -> bytes:
-        """The body of a reply. Raises what the server's refusal means to our caller."""
+        """Send a request and return the body of its reply. Raises what a refusal means to our caller."""
         try:
             return await self._http.post(path, request, idempotent=True)
         except RaglineError as error:
-            raise self._translated(error, path) from error
+            raise self._translate(error, path) from error
 
     async def events(self, path: str, request: Request) -> AsyncGenerator[Event]:
-        """The events of a streamed reply; the same errors."""
+        """Yield the events of a streamed reply; it raises the same errors as `post`."""
         # asking twice changes nothing; llama-server closes a connection after each stream and does not say so
         async with aclosing(self._http.stream(path, request, idempotent=True)) as events:
             try:
                 async for event in events:
                     yield event
             except RaglineError as error:
-                raise self._translated(error, path) from error
+                raise self._translate(error, path) from error
 
     async def chat(self, request: Request) -> AsyncGenerator[Delta]:
-        """OpenAI's `/chat/completions`, streamed; ends after the delta with the finish reason."""
-        async with aclosing(self._deltas(f"{self.version}/chat/completions", request)) as deltas:
+        """Stream OpenAI's `/chat/completions`; it ends after the delta with the finish reason."""
+        async with aclosing(self._read_deltas(f"{self.version}/chat/completions", request)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def complete(self, request: Request) -> AsyncGenerator[Delta]:
-        """OpenAI's `/completions`, streamed: raw text, no chat template, no reasoning parser."""
-        async with aclosing(self._deltas(f"{self.version}/completions", request)) as deltas:
+        """Stream OpenAI's `/completions`: raw text, no chat template, no reasoning parser."""
+        async with aclosing(self._read_deltas(f"{self.version}/completions", request)) as deltas:
             async for delta in deltas:
                 yield delta
 
-    async def _deltas(self, path: str, request: Request) -> AsyncGenerator[Delta]:
-        chunks = Chunks(self.name)
-        async with aclosing(self.events(path, request)) as events:
+    async def _read_deltas(self, path: str, request: Request) -> AsyncGenerator[Delta]:
+        chunks = ChunkReader(self.name)
+        async with aclosing(self.events(path, {"model": self._model_id, **request})) as events:
             async for event in events:
                 if event.data == DONE:
                     break
@@ -93,31 +96,30 @@ class Server:
                     yield delta
         yield chunks.end()
 
-    def _translated(self, error: RaglineError, path: str) -> RaglineError:
-        """What the server's refusal means to our caller, who chose neither its key nor its model id."""
+    def _translate(self, error: RaglineError, path: str) -> RaglineError:
+        """Say what the server's refusal means to our caller, who chose neither its key nor its model id."""
         if isinstance(error, RateLimited | ContextLengthExceeded):
             return error
         if isinstance(error, Unauthorized) or error.upstream_status == 403:
-            return failure(self.name, "refused our key: correct LLM_API_KEY (api_key)")
+            return engine_failure(self.name, "refused our key: correct LLM_API_KEY (api_key)")
         if isinstance(error, NotFound):
-            return failure(
+            return engine_failure(
                 self.name,
                 f"has no model {self._model_id!r}, or no route {path}: "
                 f"correct LLM_MODEL_ID or LLM_ENDPOINT ({error.message})",
             )
         # a 502 is also what the client makes of an `error` event inside a stream
         asked_too_much = isinstance(error, InvalidRequest) or type(error) is ServiceError
-        if asked_too_much and too_long(error.message):
+        if asked_too_much and is_too_long(error.message):
             return ContextLengthExceeded(error.message, service=self.name)
         if not isinstance(error, ServiceError | InvalidRequest):
             return ServiceError(error.message, service=self.name)
         return error
 
 
-def sampled(model_id: str, prompt: Prompt) -> dict[str, object]:
-    """The fields that OpenAI's two completion routes share."""
-    request: dict[str, object] = {
-        "model": model_id,
+def make_sampling_fields(prompt: Prompt) -> dict[str, object]:
+    """Write the sampling as OpenAI's two completion routes take it, and ask for a stream with usage."""
+    fields: dict[str, object] = {
         "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
@@ -125,41 +127,25 @@ def sampled(model_id: str, prompt: Prompt) -> dict[str, object]:
         "stream_options": {"include_usage": True},
     }
     if prompt.seed is not None:
-        request["seed"] = prompt.seed
+        fields["seed"] = prompt.seed
     if prompt.stop:
-        request["stop"] = list(prompt.stop)
-    return request
+        fields["stop"] = list(prompt.stop)
+    return fields
 
 
-def messages(prompt: Prompt) -> list[dict[str, str]]:
-    """OpenAI's form of the prompt's messages."""
-    return [{"role": role, "content": text} for role, text in prompt.messages]
-
-
-def switch(prompt: Prompt) -> dict[str, object]:
-    """What the request says to the model's chat template, for a server that passes it on."""
+def make_template_fields(prompt: Prompt) -> dict[str, object]:
+    """Write what the request says to the model's chat template, for a server that passes it on."""
     options = prompt.template_options()
     return {"chat_template_kwargs": options} if options else {}
 
 
-def effort(prompt: Prompt) -> dict[str, object]:
-    """OpenAI's field for how hard the model shall think."""
+def make_effort_field(prompt: Prompt) -> dict[str, object]:
+    """Write OpenAI's field for how hard the model shall think."""
     return {"reasoning_effort": prompt.effort} if prompt.effort else {}
 
 
-def parsed(body: bytes, engine: str) -> Mapping[str, object]:
-    """A reply's JSON object. Raises `ServiceError` where it is none."""
-    try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise failure(engine, "answered with something that is not JSON") from error
-    if not isinstance(reply, dict):
-        raise failure(engine, "answered with JSON that is not an object")
-    return reply
-
-
-def _split(endpoint: str) -> tuple[str, str]:
-    """Base and version prefix: `http://x/v3/` (OVMS) stays v3, a URL without one gets `/v1`."""
+def _split_endpoint(endpoint: str) -> tuple[str, str]:
+    """Split base and version prefix: `http://x/v3/` (OVMS) stays v3, a URL without one gets `/v1`."""
     base = endpoint.rstrip("/").removesuffix("/chat/completions")
     match = re.search(r"/v\d+$", base)
     return (base[: match.start()], match.group()) if match else (base, "/v1")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -45,12 +45,14 @@ async def run_in_thread(work: Callable[[], T], name: str) -> T:
 
 
 class ThreadStream(Generic[T]):
-    """Work in a thread that hands items to the event loop until it is told to stop. It starts when made.
+    """Work in a thread that hands items to the event loop until it is told to stop.
+
+    It starts when it is made. Iterate over the items once, as they come.
 
     Args:
         work: Blocks and gives the items, none of which is None.
         name: The thread's name.
-        failure: Makes the error that `items` raises of the one that `work` raised.
+        failure: Makes the error that the iteration raises of the one that `work` raised.
     """
 
     def __init__(
@@ -70,17 +72,21 @@ class ThreadStream(Generic[T]):
         """Ask the work to return early."""
         self._stopping.set()
 
-    async def items(self) -> AsyncGenerator[T]:
-        """Yield the items as they come. Raises the failure of the work where there was one."""
-        while (item := await self._items.get()) is not None:
-            yield item
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        item = await self._items.get()
+        if item is not None:
+            return item
         if self._failure is not None:
             raise self._describe_failure(self._failure) from self._failure
+        raise StopAsyncIteration
 
     def _run(self) -> None:
         try:
             self._work(self._put, self._stopping)
-        except Exception as error:  # noqa: BLE001 - `items` raises it
+        except Exception as error:  # noqa: BLE001 - `__anext__` raises it
             self._failure = error
         finally:
             self._call_in_loop(self._end)

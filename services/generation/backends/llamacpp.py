@@ -16,11 +16,12 @@ from services.core.client import HttpClient
 from services.core.errors import ContextLengthExceeded, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
+from services.generation.backends.llamaserver import RenderedPrompt, make_conversation, make_sampler_fields
 from services.generation.entries import ModelEntry
 from services.generation.loading import Loader, Report, locate_model
-from services.generation.server import messages, switch
+from services.generation.server import make_sampling_fields
 from services.generation.settings import EmbeddedSettings
-from services.generation.threads import run_in_thread
+from services.generation.threads import StreamingWork, ThreadStream, run_in_thread
 
 CAPABILITIES = Capabilities(
     embedded=True,
@@ -84,60 +85,14 @@ class _Error(_Wire):
     type: str = ""
 
 
-class _Templated(_Wire):
-    prompt: str
-
-
 class _Chunk(_Wire):
     choices: list[_Choice] = Field(default_factory=list)
     usage: _Usage | None = None
     error: _Error | None = None
 
 
-class _Job:
-    """One request: a thread inside llama.cpp that hands chunks to the event loop until told to stop."""
-
-    def __init__(self, server: xllamacpp.Server, request: Mapping[str, object]) -> None:
-        # a conversation for the model's chat template, or text as it is
-        self._handle = server.handle_completions if "prompt" in request else server.handle_chat_completions
-        self._request = orjson.dumps(request).decode()
-        self._loop = asyncio.get_running_loop()
-        self._stop = threading.Event()
-        self.chunks: asyncio.Queue[_Chunk | None] = asyncio.Queue()
-        self.ended = asyncio.Event()
-        threading.Thread(target=self._run, name="llamacpp", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        try:
-            self._handle(self._request, self._receive)
-        except Exception as error:  # noqa: BLE001 - the waiting generator raises it
-            failure = _Chunk(error=_Error(message=str(error)))
-            self._tell(lambda: self.chunks.put_nowait(failure))
-        finally:
-            self._tell(self._end)
-
-    def _end(self) -> None:
-        self.chunks.put_nowait(None)
-        self.ended.set()
-
-    def _receive(self, chunk: Mapping[str, object] | str | bytes) -> bool:
-        """Called for every step, of the prompt too; llama.cpp cancels its task where this returns true."""
-        stop = self._stop.is_set()
-        if not stop:
-            parsed = _Chunk.model_validate(chunk if isinstance(chunk, Mapping) else orjson.loads(chunk))
-            self._tell(lambda: self.chunks.put_nowait(parsed))
-        return stop
-
-    def _tell(self, act: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(act)
-
-
 class LlamaCppEngine:
-    """One model. Loads in the background from the moment it is made."""
+    """Generates with one model, which loads in the background from the moment the engine is made."""
 
     capabilities = CAPABILITIES
 
@@ -145,7 +100,7 @@ class LlamaCppEngine:
         self._entry = entry
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.slots)
-        self._jobs: set[_Job] = set()
+        self._running: set[ThreadStream[_Chunk]] = set()
         self._closed = False
         # llama.cpp's HTTP side cannot be left out; it is on a free loopback port, and this keeps
         # neighbours off it
@@ -156,7 +111,7 @@ class LlamaCppEngine:
     @property
     def idle(self) -> bool:
         """Whether no request is inside llama.cpp."""
-        return not self._jobs
+        return not self._running
 
     async def ready(self) -> None:
         await self._loader.ready()
@@ -164,13 +119,12 @@ class LlamaCppEngine:
     async def close(self) -> None:
         self._closed = True
         server = await self._loader.close()
-        for job in self._jobs:
-            job.stop()
-        if self._jobs:
-            await asyncio.wait(
-                {asyncio.ensure_future(job.ended.wait()) for job in self._jobs}, timeout=CLOSE_SECONDS
-            )
-        self._jobs.clear()
+        for chunks in self._running:
+            chunks.stop()
+        if self._running:
+            ended = {asyncio.ensure_future(chunks.ended.wait()) for chunks in self._running}
+            await asyncio.wait(ended, timeout=CLOSE_SECONDS)
+        self._running.clear()
         if server is not None:
             holder = [server]
             del server
@@ -181,38 +135,44 @@ class LlamaCppEngine:
         async with self._slots:
             if self._closed:
                 raise ServiceUnavailable("llamacpp is being unloaded: try again", service="llamacpp")
-            job = _Job(server, await self._request(server, prompt))
-            self._jobs.add(job)
+            chunks = ThreadStream(
+                _stream_request(server, await self._make_request(server, prompt)),
+                "llamacpp",
+                failure=lambda error: ServiceError(f"llamacpp: {error}", service="llamacpp"),
+            )
+            self._running.add(chunks)
             try:
-                async for delta in self._read(job):
+                async for delta in self._read(chunks):
                     yield delta
             finally:
-                job.stop()
+                chunks.stop()
                 # the slot is free when llama.cpp has noticed; waiting for that shields it from the next one
-                await asyncio.shield(self._leave(job))
+                await asyncio.shield(self._free_slot(chunks))
 
-    async def _request(self, server: xllamacpp.Server, prompt: Prompt) -> dict[str, object]:
-        """The prompt, or where it has a prefix, the text of its chat template with the prefix after it.
+    async def _make_request(self, server: xllamacpp.Server, prompt: Prompt) -> dict[str, object]:
+        """Write the prompt, or where it has a prefix, the text of its chat template with the prefix after it.
 
         llama.cpp's own continuation of an assistant message refuses the templates of reasoning models.
         """
-        conversation = {"messages": messages(prompt), "reasoning_format": "none"} | switch(prompt)
+        request = make_sampling_fields(prompt) | make_sampler_fields(prompt) | {"return_progress": True}
+        conversation = make_conversation(prompt) | {"reasoning_format": "none"}
         if not prompt.prefix:
-            return _sampled(prompt) | conversation
+            return request | conversation
         headers = {"authorization": f"Bearer {self._key}"}
         async with HttpClient("llamacpp", server.listening_address, headers=headers) as http:
             body = await http.post("/apply-template", conversation)
-        return _sampled(prompt) | {"prompt": _Templated.model_validate_json(body).prompt + prompt.prefix}
+        return request | {"prompt": RenderedPrompt.model_validate_json(body).prompt + prompt.prefix}
 
-    async def _leave(self, job: _Job) -> None:
-        await job.ended.wait()
-        self._jobs.discard(job)
+    async def _free_slot(self, chunks: ThreadStream[_Chunk]) -> None:
+        await chunks.ended.wait()
+        self._running.discard(chunks)
 
-    async def _read(self, job: _Job) -> AsyncGenerator[Delta]:
+    async def _read(self, chunks: ThreadStream[_Chunk]) -> AsyncGenerator[Delta]:
+        """Yield the answer as it comes; ends after the delta with the finish reason."""
         reason: FinishReason | None = None
-        while (chunk := await job.chunks.get()) is not None:
+        async for chunk in chunks:
             if chunk.error:
-                raise self._error(chunk.error)
+                raise self._make_error(chunk.error)
             for choice in chunk.choices:
                 reason = choice.finish_reason or reason
                 content = choice.delta.content or choice.text
@@ -224,7 +184,7 @@ class LlamaCppEngine:
                 return
         raise ServiceError("llamacpp ended without a finish reason", service="llamacpp")
 
-    def _error(self, error: _Error) -> RaglineError:
+    def _make_error(self, error: _Error) -> RaglineError:
         if error.type == "exceed_context_size_error":
             return ContextLengthExceeded(
                 f"model {self._entry.name}: {error.message}: send fewer or shorter passages or messages",
@@ -238,42 +198,43 @@ class LlamaCppEngine:
             raise ServiceUnavailable(
                 f"llamacpp needs a .gguf file, not {path}: correct LLM_MODEL_PATH or LLM_ENGINE"
             )
-        return await run_in_thread(lambda: xllamacpp.Server(self._parameters(path)), "load")
+        return await run_in_thread(lambda: xllamacpp.Server(self._make_parameters(path)), "load")
 
-    def _parameters(self, path: Path) -> xllamacpp.CommonParams:
+    def _make_parameters(self, path: Path) -> xllamacpp.CommonParams:
         settings = self._settings
-        threads = settings.thread_count
         batch = LARGE_BATCH if path.stat().st_size > LARGE_FILE else SMALL_BATCH
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(path)
         parameters.n_ctx = self._entry.max_context * settings.slots
         parameters.n_parallel = settings.slots
         parameters.n_batch = parameters.n_ubatch = batch
-        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.cpuparams.n_threads = settings.thread_count
+        parameters.cpuparams_batch.n_threads = settings.thread_count
         parameters.cache_ram_mib = settings.cache_mib
         parameters.verbosity = 0
         parameters.api_keys = [self._key]
         return parameters
 
 
-def _sampled(prompt: Prompt) -> dict[str, object]:
-    """OpenAI's fields, without llama.cpp's extra samplers: T and top_p mean what they do elsewhere."""
-    request: dict[str, object] = {
-        "max_tokens": prompt.max_tokens,
-        "temperature": prompt.temperature,
-        "top_p": prompt.top_p,
-        "top_k": 0,
-        "min_p": 0.0,
-        "stop": list(prompt.stop),
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "return_progress": True,
-    }
-    if prompt.seed is not None:
-        # what is left of a cached prompt is computed in other batches, whose last bits differ
-        request |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
-    return request
+def _stream_request(server: xllamacpp.Server, request: Mapping[str, object]) -> StreamingWork[_Chunk]:
+    """Return the work of a thread inside llama.cpp, which gives the chunks of one request."""
+    # a conversation for the model's chat template, or text as it is
+    handle = server.handle_completions if "prompt" in request else server.handle_chat_completions
+
+    def work(put: Callable[[_Chunk], None], stopping: threading.Event) -> None:
+        def receive(chunk: Mapping[str, object] | str | bytes) -> bool:
+            """Take what every step gives, of the prompt too; llama.cpp cancels its task where this returns
+            true."""
+            stop = stopping.is_set()
+            if not stop:
+                put(_Chunk.model_validate(chunk if isinstance(chunk, Mapping) else orjson.loads(chunk)))
+            return stop
+
+        handle(orjson.dumps(request).decode(), receive)
+
+    return work
 
 
 async def create(entry: ModelEntry) -> LlamaCppEngine:
+    """Make an engine for the entry, with the settings of the environment."""
     return LlamaCppEngine(entry, Settings.load())

@@ -12,58 +12,73 @@ from contextlib import aclosing
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.generation.backend import Capabilities, Delta, Prompt
-from services.generation.chunks import failure
+from services.generation.chunks import engine_failure
 from services.generation.entries import ModelEntry
-from services.generation.server import Server, messages, sampled, switch
+from services.generation.server import Server, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(
     seed=True, native_reasoning=True, continuation=True, switch=True, effort=True, grammar=True, logprobs=True
 )
 
 
-class _Rendered(BaseModel):
+class RenderedPrompt(BaseModel):
+    """The reply of `/apply-template`."""
+
     model_config = ConfigDict(extra="ignore")
 
     prompt: str
 
 
 class LlamaServerEngine:
+    """Generates with the model of one llama-server."""
+
     capabilities = CAPABILITIES
 
     def __init__(self, entry: ModelEntry) -> None:
-        self._entry = entry
         self._server = Server(entry)
 
     async def ready(self) -> None:
-        """`/health` is 503 while the model loads."""
+        """Ask `/health`, which is 503 while the model loads."""
         await self._server.ready("/health")
 
     async def close(self) -> None:
         await self._server.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        request = sampled(self._entry.model_id, prompt)
-        request |= {"top_k": 0, "min_p": 0.0}  # T and top_p mean what they do elsewhere
-        if prompt.seed is not None:
-            # what is left of a cached prompt is computed in other batches, whose last bits differ
-            request |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
+        request = make_sampling_fields(prompt) | make_sampler_fields(prompt)
+        conversation = make_conversation(prompt)
         if prompt.prefix:
-            request["prompt"] = await self._opened(prompt) + prompt.prefix
+            request["prompt"] = await self._render(conversation) + prompt.prefix
             stream = self._server.complete(request)
         else:
-            stream = self._server.chat(request | {"messages": messages(prompt)} | switch(prompt))
+            stream = self._server.chat(request | conversation)
         async with aclosing(stream) as deltas:
             async for delta in deltas:
                 yield delta
 
-    async def _opened(self, prompt: Prompt) -> str:
-        """The conversation as its chat template opens the assistant's turn."""
-        body = await self._server.post("/apply-template", {"messages": messages(prompt)} | switch(prompt))
+    async def _render(self, conversation: dict[str, object]) -> str:
+        """Return the conversation as its chat template opens the assistant's turn."""
+        body = await self._server.post("/apply-template", conversation)
         try:
-            return _Rendered.model_validate_json(body).prompt
+            return RenderedPrompt.model_validate_json(body).prompt
         except ValidationError as error:
-            raise failure(self._server.name, "answered /apply-template without a prompt") from error
+            raise engine_failure(self._server.name, "answered /apply-template without a prompt") from error
+
+
+def make_conversation(prompt: Prompt) -> dict[str, object]:
+    """Write the messages, and what the request says to the chat template."""
+    return {"messages": prompt.chat_messages()} | make_template_fields(prompt)
+
+
+def make_sampler_fields(prompt: Prompt) -> dict[str, object]:
+    """Write llama.cpp's own fields: without its extra samplers, T and top_p mean what they do elsewhere."""
+    fields: dict[str, object] = {"top_k": 0, "min_p": 0.0}
+    if prompt.seed is not None:
+        # what is left of a cached prompt is computed in other batches, whose last bits differ
+        fields |= {"seed": prompt.seed % 2**31, "cache_prompt": False}
+    return fields
 
 
 async def create(entry: ModelEntry) -> LlamaServerEngine:
+    """Make an engine for the entry."""
     return LlamaServerEngine(entry)

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.entries import ModelEntry
-from services.generation.server import Server, effort, messages, sampled, switch
+from services.generation.server import Server, make_effort_field, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(seed=True, native_reasoning=True, switch=True, effort=True)
-"""What every such server can be asked for; one that can do more has a file of its own."""
+"""What every such server can be asked for; one that can do more has a backend of its own."""
 
 TEMPLATE_SWITCH = frozenset({"ovms", "sglang"})
 """Servers that document `chat_template_kwargs`; others refuse a field they do not know."""
@@ -21,10 +21,12 @@ SWITCHED_BY_EFFORT = frozenset({"ollama"})
 
 
 class OpenAIEngine:
+    """Generates with one model of one OpenAI-compatible server."""
+
     def __init__(self, entry: ModelEntry) -> None:
         switched = entry.engine in TEMPLATE_SWITCH | SWITCHED_BY_EFFORT
         self.capabilities = replace(CAPABILITIES, switch=switched)
-        self._entry = entry
+        self._engine = entry.engine
         self._server = Server(entry)
 
     async def ready(self) -> None:
@@ -34,10 +36,11 @@ class OpenAIEngine:
         await self._server.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        request = sampled(self._entry.model_id, prompt) | {"messages": messages(prompt)} | effort(prompt)
-        if self._entry.engine in TEMPLATE_SWITCH:
-            request |= switch(prompt)
-        elif self._entry.engine in SWITCHED_BY_EFFORT and prompt.thinking is False and not prompt.effort:
+        request = make_sampling_fields(prompt) | make_effort_field(prompt)
+        request["messages"] = prompt.chat_messages()
+        if self._engine in TEMPLATE_SWITCH:
+            request |= make_template_fields(prompt)
+        elif self._engine in SWITCHED_BY_EFFORT and prompt.thinking is False and not prompt.effort:
             request["reasoning_effort"] = "none"
         async with aclosing(self._server.chat(request)) as deltas:
             async for delta in deltas:
@@ -45,4 +48,5 @@ class OpenAIEngine:
 
 
 async def create(entry: ModelEntry) -> OpenAIEngine:
+    """Make an engine for the entry."""
     return OpenAIEngine(entry)

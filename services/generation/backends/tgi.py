@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.chunks import Step, failure, finish_reason
+from services.generation.chunks import Step, engine_failure, read_finish_reason
 from services.generation.entries import ModelEntry
-from services.generation.server import Server, messages, sampled
+from services.generation.server import Server, make_sampling_fields
 from services.generation.text import StopScanner
 
 CAPABILITIES = Capabilities(seed=True, continuation=True, grammar=True, logprobs=True)
@@ -73,6 +73,8 @@ _TOKENS = TypeAdapter(list[_SimpleToken])
 
 
 class TgiEngine:
+    """Generates with the model of one TGI server."""
+
     capabilities = CAPABILITIES
 
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
@@ -83,14 +85,14 @@ class TgiEngine:
         self._added: set[int] | None = None
 
     async def ready(self) -> None:
-        """`/health` is 503 while the model loads, and runs a short generation after that."""
+        """Ask `/health`, which is 503 while the model loads, and runs a short generation after that."""
         await self._server.ready("/health")
 
     async def close(self) -> None:
         await self._server.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        stream = self._steps(prompt) if self._native or prompt.prefix else self._chat(prompt)
+        stream = self._generate_natively(prompt) if self._native or prompt.prefix else self._chat(prompt)
         # TGI ends its text with the stop string, OpenAI's contract ends it before
         scanner = StopScanner(prompt.stop)
         async with aclosing(stream) as deltas:
@@ -100,16 +102,16 @@ class TgiEngine:
                     yield Delta(text, delta.reasoning, delta.finish_reason, delta.tokens)
 
     def _chat(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        request = sampled(self._entry.model_id, prompt) | {"messages": messages(prompt)}
+        request = make_sampling_fields(prompt) | {"messages": prompt.chat_messages()}
         if not prompt.temperature or prompt.top_p >= 1:
             del request["top_p"]  # TGI refuses 1, and samples where top_p is there though T is 0
         if prompt.seed is not None:
             request["seed"] = prompt.seed % 2**63
         return self._server.chat(request)
 
-    async def _steps(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        opened = await self._opened(prompt)
-        request = {"inputs": opened + prompt.prefix, "parameters": _parameters(prompt)}
+    async def _generate_natively(self, prompt: Prompt) -> AsyncGenerator[Delta]:
+        text = await self._render(prompt) + prompt.prefix
+        request = {"inputs": text, "parameters": _make_parameters(prompt)}
         async with aclosing(self._server.events("/generate_stream", request)) as events:
             async for event in events:
                 step = _Step.read(event.data, self._name)
@@ -118,38 +120,41 @@ class TgiEngine:
                 if details is None:
                     yield Delta(text)
                     continue
-                reason = finish_reason(details.finish_reason, self._name)
+                reason = read_finish_reason(details.finish_reason, self._name)
                 yield Delta(text, finish_reason=reason, tokens=details.counts)
                 return
-        raise failure(self._name, "ended its stream without a finish reason: it may have been stopped")
+        raise engine_failure(self._name, "ended its stream without a finish reason: it may have been stopped")
 
-    async def _opened(self, prompt: Prompt) -> str:
-        """The conversation as its chat template opens the turn, for `/generate_stream`, which puts the
-        tokenizer's special tokens (a BOS) before what it is given: a template's own BOS has to go."""
-        request = {"model": self._entry.model_id, "messages": messages(prompt)}
+    async def _render(self, prompt: Prompt) -> str:
+        """Return the conversation as its chat template opens the turn, for `/generate_stream`.
+
+        That route puts the tokenizer's special tokens (a BOS) before what it is given: a template's own
+        BOS has to go.
+        """
+        request = {"model": self._entry.model_id, "messages": prompt.chat_messages()}
         body = await self._server.post("/chat_tokenize", request)
         try:
             templated = _Templated.model_validate_json(body)
         except ValidationError as error:
-            raise failure(self._name, "answered /chat_tokenize without a templated text") from error
+            raise engine_failure(self._name, "answered /chat_tokenize without a templated text") from error
         text, tokens = templated.templated_text, templated.tokenize_response
-        if tokens and tokens[0].text and tokens[0].id in await self._special():
+        if tokens and tokens[0].text and tokens[0].id in await self._find_added_tokens():
             return text.removeprefix(tokens[0].text)
         return text
 
-    async def _special(self) -> set[int]:
-        """The ids that the tokenizer puts around a text by itself: those that stand for no part of it."""
+    async def _find_added_tokens(self) -> set[int]:
+        """Find the ids that the tokenizer puts around a text by itself: they stand for no part of it."""
         if self._added is None:
             body = await self._server.post("/tokenize", {"inputs": "a"})
             try:
                 self._added = {token.id for token in _TOKENS.validate_json(body) if not token.text}
             except ValidationError as error:
-                raise failure(self._name, "answered /tokenize without tokens") from error
+                raise engine_failure(self._name, "answered /tokenize without tokens") from error
         return self._added
 
 
-def _parameters(prompt: Prompt) -> dict[str, object]:
-    """TGI's sampling: only a temperature above 0 and a top_p below 1 are values to it."""
+def _make_parameters(prompt: Prompt) -> dict[str, object]:
+    """Write TGI's sampling: only a temperature above 0 and a top_p below 1 are values to it."""
     parameters: dict[str, object] = {
         "max_new_tokens": prompt.max_tokens,
         "do_sample": prompt.temperature > 0,
@@ -167,4 +172,5 @@ def _parameters(prompt: Prompt) -> dict[str, object]:
 
 
 async def create(entry: ModelEntry) -> TgiEngine:
+    """Make an engine for the entry, with the settings of the environment."""
     return TgiEngine(entry, Settings.load())

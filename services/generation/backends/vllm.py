@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.core.errors import ServiceUnavailable
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt
-from services.generation.chunks import failure
+from services.generation.chunks import engine_failure
 from services.generation.entries import ModelEntry
-from services.generation.server import Server, effort, messages, sampled, switch
+from services.generation.server import Server, make_effort_field, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(
     seed=True,
@@ -62,13 +62,16 @@ class _Tokens(BaseModel):
 
 
 class VllmEngine:
+    """Generates with one model of one vLLM server."""
+
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
         self.capabilities = replace(CAPABILITIES, native_budget=settings.budget)
         self._entry = entry
         self._server = Server(entry)
 
     async def ready(self) -> None:
-        """Also raises `ServiceUnavailable` where the server serves other models than the entry's."""
+        """Return when it can serve; raise `ServiceUnavailable` also where it serves other models than the
+        entry's."""
         body = await self._server.ready(f"{self._server.version}/models")
         try:
             served = [model.id for model in _Models.model_validate_json(body or b"{}").data]
@@ -88,12 +91,13 @@ class VllmEngine:
         await self._server.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        request = sampled(self._entry.model_id, prompt)
+        request = make_sampling_fields(prompt)
         if prompt.prefix:
-            request["prompt"] = await self._continued(prompt)
+            request["prompt"] = await self._encode(prompt)
             stream = self._server.complete(request)
         else:
-            request |= {"messages": messages(prompt)} | switch(prompt) | effort(prompt)
+            request |= {"messages": prompt.chat_messages()}
+            request |= make_template_fields(prompt) | make_effort_field(prompt)
             if prompt.max_reasoning_tokens is not None and self.capabilities.native_budget:
                 request["thinking_token_budget"] = prompt.max_reasoning_tokens
             stream = self._server.chat(request)
@@ -101,19 +105,21 @@ class VllmEngine:
             async for delta in deltas:
                 yield delta
 
-    async def _continued(self, prompt: Prompt) -> list[int]:
-        """The token ids of the conversation as its chat template opens the turn, then of the prefix."""
-        opened = {"messages": messages(prompt), "add_generation_prompt": True} | switch(prompt)
-        text = {"prompt": prompt.prefix, "add_special_tokens": False}
-        return await self._tokens(opened) + await self._tokens(text)
+    async def _encode(self, prompt: Prompt) -> list[int]:
+        """Return the token ids of the conversation as its template opens the turn, and of the prefix."""
+        conversation = {"messages": prompt.chat_messages(), "add_generation_prompt": True}
+        prefix = {"prompt": prompt.prefix, "add_special_tokens": False}
+        opened = await self._tokenize(conversation | make_template_fields(prompt))
+        return opened + await self._tokenize(prefix)
 
-    async def _tokens(self, request: dict[str, object]) -> list[int]:
+    async def _tokenize(self, request: dict[str, object]) -> list[int]:
         body = await self._server.post("/tokenize", {"model": self._entry.model_id, **request})
         try:
             return _Tokens.model_validate(orjson.loads(body)).tokens
         except (orjson.JSONDecodeError, ValidationError) as error:
-            raise failure(self._server.name, "answered /tokenize without tokens") from error
+            raise engine_failure(self._server.name, "answered /tokenize without tokens") from error
 
 
 async def create(entry: ModelEntry) -> VllmEngine:
+    """Make an engine for the entry, with the settings of the environment."""
     return VllmEngine(entry, Settings.load())

@@ -34,7 +34,7 @@ _ANSWER_NOW = "Now give the answer alone."
 
 
 def split_reasoning(text: str, profile: Profile) -> tuple[str, str]:
-    """Reasoning and answer of a whole text; also where it closes what it never opened."""
+    """Split a whole text into reasoning and answer; also where it closes what it never opened."""
     parser = ReasoningParser(profile)
     pieces = [*parser.feed(content=text), *parser.finish()]
     reasoning = "".join(piece.text for piece in pieces if piece.channel == "reasoning")
@@ -45,7 +45,7 @@ def split_reasoning(text: str, profile: Profile) -> tuple[str, str]:
 
 
 def remove_thinking(messages: Messages) -> Messages:
-    """The assistant's turns as the answers that they were: no model is shown what one has thought."""
+    """Leave the answers alone of the assistant's turns: no model is shown what one has thought."""
     return tuple(
         (role, split_reasoning(text, PROFILES["unknown"])[1].strip() if role == "assistant" else text)
         for role, text in messages
@@ -53,7 +53,7 @@ def remove_thinking(messages: Messages) -> Messages:
 
 
 def fold_system_text(messages: Messages) -> Messages:
-    """The system text at the head of the first user turn, for models that want no system message."""
+    """Move the system text to the head of the first user turn, for models that want no system message."""
     system = "\n\n".join(text for role, text in messages if role == "system")
     turns = [message for message in messages if message[0] != "system"]
     if not system:
@@ -66,9 +66,9 @@ def fold_system_text(messages: Messages) -> Messages:
 
 
 def ask_to_think(messages: Messages, opener: str, closer: str) -> Messages:
-    """The conversation that makes an instruct model think between these tags."""
+    """Add the worked examples that make an instruct model think between these tags."""
     system = tuple(message for message in messages if message[0] == "system")
-    rest = tuple(message for message in messages if message[0] != "system")
+    turns = tuple(message for message in messages if message[0] != "system")
     examples = tuple(
         turn
         for question, thoughts, answer in _EXAMPLES
@@ -77,17 +77,27 @@ def ask_to_think(messages: Messages, opener: str, closer: str) -> Messages:
             ("assistant", f"{opener}\n{thoughts}\n{closer}\n\n{answer}"),
         )
     )
-    return (*system, *examples, *rest)
+    return (*system, *examples, *turns)
 
 
 def ask_for_answer(messages: Messages, opener: str, closer: str, thoughts: str) -> Messages:
-    """The same conversation, thought through: for an engine that cannot continue a turn."""
+    """Add the thinking and ask for the answer: for an engine that cannot continue a turn."""
     thought = ("assistant", f"{opener}\n{thoughts}\n{closer}")
     return (*ask_to_think(messages, opener, closer), thought, ("user", _ANSWER_NOW))
 
 
 def add_system_lines(prompt: Prompt, profile: Profile, capabilities: Capabilities, *, thinks: bool) -> Prompt:
-    """The prompt with what has to be said in its system text."""
+    """Put into the system text what the model can be told by no other way.
+
+    That is the effort, where the engine has no field and no template option for it, and whether to think,
+    where the model is switched by its system text alone.
+
+    Args:
+        prompt: The request.
+        profile: The model's.
+        capabilities: The engine's.
+        thinks: Whether the model shall think.
+    """
     lines = [profile.system_switch[0 if thinks else 1]] if profile.system_switch else []
     if prompt.effort and not capabilities.effort:
         lines.append(profile.effort_line.format(effort=prompt.effort))
@@ -95,5 +105,5 @@ def add_system_lines(prompt: Prompt, profile: Profile, capabilities: Capabilitie
     if not lines:
         return prompt
     system = [text for role, text in prompt.messages if role == "system"]
-    rest = tuple(message for message in prompt.messages if message[0] != "system")
-    return replace(prompt, messages=(("system", "\n\n".join([*lines, *system])), *rest))
+    turns = tuple(message for message in prompt.messages if message[0] != "system")
+    return replace(prompt, messages=(("system", "\n\n".join([*lines, *system])), *turns))

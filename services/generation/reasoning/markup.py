@@ -14,7 +14,7 @@ _FENCE = 3
 
 
 class TagSet:
-    """Some tags, none of which is part of another where they are searched for."""
+    """A set of tags, none of which is part of another where they are searched for."""
 
     def __init__(self, tags: Iterable[str]) -> None:
         self.tags = tuple(dict.fromkeys(tags))
@@ -23,15 +23,15 @@ class TagSet:
         self.firsts = tuple(dict.fromkeys(tag[0] for tag in self.tags))
 
     def search(self, text: str, at: int) -> re.Match[str] | None:
-        """The next tag at or after that position."""
+        """Find the next tag at or after that position."""
         return self._pattern.search(text, at)
 
     def match(self, text: str, at: int) -> re.Match[str] | None:
-        """The tag at that position."""
+        """Match the tag at that position."""
         return self._pattern.match(text, at)
 
     def overlap(self, text: str, at: int) -> int:
-        """The length of the longest end of `text[at:]` that is the beginning of a tag, but not all of it."""
+        """Measure the longest end of `text[at:]` that is the beginning of a tag, but not all of it."""
         tail = text[max(at, len(text) - self._longest + 1) :]
         for start, char in enumerate(tail):
             if char in self.firsts and self.begins(tail[start:]):
@@ -45,10 +45,10 @@ class TagSet:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What counts where: before the answer, in the thinking that an opener began, in the answer."""
+    """The tags that count before the answer, in the thinking that an opener began, and in the answer."""
 
     closers: Mapping[str, tuple[str, ...]]
-    """What may end the thinking that an opener began."""
+    """By opener: the tags that may end the thinking that it began."""
     leading: TagSet
     thinking: Mapping[str, TagSet]
     answering: TagSet
@@ -56,7 +56,7 @@ class Tags:
 
 @lru_cache(maxsize=64)
 def compile_tags(profile: Profile) -> Tags:
-    """Compiled once for each profile."""
+    """Compile the tags of a profile; done once for each."""
     openers = dict.fromkeys(opener for opener, _ in profile.pairs)
     closers = {
         opener: tuple(dict.fromkeys(closer for other, closer in profile.pairs if other == opener))
@@ -78,7 +78,7 @@ def compile_tags(profile: Profile) -> Tags:
 
 
 class CodeTracker:
-    """CommonMark's rules, as far as a stream can follow them.
+    """Tells whether a growing Markdown text is inside code, by CommonMark's rules as far as a stream can.
 
     A fence is three or more backticks or tildes at the start of a line, and ends at as many. An inline
     span ends at a run of as many backticks as it began with, and no later than at an empty line.
@@ -94,7 +94,7 @@ class CodeTracker:
         self._inline = 0
 
     def push(self, text: str) -> None:
-        """The text goes on with this."""
+        """Go on with this text."""
         if (
             self._fence[1] == 0
             and not self._length
@@ -122,13 +122,13 @@ class CodeTracker:
                 self._blank = not token.strip(" \t")
 
     def inside(self) -> bool:
-        """Whether what comes next, no backtick or tilde, is inside code."""
+        """Tell whether what comes next, no backtick or tilde, is inside code."""
         if self._length:
             self._settle()
         return bool(self._fence[1] or self._inline)
 
     def _settle(self) -> None:
-        """A run of backticks or tildes is over: say what it was."""
+        """Decide what a run of backticks or tildes was, which is over."""
         char, length, self._length = self._char, self._length, 0
         fence, size = self._fence
         if size:

@@ -1,4 +1,4 @@
-"""From what engines emit to two channels, reasoning and content. Pure and incremental.
+"""Parsing what engines emit into two channels, reasoning and content. Pure and incremental.
 
 What comes out after any number of characters depends on these characters alone, never on how they
 were cut into deltas. The rules:
@@ -39,7 +39,7 @@ class Piece:
 
 
 class ReasoningParser:
-    """One answer of a model with `profile`. Feed it everything, then `finish` it."""
+    """Parses one answer of a model with `profile`. Feed it everything, then `finish` it."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -77,11 +77,16 @@ class ReasoningParser:
 
     @property
     def closer(self) -> str:
-        """What would end the thinking that goes on."""
+        """The tag that would end the thinking that goes on."""
         return self._tags.closers[self._opener][0]
 
     def feed(self, *, content: str = "", reasoning: str = "") -> list[Piece]:
-        """What is certain now. `reasoning` comes from the engine's own field and passes as it is."""
+        """Return what is certain now.
+
+        Args:
+            content: The next part of the text.
+            reasoning: The next part of the engine's own field for thinking; it passes as it is.
+        """
         passing = self._passing
         if passing is not None and content and not reasoning:
             answers = self._state == "answer"
@@ -105,39 +110,39 @@ class ReasoningParser:
             self._emit("content", content)
         elif content:
             self._scan(self._held + content, final=False)
-        self._passing = self._may_pass()
-        return self._taken()
+        self._passing = self._find_passing()
+        return self._take_pieces()
 
     def finish(self) -> list[Piece]:
-        """What was held back. The parser is not to be used afterwards."""
+        """Return what was held back. The parser is not to be used afterwards."""
         self._out = self.settle()
         if self._state == "start":
-            self._say("".join(self._spaces))
-        return self._taken()
+            self._emit_content("".join(self._spaces))
+        return self._take_pieces()
 
     def settle(self) -> list[Piece]:
-        """What was held back, where the engine has said all it had to say for now."""
+        """Return what was held back, where the engine has said all it had to say for now."""
         self._catch_up()
         self._scan(self._held, final=True)
-        return self._taken()
+        return self._take_pieces()
 
     def close(self) -> list[Piece]:
-        """End the thinking that goes on, as if all its closers had come: the answer follows."""
+        """End the thinking that goes on, as if all its closers had come, and return what was held back."""
         if not self.truncated:
             return []
         self._out = self.settle()
         if self.truncated:
             self._depth = 0
-            self._close()
-        return self._taken()
+            self._end_thinking()
+        return self._take_pieces()
 
-    def _taken(self) -> list[Piece]:
+    def _take_pieces(self) -> list[Piece]:
         out, self._out = self._out, []
         return out
 
-    def _may_pass(self) -> tuple[str, ...] | None:
-        """The characters without which a text passes as it is, also as thinking where it ends in no space;
-        None: no text does."""
+    def _find_passing(self) -> tuple[str, ...] | None:
+        """Find the characters without which a text passes as it is, also as thinking where it ends in no
+        space; None: no text does."""
         if self._held or self._spaces:
             return None
         if self._state == "answer" and self._answered:
@@ -166,14 +171,14 @@ class ReasoningParser:
         while position >= 0:
             at, state = position, self._state
             if state == "answer":
-                position = self._answer(text, at, final=final)
+                position = self._scan_answer(text, at, final=final)
             elif state == "thinking":
-                position = self._think(text, at, final=final)
+                position = self._scan_thinking(text, at, final=final)
             else:
-                position = self._lead(text, at, final=final)
+                position = self._scan_before_answer(text, at, final=final)
 
-    def _lead(self, text: str, at: int, *, final: bool) -> int:
-        """Between blocks, before the answer: only whitespace, tags and markers keep it there."""
+    def _scan_before_answer(self, text: str, at: int, *, final: bool) -> int:
+        """Scan between blocks, before the answer: only whitespace, tags and markers keep it there."""
         rest = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches everywhere
         if self._state == "start" and rest > at:
             self._spaces.append(text[at:rest])
@@ -182,9 +187,9 @@ class ReasoningParser:
             if rest == len(text) or (
                 not final and self._tags.leading.overlap(text, rest) == len(text) - rest
             ):
-                return self._hold(text, rest, final=final)
+                return self._hold_back(text, rest, final=final)
             if self._state == "start":
-                self._say("".join(self._spaces))
+                self._emit_content("".join(self._spaces))
                 self._spaces.clear()
             self._state = "answer"
             return rest
@@ -192,75 +197,77 @@ class ReasoningParser:
         self._spaces.clear()
         self._state, self._tagged = "gap", True
         if tag in self._tags.closers:
-            self._open(tag)
+            self._begin_thinking(tag)
         return match.end()
 
-    def _think(self, text: str, at: int, *, final: bool) -> int:
+    def _scan_thinking(self, text: str, at: int, *, final: bool) -> int:
+        """Scan in the thinking, up to its closer."""
         tags = self._tags.thinking[self._opener]
         match = tags.search(text, at)
         if match is None:
             keep = 0 if final else tags.overlap(text, at)
-            self._reason(text[at : len(text) - keep])
-            return self._hold(text, len(text) - keep, final=final)
+            self._emit_reasoning(text[at : len(text) - keep])
+            return self._hold_back(text, len(text) - keep, final=final)
         start, end = match.span()
         before = text[start - 1] if start > at else self._before
         if before == "`":
             if end == len(text) and not final:
-                self._reason(text[at:start])
-                return self._hold(text, start, final=False)
+                self._emit_reasoning(text[at:start])
+                return self._hold_back(text, start, final=False)
             if text[end : end + 1] == "`":
-                self._reason(text[at:end])
+                self._emit_reasoning(text[at:end])
                 return end
-        self._reason(text[at:start])
+        self._emit_reasoning(text[at:start])
         tag, self._tagged = match.group(), True
         if tag in self._tags.closers[self._opener]:
             self._depth -= 1
             if self._depth < 0:
-                self._close()
+                self._end_thinking()
         elif tag == self._opener and self._profile.nests and not (self._echo and self._fresh):
             self._depth += 1
         self._echo = False
         self._before = ">"
         return end
 
-    def _answer(self, text: str, at: int, *, final: bool) -> int:
+    def _scan_answer(self, text: str, at: int, *, final: bool) -> int:
+        """Scan in the answer, up to a tag."""
         tags = self._tags.answering
         match = tags.search(text, at)
         if match is None:
             keep = 0 if final else tags.overlap(text, at)
-            self._say(text[at : len(text) - keep])
-            return self._hold(text, len(text) - keep, final=final)
+            self._emit_content(text[at : len(text) - keep])
+            return self._hold_back(text, len(text) - keep, final=final)
         start, end = match.span()
-        self._say(text[at:start])
+        self._emit_content(text[at:start])
         if self._code.inside():
-            self._say(text[start:end])
+            self._emit_content(text[start:end])
         elif match.group() == self._profile.opener:
-            self._open(match.group())
+            self._begin_thinking(match.group())
         elif match.group() == self._profile.closer:
             if not self._thought:
                 self.misplaced = self._content
-            self._close()
+            self._end_thinking()
         return end
 
-    def _hold(self, text: str, at: int, *, final: bool) -> int:
+    def _hold_back(self, text: str, at: int, *, final: bool) -> int:
         self._held = "" if final else text[at:]
         return -1
 
-    def _open(self, opener: str) -> None:
+    def _begin_thinking(self, opener: str) -> None:
         if self._thought:
             self._spaces.append("\n")
         self._state, self._opener, self._depth = "thinking", opener, 0
         self._fresh, self._before = True, ""
 
-    def _close(self) -> None:
+    def _end_thinking(self) -> None:
         self._spaces.clear()
         # in the middle of an answer, the space after a block is that between two words
         self._state = "gap" if self._spaced else "answer"
         self._before = ""
         self._depth = 0
 
-    def _reason(self, text: str) -> None:
-        """Thinking; whitespace waits until something follows."""
+    def _emit_reasoning(self, text: str) -> None:
+        """Emit thinking; its whitespace waits until something follows."""
         if not text:
             return
         self._before = text[-1]
@@ -276,7 +283,7 @@ class ReasoningParser:
         if len(kept) < len(text):
             self._spaces.append(text[len(kept) :])
 
-    def _say(self, text: str) -> None:
+    def _emit_content(self, text: str) -> None:
         self._code.push(text)
         self._emit("content", text)
 

@@ -32,7 +32,7 @@ class InvalidProfile(RaglineError):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one family of models thinks.
+    """A family of models, and how it thinks.
 
     `trace`: `none` (it does not; its text is taken as it is), `field` (the engine's own field; tags at
     the start of the text are understood too), `tags` (it writes the tags), `prefilled` (its chat template
@@ -220,8 +220,16 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 """The first that is found in the model id, without regard to case; none: `unknown`."""
 
 
-def profile_for(model_id: str, override: str = "") -> Profile:
-    """The profile of a model, or the one that `override` names. Raises `InvalidProfile`."""
+def find_profile(model_id: str, override: str = "") -> Profile:
+    """Find the profile of a model.
+
+    Args:
+        model_id: The model's id at its server or in the catalogue.
+        override: The name of a profile, which comes first; empty for none.
+
+    Raises:
+        InvalidProfile: No profile has the name `override`; the message lists those there are.
+    """
     if override:
         if override not in PROFILES:
             raise InvalidProfile(f"no reasoning profile {override!r}: choose one of {', '.join(PROFILES)}")
@@ -232,6 +240,6 @@ def profile_for(model_id: str, override: str = "") -> Profile:
     return PROFILES["unknown"]
 
 
-def as_written(profile: Profile) -> Profile:
-    """The same family where its text is all there is: the opener, if any, is in the text."""
+def expect_tags_in_text(profile: Profile) -> Profile:
+    """Return the profile for a text that is all there is: the opener, if any, is in the text."""
     return replace(profile, trace="tags") if profile.trace != "none" else profile

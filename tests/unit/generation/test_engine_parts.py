@@ -12,9 +12,9 @@ from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends import habana
 from services.generation.backends.habana import gaudi
 from services.generation.backends.habana.torch_model import TorchModel
-from services.generation.chunks import Chunks, finish_reason, too_long
+from services.generation.chunks import ChunkReader, is_too_long, read_finish_reason
 from services.generation.entries import ModelEntry
-from services.generation.server import sampled, switch
+from services.generation.server import make_sampling_fields, make_template_fields
 
 ASK = Prompt((("user", "Hi"),), max_tokens=5, temperature=0.0, top_p=1.0)
 
@@ -25,16 +25,16 @@ def data(body: object) -> bytes:
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content", "thinking"])
 def test_thinking_under_any_of_its_names(name: str) -> None:
-    assert Chunks("x").read(data({"choices": [{"delta": {name: "Hmm."}}]})) == Delta(reasoning="Hmm.")
+    assert ChunkReader("x").read(data({"choices": [{"delta": {name: "Hmm."}}]})) == Delta(reasoning="Hmm.")
 
 
 def test_both_names_in_one_chunk_are_one_thought() -> None:
     delta = {"reasoning": "Hmm.", "reasoning_content": "Hmm.", "content": None}
-    assert Chunks("x").read(data({"choices": [{"delta": delta}]})) == Delta(reasoning="Hmm.")
+    assert ChunkReader("x").read(data({"choices": [{"delta": delta}]})) == Delta(reasoning="Hmm.")
 
 
 def test_the_completions_route_is_text() -> None:
-    chunks = Chunks("x")
+    chunks = ChunkReader("x")
     assert chunks.read(data({"choices": [{"text": "Hi", "finish_reason": None}]})) == Delta("Hi")
     assert chunks.read(data({"choices": [{"text": "", "finish_reason": "length"}]})) == Delta()
     assert chunks.end() == Delta(finish_reason="length")
@@ -42,7 +42,7 @@ def test_the_completions_route_is_text() -> None:
 
 @pytest.mark.parametrize("choices", [[], None])
 def test_usage_may_come_without_choices(choices: object) -> None:
-    chunks = Chunks("x")
+    chunks = ChunkReader("x")
     chunks.read(data({"choices": [{"delta": {}, "finish_reason": "stop"}]}))
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 1}}
     assert chunks.read(data({"choices": choices, "usage": usage})) == Delta()
@@ -52,7 +52,7 @@ def test_usage_may_come_without_choices(choices: object) -> None:
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"text"', b"<html>", b'{"choices": 5}'])
 def test_what_is_no_chunk(body: bytes) -> None:
     with pytest.raises(ServiceError, match="x sent a chunk that is not"):
-        Chunks("x").read(body)
+        ChunkReader("x").read(body)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_what_is_no_chunk(body: bytes) -> None:
 )
 def test_an_error_in_the_place_of_a_chunk(body: object) -> None:
     with pytest.raises(ServiceError, match="x failed: boom"):
-        Chunks("x").read(data(body))
+        ChunkReader("x").read(data(body))
 
 
 @pytest.mark.parametrize("body", [{"error": {}}, {"error": ""}, {"object": "error"}])
 def test_an_error_without_a_word_is_one_too(body: object) -> None:
     with pytest.raises(ServiceError, match="x failed: without a message"):
-        Chunks("x").read(data(body))
+        ChunkReader("x").read(data(body))
 
 
 def test_an_error_about_the_length_is_the_callers() -> None:
     with pytest.raises(ContextLengthExceeded):
-        Chunks("x").read(data({"error": {"message": "maximum context length is 10 tokens"}}))
+        ChunkReader("x").read(data({"error": {"message": "maximum context length is 10 tokens"}}))
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,21 @@ def test_an_error_about_the_length_is_the_callers() -> None:
     ],
 )
 def test_other_refusals_are_not_about_the_length(words: str) -> None:
-    assert not too_long(words)
+    assert not is_too_long(words)
 
 
 def test_an_unknown_reason_is_no_end() -> None:
-    assert finish_reason(None, "x") is None
-    assert finish_reason("eos_token", "x") == "stop"
+    assert read_finish_reason(None, "x") is None
+    assert read_finish_reason("eos_token", "x") == "stop"
     with pytest.raises(ServiceError, match="x broke off with finish_reason 'abort'"):
-        finish_reason("abort", "x")
+        read_finish_reason("abort", "x")
 
 
 def test_nothing_is_sent_that_nobody_asked_for() -> None:
-    assert set(sampled("m", ASK)) == {
-        *("model", "max_tokens", "temperature", "top_p", "stream", "stream_options")
+    assert set(make_sampling_fields(ASK)) == {
+        *("max_tokens", "temperature", "top_p", "stream", "stream_options")
     }
-    assert switch(ASK) == {}
+    assert make_template_fields(ASK) == {}
 
 
 @pytest.mark.skipif(find_spec("torch") is not None, reason="torch is here")

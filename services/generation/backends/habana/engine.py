@@ -120,7 +120,7 @@ async def _read(
     text = Detokenizer(model.decode)
     scanner = StopScanner(prompt.stop)
     count = 0
-    async for token in generation.items():
+    async for token in generation:
         count += 1
         end = token in model.ends
         piece = scanner.push(
