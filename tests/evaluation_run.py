@@ -22,7 +22,7 @@ from pipelines.evaluation.bundle.records import (
 from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.datasets.items import Item
 from pipelines.evaluation.load.records import LoadConditions, LoadReport, Sample, Slo
-from pipelines.evaluation.load.results import cell, verdicts
+from pipelines.evaluation.load.results import make_cell, make_verdicts
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import FileCitation, Timings
 from services.core.wire.chat import CompletionTokensDetails, ModelInfo, Usage
@@ -100,7 +100,7 @@ def load(manifest: Manifest) -> LoadReport:
                        ttft=each / 2, ttfo=each / 2, e2el=each)
                 for each in took
             ]  # fmt: skip
-            cells.append(cell(arm.name, users, samples, slo, sum(took) / 1e3 / users))
+            cells.append(make_cell(arm.name, users, samples, slo, sum(took) / 1e3 / users))
     return LoadReport(
         version="0.1.0", started="2026-11-27T01:00:00Z", arms=manifest.arms, slo=slo, target_share=0.95,
         conditions=LoadConditions(
@@ -108,7 +108,7 @@ def load(manifest: Manifest) -> LoadReport:
             duration_seconds=None, pause_seconds=0, warm_up=1, seed=1, questions=40, cold=True, caches="cold",
         ),
         models=manifest.models, versions={}, machine=manifest.machine, cells=tuple(cells),
-        verdicts=verdicts(cells, slo, 0.95),
+        verdicts=make_verdicts(cells, slo, 0.95),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A closed loop of users against the gateway: each asks, reads the whole answer, and asks again.
+"""Runs users against the gateway in a closed loop: each asks, reads the whole answer, and asks again.
 
 Clocks are the client's: from the request's first byte out to the first event, the first piece of the answer,
 the last event. A request that was begun counts, however long it takes; only its own timeout ends it.
@@ -23,14 +23,17 @@ from services.core.errors import RaglineError, ServiceError, from_detail
 from services.core.wire.compare import ArmReply, ArmRequest, CompareRequest
 
 Ask = Callable[[ArmRequest, str, int], Awaitable[Sample]]
-"""Asks an arm a question under a concurrency, and never fails: errors are in the sample."""
+"""Asks an arm a question at a concurrency, and never fails: errors are in the sample."""
 
 _ARM = TypeAdapter(ArmReply)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """When a cell ends: after `requests` were begun, or `seconds`; one of them may be None."""
+    """When a cell ends: after so many `requests` or so many `seconds`; one of them may be None.
+
+    `pause` is how long a user waits after an answer, in seconds.
+    """
 
     requests: int | None
     seconds: float | None
@@ -38,9 +41,12 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """Asks through `/v1/compare` with one arm: the same chain as a chat, but an arm may have a prompt
-    strategy, and with `cold` its prompt begins with a line of its own."""
+class LoadGateway:
+    """Asks the gateway's `/v1/compare` with one arm.
+
+    It is the same chain as a chat, but an arm may have a prompt strategy, and with `cold` its prompt begins
+    with a line of its own.
+    """
 
     client: HttpClient
     collection: str
@@ -48,6 +54,7 @@ class Gateway:
     cold: bool = True
 
     async def ask(self, arm: ArmRequest, question: str, concurrency: int) -> Sample:
+        """Ask once, and time it; see `Ask`."""
         start_request(new_request_id(), self.timeout)
         body = CompareRequest.model_validate(
             {
@@ -61,14 +68,14 @@ class Gateway:
         )
         started = time.perf_counter()
         try:
-            reply, first, answer = await self._streamed(body)
+            reply, first, answer = await self._stream(body)
         except RaglineError as error:
-            return _failed(arm, concurrency, started, error)
+            return _failed_sample(arm, concurrency, started, error)
         ended = time.perf_counter()
         if reply.error is not None:
-            return _failed(arm, concurrency, started, from_detail(reply.error, service="gateway"))
+            return _failed_sample(arm, concurrency, started, from_detail(reply.error, service="gateway"))
         tokens = reply.usage.completion_tokens if reply.usage else 0
-        ttft = _ms(started, first)
+        ttft = _milliseconds(started, first)
         e2el = (ended - started) * 1e3
         return Sample(
             arm=arm.name,
@@ -79,13 +86,13 @@ class Gateway:
             truncated=reply.status == "reasoning_truncated",
             tokens=tokens,
             ttft=ttft,
-            ttfo=_ms(started, answer),
+            ttfo=_milliseconds(started, answer),
             e2el=e2el,
             tpot=(e2el - ttft) / (tokens - 1) if ttft is not None and tokens > 1 else None,
         )
 
-    async def _streamed(self, body: CompareRequest) -> tuple[ArmReply, float | None, float | None]:
-        """The arm's reply; when its first piece of any kind came, and the first of its answer."""
+    async def _stream(self, body: CompareRequest) -> tuple[ArmReply, float | None, float | None]:
+        """The arm's reply; the times of its first piece of any kind and of the first piece of its answer."""
         first: float | None = None
         answer: float | None = None
         reply: ArmReply | None = None
@@ -112,9 +119,20 @@ async def run_cell(  # noqa: PLR0917 - a cell is made of these
     bounds: Bounds,
     sample_done: Callable[[Sample], None] = lambda _: None,
 ) -> tuple[list[Sample], float]:
-    """The samples of `concurrency` users, and the seconds from the first request to the last answer.
+    """Let `concurrency` users ask until the cell ends.
 
     The users take the questions in turn, so that no two ask the same at once while there are others.
+
+    Args:
+        ask: Asks one question.
+        arm: Who answers.
+        questions: Asked from the first one on, and again when all were asked.
+        concurrency: How many users there are.
+        bounds: When the cell ends.
+        sample_done: Called with each sample.
+
+    Returns:
+        The samples, and the seconds from the first request to the last answer.
     """
     samples: list[Sample] = []
     begun = 0
@@ -122,7 +140,7 @@ async def run_cell(  # noqa: PLR0917 - a cell is made of these
 
     async def user() -> None:
         nonlocal begun
-        while _goes_on(begun, time.perf_counter() - start, bounds):
+        while _may_begin(begun, time.perf_counter() - start, bounds):
             question = questions[begun % len(questions)]
             begun += 1
             sample = await ask(arm, question, concurrency)
@@ -138,22 +156,22 @@ async def run_cell(  # noqa: PLR0917 - a cell is made of these
     return samples, ended - start
 
 
-def interleaved(
+def interleave_cells(
     arms: Sequence[ArmRequest], concurrencies: Sequence[int], seed: int
 ) -> list[tuple[ArmRequest, int]]:
-    """Every arm with every concurrency: the concurrencies upwards, within each the arms in a random order,
-    so that no arm has the cool machine to itself."""
+    """Order the cells, every arm with every concurrency: the concurrencies upwards, within each the arms at
+    random, so that no arm has the cool machine to itself."""
     generator = random.Random(seed)
     return [(arm, at) for at in sorted(concurrencies) for arm in generator.sample(list(arms), len(arms))]
 
 
-def _goes_on(begun: int, seconds: float, bounds: Bounds) -> bool:
+def _may_begin(begun: int, seconds: float, bounds: Bounds) -> bool:
     if bounds.requests is not None and begun >= bounds.requests:
         return False
     return bounds.seconds is None or seconds < bounds.seconds
 
 
-def _failed(arm: ArmRequest, concurrency: int, started: float, error: RaglineError) -> Sample:
+def _failed_sample(arm: ArmRequest, concurrency: int, started: float, error: RaglineError) -> Sample:
     return Sample(
         arm=arm.name,
         concurrency=concurrency,
@@ -164,5 +182,5 @@ def _failed(arm: ArmRequest, concurrency: int, started: float, error: RaglineErr
     )
 
 
-def _ms(start: float, end: float | None) -> float | None:
+def _milliseconds(start: float, end: float | None) -> float | None:
     return None if end is None else (end - start) * 1e3

@@ -21,7 +21,7 @@ class _Frozen(BaseModel):
 
 
 class Slo(_Frozen):
-    """The service-level objectives of one request, each a most in ms; None: no bound."""
+    """The service-level objectives of one request: the most ms of each figure; None: no bound."""
 
     ttft: float | None = None
     ttfo: float | None = None
@@ -57,7 +57,7 @@ class Sample(_Frozen):
 
 
 class Quantile(_Frozen):
-    """`value` in ms with its interval by order statistics; None: insufficient, `needed` samples would do."""
+    """A quantile in ms with its interval by order statistics; None: too few, `needed` samples would do."""
 
     level: float
     n: int
@@ -68,7 +68,7 @@ class Quantile(_Frozen):
 
 
 class LoadCell(_Frozen):
-    """One arm under one concurrency: `requests` ended within `duration_seconds`, some of them in `errors` (by
+    """One arm at one concurrency: `requests` ended within `duration_seconds`, some of them in `errors` (by
     code). `throughput` is answers per second, `goodput` answers within every objective per second,
     `tokens_per_second` output tokens. `share_within_slo` is of all requests, failed ones too, with Wilson's
     95 % interval; None where there were none."""
@@ -95,7 +95,7 @@ class LoadCell(_Frozen):
 class LoadConditions(_Frozen):
     """How the load was made. Closed loop: each of `concurrency` users asks, waits for the whole answer,
     waits `pause_seconds` and asks again. A cell ends after `duration_seconds` or `requests`, whichever is
-    first. `questions` is how many different ones there were; `caches` says what kept prefixes cold."""
+    first. `questions` counts the different ones; `caches` says what kept prefixes cold."""
 
     driver: str
     target: str

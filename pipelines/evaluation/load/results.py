@@ -1,4 +1,4 @@
-"""Samples of a load run, reduced: quantiles, goodput, and how many users that makes. Pure."""
+"""What the samples of a load run come to: quantiles, goodput, and how many users an arm serves. Pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ _OBJECTIVE = re.compile(r"(?P<figure>[a-z0-9]+)=(?P<seconds>\d+(?:\.\d+)?)")
 
 
 def parse_slo(text: str) -> Slo:
-    """`ttfo=5,e2el=20`, in seconds. InvalidRequest says what is wrong with it."""
+    """Read objectives such as `ttfo=5,e2el=20`, in seconds. InvalidRequest says what is wrong with them."""
     bounds: dict[str, float] = {}
     for part in text.split(","):
-        found = _OBJECTIVE.fullmatch(part.strip())
-        if found is None or found["figure"] not in FIGURES or not float(found["seconds"]):
+        match = _OBJECTIVE.fullmatch(part.strip())
+        if match is None or match["figure"] not in FIGURES or not float(match["seconds"]):
             raise InvalidRequest(
                 f"objective {part.strip()!r}: write FIGURE=SECONDS, such as ttfo=5,e2el=20; "
                 f"the figures are {', '.join(FIGURES)}"
             )
-        if found["figure"] in bounds:
-            raise InvalidRequest(f"objective {found['figure']!r} comes twice")
-        bounds[found["figure"]] = float(found["seconds"]) * 1e3
+        if match["figure"] in bounds:
+            raise InvalidRequest(f"objective {match['figure']!r} comes twice")
+        bounds[match["figure"]] = float(match["seconds"]) * 1e3
     return Slo(**bounds)
 
 
-def meets(sample: Sample, slo: Slo) -> bool:
-    """Answered, and every figure with a bound within it. A figure that does not apply (TPOT of one token)
-    meets its bound; a TTFT, TTFO or E2EL that is missing does not."""
+def meets_slo(sample: Sample, slo: Slo) -> bool:
+    """Whether a request was answered with every figure within its bound.
+
+    A figure that does not apply (TPOT of one token) meets its bound; a missing TTFT, TTFO or E2EL does not.
+    """
     if sample.error or sample.truncated:
         return False
     for figure in FIGURES:
@@ -45,12 +47,12 @@ def meets(sample: Sample, slo: Slo) -> bool:
     return True
 
 
-def cell(
+def make_cell(
     arm: str, concurrency: int, samples: Sequence[Sample], slo: Slo, duration_seconds: float
 ) -> LoadCell:
-    """The samples of one arm and concurrency, all of which ended in these seconds."""
+    """Reduce the samples of one arm and concurrency, all of which ended in these seconds."""
     answered = [sample for sample in samples if not sample.error]
-    good = sum(meets(sample, slo) for sample in samples)
+    good = sum(meets_slo(sample, slo) for sample in samples)
     bounds = proportion_interval(good, len(samples))
     return LoadCell(
         arm=arm,
@@ -60,9 +62,9 @@ def cell(
         abstained=sum(sample.abstained for sample in answered),
         truncated=sum(sample.truncated for sample in answered),
         duration_seconds=round(duration_seconds, 3),
-        throughput=_rate(len(answered), duration_seconds),
-        goodput=_rate(good, duration_seconds),
-        tokens_per_second=_rate(sum(sample.tokens for sample in answered), duration_seconds),
+        throughput=_per_second(len(answered), duration_seconds),
+        goodput=_per_second(good, duration_seconds),
+        tokens_per_second=_per_second(sum(sample.tokens for sample in answered), duration_seconds),
         share_within_slo=good / len(samples) if samples else None,
         share_low=bounds[0] if bounds else None,
         share_high=bounds[1] if bounds else None,
@@ -70,66 +72,71 @@ def cell(
     )
 
 
-def verdicts(cells: Sequence[LoadCell], slo: Slo, target_share: float) -> tuple[LoadVerdict, ...]:
-    """One for each arm, in the order in which they come."""
-    arms = dict.fromkeys(each.arm for each in cells)
-    found = []
-    for arm in arms:
-        own = sorted((each for each in cells if each.arm == arm), key=lambda each: each.concurrency)
-        found.append(_verdict(arm, own, slo, target_share))
-    return tuple(found)
+def make_verdicts(cells: Sequence[LoadCell], slo: Slo, target_share: float) -> tuple[LoadVerdict, ...]:
+    """Say how many users each arm serves, in the order in which the arms come."""
+    verdicts = []
+    for arm in dict.fromkeys(cell.arm for cell in cells):
+        own = sorted((cell for cell in cells if cell.arm == arm), key=lambda cell: cell.concurrency)
+        verdicts.append(_make_verdict(arm, own, slo, target_share))
+    return tuple(verdicts)
 
 
-def _verdict(arm: str, cells: Sequence[LoadCell], slo: Slo, target: float) -> LoadVerdict:
-    """The greatest concurrency up to which every one that was tried holds."""
+def _make_verdict(arm: str, cells: Sequence[LoadCell], slo: Slo, target: float) -> LoadVerdict:
+    """The verdict by the greatest concurrency up to which every one that was tried holds."""
     held: LoadCell | None = None
     failed: LoadCell | None = None
-    for each in cells:
-        if each.share_within_slo is None or each.share_within_slo < target:
-            failed = each
+    for cell in cells:
+        if cell.share_within_slo is None or cell.share_within_slo < target:
+            failed = cell
             break
-        held = each
+        held = cell
     if held is not None:
         certain = held.share_low is not None and held.share_low >= target
         tried = (
-            "more were not tried" if failed is None else f"with {failed.concurrency} it is {_share(failed)}"
+            "more were not tried"
+            if failed is None
+            else f"with {failed.concurrency} it is {_format_share(failed)}"
         )
-        said = f"serves {_users(held.concurrency)}", f"{_share(held)}; {tried}"
+        outcome, figures = f"serves {_format_users(held.concurrency)}", f"{_format_share(held)}; {tried}"
     else:
         failed = cells[0]
         certain = failed.requests >= LEAST and failed.share_high is not None and failed.share_high < target
-        said = f"does not serve {_users(failed.concurrency)}", _share(failed)
+        outcome, figures = f"does not serve {_format_users(failed.concurrency)}", _format_share(failed)
     doubt = "" if certain else " The sample is too small to be sure."
     return LoadVerdict(
         arm=arm,
         users=held.concurrency if held else None,
         open_end=failed is None,
         certain=certain,
-        sentence=f"{arm} {said[0]} on this machine within {slo} in {target:.0%} of requests: "
-        f"{said[1]}.{doubt}",
+        sentence=f"{arm} {outcome} on this machine within {slo} in {target:.0%} of requests: "
+        f"{figures}.{doubt}",
     )
 
 
-def _share(of: LoadCell) -> str:
-    if of.share_within_slo is None or of.share_low is None or of.share_high is None:
+def _format_share(cell: LoadCell) -> str:
+    if cell.share_within_slo is None or cell.share_low is None or cell.share_high is None:
         return "no request ended in time"
-    return f"{of.share_within_slo:.0%} [{of.share_low:.0%}, {of.share_high:.0%}], n = {of.requests}"
+    return f"{cell.share_within_slo:.0%} [{cell.share_low:.0%}, {cell.share_high:.0%}], n = {cell.requests}"
 
 
-def _users(number: int) -> str:
+def _format_users(number: int) -> str:
     return f"{number} user{'s' if number > 1 else ''} at once"
 
 
 def _quantiles(answered: Sequence[Sample], figure: str) -> tuple[Quantile, ...]:
     values = [value for sample in answered if (value := getattr(sample, figure)) is not None]
-    found = [percentile(values, level) for level in LEVELS]
     return tuple(
         Quantile(
-            level=each.level, n=each.n, needed=each.needed, value=each.value, low=each.low, high=each.high
+            level=found.level,
+            n=found.n,
+            needed=found.needed,
+            value=found.value,
+            low=found.low,
+            high=found.high,
         )
-        for each in found
+        for found in (percentile(values, level) for level in LEVELS)
     )
 
 
-def _rate(count: int, seconds: float) -> float:
+def _per_second(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0

@@ -1,11 +1,10 @@
-"""A load run: the plan, the warm-up, every cell, and the report that is written after each of them."""
+"""A load run: the plan, the warm-up, every cell, and the report that is written after each cell."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import random
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,14 +17,15 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter
 
 from pipelines.arms import parse_arm
-from pipelines.evaluation.load.driver import Ask, Bounds, Gateway, interleaved, run_cell
+from pipelines.evaluation.load.driver import Ask, Bounds, LoadGateway, interleave_cells, run_cell
 from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadReport, Sample, Slo
-from pipelines.evaluation.load.results import cell, verdicts
+from pipelines.evaluation.load.results import make_cell, make_verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
 from pipelines.evaluation.runner.manifest import describe_machine, installed_versions
 from services.core.client import HttpClient
 from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
+from services.core.retry import RetryPolicy
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmRequest
 
@@ -62,16 +62,35 @@ class Plan:
 
 
 class Watcher(Protocol):
-    """Hears what a load run does."""
+    """Follows a load run through its cells."""
 
     def say(self, text: str) -> None:
-        """A sentence for the reader."""
+        """Take a remark about the run.
+
+        Args:
+            text: One sentence.
+        """
+        ...
 
     def begin_cell(self, arm: str, users: int) -> Callable[[Sample], None]:
-        """A cell begins. Returns what is called with each of its samples."""
+        """Begin a cell.
+
+        Args:
+            arm: The arm that is asked.
+            users: How many ask at once.
+
+        Returns:
+            What is called with each sample of the cell.
+        """
+        ...
 
     def end_cell(self, measured: LoadCell) -> None:
-        """A cell has ended, and the report is written."""
+        """End a cell, whose report is written.
+
+        Args:
+            measured: What the cell came to.
+        """
+        ...
 
 
 def parse_arms(text: str, max_tokens: int | None) -> tuple[ArmRequest, ...]:
@@ -133,30 +152,30 @@ async def run_load(plan: Plan, client: HttpClient, out: Path, watcher: Watcher) 
         InvalidRequest: an arm fails in the warm-up already.
     """
     models = await _read_entries(plan.arms, client)
-    gateway = Gateway(client, plan.collection, plan.timeout, plan.cold)
+    gateway = LoadGateway(client, plan.collection, plan.timeout, plan.cold)
     await _warm_up(plan, gateway.ask, watcher)
     about = f", at most {plan.longest:.0f} s and the last answers" if plan.longest is not None else ""
     watcher.say(f"{len(plan.arms) * len(plan.concurrencies)} cells{about}")
     started = datetime.now(UTC).isoformat(timespec="seconds")
     cells: list[LoadCell] = []
-    for arm, users in interleaved(plan.arms, plan.concurrencies, plan.seed):
+    for arm, users in interleave_cells(plan.arms, plan.concurrencies, plan.seed):
         sample_done = watcher.begin_cell(arm.name, users)
         questions = _rotate_questions(plan, len(cells))
         samples, seconds = await run_cell(gateway.ask, arm, questions, users, plan.bounds, sample_done)
-        cells.append(cell(arm.name, users, samples, plan.slo, seconds))
-        report = _report(plan, client.base_url, started, models, cells)
+        cells.append(make_cell(arm.name, users, samples, plan.slo, seconds))
+        report = _make_report(plan, client.base_url, started, models, cells)
         await asyncio.to_thread(out.write_text, report.model_dump_json(indent=1) + "\n", "utf-8")
         watcher.end_cell(cells[-1])
     return report
 
 
-def warnings(report: LoadReport) -> list[str]:
-    """What a reader must know before the figures."""
+def find_warnings(report: LoadReport) -> list[str]:
+    """What a reader must know before the figures, in sentences."""
     sentences = []
-    for name in dict.fromkeys(one_cell.arm for one_cell in report.cells):
-        own = [one_cell for one_cell in report.cells if one_cell.arm == name]
-        asked = sum(one_cell.requests for one_cell in own)
-        abstained = sum(one_cell.abstained for one_cell in own)
+    for name in dict.fromkeys(cell.arm for cell in report.cells):
+        own = [cell for cell in report.cells if cell.arm == name]
+        asked = sum(cell.requests for cell in own)
+        abstained = sum(cell.abstained for cell in own)
         if asked and abstained > asked / 5:
             sentences.append(
                 f"{name}: {abstained} of {asked} questions found no passage, so that no model was asked: "
@@ -192,17 +211,50 @@ async def _warm_up(plan: Plan, ask: Ask, watcher: Watcher) -> None:
                 )
 
 
+class _NotLoaded(Exception):
+    """Raised for a sample whose arm cannot answer yet."""
+
+    def __init__(self, sample: Sample) -> None:
+        super().__init__(sample.detail)
+        self.sample = sample
+
+
 async def ask_when_loaded(ask: Ask, arm: ArmRequest, question: str, say: Callable[[str], None]) -> Sample:
-    """The arm's answer. A model that is being fetched or loaded is waited for: nothing is measured yet."""
-    end, told = time.monotonic() + LOADING_SECONDS, ""
-    while True:
+    """Ask an arm, again while its model is being fetched or loaded: nothing is measured yet.
+
+    Args:
+        ask: Asks one question.
+        arm: Who answers.
+        question: What is asked.
+        say: Takes a sentence about what is waited for, once for each reason.
+
+    Returns:
+        The last sample, also where the arm never came up.
+    """
+    reason = ""
+
+    async def ask_once() -> Sample:
         sample = await ask(arm, question, 1)
-        if sample.error != ServiceUnavailable.code or time.monotonic() > end:
-            return sample
-        if sample.detail != told:
-            say(f"{arm.name} waits: {sample.detail}")
-            told = sample.detail
-        await asyncio.sleep(LOADING_PAUSE)
+        if sample.error == ServiceUnavailable.code:
+            raise _NotLoaded(sample)
+        return sample
+
+    async def say_reason(error: Exception | None) -> None:
+        nonlocal reason
+        if isinstance(error, _NotLoaded) and error.sample.detail != reason:
+            reason = error.sample.detail
+            say(f"{arm.name} waits: {reason}")
+
+    policy = RetryPolicy(
+        deadline=LOADING_SECONDS,
+        first=LOADING_PAUSE,
+        longest=LOADING_PAUSE,
+        retries=lambda error: isinstance(error, _NotLoaded),
+    )
+    try:
+        return await policy.call(ask_once, say_reason)
+    except _NotLoaded as failure:
+        return failure.sample
 
 
 def _rotate_questions(plan: Plan, cells: int) -> list[str]:
@@ -212,7 +264,7 @@ def _rotate_questions(plan: Plan, cells: int) -> list[str]:
     return [*plan.questions[at:], *plan.questions[:at]]
 
 
-def _report(
+def _make_report(
     plan: Plan, target: str, started: str, models: tuple[ModelInfo, ...], cells: Sequence[LoadCell]
 ) -> LoadReport:
     order = [arm.name for arm in plan.arms]
@@ -242,5 +294,5 @@ def _report(
         versions=installed_versions(),
         machine=describe_machine(),
         cells=tuple(ordered),
-        verdicts=verdicts(ordered, plan.slo, plan.target_share),
+        verdicts=make_verdicts(ordered, plan.slo, plan.target_share),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.evaluation.runner.gateway import Gateway
@@ -17,57 +17,96 @@ from services.core.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
+from services.core.retry import RetryPolicy, Sleep
 from services.core.wire.answer import FrozenContext
 from services.core.wire.compare import ArmReply, ArmRequest
 
-PATIENCE_SECONDS = 120.0
+BUSY_SECONDS = 120.0
 """How long a busy or restarting engine is waited for, in pauses of 1 to 30 s."""
 LOADING_SECONDS = 900.0
 """The same before the first question: a model may have to be fetched."""
 LONGEST_PAUSE = 30.0
 _TRANSIENT = {RateLimited.code, ServiceUnavailable.code}
 
-Sleep = Callable[[float], Awaitable[None]]
+
+def engine_retry(
+    seconds: float, retries: Callable[[Exception], bool], sleep: Sleep = asyncio.sleep
+) -> RetryPolicy:
+    """The policy of a request to an engine that may be busy, loading or restarting.
+
+    Args:
+        seconds: All pauses together: 1, 2, 4 ... up to 30 s.
+        retries: Which errors are worth another request.
+        sleep: Makes the pauses.
+    """
+    return RetryPolicy(
+        pausing=seconds,
+        first=1.0,
+        longest=LONGEST_PAUSE,
+        longest_retry_after=LONGEST_PAUSE,
+        retries=retries,
+        sleep=sleep,
+    )
+
+
+class _BusyReply(Exception):
+    """Raised for a reply whose arm failed because its engine was busy or down."""
+
+    def __init__(self, reply: ArmReply) -> None:
+        super().__init__(reply.arm)
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
+    """Asks arms through the gateway, with patience."""
+
     gateway: Gateway
     sleep: Sleep = asyncio.sleep
 
     async def ask(
-        self, text: str, arm: ArmRequest, context: FrozenContext, *, patience: float = PATIENCE_SECONDS
+        self, text: str, arm: ArmRequest, context: FrozenContext, *, wait_seconds: float = BUSY_SECONDS
     ) -> tuple[ArmReply, int]:
-        """The reply and how often it was asked for; what an arm fails with is in its reply.
+        """Ask an arm a question, again while its engine is busy or down.
 
-        Raises `ServiceUnavailable` where the gateway itself stays away, `Unauthorized` where it knows no such
-        key: then no other request would fare better.
+        Args:
+            text: The question as it is asked.
+            arm: Who answers.
+            context: The passages to answer from.
+            wait_seconds: All pauses together.
+
+        Returns:
+            The reply and the number of requests; what an arm fails with is in its reply.
+
+        Raises:
+            ServiceUnavailable: The gateway itself stays away: no other request would fare better.
+            Unauthorized: The gateway knows no such key: likewise.
         """
-        waits, attempt = pauses(patience), 0
-        while True:
-            pause, attempt = next(waits, None), attempt + 1
-            again, after = False, 0.0
-            try:
-                reply = check_reply(await self.gateway.ask(text, arm, context.passages), arm, context)
-                again = reply.error is not None and reply.error.code in _TRANSIENT
-            except Unauthorized:
-                raise
-            except RaglineError as error:
-                gone = isinstance(error, ServiceUnavailable) and error.service == self.gateway.name
-                if gone and pause is None:
-                    raise
-                reply, again, after = (
-                    _failed_reply(arm, context, error),
-                    self._passes(error),
-                    error.retry_after or 0.0,
-                )
-            if not again or pause is None:
-                return reply, attempt
-            await self.sleep(max(pause, min(after, LONGEST_PAUSE)))
+        attempts = 0
 
-    def _passes(self, error: RaglineError) -> bool:
-        """Busy, down, or a gateway that broke off: worth another request."""
-        if isinstance(error, RateLimited | ServiceUnavailable):
+        async def ask_once() -> ArmReply:
+            nonlocal attempts
+            attempts += 1
+            reply = check_reply(await self.gateway.ask(text, arm, context.passages), arm, context)
+            if reply.error is not None and reply.error.code in _TRANSIENT:
+                raise _BusyReply(reply)
+            return reply
+
+        try:
+            reply = await engine_retry(wait_seconds, self._is_transient, self.sleep).call(ask_once)
+        except _BusyReply as busy:
+            reply = busy.reply
+        except Unauthorized:
+            raise
+        except RaglineError as error:
+            if isinstance(error, ServiceUnavailable) and error.service == self.gateway.name:
+                raise
+            reply = _failed_reply(arm, context, error)
+        return reply, attempts
+
+    def _is_transient(self, error: Exception) -> bool:
+        """Whether an engine is busy or down, or the gateway broke off."""
+        if isinstance(error, _BusyReply | RateLimited | ServiceUnavailable):
             return True
         return type(error) is ServiceError and error.service == self.gateway.name
 
@@ -90,15 +129,6 @@ def check_reply(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> Arm
             f"{', '.join(others)} could not answer and {reply.model} did: no answer of arm {arm.name}",
         )
     return reply
-
-
-def pauses(patience: float) -> Iterator[float]:
-    """1, 2, 4 ... seconds, `patience` together."""
-    pause, left = 1.0, patience
-    while left > 0:
-        yield min(pause, left)
-        left -= pause
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _failed_reply(arm: ArmRequest, context: FrozenContext, error: RaglineError) -> ArmReply:

@@ -6,17 +6,19 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from pipelines.evaluation.bundle.records import AnswerPair, Bundle, JudgeRecord, JudgeReply, pair_answers
 from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.judge import SYSTEM, Judge, judge_prompt, open_judge
 from pipelines.evaluation.runner import Count, Watcher
-from pipelines.evaluation.runner.asking import LOADING_SECONDS, LONGEST_PAUSE, PATIENCE_SECONDS, Sleep, pauses
+from pipelines.evaluation.runner.asking import BUSY_SECONDS, LOADING_SECONDS, engine_retry
 from pipelines.evaluation.runner.checks import check_can_answer
 from services.core.clients.generation import GenerationClient
 from services.core.context import request_id, start_request
 from services.core.errors import InvalidRequest, RaglineError, RateLimited, ServiceUnavailable, Unauthorized
+from services.core.retry import Sleep
 from services.core.wire.chat import ChatMessage, ModelInfo
 from services.core.wire.compare import ArmRequest
 
@@ -74,32 +76,42 @@ async def prepare_judge(
 async def judge_all(
     judge: Judge, bundle: Bundle, store: BundleStore, watcher: Watcher, sleep: Sleep = asyncio.sleep
 ) -> None:
-    """Ask for every verdict that the store does not have, one after another, each on the disk before the
-    next.
+    """Ask for every verdict that the store does not have, one after another.
 
-    What the judge fails with is recorded. Raises `ServiceUnavailable` where the generation service stays
-    away: what was judged is kept.
+    Each verdict is on the disk before the next is asked for. What the judge fails with is recorded.
+
+    Args:
+        judge: Who judges.
+        bundle: All answers of the run.
+        store: Keeps the verdicts.
+        watcher: Follows the progress.
+        sleep: Makes the pauses while the engine is busy, loading or restarting.
+
+    Raises:
+        ServiceUnavailable: The generation service stays away; what was judged is kept.
     """
-    there = {each.key for each in bundle.verdicts}
-    asked = {each.id: each for each in bundle.questions}
-    contexts = {each.question: each.context.passages for each in bundle.contexts}
+    present = {reply.key for reply in bundle.verdicts}
+    questions = {question.id: question for question in bundle.questions}
+    contexts = {context.question: context.context.passages for context in bundle.contexts}
     due: list[tuple[AnswerPair, ShownFirst]] = [
-        (match, first) for match in pair_answers(bundle) if match.asked for first in ("baseline", "arm")
+        (pair, first) for pair in pair_answers(bundle) if pair.asked for first in ("baseline", "arm")
     ]
-    missing = [(m, first) for m, first in due if (m.question, m.arm, m.repeat, first) not in there]
+    missing = [
+        (pair, first) for pair, first in due if (pair.question, pair.arm, pair.repeat, first) not in present
+    ]
     if not missing:
         return
     watcher.begin("judging", {"verdicts": Count(len(due) - len(missing), len(due))})
-    patience = LOADING_SECONDS
+    retry = engine_retry(LOADING_SECONDS, _is_transient, sleep)
     with store.verdicts() as journal:
-        for match, first in missing:
-            one, other = match.baseline, match.other
+        for pair, first in missing:
+            one, other = pair.baseline, pair.other
             if first == "arm":
                 one, other = other, one
-            verdict = JudgeReply(question=match.question, arm=match.arm, repeat=match.repeat, first=first)
+            messages = judge_prompt(questions[pair.question].text, contexts[pair.question], one, other)
+            verdict = JudgeReply(question=pair.question, arm=pair.arm, repeat=pair.repeat, first=first)
             try:
-                shown = judge_prompt(asked[match.question].text, contexts[match.question], one, other)
-                reply = await _patiently(judge, shown, patience, sleep)
+                reply = await retry.call(partial(_ask, judge, messages))
                 verdict = verdict.model_copy(update={"reply": reply})
             except (ServiceUnavailable, Unauthorized):
                 raise
@@ -108,18 +120,13 @@ async def judge_all(
                 verdict = verdict.model_copy(update={"error": detail})
             journal.append(verdict)
             watcher.advance("verdicts", failed=verdict.error is not None)
-            patience = PATIENCE_SECONDS
+            retry = engine_retry(BUSY_SECONDS, _is_transient, sleep)
 
 
-async def _patiently(judge: Judge, shown: Sequence[ChatMessage], patience: float, sleep: Sleep) -> str:
-    """The reply, asked for again while the engine is busy, loading or restarting."""
-    waits = pauses(patience)
-    while True:
-        start_request(uuid.uuid4().hex, VERDICT_SECONDS)
-        pause = next(waits, None)
-        try:
-            return await judge.ask(shown)
-        except (RateLimited, ServiceUnavailable) as error:
-            if pause is None:
-                raise
-            await sleep(max(pause, min(error.retry_after or 0.0, LONGEST_PAUSE)))
+async def _ask(judge: Judge, messages: Sequence[ChatMessage]) -> str:
+    start_request(uuid.uuid4().hex, VERDICT_SECONDS)
+    return await judge.ask(messages)
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RateLimited | ServiceUnavailable)

@@ -195,7 +195,7 @@ class _Run:
         self.watcher.begin("warm-up", {arm.name: Count(0, warm_up) for arm in manifest.arms})
         for arm in manifest.arms:
             for _ in range(warm_up):
-                reply, _ = await asker.ask(WARM_UP, arm, no_context, patience=LOADING_SECONDS)
+                reply, _ = await asker.ask(WARM_UP, arm, no_context, wait_seconds=LOADING_SECONDS)
                 if reply.error is not None:
                     raise ServiceError(
                         f"arm {arm.name} does not answer: {reply.error.message}", service=reply.error.service

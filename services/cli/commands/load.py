@@ -131,7 +131,7 @@ def print_report(report: LoadReport, output: Output) -> None:
     output.line()
     for verdict in report.verdicts:
         output.line(verdict.sentence)
-    for warning in loading.warnings(report):
+    for warning in loading.find_warnings(report):
         output.problem(warning)
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipelines.evaluation.load.driver import Bounds, interleaved, run_cell
+from pipelines.evaluation.load.driver import Bounds, interleave_cells, run_cell
 from pipelines.evaluation.load.records import Sample
 from services.core.wire.compare import ArmRequest
 
@@ -57,7 +57,7 @@ async def slow(arm: ArmRequest, question: str, concurrency: int) -> Sample:
 
 def test_arms_take_turns_and_concurrencies_rise() -> None:
     arms = [ArmRequest(name=name, model=name) for name in "abc"]
-    order = [(arm.name, users) for arm, users in interleaved(arms, (4, 1, 2), seed=3)]
+    order = [(arm.name, users) for arm, users in interleave_cells(arms, (4, 1, 2), seed=3)]
     assert [users for _, users in order] == [1, 1, 1, 2, 2, 2, 4, 4, 4]
     rounds = ["".join(name for name, users in order if users == at) for at in (1, 2, 4)]
     assert {"".join(sorted(each)) for each in rounds} == {"abc"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.evaluation.load.records import LoadCell, Sample, Slo
-from pipelines.evaluation.load.results import cell, meets, parse_slo, verdicts
+from pipelines.evaluation.load.results import make_cell, make_verdicts, meets_slo, parse_slo
 from services.core.errors import InvalidRequest
 
 SLO = parse_slo("ttfo=5,e2el=20")
@@ -30,7 +30,8 @@ def sample(
 def cells(*within: tuple[int, int, int]) -> list[LoadCell]:
     """(concurrency, good, bad)"""
     return [
-        cell("a", at, [sample(10_000)] * good + [sample(30_000)] * bad, SLO, 10.0) for at, good, bad in within
+        make_cell("a", at, [sample(10_000)] * good + [sample(30_000)] * bad, SLO, 10.0)
+        for at, good, bad in within
     ]
 
 
@@ -69,12 +70,12 @@ def test_objectives_that_are_none(text: str, says: str) -> None:
     ],
 )
 def test_a_request_meets_its_objectives(asked: Sample, good: bool) -> None:
-    assert meets(asked, SLO) is good
+    assert meets_slo(asked, SLO) is good
 
 
 def test_a_figure_that_an_answer_cannot_have_is_met() -> None:
-    assert meets(sample(1000, tokens=1), parse_slo("tpot=0.05"))
-    assert not meets(sample(1000, tpot=51), parse_slo("tpot=0.05"))
+    assert meets_slo(sample(1000, tokens=1), parse_slo("tpot=0.05"))
+    assert not meets_slo(sample(1000, tpot=51), parse_slo("tpot=0.05"))
 
 
 def test_a_cell_counts_rates_over_its_own_time() -> None:
@@ -83,7 +84,7 @@ def test_a_cell_counts_rates_over_its_own_time() -> None:
         *[sample(30_000)] * 2,
         *[sample(None, ttfo=None, error="overloaded")] * 2,
     ]
-    found = cell("a", 4, samples, SLO, 5.0)
+    found = make_cell("a", 4, samples, SLO, 5.0)
     assert (found.requests, found.errors) == (10, {"overloaded": 2})
     assert (found.throughput, found.goodput, found.tokens_per_second) == (8 / 5, 6 / 5, 80 / 5)
     assert found.share_within_slo == 0.6
@@ -97,14 +98,14 @@ def test_a_cell_counts_rates_over_its_own_time() -> None:
 
 
 def test_an_arm_that_answered_nothing_has_no_share() -> None:
-    (verdict,) = verdicts([cell("a", 1, [], SLO, 10.0)], SLO, 0.9)
+    (verdict,) = make_verdicts([make_cell("a", 1, [], SLO, 10.0)], SLO, 0.9)
     assert (verdict.users, verdict.certain) == (None, False)
     assert "no request ended" in verdict.sentence
 
 
 def test_users_are_those_up_to_which_every_concurrency_held() -> None:
     # that 4 holds again after 2 did not is noise: nobody can promise 4
-    (verdict,) = verdicts(cells((4, 100, 0), (1, 100, 0), (2, 80, 20)), SLO, 0.9)
+    (verdict,) = make_verdicts(cells((4, 100, 0), (1, 100, 0), (2, 80, 20)), SLO, 0.9)
     assert (verdict.users, verdict.open_end, verdict.certain) == (1, False, True)
     assert verdict.sentence.startswith(
         "a serves 1 user at once on this machine within TTFO <= 5 s, E2EL <= 20 s"
@@ -113,18 +114,18 @@ def test_users_are_those_up_to_which_every_concurrency_held() -> None:
 
 
 def test_the_greatest_that_was_tried_is_no_limit() -> None:
-    (verdict,) = verdicts(cells((1, 10, 0), (2, 10, 0)), SLO, 0.9)
+    (verdict,) = make_verdicts(cells((1, 10, 0), (2, 10, 0)), SLO, 0.9)
     assert (verdict.users, verdict.open_end, verdict.certain) == (2, True, False)
     assert "more were not tried" in verdict.sentence
     assert "too small to be sure" in verdict.sentence  # 10 of 10 is 72% to 100%
 
 
 def test_an_arm_that_serves_nobody() -> None:
-    (verdict,) = verdicts(cells((1, 1, 99), (2, 0, 100)), SLO, 0.9)
+    (verdict,) = make_verdicts(cells((1, 1, 99), (2, 0, 100)), SLO, 0.9)
     assert (verdict.users, verdict.open_end, verdict.certain) == (None, False, True)
     assert verdict.sentence.startswith("a does not serve 1 user at once")
 
 
 def test_one_failure_is_not_certainty() -> None:
-    (verdict,) = verdicts(cells((1, 0, 1)), SLO, 0.9)
+    (verdict,) = make_verdicts(cells((1, 0, 1)), SLO, 0.9)
     assert (verdict.users, verdict.certain) == (None, False)
