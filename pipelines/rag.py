@@ -15,7 +15,7 @@ from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
 from services.core.completion import skipped_entries
 from services.core.errors import ServiceError
-from services.core.genai import Answered, Asked, ChatSpan
+from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.chat import ChatMessage, FinishReason, Usage
 from services.core.wire.sampling import Sampling
@@ -108,7 +108,7 @@ class RagPipeline(Finder):
         collected = _Collected(model=question.model, degraded=degraded)
         announced = False
         with self._span(question) as span:
-            async with aclosing(span.steps(stream)) as deltas:
+            async with aclosing(span.follow(stream)) as deltas:
                 async for delta in deltas:
                     output = delta.content or delta.reasoning
                     if output:
@@ -124,13 +124,13 @@ class RagPipeline(Finder):
         yield finished
 
     def _span(self, question: Question) -> ChatSpan:
-        asked = Asked(question.model, provider="ragline", sampling=question.sampling)
-        return ChatSpan(self.metrics.tracer if self.metrics else None, asked)
+        request = ChatRequestAttributes(question.model, provider="ragline", sampling=question.sampling)
+        return ChatSpan(self.metrics.tracer if self.metrics else None, request)
 
     def _account(self, finished: Finished, span: ChatSpan) -> None:
         usage, seconds = finished.usage, (finished.timings.generation or 0.0) / 1e3
-        span.answered(
-            Answered(
+        span.end_answered(
+            ChatReplyAttributes(
                 model=finished.model,
                 finish_reason=finished.finish_reason,
                 input_tokens=usage.prompt_tokens,
@@ -141,7 +141,7 @@ class RagPipeline(Finder):
         if self.metrics is not None:
             self.metrics.observe_stage("generation", seconds, finished.model)
             if skipped_entries(finished.degraded):
-                self.metrics.degraded("generation")
+                self.metrics.count_degraded("generation")
 
 
 @dataclass(slots=True)

@@ -181,7 +181,7 @@ class _Run:
         log.warning("answering without a stage", stage=stage, reason=reason)
         self.degraded.append(stage)
         if self.finder.metrics is not None:
-            self.finder.metrics.degraded(stage)
+            self.finder.metrics.count_degraded(stage)
 
 
 def _reordered(passages: Sequence[Passage], ranks: Sequence[RerankedPassage]) -> list[Passage]:

@@ -19,12 +19,12 @@ from pydantic import TypeAdapter
 
 from pipelines.conformance.checks import TAGS
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.context import start_request
 from services.core.errors import DeadlineExceeded, RaglineError, ServiceError
 from services.core.wire.answer import AnswerReply
 from services.core.wire.chat import ModelList
 from services.core.wire.dataprep import IngestReply
+from services.core.wire.encoding import decode
 
 COLLECTION = "ragline-selftest"
 PAUSE_SECONDS = 2.0

@@ -10,9 +10,9 @@ from services.cli.console import Output
 from services.cli.local.stack import Stack
 from services.cli.settings import Settings
 from services.core.client import HttpClient
-from services.core.context import remaining
+from services.core.context import seconds_left
 from services.core.errors import ServiceUnavailable
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def local_stack() -> Stack:
     """The services of RAGLINE_HOME, with this process's environment."""
-    return Stack(Settings.load().root, parse_environment())
+    return Stack(Settings.load().root, copy_environment())
 
 
 def call_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:
@@ -48,7 +48,7 @@ async def wait_for_model(ask: Callable[[], Awaitable[T]], output: Output, second
         try:
             return await ask()
         except ServiceUnavailable as error:
-            left = remaining(seconds) or 0.0
+            left = seconds_left(seconds) or 0.0
             if error.retry_after is None or left <= error.retry_after:
                 raise
             if error.message != told:

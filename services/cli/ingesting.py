@@ -13,7 +13,7 @@ from services.cli.console import Output
 from services.cli.uploading import Jobs, Upload, split_into_jobs
 from services.core.client import HttpClient
 from services.core.errors import RaglineError, ServiceUnavailable
-from services.core.wire.jobs import Job, JobFile
+from services.core.wire.dataprep import Job, JobFile
 
 PARALLEL = 4
 """Jobs that are sent and followed at a time."""

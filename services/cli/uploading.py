@@ -16,10 +16,10 @@ from pydantic import TypeAdapter
 
 from services.cli.errors import UsageError
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.context import start_request
 from services.core.errors import RaglineError, RateLimited, ServiceError
-from services.core.wire.jobs import FileChange, Job, JobsReply, Status
+from services.core.wire.dataprep import FileChange, Job, JobsReply, Status
+from services.core.wire.encoding import decode
 from services.dataprep.parsing import archives
 from services.dataprep.parsing.formats import FORMATS
 

@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.core import tracing
-from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, remaining, request_id
+from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, request_id, seconds_left
 from services.core.errors import (
     DeadlineExceeded,
     ErrorBody,
@@ -24,7 +24,7 @@ from services.core.errors import (
 )
 from services.core.sse import Event, SseParser
 from services.core.tei import TeiError
-from services.core.wire.health import Readiness
+from services.core.wire.base import Readiness
 
 NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
@@ -179,7 +179,7 @@ class HttpClient:
     async def _request(
         self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        seconds = remaining(DEFAULT_SECONDS)
+        seconds = seconds_left(DEFAULT_SECONDS)
         return await self._pool().request(
             method,
             self.base_url + path,

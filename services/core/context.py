@@ -39,8 +39,8 @@ def start_request(identifier: str, seconds: float) -> None:
     _deadline.set(asyncio.get_running_loop().time() + seconds)
 
 
-def remaining(default: float | None = None) -> float | None:
-    """Seconds left, at least zero; `default` outside of a request."""
+def seconds_left(default: float | None = None) -> float | None:
+    """Seconds until the deadline, at least zero; `default` outside of a request."""
     at = _deadline.get()
     return default if at is None else max(0.0, at - asyncio.get_running_loop().time())
 
@@ -49,7 +49,7 @@ def remaining(default: float | None = None) -> float | None:
 async def within_deadline(what: str, *, service: str) -> AsyncIterator[None]:
     """Cut the body at the deadline; raises `DeadlineExceeded` that names `what`."""
     try:
-        async with asyncio.timeout(remaining()):
+        async with asyncio.timeout(seconds_left()):
             yield
     except TimeoutError:
         raise DeadlineExceeded(f"{what} did not finish before the deadline", service=service) from None

@@ -14,7 +14,7 @@ from services.core.context import set_deadline
 from services.core.errors import RaglineError
 from services.core.metrics import Metrics
 from services.core.replies import JsonReply
-from services.core.wire.health import DependencyHealth, Readiness
+from services.core.wire.base import DependencyHealth, Readiness
 
 Check = Callable[[], Awaitable[None]]
 """Returns where the dependency can serve, raises a `RaglineError` that says why not."""
@@ -48,7 +48,7 @@ async def _run(check: Check) -> DependencyHealth:
     )
 
 
-async def readiness(service: str, checks: Mapping[str, Check]) -> Readiness:
+async def check_readiness(service: str, checks: Mapping[str, Check]) -> Readiness:
     """Run every check at once; ready only where all that are required are."""
     set_deadline(CHECK_SECONDS)
     results = await asyncio.gather(*(_run(check) for check in checks.values()))
@@ -57,8 +57,8 @@ async def readiness(service: str, checks: Mapping[str, Check]) -> Readiness:
     return Readiness(service=service, ready=ready, dependencies=dependencies)
 
 
-def router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
-    """The routes that every service has; `checks` is asked at each call."""
+def health_router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
+    """Make the routes that every service has; `checks` is asked at each call."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/health", summary="Alive: answers whatever the load")
@@ -67,7 +67,7 @@ def router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Che
 
     @routes.get("/health/ready", response_model=Readiness, summary="Ready: every dependency, named and timed")
     async def ready() -> Response:
-        state = await readiness(service, checks())
+        state = await check_readiness(service, checks())
         return JsonReply(state.model_dump(), status_code=200 if state.ready else 503)
 
     @routes.get("/metrics", summary="Prometheus metrics")

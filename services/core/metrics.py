@@ -55,7 +55,8 @@ class Metrics:
         self._request_children: dict[tuple[str, int], Histogram] = {}
         self._stage_children: dict[tuple[str, str], Histogram] = {}
 
-    def request(self, route: str, status: int, seconds: float) -> None:
+    def observe_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request and its seconds, in to last byte out."""
         child = self._request_children.get((route, status))
         if child is None:
             child = self._request_children[route, status] = self._requests.labels(
@@ -64,6 +65,7 @@ class Metrics:
         child.observe(seconds)
 
     def observe_stage(self, stage: str, seconds: float, model: str = "") -> None:
+        """Count the seconds of a stage, and the model that it ran on."""
         child = self._stage_children.get((stage, model))
         if child is None:
             child = self._stage_children[stage, model] = self._stages.labels(self.service, stage, model)
@@ -87,10 +89,11 @@ class Metrics:
             finally:
                 self.observe_stage(stage, time.perf_counter() - start, model)
 
-    def degraded(self, stage: str) -> None:
+    def count_degraded(self, stage: str) -> None:
+        """Count an answer that had to do without a stage."""
         self._degraded.labels(self.service, stage).inc()
 
     def render(self) -> tuple[bytes, str]:
-        """The exposition and its content type."""
+        """Write the exposition. Returns it with its content type."""
         body: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return body, CONTENT_TYPE_LATEST

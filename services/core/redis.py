@@ -78,8 +78,17 @@ def connect(
 
 
 @asynccontextmanager
-async def calling(address: RedisAddress, what: str, *, service: str) -> AsyncIterator[None]:
-    """Commands to the server, within the request's deadline, their failures as our errors."""
+async def redis_call(address: RedisAddress, what: str, *, service: str) -> AsyncIterator[None]:
+    """Send commands within the request's deadline, and raise their failures as our errors.
+
+    Args:
+        address: The server, for the errors.
+        what: What the server should do, as in "could not {what}".
+        service: The service that asks.
+
+    Raises:
+        RaglineError: See `translate`.
+    """
     try:
         async with within_deadline(f"{address.where}: the reply ({what})", service=service):
             yield

@@ -1,11 +1,20 @@
-"""Run a service: uvicorn on uvloop, JSON logs, a shutdown that lets streams finish."""
+"""Run a service: uvicorn on uvloop, JSON logs, a shutdown that lets streams finish.
+
+Logs are JSON, one object a line on stderr, each with the request's id; never the content of a request.
+"""
 
 from __future__ import annotations
 
+import logging
+import sys
+
+import orjson
+import structlog
 import uvicorn
 from fastapi import FastAPI
+from structlog.typing import EventDict, WrappedLogger
 
-from services.core.logs import configure
+from services.core.context import request_id
 from services.core.settings import ServiceSettings
 
 
@@ -14,7 +23,7 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
 
     Readiness ends with the listening socket, which closes first.
     """
-    configure(service, settings.log_level)
+    configure_logs(service, settings.log_level)
     uvicorn.run(
         app,
         host=settings.host,
@@ -26,3 +35,53 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         timeout_keep_alive=75,
     )
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Send everything that is logged in this process, uvicorn's lines too, through one JSON formatter."""
+
+    def add_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        add_service,
+        _add_request_id,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_to_json),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    identifier = request_id.get()
+    if identifier:
+        event["request_id"] = identifier
+    return event
+
+
+def _to_json(value: EventDict, **_: object) -> str:
+    return orjson.dumps(value, default=repr).decode()

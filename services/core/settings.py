@@ -120,6 +120,6 @@ class HomeSettings(Settings):
         return self.root / "run"
 
 
-def parse_environment() -> dict[str, str]:
+def copy_environment() -> dict[str, str]:
     """A copy of this process's environment, for starting child services; the one reader of `os.environ`."""
     return dict(os.environ)

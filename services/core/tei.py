@@ -53,8 +53,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 """For the documentation of a TEI route, as FastAPI takes it."""
 
 
-def rendered(error: RaglineError, *, service: str, request_id: str) -> tuple[int, TeiError]:
-    """Status and body. What the model behind the service did wrong is a 424, as in TEI, not a 502 or 500."""
+def render_error(error: RaglineError, *, service: str, request_id: str) -> tuple[int, TeiError]:
+    """Write an error as TEI does.
+
+    Returns:
+        The status and the body. What the model behind the service did wrong is a 424, not a 502 or 500.
+    """
     kind, status = "Backend", error.status
     if isinstance(error, RateLimited):
         kind = "Overloaded"

@@ -21,19 +21,18 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.context import within_deadline
 from services.core.errors import DeadlineExceeded, NotFound, ServiceUnavailable
 from services.core.health import Check
-from services.core.replies import JsonReply
+from services.core.replies import EventStream, JsonReply, until_disconnected
 from services.core.sse import format_event
-from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.dataprep import (
     DeletedDocument,
     DeleteFileReply,
     DeleteFileRequest,
     IngestProgress,
     IngestReply,
+    Job,
     ListedFile,
     ListRequest,
 )
-from services.core.wire.jobs import Job
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import DocumentsReply
 from services.dataprep.jobs import routes as jobs

@@ -21,8 +21,7 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, PayloadTooLarge
 from services.core.health import Check, Soft
 from services.core.metrics import Metrics
-from services.core.replies import PackedReply, packed_wanted
-from services.core.streaming import until_disconnected
+from services.core.replies import PackedReply, accepts_packed, until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
     EmbeddingInfo,
@@ -193,7 +192,7 @@ async def encode(request: Request, body: EncodeRequest) -> Response:
     options = EmbedOptions(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
     embedded, model = await _Call(request).encode(body.inputs, options)
     # megabytes of token vectors: not on the event loop
-    return await asyncio.to_thread(make_encode_reply, embedded, model, packed=packed_wanted(request))
+    return await asyncio.to_thread(make_encode_reply, embedded, model, packed=accepts_packed(request))
 
 
 def _read_options(body: EmbedRequest) -> EmbedOptions:

@@ -14,8 +14,8 @@ from services.core.clients.generation import GenerationClient
 from services.core.completion import ChunkWriter, fallback_headers
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
+from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
-from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
 from services.gateway.search import search_of

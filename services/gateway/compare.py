@@ -14,8 +14,8 @@ from pipelines.compare import ArmDone, ArmPiece, Comparison, Frozen, compare
 from pipelines.rag import RagPipeline
 from services.core.context import request_id, within_deadline
 from services.core.errors import ServiceError
+from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE, format_event
-from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.answer import FrozenContext
 from services.core.wire.compare import (
     ArmDelta,

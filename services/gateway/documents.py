@@ -12,8 +12,8 @@ from starlette.responses import Response
 from services.core.client import HttpClient
 from services.core.context import request_id, start_request
 from services.core.errors import UnsupportedMedia
+from services.core.replies import EventStream, until_disconnected
 from services.core.sse import format_event
-from services.core.streaming import EventStream, until_disconnected
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.settings import Settings
 

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from services.core.client import HttpClient
 from services.core.context import request_id, start_request
+from services.core.replies import EventStream
 from services.core.sse import format_event
-from services.core.streaming import EventStream
-from services.core.wire.jobs import Job, JobsReply, Status
+from services.core.wire.dataprep import Job, JobsReply, Status
 from services.gateway.documents import upload_headers
 
 WATCH_SECONDS = 24 * 3600.0

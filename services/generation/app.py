@@ -12,8 +12,7 @@ from fastapi.responses import Response
 from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.health import Check
-from services.core.replies import JsonReply
-from services.core.streaming import EventStream, until_disconnected
+from services.core.replies import EventStream, JsonReply, until_disconnected
 from services.core.wire.chat import ChatReply, ChatRequest, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule

@@ -12,8 +12,8 @@ import structlog
 from services.core.completion import ChunkWriter, fallback_headers, fallback_marks
 from services.core.context import within_deadline
 from services.core.errors import ServiceError
-from services.core.genai import Answered, Asked, ChatSpan
 from services.core.sse import DONE
+from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
 from services.core.wire.chat import (
     AssistantMessage,
     ChatChoice,
@@ -153,14 +153,14 @@ class Completion:
         """One entry's deltas, from the wait for its engine on."""
         task = self._task(entry)
         before = self._written
-        with ChatSpan(self._tracer, _asked(entry, task.prompt)) as span:
+        with ChatSpan(self._tracer, _request_attributes(entry, task.prompt)) as span:
             async with self._registry.lease(entry) as engine:
                 thinking = Thinking(engine, task)
-                async with aclosing(span.steps(thinking.deltas())) as deltas:
+                async with aclosing(span.follow(thinking.deltas())) as deltas:
                     async for delta in deltas:
                         if delta.finish_reason:
                             self._repair(entry, thinking.misplaced, before)
-                            span.answered(_answered(entry, delta, self._timing.first_token))
+                            span.end_answered(_reply_attributes(entry, delta, self._timing.first_token))
                             self._timing.thought(entry.name, thinking.outcome)
                             self._timing.ended(entry.name, delta.finish_reason, delta.tokens)
                             self._spent.append(delta.tokens)
@@ -203,8 +203,8 @@ def _usage(tokens: TokenCounts) -> Usage:
     )
 
 
-def _asked(entry: ModelEntry, prompt: Prompt) -> Asked:
-    return Asked(
+def _request_attributes(entry: ModelEntry, prompt: Prompt) -> ChatRequestAttributes:
+    return ChatRequestAttributes(
         model=entry.model_id,
         entry=entry.name,
         provider=entry.engine,
@@ -218,9 +218,9 @@ def _asked(entry: ModelEntry, prompt: Prompt) -> Asked:
     )
 
 
-def _answered(entry: ModelEntry, last: Delta, first_token: float | None) -> Answered:
+def _reply_attributes(entry: ModelEntry, last: Delta, first_token: float | None) -> ChatReplyAttributes:
     tokens = last.tokens
-    return Answered(
+    return ChatReplyAttributes(
         model=entry.model_id,
         finish_reason=last.finish_reason or "",
         input_tokens=tokens.prompt if tokens else None,

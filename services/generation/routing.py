@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from services.core.context import remaining
+from services.core.context import seconds_left
 from services.core.errors import InvalidRequest, RaglineError
 from services.generation.entries import ModelEntry
 
@@ -111,7 +111,7 @@ class Route:
                     self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))
                 log.warning("model entry cannot answer", model=entry.name, reason=error.message)
-            if held is not None and remaining(1.0) == 0:
+            if held is not None and seconds_left(1.0) == 0:
                 break
         if held is None:
             raise _summary(failures)
@@ -136,7 +136,7 @@ class Route:
         yield from left
 
     def _can_pass_over(self, error: RaglineError) -> bool:
-        return len(self._chain) > 1 and not isinstance(error, InvalidRequest) and remaining(1.0) != 0
+        return len(self._chain) > 1 and not isinstance(error, InvalidRequest) and seconds_left(1.0) != 0
 
 
 def _summary(failures: Sequence[tuple[ModelEntry, RaglineError]]) -> RaglineError:

@@ -15,8 +15,7 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, PayloadTooLarge
 from services.core.health import Check
 from services.core.metrics import Metrics
-from services.core.replies import JsonReply
-from services.core.streaming import until_disconnected
+from services.core.replies import JsonReply, until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank, RerankerInfo, RerankingReply, RerankingRequest, RerankRequest

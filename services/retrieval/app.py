@@ -15,7 +15,13 @@ from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.health import Check
 from services.core.metrics import Metrics
-from services.core.replies import JsonReply, PackedReply, json_or_packed, packed_body, packed_wanted
+from services.core.replies import (
+    JsonReply,
+    PackedReply,
+    accepts_packed,
+    describe_packed_body,
+    require_json_or_packed,
+)
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.core.wire.retrieval import (
     AliasesReply,
@@ -81,8 +87,8 @@ async def retrieval(
     "/v1/passages",
     response_model=CountReply,
     summary="Store passages, durable when answered",
-    dependencies=[Depends(json_or_packed)],
-    openapi_extra=packed_body("UpsertRequest"),
+    dependencies=[Depends(require_json_or_packed)],
+    openapi_extra=describe_packed_body("UpsertRequest"),
 )
 async def upsert(body: UpsertRequest, store: Store, metrics: ServiceMetrics) -> Response:
     with metrics.stage("upsert", body.model):
@@ -135,7 +141,7 @@ async def token_vectors(
     with metrics.stage("token_vectors"):
         vectors = await store.token_vectors(body.collection, body.ids)
     reply = TokenVectorsReply(token_vectors=vectors)
-    if packed_wanted(request):
+    if accepts_packed(request):
         return PackedReply(reply.model_dump())
     return Response(reply.model_dump_json(), media_type="application/json")
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from _corpus import passage_texts
 
-from services.core.wire import msgpack
+from services.core.wire import encoding
 
 BATCH, CALLERS, POOL = 64, 2, 512
 JSON = {"content-type": "application/json"}
@@ -40,8 +40,8 @@ class Filling:
             for batch in batches:
                 await self._post(
                     f"{self._retrieval}/v1/passages",
-                    msgpack.pack({"model": self._model, "passages": batch}),
-                    msgpack.SENT,
+                    encoding.pack({"model": self._model, "passages": batch}),
+                    encoding.SEND_PACKED,
                 )
                 print(f"\rfilled up with {self._written}", end="", flush=True)
 
@@ -85,14 +85,14 @@ class Filling:
             part = texts[start : start + BATCH]
             request = {"inputs": part, "token_vectors": True, "prompt_name": "passage"}
             body = await self._post(f"{self._embedding}/v1/encode", orjson.dumps(request), JSON)
-            reply = msgpack.unpack(body)
+            reply = encoding.unpack(body)
             self._model = reply["model"]
             vectors += reply["embeddings"]
             self._tokens += reply["token_vectors"]
         self._texts, self._vectors = texts, np.array(vectors)
 
     async def _post(self, url: str, body: bytes, sent: Mapping[str, str]) -> bytes:
-        async with self._session.post(url, data=body, headers={**sent, **msgpack.WANTED}) as reply:
+        async with self._session.post(url, data=body, headers={**sent, **encoding.ACCEPT_PACKED}) as reply:
             received = await reply.read()
             if reply.status != 200:
                 raise SystemExit(f"{url} answered {reply.status}: {received[:500]!r}")

@@ -27,7 +27,7 @@ from _report import report
 
 from services.cli.local.ports import free
 from services.cli.local.stack import Stack
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 
 QUESTION = "how heavy is a pound of feathers?"
 PASSAGES = 20
@@ -164,7 +164,7 @@ def stack(tokens: int) -> Iterator[tuple[Target, int]]:
     services = ("embedding", "retrieval", "reranking", "generation")
     ports = free([*services, "gateway"])
     environment = {
-        **parse_environment(),
+        **copy_environment(),
         "EMBEDDING_BACKEND": "fake",
         "VECTOR_URL": "memory://",
         "RERANKING_BACKEND": "fake",

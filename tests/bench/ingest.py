@@ -33,7 +33,7 @@ from _watch import Usage, Watch
 
 from services.cli.local.ports import free
 from services.cli.local.stack import Stack
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 from services.embedding.backends.openvino import OpenVinoEmbedding
 from services.embedding.backends.openvino import Settings as EmbeddingSettings
 
@@ -236,9 +236,7 @@ def _cell(value: str | float) -> str:
 @contextmanager
 def running(home: Path) -> Iterator[Stack]:
     environment = {
-        **{
-            name: value for name, value in parse_environment().items() if not name.endswith(("_URL", "_PORT"))
-        },
+        **{name: value for name, value in copy_environment().items() if not name.endswith(("_URL", "_PORT"))},
         "LLM_ENGINE": "fake",
         "FAKE_TOKENS": "1",
         "FAKE_TOKENS_PER_SECOND": "0",

@@ -21,7 +21,7 @@ from pathlib import Path
 from pipelines.evaluation import datasets
 from services.cli.local.ports import free
 from services.cli.local.stack import Stack
-from services.core.settings import HomeSettings, parse_environment
+from services.core.settings import HomeSettings, copy_environment
 from tests.bench.evaluation_data import evaluation_data
 
 SERVICES = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
@@ -34,7 +34,7 @@ REPORT = Path("build/bench/load.json")
 @contextmanager
 def running(folder: Path) -> Iterator[Mapping[str, str]]:
     """Six services with an empty store; what the command line needs in its environment to find them."""
-    given = parse_environment()
+    given = copy_environment()
     environment = {name: value for name, value in given.items() if not name.endswith(("_URL", "_PORT"))}
     environment |= {"VECTOR_URL": f"edge://{folder}/vectors", "JOBS_URL": f"sqlite:{folder}/jobs"}
     with Stack(HomeSettings().root, environment, free(SERVICES), run=folder / "run") as stack:

@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 from services.cli.local.ports import free
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.settings import HomeSettings, parse_environment
+from services.core.settings import HomeSettings, copy_environment
+from services.core.wire.encoding import decode
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import RetrievalReply, StoredPassage
 from services.dataprep.parsing.chunking import Chunking, chunk
@@ -108,9 +108,7 @@ def _passages(name: str, sets: RetrievalSet) -> list[Passage]:
 def _environment() -> dict[str, str]:
     """Default settings, and a store of its own, which is empty at first."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    kept = {
-        name: value for name, value in parse_environment().items() if not name.endswith(("_URL", "_PORT"))
-    }
+    kept = {name: value for name, value in copy_environment().items() if not name.endswith(("_URL", "_PORT"))}
     return kept | {"VECTOR_URL": f"edge://{FOLDER.resolve()}/vectors", "LOG_LEVEL": "warning"}
 
 

@@ -12,7 +12,7 @@ import pytest
 from services.core.addresses import StoreAddress
 from services.core.backends import load, names
 from services.core.errors import NotFound, RaglineError, RateLimited, ServiceUnavailable
-from services.core.wire.jobs import Job, JobFile, Status
+from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.redis.client import RedisClient
 from services.dataprep.jobs.reasons import failed
 from services.dataprep.jobs.store import PACKAGE, JobLimits, JobStore, Order, Received, Ticket

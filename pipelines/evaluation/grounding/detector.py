@@ -11,9 +11,8 @@ from typing import Literal
 
 from pipelines.evaluation.grounding.calibration import PLACES, probabilities
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
-from services.core.clients.detection import DetectionClient
+from services.core.clients.detection import DetectionClient, Prediction
 from services.core.errors import InvalidRequest
-from services.core.wire.detection import Prediction
 from services.core.wire.grounding import SentenceEvidence
 
 Meaning = Literal["supported", "unsupported", "contradicted"]

@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 
 from pipelines.evaluation.load.records import Sample
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.context import new_request_id, start_request
 from services.core.errors import RaglineError, ServiceError, from_detail
 from services.core.wire.compare import ArmReply, ArmRequest, CompareRequest
+from services.core.wire.encoding import decode
 
 Ask = Callable[[ArmRequest, str, int], Awaitable[Sample]]
 """Asks an arm a question at a concurrency, and never fails: errors are in the sample."""

@@ -23,11 +23,11 @@ from pipelines.evaluation.load.results import make_cell, make_verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
 from pipelines.evaluation.runner.manifest import describe_machine, installed_versions
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
 from services.core.retry import RetryPolicy
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmRequest
+from services.core.wire.encoding import decode
 
 MOST_USERS = 256
 LOADING_PAUSE = 2.0

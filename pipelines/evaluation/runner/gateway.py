@@ -10,7 +10,6 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.context import start_request
 from services.core.errors import NotFound, ServiceError
 from services.core.wire.answer import RagOptions, SearchReply, SearchRequest
@@ -18,6 +17,7 @@ from services.core.wire.base import Wire
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmReply, ArmRequest, CompareReply, CompareRequest
 from services.core.wire.dataprep import IngestReply
+from services.core.wire.encoding import decode
 from services.core.wire.passages import DocumentInfo, Passage
 
 ANSWER_SECONDS = 3600.0

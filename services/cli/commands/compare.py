@@ -21,10 +21,10 @@ from services.cli.answers import format_sources
 from services.cli.console import Output
 from services.cli.gateway import call_gateway, wait_for_model
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.context import set_deadline
 from services.core.errors import ServiceError, from_detail
 from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply
+from services.core.wire.encoding import decode
 from services.core.wire.grounding import GroundedSentence, GroundedText
 from services.core.wire.passages import DEFAULT_COLLECTION
 

@@ -25,7 +25,7 @@ from services.cli.gateway import local_stack
 from services.cli.local import ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 
 PANEL = "Look after"
 WHY_LENGTH = 90
@@ -42,7 +42,7 @@ def command(
     timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 120,
 ) -> None:
     target = Target(endpoint=endpoint, model=model, engine=engine, entry=entry, raw=raw)
-    passed = check_target(target, local_stack(), parse_environment(), Output.standard(), timeout)
+    passed = check_target(target, local_stack(), copy_environment(), Output.standard(), timeout)
     raise typer.Exit(0 if passed else 1)
 
 

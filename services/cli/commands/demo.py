@@ -26,7 +26,7 @@ from services.cli.local.stack import Stack
 from services.cli.settings import Settings
 from services.cli.uploading import collect_uploads
 from services.core.client import HttpClient
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 PANEL = "Run"
@@ -61,7 +61,7 @@ AGAIN = (STEPS[0], STEPS[2])
 
 def command() -> None:
     settings = Settings.load()
-    Demo(settings.root, parse_environment(), Path.cwd(), Output.standard()).run()
+    Demo(settings.root, copy_environment(), Path.cwd(), Output.standard()).run()
 
 
 class Demo:

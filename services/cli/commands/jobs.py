@@ -13,7 +13,7 @@ from services.cli.console import Output
 from services.cli.gateway import call_gateway
 from services.cli.uploading import Jobs
 from services.core.client import HttpClient
-from services.core.wire.jobs import Job, JobFile
+from services.core.wire.dataprep import Job, JobFile
 
 PANEL = "Ask"
 

@@ -19,7 +19,7 @@ from services.cli.gateway import local_stack
 from services.cli.local.addresses import check_names
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.stack import Stack
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 
 PANEL = "Run"
 
@@ -28,7 +28,7 @@ def command(
     service: Annotated[str, typer.Argument(help="embedding, retrieval, reranking, generation, ...")],
     timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 600,
 ) -> None:
-    restart(local_stack(), service, parse_environment(), Output.standard(), timeout)
+    restart(local_stack(), service, copy_environment(), Output.standard(), timeout)
 
 
 def restart(stack: Stack, name: str, env: Mapping[str, str], output: Output, timeout: float) -> None:

@@ -23,7 +23,7 @@ from services.cli.local import probe
 from services.cli.local.addresses import check_names
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.stack import POLL_SECONDS, Stack
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 
 PANEL = "Run"
 NAME_WIDTH = 11
@@ -38,7 +38,7 @@ def command(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when ready; keep running.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 600,
 ) -> None:
-    up = Up(local_stack(), parse_environment(), Output.standard())
+    up = Up(local_stack(), copy_environment(), Output.standard())
     raise typer.Exit(up.run(only or [], detach=detach, timeout=timeout))
 
 

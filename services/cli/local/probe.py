@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from services.core.wire.health import Readiness
+from services.core.wire.base import Readiness
 
 PROBE_SECONDS = 4.0
 STARTING = "starting"

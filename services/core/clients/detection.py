@@ -9,9 +9,17 @@ import orjson
 from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.errors import ServiceError
-from services.core.wire.detection import Prediction
+from services.core.wire.base import Wire
+from services.core.wire.encoding import decode
+
+
+class Prediction(Wire):
+    """A class and its probability; a pair's are those of all classes, the greatest first."""
+
+    score: float
+    label: str
+
 
 BATCH = 32
 """Pairs in one request: what such a server takes without another `--max-client-batch-size`."""

@@ -9,10 +9,10 @@ import orjson
 from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.errors import InvalidRequest, NotFound, ServiceError
-from services.core.wire import msgpack
+from services.core.wire import encoding
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
+from services.core.wire.encoding import decode
 
 Prompt = Literal["query", "passage"]
 
@@ -50,7 +50,7 @@ class EmbeddingClient:
         }
         try:
             body = await self._http.post(
-                "/v1/encode", orjson.dumps(request), headers=msgpack.WANTED, idempotent=True
+                "/v1/encode", orjson.dumps(request), headers=encoding.ACCEPT_PACKED, idempotent=True
             )
         except NotFound:
             return await self._encode_by_tei(texts, truncate=truncate, prompt=prompt)

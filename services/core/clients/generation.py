@@ -9,9 +9,9 @@ import orjson
 from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.errors import ServiceError
 from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+from services.core.wire.encoding import decode
 from services.core.wire.sampling import Sampling
 
 

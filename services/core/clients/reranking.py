@@ -8,8 +8,8 @@ import orjson
 from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
 from services.core.errors import NotFound
+from services.core.wire.encoding import decode
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply, RerankingRequest
 

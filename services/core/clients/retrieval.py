@@ -9,9 +9,9 @@ import orjson
 from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.clients.decode import decode
-from services.core.wire import msgpack
+from services.core.wire import encoding
 from services.core.wire.base import Filter
+from services.core.wire.encoding import decode
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import (
     AliasesReply,
@@ -82,7 +82,10 @@ class RetrievalClient:
         """By passage id; absent where none are stored."""
         request = {"collection": collection, "ids": list(ids)}
         body = await self._http.post(
-            "/v1/passages/token_vectors", orjson.dumps(request), headers=msgpack.WANTED, idempotent=True
+            "/v1/passages/token_vectors",
+            orjson.dumps(request),
+            headers=encoding.ACCEPT_PACKED,
+            idempotent=True,
         )
         return decode(_TOKEN_VECTORS, body, self._http.service).token_vectors
 
@@ -105,8 +108,8 @@ class RetrievalClient:
     ) -> None:
         """Store these durably; `staged` ones are seen once their revision is published."""
         request = UpsertRequest(collection=collection, model=model, passages=list(passages), staged=staged)
-        body = msgpack.pack(request.model_dump())
-        await self._http.post("/v1/passages", body, headers=msgpack.SENT, idempotent=True)
+        body = encoding.pack(request.model_dump())
+        await self._http.post("/v1/passages", body, headers=encoding.SEND_PACKED, idempotent=True)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from services.core.models.errors import UnknownModel
+from services.core.models.progress import UnknownModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ import huggingface_hub
 from huggingface_hub import constants
 
 from services.core.models.catalogue import HubFile
-from services.core.models.errors import SourceFailed
-from services.core.models.progress import BytesCallback, watch
+from services.core.models.progress import BytesCallback, SourceFailed, watch
 
 REACH_SECONDS = 5.0
 

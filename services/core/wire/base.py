@@ -1,10 +1,10 @@
-"""What all wire types share."""
+"""What all wire types share, and what every service says of its dependencies."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 def _encodable(text: str) -> str:
@@ -39,3 +39,18 @@ class StrictWire(Wire):
     """A request of our own: an unknown field is the caller's mistake and is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class DependencyHealth(Wire):
+    ready: bool
+    latency_ms: float
+    detail: str = ""
+    required: bool = True
+
+
+class Readiness(Wire):
+    """The body of `/health/ready`, with 200 where `ready` and 503 elsewhere."""
+
+    service: str
+    ready: bool
+    dependencies: dict[str, DependencyHealth] = Field(default_factory=dict)

@@ -1,7 +1,9 @@
-"""Dataprep: OPEA's `/v1/dataprep/*` shapes, extended, and the progress of an upload."""
+"""Ingestion: jobs at `/v1/jobs`, OPEA's `/v1/dataprep/*` shapes, extended, and the progress of an upload."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +11,85 @@ from pydantic import Field
 from services.core.errors import ErrorDetail
 from services.core.wire.base import StrictWire, Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+
+Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
+Outcome = Literal["ingested", "unchanged"]
+
+FINISHED: frozenset[Status] = frozenset({"done", "failed", "cancelled"})
+
+
+class JobFile(Wire):
+    """One file of a job: how far it is, and at the end what became of it.
+
+    `passages` is known once it is parsed; `embedded` and `stored` count up to it. `reason` says what a file
+    that is `waiting` waits for, by the name of the service; `error` why it `failed` or was `cancelled`.
+    """
+
+    name: str
+    document_id: str = ""
+    size: int = 0
+    status: Status = "queued"
+    outcome: Outcome | None = None
+    revision: str = ""
+    passages: int = 0
+    embedded: int = 0
+    stored: int = 0
+    attempts: int = 0
+    reason: str = ""
+    error: ErrorDetail | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+
+class Job(Wire):
+    """The files of one upload, in their order. `reason` is that of the first file which has one."""
+
+    id: str
+    status: Status
+    collection: str
+    files: list[JobFile]
+    reason: str = ""
+    created_at: datetime
+    finished_at: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+
+class JobsReply(Wire):
+    """`GET /v1/jobs`: the newest first."""
+
+    jobs: list[Job]
+
+
+class FileChange(Wire):
+    """A `file` event of `GET /v1/jobs/{id}/events`: `file` is what number `index` now is."""
+
+    index: int
+    file: JobFile
+
+
+def status_of(files: Sequence[JobFile]) -> Status:
+    """A job's status by its files'.
+
+    Unfinished: running where a file is; else waiting where one is; else queued, or running where some have
+    finished. Finished: cancelled where a file was, failed where all did, done otherwise.
+    """
+    found = {file.status for file in files}
+    if found <= FINISHED:
+        ends: tuple[Status, ...] = ("cancelled", "done")
+        return next((end for end in ends if end in found), "failed")
+    if "running" in found:
+        return "running"
+    if "waiting" in found:
+        return "waiting"
+    return "running" if found & FINISHED else "queued"
+
 
 FileStatus = Literal["ingested", "unchanged", "failed"]
 Stage = Literal["parsed", "embedded", "stored", "failed"]

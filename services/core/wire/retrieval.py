@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from services.core.wire.base import Filter, StrictWire, Text, Wire
-from services.core.wire.msgpack import unpacked
+from services.core.wire.encoding import unpack_request
 from services.core.wire.passages import (
     DEFAULT_COLLECTION,
     CollectionName,
@@ -76,7 +76,7 @@ class UpsertRequest(StrictWire):
     passages: list[StoredPassage] = Field(min_length=1)
     staged: bool = False
 
-    _unpacked = model_validator(mode="before")(unpacked)
+    _unpacked = model_validator(mode="before")(unpack_request)
 
 
 class PublishRequest(StrictWire):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from services.core.wire.jobs import Job
+from services.core.wire.dataprep import Job
 
 QUIET_SECONDS = 5.0
 """After so long without a change a job is read again: a change that was told to nobody costs no more."""

@@ -11,8 +11,8 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import Conflict, NotFound, PayloadTooLarge, ServiceError
 from services.core.metrics import Metrics
+from services.core.wire.dataprep import Outcome
 from services.core.wire.embedding import EncodeReply
-from services.core.wire.jobs import Outcome
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.dataprep.jobs.ahead import ahead

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.core.metrics import SECONDS, Metrics
-from services.core.wire.jobs import Job, JobFile
+from services.core.wire.dataprep import Job, JobFile
 
 
 class JobMetrics:

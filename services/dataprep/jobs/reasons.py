@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from services.core.context import request_id
 from services.core.errors import Conflict, ErrorDetail, RaglineError
-from services.core.wire.jobs import JobFile
+from services.core.wire.dataprep import JobFile
 
 SERVICE = "dataprep"
 

@@ -12,11 +12,10 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from services.core.context import request_id, start_request
-from services.core.replies import JsonReply
+from services.core.replies import ClientGone, EventStream, JsonReply
 from services.core.sse import format_event
-from services.core.streaming import ClientGone, EventStream
-from services.core.tracing import traceparent
-from services.core.wire.jobs import FileChange, Job, JobFile, JobsReply, Status
+from services.core.tracing import current_traceparent
+from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply, Status
 from services.dataprep.jobs.store import JobStore
 from services.dataprep.settings import SERVICE, Settings
 from services.dataprep.upload.batch import Batch
@@ -41,7 +40,7 @@ async def submitted(request: Request, *, patient: bool) -> Job:
     store = store_of(request)
     async with store.incoming() as folder:
         form = await _received(request, folder, settings)
-        batch = Batch.of(form, settings, patient=patient, trace=traceparent())
+        batch = Batch.of(form, settings, patient=patient, trace=current_traceparent())
         files = await batch.received(folder, request.app.state.sandbox, request.app.state.fetcher)
         return await store.submit(batch.order, files)
 

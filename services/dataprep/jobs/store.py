@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from services.core.addresses import StoreAddress
 from services.core.backends import Backend
 from services.core.errors import ServiceUnavailable
-from services.core.wire.jobs import Job, JobFile, Status
+from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.parsing.chunking import Chunking
 
 PACKAGE = "services.dataprep.backends"

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from services.core.context import request_id
 from services.core.errors import ErrorDetail, RaglineError, from_detail
-from services.core.wire.dataprep import IngestedFile, IngestProgress, IngestReply, Stage
-from services.core.wire.jobs import Job, JobFile
+from services.core.wire.dataprep import IngestedFile, IngestProgress, IngestReply, Job, JobFile, Stage
 from services.dataprep.jobs.reasons import SERVICE
 
 SUCCEEDED = "Data preparation succeeded"

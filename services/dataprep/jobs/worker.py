@@ -14,7 +14,7 @@ import structlog
 
 from services.core.context import request_id
 from services.core.errors import RaglineError
-from services.core.tracing import joined
+from services.core.tracing import join_trace
 from services.dataprep.jobs.ingest import Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
 from services.dataprep.jobs.progress import Progress
@@ -58,7 +58,7 @@ class Runner:
             ticket = await _persistently(self._store.take)
             request_id.set(ticket.job)
             try:
-                with self._counted(), joined(self._metrics.tracer, "ingest", ticket.order.trace):
+                with self._counted(), join_trace(self._metrics.tracer, "ingest", ticket.order.trace):
                     await self._process(ticket)
             except asyncio.CancelledError:
                 with suppress(RaglineError):  # else it is found by the lease that is not renewed

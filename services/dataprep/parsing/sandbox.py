@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import InvalidRequest, ServiceUnavailable
-from services.core.settings import parse_environment
+from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
 from services.dataprep.parsing.document import Limits
 from services.dataprep.parsing.members import Member, Unpacking, failure
@@ -121,7 +121,7 @@ class Sandbox:
             child.kill()
 
     async def _start(self) -> _Child:
-        environment = {key: value for key, value in parse_environment().items() if key in _INHERITED}
+        environment = {key: value for key, value in copy_environment().items() if key in _INHERITED}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *(["-P"] if sys.flags.safe_path else []),  # imports from where this process imports from

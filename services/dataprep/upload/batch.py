@@ -9,10 +9,10 @@ from pathlib import Path
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 
-from services.core.app import explain
+from services.core.app import explain_invalid
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
 from services.core.wire.base import StrictWire
-from services.core.wire.jobs import JobFile
+from services.core.wire.dataprep import JobFile
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.dataprep.jobs.reasons import failed
 from services.dataprep.jobs.store import Order, Received
@@ -62,7 +62,7 @@ class Batch:
             fields = _Fields.model_validate({name: values[-1] for name, values in given.items()})
         except ValidationError as error:
             issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
-            raise explain(RequestValidationError(issues)) from None
+            raise explain_invalid(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
         order = Order(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
         return cls(uploads or form.files, order, wanted)

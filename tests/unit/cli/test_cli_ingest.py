@@ -28,7 +28,7 @@ from services.cli.watching import check_folder, watch
 from services.core.client import HttpClient
 from services.core.errors import ErrorDetail, ServiceUnavailable
 from services.core.sse import format_event
-from services.core.wire.jobs import FileChange, Job, JobFile, JobsReply
+from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply
 from services.dataprep.upload.names import document_id
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from services.core.app import create_app
-from services.core.context import remaining
+from services.core.context import seconds_left
 from services.core.errors import RateLimited, ServiceUnavailable
 from services.core.health import Check, Soft
 from services.core.settings import ServiceSettings
@@ -38,7 +38,7 @@ def service(checks: Mapping[str, Check]) -> FastAPI:
 
     @router.get("/remaining")
     async def left() -> float | None:
-        return remaining()
+        return seconds_left()
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:

@@ -20,11 +20,11 @@ def test_a_fit_request_id_is_kept() -> None:
 async def test_a_deadline_only_gets_sooner() -> None:
     context.start_request("r", 10)
     context.set_deadline(20)
-    assert 9 < (context.remaining() or 0) <= 10
+    assert 9 < (context.seconds_left() or 0) <= 10
     context.set_deadline(1)
-    assert (context.remaining() or 0) <= 1
+    assert (context.seconds_left() or 0) <= 1
     context.start_request("next", 10)
-    assert (context.remaining() or 0) > 9
+    assert (context.seconds_left() or 0) > 9
 
 
 async def test_work_past_the_deadline_is_cut_and_named() -> None:

@@ -28,10 +28,9 @@ from services.core.models.catalogue import (
     WheelMembers,
     entry,
 )
-from services.core.models.errors import ModelUnavailable, NotEnoughDisk, UnknownModel
 from services.core.models.fetch import Fetcher
 from services.core.models.hub import Hub
-from services.core.models.progress import Progress
+from services.core.models.progress import ModelUnavailable, NotEnoughDisk, Progress, UnknownModel
 
 PARTS = [b"first " * 2000, b"second " * 3000]
 WHOLE = b"".join(PARTS)
@@ -205,7 +204,7 @@ def test_a_file_put_there_by_hand_is_verified_once(tmp_path: Path, monkeypatch: 
     path.write_bytes(WHOLE)
     hashed: list[Path] = []
     monkeypatch.setattr(
-        "services.core.models.cache.sha256", lambda file: hashed.append(file) or digest(file.read_bytes())
+        "services.core.models.fetch.sha256", lambda file: hashed.append(file) or digest(file.read_bytes())
     )
     assert fetch.fetch("tiny") == path
     assert fetch.fetch("tiny") == path

@@ -28,7 +28,7 @@ from services.core.tei import TeiError
     ],
 )
 def test_teis_statuses_and_kinds(error: RaglineError, status: int, kind: str) -> None:
-    rendered = tei.rendered(error, service="embedding", request_id="r1")
+    rendered = tei.render_error(error, service="embedding", request_id="r1")
     assert rendered[0] == status
     assert rendered[1].model_dump() == {
         "error": "m",
@@ -41,6 +41,6 @@ def test_teis_statuses_and_kinds(error: RaglineError, status: int, kind: str) ->
 
 def test_only_ours_says_which_exception_it_was() -> None:
     assert TeiError(error="m", error_type="Validation").detail is None
-    _, body = tei.rendered(RateLimited("m", service="embedding"), service="", request_id="")
+    _, body = tei.render_error(RateLimited("m", service="embedding"), service="", request_id="")
     assert body.detail is not None
     assert (body.detail.code, body.detail.service) == ("rate_limited", "embedding")

@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.core.tracing import joined, traceparent
+from services.core.tracing import current_traceparent, join_trace
 
 
 def test_later_work_joins_the_trace_of_its_request() -> None:
@@ -15,9 +15,9 @@ def test_later_work_joins_the_trace_of_its_request() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exported))
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("request"):
-        kept = traceparent()
-    with joined(tracer, "work", kept):
-        assert traceparent() != kept
+        kept = current_traceparent()
+    with join_trace(tracer, "work", kept):
+        assert current_traceparent() != kept
     request, work = exported.get_finished_spans()
     assert work.parent is not None
     assert request.context is not None
@@ -25,5 +25,5 @@ def test_later_work_joins_the_trace_of_its_request() -> None:
 
 
 def test_without_a_tracer_nothing_is_traced() -> None:
-    with joined(None, "work", "anything"):
-        assert traceparent() == ""
+    with join_trace(None, "work", "anything"):
+        assert current_traceparent() == ""

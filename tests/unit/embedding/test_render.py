@@ -7,8 +7,8 @@ import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from services.core.clients.decode import decode
 from services.core.wire.embedding import EncodeReply, OpenAIEmbeddingReply
+from services.core.wire.encoding import decode
 from services.embedding.app import make_encode_reply, make_openai_reply
 from services.embedding.backend import normalise
 from services.embedding.encoder import EmbeddedTexts, quantise_states

@@ -12,7 +12,7 @@ import pytest
 
 from services.core.backends import UnknownBackend
 from services.core.errors import InvalidRequest
-from services.core.wire import msgpack
+from services.core.wire import encoding
 from services.retrieval.app import create
 from services.retrieval.settings import Settings
 
@@ -152,20 +152,20 @@ async def test_passages_with_token_vectors_exceed_the_usual_body_limit_and_fit(c
 
 async def test_messagepack_in_and_out_is_the_same_as_json(client):
     sent = offered("p", [1, 0, 0, 0])
-    body = msgpack.pack(
+    body = encoding.pack(
         {
             "model": "m",
             "passages": [{**sent, "token_vectors": {"tokens": 1, "dim": 3, "data": b"\x01\x02\x03"}}],
         }
     )
-    reply = await client.post("/v1/passages", content=body, headers=msgpack.SENT)
+    reply = await client.post("/v1/passages", content=body, headers=encoding.SEND_PACKED)
     assert (reply.status_code, reply.json()) == (200, {"count": 1})
     asked = {"ids": ["p"]}
     text = await client.post("/v1/passages/token_vectors", json=asked)
     assert text.json() == {"token_vectors": {"p": sent["token_vectors"]}}
-    packed = await client.post("/v1/passages/token_vectors", json=asked, headers=msgpack.WANTED)
+    packed = await client.post("/v1/passages/token_vectors", json=asked, headers=encoding.ACCEPT_PACKED)
     assert packed.headers["content-type"] == "application/msgpack"
-    assert msgpack.unpack(packed.content) == {
+    assert encoding.unpack(packed.content) == {
         "token_vectors": {"p": {"tokens": 1, "dim": 3, "data": b"\x01\x02\x03"}}
     }
     schema = (await client.get("/openapi.json")).json()["paths"]["/v1/passages"]["post"]["requestBody"]
@@ -176,17 +176,17 @@ async def test_messagepack_in_and_out_is_the_same_as_json(client):
     ("type_", "body", "status", "says"),
     [
         ("application/msgpack", b"\xc1", 400, "not valid MessagePack"),
-        ("application/msgpack", msgpack.pack({"model": "m", "passages": []}), 422, "passages: "),
+        ("application/msgpack", encoding.pack({"model": "m", "passages": []}), 422, "passages: "),
         (
             "application/msgpack",
-            msgpack.pack({"model": "m", "passages": [{"vector": "x"}]}),
+            encoding.pack({"model": "m", "passages": [{"vector": "x"}]}),
             422,
             "passages.0",
         ),
-        ("application/msgpack", msgpack.pack([1]), 422, "body: "),
+        ("application/msgpack", encoding.pack([1]), 422, "body: "),
         (
             "text/plain",
-            msgpack.pack({"model": "m", "passages": []}),
+            encoding.pack({"model": "m", "passages": []}),
             415,
             "application/json or application/msg",
         ),

@@ -20,7 +20,7 @@ from pydantic import Field
 from services.core.addresses import RedisAddress, StoreAddress
 from services.core.errors import ErrorDetail, PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
-from services.core.wire.jobs import Job, JobFile, Status
+from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.redis import scripts
 from services.dataprep.backends.redis.client import RedisClient
 from services.dataprep.backends.sqlite.journal import cancelled, full, job_of, order_of, unknown

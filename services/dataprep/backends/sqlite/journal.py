@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import ErrorDetail, NotFound, RateLimited, ServiceUnavailable
-from services.core.wire.jobs import FINISHED, Job, JobFile, Status, status_of
+from services.core.wire.dataprep import FINISHED, Job, JobFile, Status, status_of
 from services.dataprep.jobs.store import JobLimits, Order, Received, Ticket
 from services.dataprep.parsing.chunking import Chunking
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from services.core.addresses import StoreAddress
 from services.core.errors import ErrorDetail
 from services.core.settings import HomeSettings
-from services.core.wire.jobs import Job, JobFile, Status
+from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.sqlite.journal import Doomed, Journal, Key, full, job_of
 from services.dataprep.backends.sqlite.spool import Spool
 from services.dataprep.jobs.changes import Changes, ended, follow, wait

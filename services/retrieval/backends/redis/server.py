@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from services.core.addresses import RedisAddress
 from services.core.context import start_request
 from services.core.errors import ServiceError, ServiceUnavailable
-from services.core.redis import calling
+from services.core.redis import redis_call
 from services.retrieval.revisions import BackgroundDeletions
 
 SCRIPTS = files(__package__) / "lua"
@@ -59,7 +59,7 @@ class Server:
             DeadlineExceeded: The request's time is over.
         """
         with self._explain_missing_module():
-            async with calling(self._address, what, service="retrieval"):
+            async with redis_call(self._address, what, service="retrieval"):
                 try:
                     return await self._evaluate(name, arguments)
                 except NoScriptError:
@@ -73,7 +73,7 @@ class Server:
         seen complete indexes since: it is loaded at no other place.
         """
         with self._explain_missing_module():
-            async with calling(self._address, "search", service="retrieval"):
+            async with redis_call(self._address, "search", service="retrieval"):
                 try:
                     return await self._evaluate("search", arguments)
                 except ResponseError as error:
@@ -87,11 +87,11 @@ class Server:
         """Make indexes that are missing. Raises `ServiceUnavailable` where one is not complete."""
         names, missing = await self.run("mend", "", what="list its indexes")
         if missing:
-            async with calling(self._address, "forget its scripts", service="retrieval"):
+            async with redis_call(self._address, "forget its scripts", service="retrieval"):
                 await self._command("SCRIPT FLUSH")
             await self.run("mend", "1", what="make an index")
         for name in names:
-            async with calling(self._address, "describe its indexes", service="retrieval"):
+            async with redis_call(self._address, "describe its indexes", service="retrieval"):
                 reply = await self._command("FT.INFO", name)
             info = dict(zip(reply[::2], reply[1::2], strict=True))
             done = float(info[b"percent_indexed"])
@@ -106,7 +106,7 @@ class Server:
         if self._advised:
             return
         try:
-            async with calling(self._address, "say how it is configured", service="retrieval"):
+            async with redis_call(self._address, "say how it is configured", service="retrieval"):
                 info = await self._client.info("everything")
         except ServiceError:
             return
@@ -117,7 +117,7 @@ class Server:
     async def _read_appendfsync(self) -> str:
         """Ask when its file reaches the disk; "always" where it does not tell (a hosted one may not)."""
         try:
-            async with calling(self._address, "say how it is configured", service="retrieval"):
+            async with redis_call(self._address, "say how it is configured", service="retrieval"):
                 found = await self._client.config_get("appendfsync")
         except ServiceError:
             return "always"

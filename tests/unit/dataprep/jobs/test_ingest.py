@@ -20,8 +20,8 @@ from services.core.errors import (
     ServiceUnavailable,
 )
 from services.core.metrics import Metrics
+from services.core.wire.dataprep import Job, JobFile
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
-from services.core.wire.jobs import Job, JobFile
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.dataprep.backends.sqlite.store import SqliteJobs, create

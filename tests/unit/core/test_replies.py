@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from services.core.context import start_request
 from services.core.errors import ServiceError
-from services.core.streaming import ClientGone, EventStream, until_disconnected
+from services.core.replies import ClientGone, EventStream, until_disconnected
 
 
 class Client:

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from services.core.clients.decode import decode
 from services.core.errors import ServiceError
-from services.core.wire.msgpack import pack
+from services.core.wire.encoding import decode, pack
 from services.core.wire.retrieval import CountReply
 
 
