@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluation.building.absent import Vocabulary, substitute
-from pipelines.evaluation.building.drafts import Draft, Reason, find_fault, parse_draft, same, worth_asking
+from pipelines.evaluation.building.drafts import (
+    Draft,
+    Reason,
+    find_fault,
+    is_worth_asking,
+    normal_form,
+    parse_draft,
+)
 from pipelines.evaluation.building.lines import Dropped, Files, Made, Source
 from pipelines.evaluation.building.services import BuildServices
 from services.core.clients.embedding import EmbeddingClient
@@ -101,7 +108,7 @@ class _Build:
         dropped: list[Dropped],
     ) -> None:
         self._services, self._plan, self._files, self._model = services, plan, files, model
-        self._order = order_passages([passage for passage in passages if worth_asking(passage)], plan.seed)
+        self._order = order_passages([passage for passage in passages if is_worth_asking(passage)], plan.seed)
         self._vocabulary = Vocabulary(f"{passage.header}\n{passage.text}" for passage in passages)
         self.made, self.dropped = made, dropped
         attempts = [int(line.meta["attempt"]) for line in made] + [line.attempt for line in dropped]
@@ -189,10 +196,13 @@ class _Build:
         self, question: str, vector: NDArray[np.float32], passage: Passage, answer: str | None
     ) -> bool:
         """Word for word, or alike: but how heavy a clay brick is, and a slate one, are two questions."""
+        question, answer = normal_form(question), answer and normal_form(answer)
         for line, other in zip(self.made, self._vectors, strict=True):
-            if same(question) == same(line.question):
+            if question == normal_form(line.question):
                 return True
-            same_answer = answer is not None and line.answer is not None and same(answer) == same(line.answer)
+            same_answer = (
+                answer is not None and line.answer is not None and answer == normal_form(line.answer)
+            )
             if (same_answer or line.source.passage == passage.id) and float(vector @ other) >= ALIKE:
                 return True
         return False

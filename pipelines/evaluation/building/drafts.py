@@ -75,7 +75,7 @@ class Draft:
     answer: str
 
 
-def worth_asking(passage: Passage) -> bool:
+def is_worth_asking(passage: Passage) -> bool:
     """Whether a passage is long enough to be asked about."""
     return len(content_words(passage.text)) >= LEAST_WORDS
 
@@ -138,7 +138,7 @@ def _check_answer(draft: Draft, text: str) -> Reason | None:
     words = normalise(draft.answer).split()
     if len(words) > ANSWER_WORDS:
         return "answer too long"
-    if not words or not supported(draft.answer, text):
+    if not words or not is_supported(draft.answer, text):
         return "answer not in the passage"
     return "answer in the question" if _within(words, normalise(draft.question).split()) else None
 
@@ -149,7 +149,7 @@ def _check_topic(question: str, passage: Passage) -> Reason | None:
     return "off the passage" if len(shared) < LEAST_SHARED * len(words) else None
 
 
-def supported(answer: str, text: str) -> bool:
+def is_supported(answer: str, text: str) -> bool:
     """Whether the answer stands in the text: its words in a row, case, punctuation and articles aside, and
     its numbers as numbers ("2.5" is not "25"). An answer that is one number with at most two words beside it
     may stand apart: a number equal to it, and these words."""
@@ -162,7 +162,7 @@ def supported(answer: str, text: str) -> bool:
     return apart or _within(words, text_words)
 
 
-def same(text: str) -> str:
+def normal_form(text: str) -> str:
     """A form that is equal for two texts that differ in case, punctuation or articles alone."""
     return normalise(text)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluation.building.drafts import Draft, draft_messages, supported, worth_asking
+from pipelines.evaluation.building.drafts import Draft, draft_messages, is_supported, is_worth_asking
 from pipelines.prompting import messages as answer_messages
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
@@ -59,7 +59,7 @@ class BuildServices:
             after = page.next
             if after is None:
                 break
-        if not any(map(worth_asking, passages)):
+        if not any(map(is_worth_asking, passages)):
             what = f"has {len(passages)} passages, none long enough" if passages else "is empty"
             raise InvalidRequest(f"the collection {collection!r} {what}: ingest documents first")
         return passages
@@ -83,7 +83,7 @@ class BuildServices:
         """Whether the model gives the same answer when it is asked: Alberti et al. (2019), "Synthetic QA
         Corpora Generation with Roundtrip Consistency"."""
         answer = await self._reply(answer_messages("plain", draft.question, [passage]), model, seed, 0.0)
-        return supported(draft.answer, answer)
+        return is_supported(draft.answer, answer)
 
     async def embed(self, question: str) -> NDArray[np.float32]:
         """The question's unit vector."""

@@ -32,7 +32,7 @@ _MEASURED = re.compile(r"(\d+(?:[.,]\d+)*)(?:\s*(%)|[\s-]+([^\W\d_]+))?")
 _YEAR = re.compile(r"(?:1\d|20)\d\d$")
 
 
-def conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
+def find_conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
     """How strongly one sentence contradicts the claim, in [0, 1], and its number; 0 and None where none does.
 
     None does where another sentence that is as near or nearer to the claim says the same: the short brick's

@@ -19,7 +19,7 @@ from pipelines.evaluation.grounding.claims import (
     read_sentences,
     strip_marks,
 )
-from pipelines.evaluation.grounding.conflict import conflict
+from pipelines.evaluation.grounding.conflict import find_conflict
 from pipelines.evaluation.grounding.evidence import Floats, gather_evidence, is_quoted, word_recalls
 from services.core.clients.embedding import EmbeddingClient
 from services.core.wire.grounding import SentenceEvidence
@@ -168,7 +168,7 @@ def weigh_evidence(claim: str, texts: Sequence[str], similarity: Similarity) -> 
         kind="lexical" if similarity.best is None else "full",
         features={name: round(float(value), PLACES) for name, value in asdict(found).items()},
         quoted=is_quoted(claim, texts),
-        conflict=round(conflict(claim, texts)[0], PLACES),
+        conflict=round(find_conflict(claim, texts)[0], PLACES),
     )
 
 
@@ -176,7 +176,7 @@ def _ground(claim: str, sentences: Sequence[PassageSentence], similarity: Simila
     texts = [sentence.text for sentence in sentences]
     evidence = weigh_evidence(claim, texts, similarity)
     supported, contradicted = probabilities(evidence)
-    _, contradicting = conflict(claim, texts)
+    _, contradicting = find_conflict(claim, texts)
     shared = word_recalls(claim, texts)
     nearness = shared if similarity.cosines is None else (shared + similarity.cosines) / 2
     shown = [int(at) for at in np.argsort(-nearness, kind="stable")[:SPANS] if nearness[at] >= WORTH_SHOWING]

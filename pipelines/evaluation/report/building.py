@@ -1,45 +1,60 @@
-"""A report out of a bundle and its results, and the numbers that its figures plot. Pure."""
+"""Puts a report together out of a bundle and its results, with the numbers that its figures plot. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
-from typing import Literal
 
 from pipelines.evaluation.bundle.records import Bundle, Manifest
 from pipelines.evaluation.load.records import LoadReport
-from pipelines.evaluation.report.disagreements import disagreements
-from pipelines.evaluation.report.document import CORRECT, ArmColumn, Curve, FrontierPoint, Report, ThinkingBin
-from pipelines.evaluation.report.sections import limits
-from pipelines.evaluation.results import OVERALL, MetricResult, PercentileResult, Rate, Results
+from pipelines.evaluation.metric import primary_metric
+from pipelines.evaluation.metrics.latency import reasoning_tokens
+from pipelines.evaluation.report.disagreements import find_disagreements
+from pipelines.evaluation.report.document import (
+    ArmColumn,
+    Curve,
+    FrontierPoint,
+    LatencyName,
+    Report,
+    ThinkingBin,
+)
+from pipelines.evaluation.report.sections import list_limits
+from pipelines.evaluation.results import OVERALL, PercentileResult, Rate, Results
 from pipelines.evaluation.statistics.intervals import proportion_interval
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
 
-THOUGHT = "reasoning tokens"
-FIGURES: tuple[Literal["ttft", "ttfo", "e2el"], ...] = ("ttft", "ttfo", "e2el")
+THINKING = reasoning_tokens.name
+LATENCIES: tuple[LatencyName, ...] = ("ttft", "ttfo", "e2el")
+"""The metrics whose values are plotted as curves."""
 BINS = 5
 LEAST_IN_BIN = 8
 
 
-def build(bundle: Bundle, results: Results, load: LoadReport | None = None) -> Report:
-    """The same arguments give the same report. `load` is of the same arms, where they were put under load."""
-    differing, shown = disagreements(bundle, results)
+def build_report(bundle: Bundle, results: Results, load: LoadReport | None = None) -> Report:
+    """Put a report together; the same arguments give the same report.
+
+    Args:
+        bundle: The run.
+        results: What its answers come to.
+        load: A load run of the same arms, where there was one.
+    """
+    differing, shown = find_disagreements(bundle, results)
     return Report(
         baseline=results.baseline,
-        quality=headline(results),
+        quality=headline_metric(results),
         verdicts=results.verdicts,
         warnings=results.warnings,
         questions=len(bundle.questions),
         answers=len(bundle.answers),
-        arms=_columns(bundle.manifest),
+        arms=_arm_columns(bundle.manifest),
         metrics=results.metrics,
         ratios=results.ratios,
-        frontier=frontier(bundle, results),
+        frontier=frontier_points(bundle, results),
         stages=results.stages,
         percentiles=results.percentiles,
-        curves=curves(bundle, results),
+        curves=latency_curves(bundle, results),
         thinking=thinking_bins(bundle, results),
         abstention=results.abstention,
         outcomes=results.outcomes,
@@ -48,11 +63,11 @@ def build(bundle: Bundle, results: Results, load: LoadReport | None = None) -> R
         disagreements=tuple(shown),
         load=load,
         manifest=bundle.manifest,
-        limits=limits(bundle, results),
+        limits=list_limits(bundle, results),
     )
 
 
-def _columns(manifest: Manifest) -> tuple[ArmColumn, ...]:
+def _arm_columns(manifest: Manifest) -> tuple[ArmColumn, ...]:
     models = {name: model for model in manifest.models for name in (*model.aliases, model.id)}
     default = next((model for model in manifest.models if model.default), None)
     columns = []
@@ -77,30 +92,40 @@ def _columns(manifest: Manifest) -> tuple[ArmColumn, ...]:
     return tuple(columns)
 
 
-def headline(results: Results) -> str:
-    """The metric that the figures show: `correct`, else the first one of quality; "" where there is none."""
-    names = [each.metric for each in results.metrics if each.scope == OVERALL and each.family == "quality"]
-    return CORRECT if CORRECT in names else next(iter(names), "")
+def headline_metric(results: Results) -> str:
+    """The metric that the figures show: the primary one of quality, else its first; "" where it has none."""
+    names = [
+        measured.metric
+        for measured in results.metrics
+        if measured.scope == OVERALL and measured.family == "quality"
+    ]
+    primary = primary_metric("quality").name
+    return primary if primary in names else next(iter(names), "")
 
 
-def metric(results: Results, scope: str, name: str) -> MetricResult | None:
-    found = (each for each in results.metrics if each.scope == scope and each.metric == name)
-    return next(found, None)
-
-
-def frontier(bundle: Bundle, results: Results) -> tuple[FrontierPoint, ...]:
-    """The arms that have both figures, in the manifest's order."""
-    measured = metric(results, OVERALL, headline(results))
-    rates = {rate.arm: rate for rate in measured.rates} if measured else {}
-    medians = {each.arm: each for each in results.percentiles if each.figure == "e2el" and each.level == 0.5}
+def frontier_points(bundle: Bundle, results: Results) -> tuple[FrontierPoint, ...]:
+    """Place the arms that have both figures, in the manifest's order."""
+    headline = headline_metric(results)
+    rates = {
+        rate.arm: rate
+        for measured in results.metrics
+        if measured.scope == OVERALL and measured.metric == headline
+        for rate in measured.rates
+    }
+    latency_name = primary_metric("latency").name
+    medians = {
+        percentile.arm: percentile
+        for percentile in results.percentiles
+        if percentile.figure == latency_name and percentile.level == 0.5
+    }
     points = []
     for arm in bundle.manifest.arms:
         rate, latency = rates.get(arm.name), medians.get(arm.name)
         if rate is None or latency is None or latency.value is None:
             continue
-        points.append(_point(arm, rate, latency, _thought(results, arm.name)))
+        points.append(_make_point(arm, rate, latency, _thinking_tokens(results, arm.name)))
     steps = {
-        point.arm: _step(arm, point)
+        point.arm: _step_key(arm, point)
         for point in points
         for arm in bundle.manifest.arms
         if arm.name == point.arm
@@ -109,11 +134,17 @@ def frontier(bundle: Bundle, results: Results) -> tuple[FrontierPoint, ...]:
     return tuple(point.model_copy(update={"step": ranks[point.arm]}) for point in points)
 
 
-def _thought(results: Results, arm: str) -> list[float]:
-    return [each.scores[THOUGHT] for each in results.questions if each.arm == arm and THOUGHT in each.scores]
+def _thinking_tokens(results: Results, arm: str) -> list[float]:
+    return [
+        answer.scores[THINKING]
+        for answer in results.questions
+        if answer.arm == arm and THINKING in answer.scores
+    ]
 
 
-def _point(arm: ArmRequest, rate: Rate, latency: PercentileResult, thought: list[float]) -> FrontierPoint:
+def _make_point(
+    arm: ArmRequest, rate: Rate, latency: PercentileResult, thinking: list[float]
+) -> FrontierPoint:
     return FrontierPoint(
         arm=arm.name,
         path=arm.model,
@@ -125,63 +156,67 @@ def _point(arm: ArmRequest, rate: Rate, latency: PercentileResult, thought: list
         latency=latency.value or 0.0,
         latency_low=latency.low,
         latency_high=latency.high,
-        thinking=median(thought) if thought else None,
+        thinking=median(thinking) if thinking else None,
     )
 
 
-def _step(arm: ArmRequest, point: FrontierPoint) -> tuple[float, float]:
-    """Arms with a budget by it; without one by what they thought in the median."""
+def _step_key(arm: ArmRequest, point: FrontierPoint) -> tuple[float, float]:
+    """The place of an arm on its path: by its budget, or without one by its median of thinking tokens."""
     thinking = point.thinking or 0.0
     budget = arm.max_reasoning_tokens
     return (float(budget) if budget is not None else thinking, thinking)
 
 
-def curves(bundle: Bundle, results: Results) -> tuple[Curve, ...]:
-    """By figure, then arm; requests that failed have no place in them."""
-    found = []
-    for figure in FIGURES:
+def latency_curves(bundle: Bundle, results: Results) -> tuple[Curve, ...]:
+    """Sort the latencies, by figure, then arm; requests that failed have no place in them."""
+    curves = []
+    for figure in LATENCIES:
         for arm in bundle.manifest.arms:
-            own = (each.scores.get(figure) for each in results.questions if each.arm == arm.name)
-            values = sorted(value for value in own if value is not None)
+            values = sorted(
+                answer.scores[figure]
+                for answer in results.questions
+                if answer.arm == arm.name and figure in answer.scores
+            )
             if values:
-                found.append(Curve(arm=arm.name, figure=figure, values=tuple(values)))
-    return tuple(found)
+                curves.append(Curve(arm=arm.name, figure=figure, values=tuple(values)))
+    return tuple(curves)
 
 
 def thinking_bins(bundle: Bundle, results: Results) -> tuple[ThinkingBin, ...]:
-    """Up to `BINS` bins of as many questions for each arm that thought, each of `LEAST_IN_BIN` or more.
+    """Bin the questions of each arm that thought by its thinking tokens.
 
-    Per question the means over repeats. The interval is Wilson's: it takes questions for independent.
+    There are up to `BINS` bins of as many questions, each of `LEAST_IN_BIN` or more. What counts are a
+    question's means over repeats. The interval is Wilson's: it takes questions for independent.
     """
+    quality = primary_metric("quality").name
     bins: list[ThinkingBin] = []
     for arm in bundle.manifest.arms:
-        thought: dict[str, list[tuple[float, float]]] = {}
-        for each in results.questions:
-            if each.arm == arm.name and THOUGHT in each.scores and CORRECT in each.scores:
-                pair = (each.scores[THOUGHT], each.scores[CORRECT])
-                thought.setdefault(each.question, []).append(pair)
-        pairs = sorted(
-            (fmean(tokens for tokens, _ in each), fmean(score for _, score in each))
-            for each in thought.values()
+        by_question: dict[str, list[tuple[float, float]]] = {}
+        for answer in results.questions:
+            if answer.arm == arm.name and THINKING in answer.scores and quality in answer.scores:
+                repeat = (answer.scores[THINKING], answer.scores[quality])
+                by_question.setdefault(answer.question, []).append(repeat)
+        means = sorted(
+            (fmean(tokens for tokens, _ in repeats), fmean(score for _, score in repeats))
+            for repeats in by_question.values()
         )
-        if pairs and pairs[-1][0] > 0:
-            bins += _binned(arm.name, pairs)
+        if means and means[-1][0] > 0:
+            bins += _cut_bins(arm.name, means)
     return tuple(bins)
 
 
-def _binned(arm: str, pairs: Sequence[tuple[float, float]]) -> list[ThinkingBin]:
+def _cut_bins(arm: str, means: Sequence[tuple[float, float]]) -> list[ThinkingBin]:
     """Cut where as many questions lie on either side, but never between equal numbers of tokens."""
-    wanted = max(1, min(BINS, len(pairs) // LEAST_IN_BIN))
-    cuts = {0, len(pairs)}
+    wanted = max(1, min(BINS, len(means) // LEAST_IN_BIN))
+    cuts = {0, len(means)}
     for index in range(1, wanted):
-        at = index * len(pairs) // wanted
-        while at < len(pairs) and pairs[at][0] == pairs[at - 1][0]:
+        at = index * len(means) // wanted
+        while at < len(means) and means[at][0] == means[at - 1][0]:
             at += 1
         cuts.add(at)
-    edges = sorted(cuts)
     bins = []
-    for start, end in pairwise(edges):
-        tokens, scores = zip(*pairs[start:end], strict=True)
+    for start, end in pairwise(sorted(cuts)):
+        tokens, scores = zip(*means[start:end], strict=True)
         low, high = proportion_interval(round(sum(scores)), len(scores)) or (0.0, 1.0)
         bins.append(
             ThinkingBin(

@@ -1,4 +1,4 @@
-"""The questions that the arms do not answer alike: what the averages are made of."""
+"""Finds the questions that the arms do not answer alike: what the averages are made of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, RunQuestion
+from pipelines.evaluation.metric import primary_metric
 from pipelines.evaluation.report.document import (
-    CORRECT,
     Disagreement,
     Emphasis,
     Piece,
@@ -25,46 +25,49 @@ Span = tuple[int, int, Emphasis]
 
 DOUBTS: dict[Verdict, Emphasis] = {"unsupported": "unsupported", "contradicted": "contradicted"}
 SHOWN = 300
-"""With their passages and traces they are some kilobytes each: a page of more would be slow to open."""
+"""How many are shown: with passages and traces each has some kilobytes, and a longer page opens slowly."""
 
 
-def disagreements(bundle: Bundle, results: Results, shown: int = SHOWN) -> tuple[int, list[Disagreement]]:
-    """How many there are, and the first `shown` of them, spread evenly over the run where there are more.
+def find_disagreements(
+    bundle: Bundle, results: Results, shown: int = SHOWN
+) -> tuple[int, list[Disagreement]]:
+    """Find the questions that the arms do not answer alike.
 
     Arms differ where their shares of right answers do (over repeats); where a question has no such score,
     where one arm answered and another abstained, thought without an end or failed.
+
+    Returns:
+        How many there are, and `shown` of them, spread evenly over the run where there are more.
     """
     answers: dict[str, dict[str, list[Answer]]] = {}
     for answer in bundle.answers:
         answers.setdefault(answer.question, {}).setdefault(answer.arm, []).append(answer)
     scores: dict[tuple[str, str], list[float]] = {}
-    for each in results.questions:
-        if CORRECT in each.scores:
-            scores.setdefault((each.question, each.arm), []).append(each.scores[CORRECT])
+    quality = primary_metric("quality").name
+    for scored in results.questions:
+        if quality in scored.scores:
+            scores.setdefault((scored.question, scored.arm), []).append(scored.scores[quality])
     contexts = {context.question: context for context in bundle.contexts}
     differing = []
-    for asked in bundle.questions:
-        right = {
-            arm: fmean(scores[asked.id, arm])
-            for arm in answers.get(asked.id, {})
-            if (asked.id, arm) in scores
-        }
-        statuses = {arm: each[0].reply.status for arm, each in answers.get(asked.id, {}).items()}
-        if len(set(right.values())) > 1 or (not right and len(set(statuses.values())) > 1):
-            differing.append((asked, right))
+    for question in bundle.questions:
+        by_arm = answers.get(question.id, {})
+        right = {arm: fmean(scores[question.id, arm]) for arm in by_arm if (question.id, arm) in scores}
+        statuses = {repeats[0].reply.status for repeats in by_arm.values()}
+        if len(set(right.values())) > 1 or (not right and len(statuses) > 1):
+            differing.append((question, right))
     kept = (
         [differing[index * len(differing) // shown] for index in range(shown)]
         if len(differing) > shown
         else differing
     )
     return len(differing), [
-        _disagreement(asked, right, results.baseline, contexts.get(asked.id), answers[asked.id])
-        for asked, right in kept
+        _show_disagreement(question, right, results.baseline, contexts.get(question.id), answers[question.id])
+        for question, right in kept
     ]
 
 
-def _disagreement(
-    asked: RunQuestion,
+def _show_disagreement(
+    question: RunQuestion,
     right: dict[str, float],
     baseline: str,
     context: Context | None,
@@ -72,23 +75,25 @@ def _disagreement(
 ) -> Disagreement:
     base = right.get(baseline)
     passages = context.context.passages if context else []
-    replies = [each[0].reply for each in answers.values()]
+    replies = [repeats[0].reply for repeats in answers.values()]
     return Disagreement(
-        question=asked.id,
-        dataset=asked.dataset,
-        type=asked.type,
-        text=asked.text,
-        references=asked.item.answers,
-        answerable=asked.item.answerable,
+        question=question.id,
+        dataset=question.dataset,
+        type=question.type,
+        text=question.text,
+        references=question.item.answers,
+        answerable=question.item.answerable,
         gained=tuple(arm for arm, value in right.items() if base is not None and value > base),
         lost=tuple(arm for arm, value in right.items() if base is not None and value < base),
         context_id=context.context.context_id if context else "",
-        passages=tuple(_passage(marker, each, replies) for marker, each in enumerate(passages, start=1)),
-        answers=tuple(_answer(each, right.get(arm)) for arm, each in answers.items()),
+        passages=tuple(
+            _show_passage(marker, passage, replies) for marker, passage in enumerate(passages, start=1)
+        ),
+        answers=tuple(_show_answer(repeats, right.get(arm)) for arm, repeats in answers.items()),
     )
 
 
-def _answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswer:
+def _show_answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswer:
     reply = repeats[0].reply
     judged = reply.groundedness
     return ShownAnswer(
@@ -96,8 +101,10 @@ def _answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswer:
         status=reply.status,
         correct=correct,
         repeats=len(repeats),
-        pieces=pieces(reply.content, _doubts(judged.answer if judged else None)),
-        reasoning=pieces(reply.reasoning_content or "", _doubts(judged.reasoning if judged else None)),
+        pieces=cut_pieces(reply.content, _doubtful_spans(judged.answer if judged else None)),
+        reasoning=cut_pieces(
+            reply.reasoning_content or "", _doubtful_spans(judged.reasoning if judged else None)
+        ),
         reasoning_tokens=reply.usage.completion_tokens_details.reasoning_tokens if reply.usage else None,
         e2el=reply.timings.e2el if reply.timings else None,
         markers=tuple(sorted({citation.marker for citation in reply.annotations})),
@@ -106,15 +113,21 @@ def _answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswer:
     )
 
 
-def _doubts(judged: GroundedText | None) -> list[Span]:
-    """The sentences that the passages do not bear out."""
+def _doubtful_spans(judged: GroundedText | None) -> list[Span]:
+    """The sentences that the passages do not support."""
     sentences = judged.sentences if judged else []
-    return [(each.start, each.end, DOUBTS[each.verdict]) for each in sentences if each.verdict in DOUBTS]
+    return [
+        (sentence.start, sentence.end, DOUBTS[sentence.verdict])
+        for sentence in sentences
+        if sentence.verdict in DOUBTS
+    ]
 
 
-def _passage(marker: int, passage: Passage, replies: Sequence[ArmReply]) -> ShownPassage:
-    """Its words that contradict a sentence of any arm are marked, and those that any arm cites: a citation
-    counts characters in its document."""
+def _show_passage(marker: int, passage: Passage, replies: Sequence[ArmReply]) -> ShownPassage:
+    """Mark a passage's words that contradict a sentence of any arm, and those that any arm cites.
+
+    A citation counts characters in its document, not in the passage.
+    """
     against: list[Span] = [
         (sentence.against.start, sentence.against.end, "against")
         for reply in replies
@@ -135,21 +148,23 @@ def _passage(marker: int, passage: Passage, replies: Sequence[ArmReply]) -> Show
         title=passage.header or passage.document_id,
         page=passage.page,
         score=passage.score,
-        pieces=pieces(passage.text, [*against, *cited]),
+        pieces=cut_pieces(passage.text, [*against, *cited]),
     )
 
 
-def pieces(text: str, spans: Iterable[Span]) -> tuple[Piece, ...]:
-    """The whole text in order. Where spans overlap the earlier in the list wins; what lies outside the text
-    is cut off."""
+def cut_pieces(text: str, spans: Iterable[Span]) -> tuple[Piece, ...]:
+    """Cut a whole text into pieces, each marked as a whole.
+
+    Where spans overlap the earlier in the list wins; what lies outside the text is cut off.
+    """
     marks: list[Emphasis] = [""] * len(text)
     for start, end, emphasis in spans:
         for at in range(max(0, start), min(len(text), end)):
             marks[at] = marks[at] or emphasis
-    found: list[Piece] = []
+    cut: list[Piece] = []
     start = 0
     for at in range(1, len(text) + 1):
         if at == len(text) or marks[at] != marks[start]:
-            found.append(Piece(text=text[start:at], emphasis=marks[start]))
+            cut.append(Piece(text=text[start:at], emphasis=marks[start]))
             start = at
-    return tuple(found)
+    return tuple(cut)

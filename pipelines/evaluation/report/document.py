@@ -20,12 +20,14 @@ from pipelines.evaluation.results import (
 from services.core.wire.compare import ArmStatus
 
 FORMAT = 1
-CORRECT = "correct"
-"""The metric that says whether an answer is right."""
 
 Emphasis = Literal["", "cited", "unsupported", "contradicted", "against"]
 """Why a piece of text stands out: `cited` and `against` (it contradicts a sentence) in passages, the others
 in answers."""
+
+
+LatencyName = Literal["ttft", "ttfo", "e2el"]
+"""A latency whose values are plotted as a curve."""
 
 
 class _Frozen(BaseModel):
@@ -33,7 +35,7 @@ class _Frozen(BaseModel):
 
 
 class ArmColumn(_Frozen):
-    """An arm as it was asked, with what the gateway said of its model entry. None: not set."""
+    """An arm as it was asked, with its model entry as the gateway describes it. None: not set."""
 
     name: str
     baseline: bool
@@ -69,15 +71,15 @@ class FrontierPoint(_Frozen):
 
 
 class Curve(_Frozen):
-    """All of one arm's `ttft`, `ttfo` or `e2el`, sorted, in ms."""
+    """All values of one latency of one arm, sorted, in ms."""
 
     arm: str
-    figure: Literal["ttft", "ttfo", "e2el"]
+    figure: LatencyName
     values: tuple[float, ...]
 
 
 class ThinkingBin(_Frozen):
-    """Questions of one arm with alike many thinking tokens (means over repeats); the share it got right."""
+    """Questions of one arm with similar numbers of thinking tokens, and the share that it got right."""
 
     arm: str
     least: float
@@ -90,6 +92,8 @@ class ThinkingBin(_Frozen):
 
 
 class Piece(_Frozen):
+    """A part of a text that stands out, or does not, as a whole."""
+
     text: str
     emphasis: Emphasis = ""
 
@@ -107,7 +111,7 @@ class ShownPassage(_Frozen):
 class ShownAnswer(_Frozen):
     """One arm's first answer to the question. `correct` is the mean over the `repeats`; None: not scored.
 
-    `checked`: its sentences were held against the passages, so that no mark means that nothing was found.
+    `checked`: its sentences were compared with the passages, so that no mark means that nothing was found.
     """
 
     arm: str
@@ -141,8 +145,8 @@ class Disagreement(_Frozen):
 
 
 class Report(_Frozen):
-    """`quality` is the metric of the figures. `differing` counts all disagreements, of which those at hand
-    are shown in full."""
+    """All that a report shows. `quality` is the metric of the figures. `differing` counts all disagreements,
+    of which `disagreements` are shown in full."""
 
     format: int = FORMAT
     baseline: str

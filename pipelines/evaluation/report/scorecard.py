@@ -1,4 +1,4 @@
-"""The scorecard: every metric in every scope, as lines that a table shows."""
+"""Makes the scorecard: every metric in every scope, as lines of a table."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
 from pipelines.evaluation.report.units import (
     NOTHING,
-    amount,
     column_unit,
-    interval,
-    p_value,
+    format_amount,
+    format_interval,
+    format_p,
 )
 from pipelines.evaluation.results import OVERALL, SHARED, Delta, MetricResult, Rate
 
 SECOND = 1000
+"""Milliseconds from which a metric is shown in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The interval of a difference for a bar 100 wide whose middle is 0."""
+    """The interval of a difference on a bar that is 100 wide, with 0 in its middle."""
 
     low: float
     high: float
@@ -51,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`unit` is that of all its figures; a difference of percents is one in points."""
+    """One metric's lines. `unit` is that of all its figures; a difference of percents is one in points."""
 
     metric: str
     unit: str
@@ -61,13 +62,15 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """The metrics of one family."""
+
     title: str
     measures: tuple[Measure, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`level` 0: all questions, 1: a data set, 2: a type of question."""
+    """The metrics of one scope. `level` 0: all questions, 1: a data set, 2: a type of question."""
 
     scope: str
     title: str
@@ -75,20 +78,20 @@ class Card:
     groups: tuple[Group, ...]
 
 
-def cards(report: Report) -> tuple[Card, ...]:
-    """All questions first, then data sets, each followed by its types."""
+def make_cards(report: Report) -> tuple[Card, ...]:
+    """Make a card for each scope: all questions first, then each data set, followed by its types."""
     by_scope: dict[str, list[MetricResult]] = {}
-    for each in report.metrics:
-        by_scope.setdefault(each.scope, []).append(each)
+    for measured in report.metrics:
+        by_scope.setdefault(measured.scope, []).append(measured)
     datasets = [dataset.name for dataset in report.manifest.datasets]
-    found = []
+    cards = []
     for scope in sorted(by_scope, key=lambda scope: _place(scope, datasets)):
         if scope in datasets and len(datasets) == 1:
             continue
         level = 0 if scope == OVERALL else 1 if scope in datasets else 2
         title = "All questions" if not level else scope if level == 1 else scope.replace("/", ": ", 1)
-        found.append(Card(scope, title, level, _groups(by_scope[scope], report.baseline)))
-    return tuple(found)
+        cards.append(Card(scope, title, level, _make_groups(by_scope[scope], report.baseline)))
+    return tuple(cards)
 
 
 def _place(scope: str, datasets: Sequence[str]) -> tuple[int, int]:
@@ -100,40 +103,45 @@ def _place(scope: str, datasets: Sequence[str]) -> tuple[int, int]:
     return (len(datasets), 0)
 
 
-def _groups(metrics: Sequence[MetricResult], baseline: str) -> tuple[Group, ...]:
-    families = dict.fromkeys((*FAMILIES, *(each.family for each in metrics)))
+def _make_groups(metrics: Sequence[MetricResult], baseline: str) -> tuple[Group, ...]:
+    families = dict.fromkeys((*FAMILIES, *(measured.family for measured in metrics)))
     groups = (
         Group(
             FAMILIES.get(family, family),
-            tuple(_measure(each, baseline) for each in metrics if each.family == family and each.rates),
+            tuple(
+                _make_measure(measured, baseline)
+                for measured in metrics
+                if measured.family == family and measured.rates
+            ),
         )
         for family in families
     )
     return tuple(group for group in groups if group.measures)
 
 
-def _measure(each: MetricResult, baseline: str) -> Measure:
-    deltas = {delta.arm: delta for delta in each.deltas}
-    ends = [abs(end) for delta in each.deltas for end in (delta.low, delta.high) if end is not None]
-    slow = each.unit == "ms" and max(rate.value for rate in each.rates) >= SECOND
-    unit = "s" if slow else each.unit
-    declared = find_metric(each.metric)
+def _make_measure(measured: MetricResult, baseline: str) -> Measure:
+    deltas = {delta.arm: delta for delta in measured.deltas}
+    ends = [abs(end) for delta in measured.deltas for end in (delta.low, delta.high) if end is not None]
+    slow = measured.unit == "ms" and max(rate.value for rate in measured.rates) >= SECOND
+    unit = "s" if slow else measured.unit
+    declared = find_metric(measured.metric)
     hint = {True: "\N{UPWARDS ARROW} is better", False: "\N{DOWNWARDS ARROW} is better", None: ""}[
-        each.higher_is_better
+        measured.higher_is_better
     ]
     return Measure(
-        metric=declared.heading if declared else each.metric,
+        metric=declared.heading if declared else measured.metric,
         unit=column_unit(unit),
         hint=hint,
         lines=tuple(
-            _line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0)) for rate in each.rates
+            _make_line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0))
+            for rate in measured.rates
         ),
     )
 
 
-def _line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach: float) -> Line:
-    value = amount(rate.value, unit)
-    spread = interval(rate.low, rate.high, unit)
+def _make_line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach: float) -> Line:
+    value = format_amount(rate.value, unit)
+    spread = format_interval(rate.low, rate.high, unit)
     name = rate.arm if rate.arm != SHARED else "all arms"
     if delta is None or rate.arm == baseline:
         return Line(name, value, spread, str(rate.n), compared=False)
@@ -143,16 +151,16 @@ def _line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach: floa
         rate_interval=spread,
         n=str(delta.n),
         compared=True,
-        delta=amount(delta.difference, unit, signed=True),
-        delta_interval=interval(delta.low, delta.high, unit, signed=True),
-        bar=_bar(delta, reach),
-        p=p_value(delta.p),
-        p_adjusted=p_value(delta.p_adjusted),
+        delta=format_amount(delta.difference, unit, signed=True),
+        delta_interval=format_interval(delta.low, delta.high, unit, signed=True),
+        bar=_make_bar(delta, reach),
+        p=format_p(delta.p),
+        p_adjusted=format_p(delta.p_adjusted),
         clusters=str(delta.clusters),
         discordant=NOTHING
         if delta.gained is None or delta.lost is None
         else f"+{delta.gained} / \N{MINUS SIGN}{delta.lost}",
-        smallest=amount(delta.smallest_detectable, unit),
+        smallest=format_amount(delta.smallest_detectable, unit),
         verdict=_verdict(delta),
     )
 
@@ -163,7 +171,7 @@ def _verdict(delta: Delta) -> str:
     return "different" if delta.better is None else "better" if delta.better else "worse"
 
 
-def _bar(delta: Delta, reach: float) -> Bar | None:
+def _make_bar(delta: Delta, reach: float) -> Bar | None:
     if delta.low is None or delta.high is None or not reach:
         return None
     low, high, value = (round(50 + 48 * end / reach, 1) for end in (delta.low, delta.high, delta.difference))

@@ -6,18 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.evaluation.bundle.records import Bundle, Machine, Manifest
-from pipelines.evaluation.report.units import NOTHING, interval, p_value, points, share
+from pipelines.evaluation.report.units import (
+    MINUS,
+    NOTHING,
+    format_interval,
+    format_p,
+    format_points,
+    format_share,
+)
 from pipelines.evaluation.results import OVERALL, Counted, JudgedArm, JudgeResult, Results
 
 GIB = 2**30
 Rows = tuple[tuple[str, str], ...]
-
 SMALL = 100
+"""Questions below which a set shows large differences only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """One figure: `value` with its interval, over `n`; `kappa` empty where it has none."""
+class JudgeFigure:
+    """A figure that says what a judge is worth, ready to read.
+
+    It is `value` with its interval, over `n`; `kappa` is empty where it has none.
+    """
 
     name: str
     value: str
@@ -28,7 +38,9 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class Preferred:
+class PreferenceRow:
+    """How an arm fares against the baseline with a judge, ready to read."""
+
     arm: str
     counts: str
     """Won, tied and lost."""
@@ -41,119 +53,127 @@ class Preferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
-    worth: tuple[Worth, ...]
-    arms: tuple[Preferred, ...]
+class JudgeSection:
+    """A judge's verdicts by arm, and the figures that say what they are worth."""
+
+    worth: tuple[JudgeFigure, ...]
+    arms: tuple[PreferenceRow, ...]
 
 
-def judging(found: JudgeResult | None) -> Judging | None:
-    if found is None:
+def describe_judge(judge: JudgeResult | None) -> JudgeSection | None:
+    """Make a judge's section; None where nobody judged."""
+    if judge is None:
         return None
-    return Judging(
+    return JudgeSection(
         worth=(
-            _worth(
+            _judge_figure(
                 "changes with the order",
-                found.flips,
+                judge.flips,
                 "pairs whose winner is another when the two answers change places; these count as ties",
-                found.kappa,
+                judge.kappa,
             ),
-            _worth(
+            _judge_figure(
                 "takes the one shown first",
-                found.first_shown,
+                judge.first_shown,
                 "verdicts for the answer that stood first, ties left out; one half is no bias",
             ),
-            _worth(
-                "says nothing that can be read", found.unread, "replies without a verdict; none is guessed at"
+            _judge_figure(
+                "says nothing that can be read", judge.unread, "replies without a verdict; none is guessed at"
             ),
-            _worth(
+            _judge_figure(
                 "takes the right one",
-                found.with_correct,
+                judge.with_correct,
                 "pairs in which its winner is the one that is right (neither: a tie)",
-                found.kappa_correct,
+                judge.kappa_correct,
             ),
-            _worth(
+            _judge_figure(
                 "takes the better supported one",
-                found.with_supported,
+                judge.with_supported,
                 "pairs in which its winner has the greater share of supported claims (neither: a tie)",
-                found.kappa_supported,
+                judge.kappa_supported,
             ),
         ),
-        arms=tuple(map(_preferred, found.arms)),
+        arms=tuple(map(_preference_row, judge.arms)),
     )
 
 
-def _worth(name: str, of: Counted, meaning: str, kappa: float | None = None) -> Worth:
-    return Worth(
+def _judge_figure(name: str, counted: Counted, meaning: str, kappa: float | None = None) -> JudgeFigure:
+    return JudgeFigure(
         name=name,
-        value=share(of.count / of.n if of.n else None),
-        spread=interval(of.low, of.high, ""),
-        n=str(of.n),
-        kappa=NOTHING if kappa is None else f"{kappa:.2f}".replace("-", "\N{MINUS SIGN}"),
+        value=format_share(counted.count / counted.n if counted.n else None),
+        spread=format_interval(counted.low, counted.high, ""),
+        n=str(counted.n),
+        kappa=NOTHING if kappa is None else f"{kappa:.2f}".replace("-", MINUS),
         meaning=meaning,
     )
 
 
-def _preferred(found: JudgedArm) -> Preferred:
-    return Preferred(
-        arm=found.arm,
-        counts=f"{found.won} / {found.tied + found.alike} / {found.lost}",
-        difference=points(found.difference),
-        spread=interval(found.low, found.high, "", signed=True),
-        p=NOTHING if found.p_adjusted is None else p_value(found.p_adjusted),
-        n=str(found.n),
-        smallest=points(found.smallest_detectable, signed=False),
-        verdict="" if found.better is None else "better" if found.better else "worse",
+def _preference_row(judged: JudgedArm) -> PreferenceRow:
+    return PreferenceRow(
+        arm=judged.arm,
+        counts=f"{judged.won} / {judged.tied + judged.alike} / {judged.lost}",
+        difference=format_points(judged.difference),
+        spread=format_interval(judged.low, judged.high, "", signed=True),
+        p=NOTHING if judged.p_adjusted is None else format_p(judged.p_adjusted),
+        n=str(judged.n),
+        smallest=format_points(judged.smallest_detectable, signed=False),
+        verdict="" if judged.better is None else "better" if judged.better else "worse",
     )
 
 
-def conditions(manifest: Manifest) -> Rows:
-    """What was done, and what keeps arms from profiting of each other."""
-    return tuple(_conditions(manifest))
+def condition_rows(manifest: Manifest) -> Rows:
+    """How the run was made, and what keeps arms from profiting from each other, as rows of name and value."""
+    return tuple(_condition_rows(manifest))
 
 
-def _conditions(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    asked = manifest.conditions
+def _condition_rows(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    conditions = manifest.conditions
     yield "Started", manifest.started
     yield "Ragline", manifest.version
-    yield "Seed", str(asked.seed)
-    yield "Repeats", str(asked.repeats)
+    yield "Seed", str(conditions.seed)
+    yield "Repeats", str(conditions.repeats)
     yield (
         "Requests at once",
-        "one: arms never share the machine" if asked.serial else f"up to {asked.concurrency}",
+        "one: arms never share the machine" if conditions.serial else f"up to {conditions.concurrency}",
     )
-    yield "Caches", asked.caches
-    yield "Prompts begin alike", "no: a line of its own each" if asked.cold else "yes"
-    yield "Warm-up", f"{asked.warm_up} requests of each arm, not counted"
-    for name, value in (("top_k", asked.top_k), ("top_n", asked.top_n), ("floor", asked.floor)):
+    yield "Caches", conditions.caches
+    yield "Prompts begin alike", "no: a line of its own each" if conditions.cold else "yes"
+    yield "Warm-up", f"{conditions.warm_up} requests of each arm, not counted"
+    for name, value in (
+        ("top_k", conditions.top_k),
+        ("top_n", conditions.top_n),
+        ("floor", conditions.floor),
+    ):
         yield f"Retrieval {name}", "the gateway's" if value is None else f"{value:g}"
     if (judge := manifest.judge) is not None:
         most = "the entry's" if judge.max_tokens is None else str(judge.max_tokens)
         yield "Judge", f"{judge.model.id} ({judge.model.model_id}), {most} tokens at most"
-    yield "Machine", machine(manifest.machine)
+    yield "Machine", format_machine(manifest.machine)
 
 
-def machine(found: Machine) -> str:
+def format_machine(machine: Machine) -> str:
+    """A machine in one line."""
     return (
-        f"{found.processor}, {found.cores} cores, {found.memory / GIB:.0f} GiB, {found.system}, "
-        f"Python {found.python}"
+        f"{machine.processor}, {machine.cores} cores, {machine.memory / GIB:.0f} GiB, {machine.system}, "
+        f"Python {machine.python}"
     )
 
 
-def limits(bundle: Bundle, results: Results) -> tuple[str, ...]:
-    """Sentences; the ones that hold for every run last."""
-    return (*_of_this_run(bundle, results), *_of_every_run(bundle))
+def list_limits(bundle: Bundle, results: Results) -> tuple[str, ...]:
+    """What the report does not show, in sentences; those that hold for every run come last."""
+    return (*_limits_of_this_run(bundle, results), *_limits_of_every_run(bundle))
 
 
-def _of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
+def _limits_of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
     conditions = bundle.manifest.conditions
-    drawn = [each for each in bundle.manifest.datasets if each.n < each.of]
-    if drawn:
-        shares = ", ".join(f"{each.n} of {each.of} of {each.name}" for each in drawn)
+    sampled = [dataset for dataset in bundle.manifest.datasets if dataset.n < dataset.of]
+    if sampled:
+        shares = ", ".join(f"{dataset.n} of {dataset.of} of {dataset.name}" for dataset in sampled)
         yield (
             f"The questions are a sample ({shares}; seed {conditions.seed}): the figures stand for a whole "
             "set only within their intervals."
         )
-    small = [f"{each.name} ({each.n})" for each in bundle.manifest.datasets if each.n < SMALL]
+    small = [f"{dataset.name} ({dataset.n})" for dataset in bundle.manifest.datasets if dataset.n < SMALL]
     if small:
         yield (
             f"Sets of fewer than {SMALL} questions show large differences only, and their types of question "
@@ -165,7 +185,10 @@ def _of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
         if dataset.grounds == "given":
             yield f"The passages of {dataset.name} came with its questions: no search was tested on it."
     clustered = any(
-        delta.clusters < delta.n for each in results.metrics if each.scope == OVERALL for delta in each.deltas
+        delta.clusters < delta.n
+        for measured in results.metrics
+        if measured.scope == OVERALL
+        for delta in measured.deltas
     )
     if not clustered:
         yield (
@@ -191,7 +214,7 @@ def _of_this_run(bundle: Bundle, results: Results) -> Iterator[str]:
         yield "Prefix caches were not kept apart: an arm may look faster than it is, coming after another."
 
 
-def _of_every_run(bundle: Bundle) -> Iterator[str]:
+def _limits_of_every_run(bundle: Bundle) -> Iterator[str]:
     machine = bundle.manifest.machine
     yield (
         f"Latencies hold for this machine ({machine.processor}, {machine.cores} cores), these engines and "

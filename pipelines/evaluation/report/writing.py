@@ -13,75 +13,85 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.evaluation.bundle.files import parse_record, replace
+from pipelines.evaluation.bundle.files import parse_record
 from pipelines.evaluation.bundle.recorded import read_results
 from pipelines.evaluation.bundle.store import fingerprint, read_bundle
 from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.report import units
-from pipelines.evaluation.report.building import build
+from pipelines.evaluation.report.building import build_report
 from pipelines.evaluation.report.document import Report
-from pipelines.evaluation.report.figures.forest import forest
-from pipelines.evaluation.report.figures.frontier import frontier, thinking
-from pipelines.evaluation.report.figures.goodput import goodput
-from pipelines.evaluation.report.figures.latency import ecdf, waterfall
+from pipelines.evaluation.report.figures.forest import draw_forest
+from pipelines.evaluation.report.figures.frontier import draw_frontier, draw_thinking
+from pipelines.evaluation.report.figures.goodput import draw_goodput
+from pipelines.evaluation.report.figures.latency import draw_ecdf, draw_waterfall
 from pipelines.evaluation.report.figures.svg import Plot
-from pipelines.evaluation.report.scorecard import cards
-from pipelines.evaluation.report.sections import conditions, judging, machine
+from pipelines.evaluation.report.scorecard import make_cards
+from pipelines.evaluation.report.sections import condition_rows, describe_judge, format_machine
 from services.core.errors import InvalidRequest
+from services.core.files import replace_atomically
 
 LOAD = "load.json"
 NAME = "report"
 TEMPLATES = Path(__file__).parent / "templates"
 
-Plots = dict[str, Plot | None]
-"""In the report's order, by id; None where the run has no such figures."""
+Figures = dict[str, Plot | None]
+"""The figures by id, in the report's order; None where the run has no such figure."""
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Write `report.html`, `report.md` and `report.json` into a bundle's folder, and say where they are.
+    """Write `report.html`, `report.md` and `report.json` into a bundle's folder.
 
     Reads the recorded results, and `load.json` where there is one. The same folder gives the same bytes.
-    Raises what reading them raises; InvalidRequest where the results are of other answers.
+
+    Returns:
+        Where the three files are.
+
+    Raises:
+        NotFound: The folder holds no bundle, or no results.
+        InvalidRequest: A file is damaged, the results are of other answers, or a file cannot be written.
     """
     bundle, results = read_bundle(folder), read_results(folder)
     if results.bundle != fingerprint(bundle):
         raise InvalidRequest(
             f"the results in {folder} are not of its answers: 'ragline replay {folder}' scores them again"
         )
-    report = build(bundle, results, _load(folder / LOAD))
-    figures = plots(report)
+    report = build_report(bundle, results, _read_load(folder / LOAD))
+    figures = draw_figures(report)
     contents = {
-        "html": html(report, figures).encode(),
-        "md": markdown(report, figures).encode(),
-        "json": _json(report),
+        "html": render_html(report, figures).encode(),
+        "md": render_markdown(report, figures).encode(),
+        "json": _render_json(report),
     }
     paths = []
     for suffix, content in contents.items():
         path = folder / f"{NAME}.{suffix}"
         try:
-            replace(path, content)
+            replace_atomically(path, content)
         except OSError as error:
             raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
         paths.append(path)
     return paths
 
 
-def _load(path: Path) -> LoadReport | None:
+def _read_load(path: Path) -> LoadReport | None:
     return parse_record(LoadReport, path.read_bytes(), str(path)) if path.is_file() else None
 
 
-def _json(report: Report) -> bytes:
-    """Without the texts of the disagreements, which are in the bundle."""
+def _render_json(report: Report) -> bytes:
+    """The report as JSON, without the texts of the disagreements, which are in the bundle."""
     without = {"disagreements": {"__all__": {"text", "passages", "answers"}}}
     return report.model_dump_json(indent=1, exclude=without).encode() + b"\n"
 
 
-def html(report: Report, figures: Plots) -> str:
-    """One file that loads nothing: its policy forbids it, and names its one style and one script by hash."""
-    style, script = (_text(name) for name in ("report.css", "report.js"))
+def render_html(report: Report, figures: Figures) -> str:
+    """Render the report as one file that loads nothing.
+
+    Its policy forbids that, and names its one style and its one script by their hashes.
+    """
+    style, script = (_read_template(name) for name in ("report.css", "report.js"))
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {_policy_hash(style)}; script-src {_policy_hash(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
     )
     return _render(
         "report.html.j2",
@@ -95,68 +105,68 @@ def html(report: Report, figures: Plots) -> str:
     )
 
 
-def markdown(report: Report, figures: Plots) -> str:
-    """The same without the figures, whose numbers it has as tables, and without the texts of answers."""
+def render_markdown(report: Report, figures: Figures) -> str:
+    """Render the report as Markdown, with tables instead of figures, and without the texts of answers."""
     text = _render("report.md.j2", report, figures, autoescape=False)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def plots(report: Report) -> Plots:
-    """Each drawn for two widths: the slow part of a report."""
+def draw_figures(report: Report) -> Figures:
+    """Draw the figures, each for two widths: the slow part of a report."""
     return {
-        "forest": forest(report),
-        "frontier": frontier(report),
-        "waterfall": waterfall(report),
-        "ecdf": ecdf(report),
-        "thinking": thinking(report),
-        "goodput": goodput(report),
+        "forest": draw_forest(report),
+        "frontier": draw_frontier(report),
+        "waterfall": draw_waterfall(report),
+        "ecdf": draw_ecdf(report),
+        "thinking": draw_thinking(report),
+        "goodput": draw_goodput(report),
     }
 
 
-def in_line(value: object) -> object:
-    """Text for a line or a cell of Markdown: no markup, no break."""
+def escape_markdown(value: object) -> object:
+    """Escape a text for a line or a cell of Markdown: no markup, no break. Other values are left alone."""
     if not isinstance(value, str):
         return value
     return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", " ".join(value.split(" ")).replace("\n", " "))
 
 
-def asides(sentence: str) -> list[str]:
-    """What is in brackets, at the odd places, and what is around it."""
+def split_asides(sentence: str) -> list[str]:
+    """Split a sentence at its brackets; what is in brackets is at the odd places."""
     return re.split(r"(\([^()]*\))", sentence)
 
 
-def _render(name: str, report: Report, figures: Plots, *, autoescape: bool, **more: str) -> str:
+def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **more: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=autoescape,  # noqa: S701 - Markdown has an escape of its own, `in_line`
+        autoescape=autoescape,  # noqa: S701 - Markdown has an escape of its own, `escape_markdown`
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=None if autoescape else in_line,
+        finalize=None if autoescape else escape_markdown,
     )
     environment.filters.update(
-        share=units.share,
-        seconds=units.seconds,
-        count=units.count,
-        p_value=units.p_value,
-        machine=machine,
-        asides=asides,
-        said=units.said,
+        share=units.format_share,
+        seconds=units.format_time,
+        count=units.format_count,
+        p_value=units.format_p,
+        machine=format_machine,
+        asides=split_asides,
+        metric_title=units.metric_title,
     )
     return environment.get_template(name).render(
         report=report,
-        cards=cards(report),
+        cards=make_cards(report),
         plots=figures,
-        conditions=conditions(report.manifest),
-        judging=judging(report.judge),
+        conditions=condition_rows(report.manifest),
+        judging=describe_judge(report.judge),
         arms={arm.name: index for index, arm in enumerate(report.arms)},
         **more,
     )
 
 
-def _text(name: str) -> str:
+def _read_template(name: str) -> str:
     return (TEMPLATES / name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def _policy_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

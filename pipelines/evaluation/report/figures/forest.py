@@ -1,4 +1,4 @@
-"""The difference to the baseline by data set and type of question, with intervals."""
+"""The figure of differences to the baseline by data set and type of question, with intervals."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipelines.evaluation.report.figures.style import (
     Frame,
     arm_colour,
     arm_marker,
-    empty,
-    tidy,
+    new_figure,
+    tidy_axes,
 )
-from pipelines.evaluation.report.figures.svg import Plot, Table, plot
-from pipelines.evaluation.report.units import interval, p_value, points, said
+from pipelines.evaluation.report.figures.svg import Plot, Table, make_plot
+from pipelines.evaluation.report.units import format_interval, format_p, format_points, metric_title
 from pipelines.evaluation.results import OVERALL, Delta
 
 LEAST = 5
@@ -35,20 +35,20 @@ class _Row:
     deltas: tuple[Delta, ...]
 
 
-def forest(report: Report) -> Plot | None:
-    """None where nothing is compared."""
-    rows = _rows(report)
+def draw_forest(report: Report) -> Plot | None:
+    """Draw the differences; None where nothing is compared."""
+    rows = _make_rows(report)
     if not rows:
         return None
     order = [arm.name for arm in report.arms]
-    candidates = [name for name in order if any(d.arm == name for row in rows for d in row.deltas)]
+    candidates = [name for name in order if any(delta.arm == name for row in rows for delta in row.deltas)]
 
     def draw(frame: Frame) -> Figure:
-        return _drawn(frame, rows, candidates, order)
+        return _draw_rows(frame, rows, candidates, order)
 
-    return plot(
+    return make_plot(
         "forest",
-        f"{said(report.quality).capitalize()}: difference to {report.baseline}, by type of question",
+        f"{metric_title(report.quality).capitalize()}: difference to {report.baseline}, by type of question",
         reading=(
             f"Right of the line an arm does better than {report.baseline}, left of it worse; bars are 95 % "
             "intervals. A filled mark's difference holds after Holm's correction, a hollow one's does not."
@@ -58,13 +58,15 @@ def forest(report: Report) -> Plot | None:
             f"questions; zero is {report.baseline}. The table below has the figures."
         ),
         draw=draw,
-        table=_table(rows),
+        table=_make_table(rows),
     )
 
 
-def _rows(report: Report) -> list[_Row]:
+def _make_rows(report: Report) -> list[_Row]:
     by_scope = {
-        each.scope: each.deltas for each in report.metrics if each.metric == report.quality and each.deltas
+        measured.scope: measured.deltas
+        for measured in report.metrics
+        if measured.metric == report.quality and measured.deltas
     }
     rows = [_Row("All questions", 0, by_scope[OVERALL])] if OVERALL in by_scope else []
     for dataset in report.manifest.datasets:
@@ -76,13 +78,13 @@ def _rows(report: Report) -> list[_Row]:
     return rows
 
 
-def _drawn(frame: Frame, rows: list[_Row], candidates: list[str], order: list[str]) -> Figure:
+def _draw_rows(frame: Frame, rows: list[_Row], candidates: list[str], order: list[str]) -> Figure:
     lane = 15.0 if frame.narrow else 17.0
     gap = 28.0 if frame.narrow else 14.0
     step = lane * len(candidates) + gap
-    figure = empty(frame, step * len(rows) + 92)
+    figure = new_figure(frame, step * len(rows) + 92)
     axes = figure.add_subplot()
-    tidy(axes)
+    tidy_axes(axes)
     axes.axvline(0, color=AXIS, linewidth=1.5)
     for index, row in enumerate(rows):
         top = index * step
@@ -91,7 +93,7 @@ def _drawn(frame: Frame, rows: list[_Row], candidates: list[str], order: list[st
         for delta in row.deltas:
             place = order.index(delta.arm)
             y = top + gap / (1 if frame.narrow else 2) + lane * candidates.index(delta.arm)
-            _mark(axes, y, delta, place)
+            _draw_mark(axes, y, delta, place)
         if frame.narrow:
             axes.annotate(
                 row.label,
@@ -125,7 +127,7 @@ def _drawn(frame: Frame, rows: list[_Row], candidates: list[str], order: list[st
     return figure
 
 
-def _mark(axes: Axes, y: float, delta: Delta, place: int) -> None:
+def _draw_mark(axes: Axes, y: float, delta: Delta, place: int) -> None:
     colour = arm_colour(place)
     if delta.low is not None and delta.high is not None:
         axes.hlines(y, 100 * delta.low, 100 * delta.high, color=colour, linewidth=2.5)
@@ -140,16 +142,16 @@ def _mark(axes: Axes, y: float, delta: Delta, place: int) -> None:
     )
 
 
-def _table(rows: list[_Row]) -> Table:
+def _make_table(rows: list[_Row]) -> Table:
     return Table(
         head=("Questions", "Arm", "Difference, points", "95 % interval", "p (Holm)", "n"),
         rows=tuple(
             (
                 row.label,
                 delta.arm,
-                points(delta.difference),
-                interval(delta.low, delta.high, "", signed=True),
-                p_value(delta.p_adjusted),
+                format_points(delta.difference),
+                format_interval(delta.low, delta.high, "", signed=True),
+                format_p(delta.p_adjusted),
                 str(delta.n),
             )
             for row in rows

@@ -1,4 +1,4 @@
-"""Quality against what it takes: against latency, and against thinking tokens."""
+"""The figures of quality against its price: against latency, and against thinking tokens."""
 
 from __future__ import annotations
 
@@ -16,39 +16,47 @@ from pipelines.evaluation.report.figures.style import (
     Frame,
     arm_colour,
     arm_marker,
-    empty,
-    seconds_axis,
-    tidy,
-    tokens_axis,
+    new_figure,
+    set_seconds_axis,
+    set_tokens_axis,
+    tidy_axes,
 )
-from pipelines.evaluation.report.figures.svg import Plot, Table, plot
-from pipelines.evaluation.report.units import NOTHING, count, interval, said, seconds, share
+from pipelines.evaluation.report.figures.svg import Plot, Table, make_plot
+from pipelines.evaluation.report.units import (
+    NOTHING,
+    format_count,
+    format_interval,
+    format_share,
+    format_time,
+    metric_title,
+)
 
 LEAST = 8
 """Points that the axis shows above and below at least."""
 LINE, MARK = 16, 8
+"""The height of a line of text, and half the width of a mark."""
 
 
-def frontier(report: Report) -> Plot | None:
-    """None where no arm has both figures."""
+def draw_frontier(report: Report) -> Plot | None:
+    """Draw each arm's quality against its median latency; None where no arm has both figures."""
     if not report.frontier:
         return None
     order = [arm.name for arm in report.arms]
     budgets = {arm.name: arm.budget for arm in report.arms}
 
     def draw(frame: Frame) -> Figure:
-        return _drawn(frame, report, order)
+        return _draw_points(frame, report, order)
 
-    return plot(
+    return make_plot(
         "frontier",
-        f"{said(report.quality).capitalize()} against latency",
+        f"{metric_title(report.quality).capitalize()} against latency",
         reading=(
             "Up and to the left is better. Bars are 95 % intervals of both figures; a dotted line joins "
             "the arms of one model in the order of their thinking budgets."
         ),
         description="One point for each arm: "
         + "; ".join(
-            f"{point.arm} has {share(point.quality)} at a median E2EL of {seconds(point.latency)}"
+            f"{point.arm} has {format_share(point.quality)} at a median E2EL of {format_time(point.latency)}"
             for point in report.frontier
         )
         + ".",
@@ -56,7 +64,7 @@ def frontier(report: Report) -> Plot | None:
         table=Table(
             head=(
                 "Arm",
-                said(report.quality).capitalize(),
+                metric_title(report.quality).capitalize(),
                 "95 % interval, %",
                 "Median E2EL",
                 "95 % interval, s",
@@ -67,12 +75,12 @@ def frontier(report: Report) -> Plot | None:
             rows=tuple(
                 (
                     point.arm,
-                    share(point.quality),
-                    interval(point.quality_low, point.quality_high, ""),
-                    seconds(point.latency),
-                    interval(point.latency_low, point.latency_high, "s"),
-                    _budget(budgets[point.arm]),
-                    NOTHING if point.thinking is None else count(point.thinking),
+                    format_share(point.quality),
+                    format_interval(point.quality_low, point.quality_high, ""),
+                    format_time(point.latency),
+                    format_interval(point.latency_low, point.latency_high, "s"),
+                    _format_budget(budgets[point.arm]),
+                    NOTHING if point.thinking is None else format_count(point.thinking),
                     str(point.n),
                 )
                 for point in report.frontier
@@ -81,14 +89,14 @@ def frontier(report: Report) -> Plot | None:
     )
 
 
-def _budget(tokens: int | None) -> str:
-    return NOTHING if tokens is None else f"{count(tokens)} tokens"
+def _format_budget(tokens: int | None) -> str:
+    return NOTHING if tokens is None else f"{format_count(tokens)} tokens"
 
 
-def _drawn(frame: Frame, report: Report, order: list[str]) -> Figure:
-    figure = empty(frame, _height(frame))
+def _draw_points(frame: Frame, report: Report, order: list[str]) -> Figure:
+    figure = new_figure(frame, _height(frame))
     axes = figure.add_subplot()
-    tidy(axes, grid="both")
+    tidy_axes(axes, grid="both")
     points = sorted(report.frontier, key=lambda point: (point.path, point.step))
     for _, group in groupby(points, key=lambda point: point.path):
         joined = list(group)
@@ -103,22 +111,22 @@ def _drawn(frame: Frame, report: Report, order: list[str]) -> Figure:
             zorder=1,
         )
     for point in report.frontier:
-        _mark(axes, point, order.index(point.arm))
+        _draw_mark(axes, point, order.index(point.arm))
     lows = [point.latency_low or point.latency for point in points]
     highs = [point.latency_high or point.latency for point in points]
-    seconds_axis(axes, min(lows), max(highs))
+    set_seconds_axis(axes, min(lows), max(highs))
     axes.set_xlabel("median E2EL")
-    axes.set_ylabel(f"{said(report.quality)}, %")
+    axes.set_ylabel(f"{metric_title(report.quality)}, %")
     axes.margins(y=0.12)
     low, high = axes.get_ylim()
     middle = 100 * points[0].quality
     axes.set_ylim(max(-3, min(low, middle - LEAST)), min(103, max(high, middle + LEAST)))
-    _names(axes, frame, points)
+    _write_names(axes, frame, points)
     return figure
 
 
-def _names(axes: Axes, frame: Frame, points: Sequence[FrontierPoint]) -> None:
-    """Beside their points, where no other name stands; of the places right, left, and further off."""
+def _write_names(axes: Axes, frame: Frame, points: Sequence[FrontierPoint]) -> None:
+    """Write the arms' names beside their points, where no other name stands: right, left, or further off."""
     width, height = 0.85 * frame.width, 0.8 * _height(frame)
     shares = [
         axes.transAxes.inverted().transform(axes.transData.transform((point.latency, 100 * point.quality)))
@@ -133,7 +141,7 @@ def _names(axes: Axes, frame: Frame, points: Sequence[FrontierPoint]) -> None:
         free = (
             index
             for index, box in enumerate(boxes)
-            if box[0] + long < width + 40 and not any(_meet(box, each) for each in taken)
+            if box[0] + long < width + 40 and not any(_overlap(box, other) for other in taken)
         )
         chosen = next(free, 0)
         side, up = places[chosen]
@@ -150,8 +158,8 @@ def _names(axes: Axes, frame: Frame, points: Sequence[FrontierPoint]) -> None:
         )
 
 
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two names, each by its left end, its height and its length, cover each other."""
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two names cover each other, each given by its left end, its height and its length."""
     return abs(one[1] - other[1]) < LINE and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
 
 
@@ -159,7 +167,7 @@ def _height(frame: Frame) -> float:
     return 340 if frame.narrow else 430
 
 
-def _mark(axes: Axes, point: FrontierPoint, place: int) -> None:
+def _draw_mark(axes: Axes, point: FrontierPoint, place: int) -> None:
     colour, x, y = arm_colour(place), point.latency, 100 * point.quality
     if point.quality_low is not None and point.quality_high is not None:
         axes.vlines(x, 100 * point.quality_low, 100 * point.quality_high, color=colour, linewidth=2)
@@ -177,31 +185,31 @@ def _mark(axes: Axes, point: FrontierPoint, place: int) -> None:
     )
 
 
-def thinking(report: Report) -> Plot | None:
-    """None where no arm thought."""
+def draw_thinking(report: Report) -> Plot | None:
+    """Draw the share of right answers against thinking tokens; None where no arm thought."""
     if not report.thinking:
         return None
     order = [arm.name for arm in report.arms]
-    arms = list(dict.fromkeys(each.arm for each in report.thinking))
+    arms = list(dict.fromkeys(bin_.arm for bin_ in report.thinking))
 
     def draw(frame: Frame) -> Figure:
-        figure = empty(frame, 320 if frame.narrow else 360)
+        figure = new_figure(frame, 320 if frame.narrow else 360)
         axes = figure.add_subplot()
-        tidy(axes, grid="both")
+        tidy_axes(axes, grid="both")
         for arm in arms:
             place = order.index(arm)
-            bins = [each for each in report.thinking if each.arm == arm]
-            x = [each.middle for each in bins]
+            bins = [bin_ for bin_ in report.thinking if bin_.arm == arm]
+            x = [bin_.middle for bin_ in bins]
             axes.vlines(
                 x,
-                [100 * each.low for each in bins],
-                [100 * each.high for each in bins],
+                [100 * bin_.low for bin_ in bins],
+                [100 * bin_.high for bin_ in bins],
                 color=arm_colour(place),
                 linewidth=2,
             )
             axes.plot(
                 x,
-                [100 * each.correct for each in bins],
+                [100 * bin_.correct for bin_ in bins],
                 color=arm_colour(place),
                 marker=arm_marker(place),
                 markersize=9,
@@ -209,7 +217,7 @@ def thinking(report: Report) -> Plot | None:
                 linewidth=1.25,
                 label=arm,
             )
-        tokens_axis(axes)
+        set_tokens_axis(axes)
         axes.set_xlim(left=0)
         axes.set_ylim(-3, 103)
         axes.set_xlabel("thinking tokens")
@@ -217,7 +225,7 @@ def thinking(report: Report) -> Plot | None:
         figure.legend(loc="outside upper left", ncols=1 if frame.narrow else 4)
         return figure
 
-    return plot(
+    return make_plot(
         "thinking",
         "Thinking tokens against correctness",
         reading=(
@@ -231,13 +239,13 @@ def thinking(report: Report) -> Plot | None:
             head=("Arm", "Thinking tokens", "Correct", "95 % interval, %", "n"),
             rows=tuple(
                 (
-                    each.arm,
-                    f"{count(each.least)} to {count(each.most)}",
-                    share(each.correct),
-                    interval(each.low, each.high, ""),
-                    str(each.n),
+                    bin_.arm,
+                    f"{format_count(bin_.least)} to {format_count(bin_.most)}",
+                    format_share(bin_.correct),
+                    format_interval(bin_.low, bin_.high, ""),
+                    str(bin_.n),
                 )
-                for each in report.thinking
+                for bin_ in report.thinking
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""What an arm serves within its objectives as more users ask at once."""
+"""The figure of what an arm serves within its objectives as more users ask at once."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from pipelines.evaluation.report.figures.style import (
     Frame,
     arm_colour,
     arm_marker,
-    empty,
-    tidy,
+    new_figure,
+    tidy_axes,
 )
-from pipelines.evaluation.report.figures.svg import Plot, Table, plot
-from pipelines.evaluation.report.units import interval, share
+from pipelines.evaluation.report.figures.svg import Plot, Table, make_plot
+from pipelines.evaluation.report.units import format_interval, format_share
 
 
-def goodput(report: Report) -> Plot | None:
-    """None where there was no load run, or none of its cells ended."""
+def draw_goodput(report: Report) -> Plot | None:
+    """Draw goodput against users; None where there was no load run, or none of its cells ended."""
     load = report.load
     if load is None or not load.cells:
         return None
     order = list(dict.fromkeys((*(arm.name for arm in report.arms), *(cell.arm for cell in load.cells))))
 
     def draw(frame: Frame) -> Figure:
-        return _drawn(frame, load, order)
+        return _draw_panels(frame, load, order)
 
-    return plot(
+    return make_plot(
         "goodput",
         "How many users it serves",
         reading=(
@@ -61,8 +61,8 @@ def goodput(report: Report) -> Plot | None:
                     str(cell.concurrency),
                     f"{cell.goodput:.3g}",
                     f"{cell.throughput:.3g}",
-                    share(cell.share_within_slo),
-                    interval(cell.share_low, cell.share_high, ""),
+                    format_share(cell.share_within_slo),
+                    format_interval(cell.share_low, cell.share_high, ""),
                     str(cell.requests),
                     str(sum(cell.errors.values())),
                 )
@@ -72,26 +72,26 @@ def goodput(report: Report) -> Plot | None:
     )
 
 
-def _drawn(frame: Frame, load: LoadReport, order: list[str]) -> Figure:
-    figure = empty(frame, 560 if frame.narrow else 340)
+def _draw_panels(frame: Frame, load: LoadReport, order: list[str]) -> Figure:
+    figure = new_figure(frame, 560 if frame.narrow else 340)
     rate, within = figure.subplots(*((2, 1) if frame.narrow else (1, 2)))
     for axes, title in (
         (rate, "Answers per second within objectives"),
         (within, "Share within objectives, %"),
     ):
-        tidy(axes, grid="both")
+        tidy_axes(axes, grid="both")
         axes.set_title(title)
         axes.set_xlabel("users at once")
         axes.set_xscale("log", base=2)
         users = sorted({cell.concurrency for cell in load.cells})
-        axes.set_xticks(users, [str(each) for each in users])
+        axes.set_xticks(users, [str(number) for number in users])
         axes.set_xticks([], minor=True)
         axes.set_xlim(users[0] / 1.3, users[-1] * 1.3)
     for arm in dict.fromkeys(cell.arm for cell in load.cells):
         cells = sorted((cell for cell in load.cells if cell.arm == arm), key=lambda cell: cell.concurrency)
         place = order.index(arm)
-        _line(rate, [(cell.concurrency, cell.goodput) for cell in cells], place, arm)
-        _shares(within, cells, place)
+        _draw_line(rate, [(cell.concurrency, cell.goodput) for cell in cells], place, arm)
+        _draw_shares(within, cells, place)
     rate.set_ylim(bottom=-0.03 * max(cell.goodput for cell in load.cells))
     within.axhline(100 * load.target_share, color=AXIS, linestyle=(0, (4, 3)), linewidth=1.25)
     within.set_ylim(-3, 103)
@@ -99,7 +99,7 @@ def _drawn(frame: Frame, load: LoadReport, order: list[str]) -> Figure:
     return figure
 
 
-def _shares(axes: Axes, cells: Sequence[LoadCell], place: int) -> None:
+def _draw_shares(axes: Axes, cells: Sequence[LoadCell], place: int) -> None:
     known = [cell for cell in cells if cell.share_within_slo is not None]
     for cell in known:
         if cell.share_low is not None and cell.share_high is not None:
@@ -110,10 +110,10 @@ def _shares(axes: Axes, cells: Sequence[LoadCell], place: int) -> None:
                 color=arm_colour(place),
                 linewidth=2,
             )
-    _line(axes, [(cell.concurrency, 100 * (cell.share_within_slo or 0)) for cell in known], place, "")
+    _draw_line(axes, [(cell.concurrency, 100 * (cell.share_within_slo or 0)) for cell in known], place, "")
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float]], place: int, label: str) -> None:
+def _draw_line(axes: Axes, points: Sequence[tuple[float, float]], place: int, label: str) -> None:
     axes.plot(
         [x for x, _ in points],
         [y for _, y in points],

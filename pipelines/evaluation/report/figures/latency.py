@@ -1,4 +1,4 @@
-"""The latency figures: how many answers had begun and ended by when, and where an arm's time goes."""
+"""The latency figures: how many answers began and ended by when, and where an arm's time goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from pipelines.evaluation.report.document import Report
+from pipelines.evaluation.report.document import LatencyName, Report
 from pipelines.evaluation.report.figures.style import (
     INK,
     MUTED,
@@ -14,16 +14,16 @@ from pipelines.evaluation.report.figures.style import (
     SURFACE,
     Frame,
     arm_colour,
-    empty,
-    seconds_axis,
-    seconds_ticks,
-    tidy,
+    new_figure,
+    set_seconds_axis,
+    set_seconds_ticks,
+    tidy_axes,
 )
-from pipelines.evaluation.report.figures.svg import Plot, Table, plot
-from pipelines.evaluation.report.units import interval, seconds
+from pipelines.evaluation.report.figures.svg import Plot, Table, make_plot
+from pipelines.evaluation.report.units import format_interval, format_time
 from pipelines.evaluation.results import StageResult
 
-FIGURES = {
+PANELS: dict[LatencyName, str] = {
     "ttft": "TTFT: first token of any kind",
     "ttfo": "TTFO: first token of the answer",
     "e2el": "E2EL: the whole answer",
@@ -31,7 +31,7 @@ FIGURES = {
 DASHES = ("-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 2, 2)))
 
 
-NAMES = {
+STAGE_NAMES = {
     "rewriting": "rewrite",
     "embedding": "embed",
     "retrieval": "retrieve",
@@ -42,17 +42,17 @@ NAMES = {
 }
 
 
-def ecdf(report: Report) -> Plot | None:
-    """None where nothing was timed."""
-    shown = [figure for figure in FIGURES if any(curve.figure == figure for curve in report.curves)]
+def draw_ecdf(report: Report) -> Plot | None:
+    """Draw all latencies of all arms as cumulative curves; None where nothing was timed."""
+    shown = [figure for figure in PANELS if any(curve.figure == figure for curve in report.curves)]
     if not shown:
         return None
     order = [arm.name for arm in report.arms]
 
     def draw(frame: Frame) -> Figure:
-        return _draw_ecdf(frame, report, shown, order)
+        return _draw_curves(frame, report, shown, order)
 
-    return plot(
+    return make_plot(
         "ecdf",
         "Latency, all answers",
         reading=(
@@ -68,33 +68,35 @@ def ecdf(report: Report) -> Plot | None:
             head=("Arm", "Figure", "Percentile", "Value", "95 % interval, s", "n"),
             rows=tuple(
                 (
-                    each.arm,
-                    each.figure.upper(),
-                    f"p{100 * each.level:g}",
-                    f"insufficient: needs {each.needed}" if each.value is None else seconds(each.value),
-                    interval(each.low, each.high, "s"),
-                    str(each.n),
+                    percentile.arm,
+                    percentile.figure.upper(),
+                    f"p{100 * percentile.level:g}",
+                    f"insufficient: needs {percentile.needed}"
+                    if percentile.value is None
+                    else format_time(percentile.value),
+                    format_interval(percentile.low, percentile.high, "s"),
+                    str(percentile.n),
                 )
-                for each in report.percentiles
+                for percentile in report.percentiles
             ),
         ),
     )
 
 
-def _draw_ecdf(frame: Frame, report: Report, shown: list[str], order: list[str]) -> Figure:
-    figure = empty(frame, 235 * len(shown) + 60 if frame.narrow else 330)
+def _draw_curves(frame: Frame, report: Report, shown: list[LatencyName], order: list[str]) -> Figure:
+    figure = new_figure(frame, 235 * len(shown) + 60 if frame.narrow else 330)
     grid = (len(shown), 1) if frame.narrow else (1, len(shown))
     panels = figure.subplots(*grid, sharey=True, squeeze=False).flatten()
     for panel, name in zip(panels, shown, strict=True):
-        tidy(panel, grid="both")
-        panel.set_title(FIGURES[name])
+        tidy_axes(panel, grid="both")
+        panel.set_title(PANELS[name])
         curves = [curve for curve in report.curves if curve.figure == name]
         for curve in curves:
             place = order.index(curve.arm)
             panel.ecdf(
                 curve.values, color=arm_colour(place), linestyle=DASHES[place % len(DASHES)], label=curve.arm
             )
-        seconds_axis(
+        set_seconds_axis(
             panel, min(curve.values[0] for curve in curves), max(curve.values[-1] for curve in curves)
         )
         panel.set_ylim(0, 1.02)
@@ -105,17 +107,19 @@ def _draw_ecdf(frame: Frame, report: Report, shown: list[str], order: list[str])
     return figure
 
 
-def waterfall(report: Report) -> Plot | None:
-    """None where no stage was timed."""
-    arms = [each for each in report.stages if _total(each) > 0]
+def draw_waterfall(report: Report) -> Plot | None:
+    """Draw the medians of each arm's stages, end to end; None where no stage was timed."""
+    arms = [arm for arm in report.stages if _total(arm) > 0]
     if not arms:
         return None
-    seen = [stage for stage in (*NAMES, *_others(arms)) if any(each.stages.get(stage) for each in arms)]
+    seen = [
+        stage for stage in (*STAGE_NAMES, *_other_stages(arms)) if any(arm.stages.get(stage) for arm in arms)
+    ]
 
     def draw(frame: Frame) -> Figure:
-        return _draw_waterfall(frame, arms, seen)
+        return _draw_bars(frame, arms, seen)
 
-    return plot(
+    return make_plot(
         "waterfall",
         "Where the time goes",
         reading=(
@@ -124,41 +128,48 @@ def waterfall(report: Report) -> Plot | None:
         ),
         description="A bar for each arm, made of the medians of its stages: "
         + "; ".join(
-            f"{each.arm} {seconds(_total(each))}, thinking {seconds(each.stages.get('think') or 0.0)} of it"
-            for each in arms
+            f"{arm.arm} {format_time(_total(arm))}, "
+            f"thinking {format_time(arm.stages.get('think') or 0.0)} of it"
+            for arm in arms
         )
         + ".",
         draw=draw,
         table=Table(
-            head=("Arm", *(NAMES.get(stage, stage) for stage in seen), "sum"),
+            head=("Arm", *(STAGE_NAMES.get(stage, stage) for stage in seen), "sum"),
             rows=tuple(
-                (each.arm, *(seconds(each.stages.get(stage)) for stage in seen), seconds(_total(each)))
-                for each in arms
+                (
+                    arm.arm,
+                    *(format_time(arm.stages.get(stage)) for stage in seen),
+                    format_time(_total(arm)),
+                )
+                for arm in arms
             ),
         ),
     )
 
 
-def _others(arms: list[StageResult]) -> list[str]:
-    return list(dict.fromkeys(stage for each in arms for stage in each.stages if stage not in NAMES))
+def _other_stages(arms: list[StageResult]) -> list[str]:
+    """Stages that have no name here, in the order in which they come."""
+    return list(dict.fromkeys(stage for arm in arms for stage in arm.stages if stage not in STAGE_NAMES))
 
 
-def _total(each: StageResult) -> float:
-    return sum(value or 0.0 for value in each.stages.values())
+def _total(arm: StageResult) -> float:
+    """The sum of an arm's medians, in ms."""
+    return sum(value or 0.0 for value in arm.stages.values())
 
 
-def _draw_waterfall(frame: Frame, arms: list[StageResult], seen: list[str]) -> Figure:
+def _draw_bars(frame: Frame, arms: list[StageResult], seen: list[str]) -> Figure:
     step = 56.0 if frame.narrow else 46.0
-    figure = empty(frame, step * len(arms) + (130 if frame.narrow else 96))
+    figure = new_figure(frame, step * len(arms) + (130 if frame.narrow else 96))
     axes = figure.add_subplot()
-    tidy(axes)
+    tidy_axes(axes)
     longest = max(map(_total, arms))
-    for index, each in enumerate(arms):
+    for index, arm in enumerate(arms):
         y = index * step + (10 if frame.narrow else 0)
-        _bar(axes, y, each, seen, longest)
+        _draw_bar(axes, y, arm, seen, longest)
         if frame.narrow:
             axes.annotate(
-                each.arm,
+                arm.arm,
                 (0, y - 22),
                 xycoords=("axes fraction", "data"),
                 va="center",
@@ -169,12 +180,14 @@ def _draw_waterfall(frame: Frame, arms: list[StageResult], seen: list[str]) -> F
     if frame.narrow:
         axes.set_yticks([])
     else:
-        axes.set_yticks([index * step for index in range(len(arms))], [each.arm for each in arms])
+        axes.set_yticks([index * step for index in range(len(arms))], [arm.arm for arm in arms])
         for label in axes.get_yticklabels():
             label.set(color=INK, weight="bold")
     axes.set_xlim(0, longest * (1.3 if frame.narrow else 1.12))
-    seconds_ticks(axes)
-    handles = [Patch(facecolor=STAGES.get(stage, MUTED), label=NAMES.get(stage, stage)) for stage in seen]
+    set_seconds_ticks(axes)
+    handles = [
+        Patch(facecolor=STAGES.get(stage, MUTED), label=STAGE_NAMES.get(stage, stage)) for stage in seen
+    ]
     figure.legend(
         handles=handles,
         loc="outside upper left",
@@ -187,10 +200,10 @@ def _draw_waterfall(frame: Frame, arms: list[StageResult], seen: list[str]) -> F
     return figure
 
 
-def _bar(axes: Axes, y: float, each: StageResult, seen: list[str], longest: float) -> None:
+def _draw_bar(axes: Axes, y: float, arm: StageResult, seen: list[str], longest: float) -> None:
     at = 0.0
     for stage in seen:
-        took = each.stages.get(stage) or 0.0
+        took = arm.stages.get(stage) or 0.0
         if took:
             axes.barh(
                 y,
@@ -203,7 +216,7 @@ def _bar(axes: Axes, y: float, each: StageResult, seen: list[str], longest: floa
             )
         at += took
     axes.annotate(
-        seconds(at),
+        format_time(at),
         (at, y),
         xytext=(6, 0),
         textcoords="offset points",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import RcKeyType
 
-from pipelines.evaluation.report.units import count
+from pipelines.evaluation.report.units import format_count
 
 INK, MUTED, GRID, SURFACE, AXIS = "#010101", "#020202", "#030303", "#040404", "#050505"
 ARMS = tuple(f"#0a00{index:02x}" for index in range(8))
@@ -39,14 +39,14 @@ CLASSES = {
 
 ROUND = [1, 2, 5, 10]
 WIDE_RANGE = 6
-"""From this ratio of the ends on an axis is logarithmic."""
+"""An axis whose ends have at least this ratio is logarithmic."""
 DPI = 72
 """One point is one unit of the drawing, and about one pixel of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A width of the page, in its pixels, and what fits it."""
+    """A width of the page in pixels, with the size of text that fits it."""
 
     name: str
     width: float
@@ -61,13 +61,13 @@ WIDE = Frame("wide", 1100, 14)
 NARROW = Frame("narrow", 350, 12)
 
 
-def empty(frame: Frame, height: float) -> Figure:
-    """In the page's pixels."""
+def new_figure(frame: Frame, height: float) -> Figure:
+    """An empty figure of a height in the page's pixels."""
     return Figure(figsize=(frame.width / DPI, height / DPI), dpi=DPI, layout="constrained")
 
 
-def tidy(axes: Axes, *, grid: str = "x") -> None:
-    """Only the lines that carry something."""
+def tidy_axes(axes: Axes, *, grid: str = "x") -> None:
+    """Leave only the lines that carry information."""
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
     axes.grid(visible=True, axis="both" if grid == "both" else "x" if grid == "x" else "y")
     axes.set_axisbelow(True)
@@ -75,6 +75,7 @@ def tidy(axes: Axes, *, grid: str = "x") -> None:
 
 
 def rc_style(frame: Frame) -> dict[RcKeyType, object]:
+    """matplotlib's settings for a width."""
     return {
         "svg.fonttype": "none",
         "svg.hashsalt": "ragline",
@@ -106,17 +107,17 @@ def rc_style(frame: Frame) -> dict[RcKeyType, object]:
 
 
 def arm_colour(index: int) -> str:
-    """Okabe and Ito's, which colour-blind readers tell apart; the marker differs too."""
+    """An arm's colour: Okabe and Ito's, which colour-blind readers tell apart; the marker differs too."""
     return ARMS[index % len(ARMS)]
 
 
 def arm_marker(index: int) -> str:
-    """Moves on where the colours begin again, so that 16 arms are 16 pairs."""
+    """The marker of an arm. Markers move on where the colours begin again, so that 16 arms are 16 pairs."""
     return MARKERS[(index + index // len(ARMS)) % len(MARKERS)]
 
 
-def seconds_axis(axes: Axes, low: float, high: float) -> None:
-    """The x axis, for values in ms from `low` to `high`."""
+def set_seconds_axis(axes: Axes, low: float, high: float) -> None:
+    """Set the x axis for values in ms from `low` to `high`."""
     if low > 0 and high / low > WIDE_RANGE:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1, 3)))
@@ -125,23 +126,23 @@ def seconds_axis(axes: Axes, low: float, high: float) -> None:
         axes.set_xlim(low / 1.25, high * 1.6)
     else:
         axes.set_xlim(0, high * 1.25 or 1)
-        seconds_ticks(axes)
-    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+        set_seconds_ticks(axes)
+    axes.xaxis.set_major_formatter(FuncFormatter(_format_tick))
 
 
-def seconds_ticks(axes: Axes) -> None:
-    """Round ones on an even scale, for values in ms."""
+def set_seconds_ticks(axes: Axes) -> None:
+    """Set round ticks on an even x axis, for values in ms."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
-    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
+    axes.xaxis.set_major_formatter(FuncFormatter(_format_tick))
 
 
-def tokens_axis(axes: Axes) -> None:
-    """The x axis, for counts."""
+def set_tokens_axis(axes: Axes) -> None:
+    """Set the x axis for counts."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=ROUND, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
 
 
-def _tick(ms: float, _: float) -> str:
+def _format_tick(ms: float, _: float) -> str:
     if ms == 0:
         return "0"
     return f"{ms:g} ms" if abs(ms) < 1000 else f"{ms / 1000:g} s"

@@ -1,4 +1,4 @@
-"""A figure as SVG for both widths of the page: deterministic, without styles of its own, and accessible."""
+"""Makes SVG of a figure for both widths of the page: deterministic, without styles of its own, accessible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Draw = Callable[[Frame], Figure]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The figures of a figure. The first cell of a row names it."""
+    """A figure's numbers. The first cell of a row names it."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -27,7 +27,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`reading` says what to see and how it was made; `wide` and `narrow` are SVG elements."""
+    """A figure with its numbers.
+
+    `reading` says what to see and how it was made; `wide` and `narrow` are SVG elements.
+    """
 
     id: str
     title: str
@@ -38,23 +41,33 @@ class Plot:
     table: Table
 
 
-def plot(name: str, title: str, *, reading: str, description: str, draw: Draw, table: Table) -> Plot:
-    """Both drawings. `description` is what a screen reader says of them; the table has the rest."""
+def make_plot(name: str, title: str, *, reading: str, description: str, draw: Draw, table: Table) -> Plot:
+    """Draw a figure for both widths.
+
+    Args:
+        name: Its id in the page.
+        title: Its heading.
+        reading: What to see in it, and how it was made.
+        description: What a screen reader says; the table has the rest.
+        draw: Draws it for a width.
+        table: Its numbers.
+    """
     with rc_context(rc_style(WIDE)):
-        wide = _svg(draw(WIDE), f"{name}-wide", title, description)
+        wide = _render_svg(draw(WIDE), f"{name}-wide", title, description)
     with rc_context(rc_style(NARROW)):
-        narrow = _svg(draw(NARROW), f"{name}-narrow", title, description)
+        narrow = _render_svg(draw(NARROW), f"{name}-narrow", title, description)
     return Plot(name, title, reading, description, wide, narrow, table)
 
 
-def _svg(figure: Figure, name: str, title: str, description: str) -> Markup:
+def _render_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
+    """A figure as an SVG element with a title and a description."""
     file = io.StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", metadata=metadata)
     root = ElementTree.fromstring(file.getvalue())  # noqa: S314 - matplotlib wrote it just now
     for element in list(root.iter()):
         element.tag = element.tag.rpartition("}")[2]
-        attributes = dict(_attributes(element, name))
+        attributes = dict(_page_attributes(element, name))
         element.attrib.clear()
         element.attrib.update(attributes)
         for child in list(element):
@@ -77,13 +90,16 @@ def _svg(figure: Figure, name: str, title: str, description: str) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 - ElementTree escaped it
 
 
-def _attributes(element: ElementTree.Element, name: str) -> Iterator[tuple[str, str]]:
-    """Ids made unique in the page; style declarations as attributes, and colours as classes, because the
-    page's security policy takes no inline style."""
+def _page_attributes(element: ElementTree.Element, name: str) -> Iterator[tuple[str, str]]:
+    """An element's attributes as the page takes them.
+
+    Ids are unique in the page; style declarations become attributes, and colours classes, because the page's
+    security policy takes no inline style.
+    """
     for key, value in element.attrib.items():
         key = key.rpartition("}")[2]  # noqa: PLW2901
         if key == "style":
-            yield from _declarations(value)
+            yield from _style_attributes(value)
         elif key == "id":
             yield key, f"{name}-{value}"
         elif key == "href":
@@ -91,31 +107,31 @@ def _attributes(element: ElementTree.Element, name: str) -> Iterator[tuple[str, 
         elif key == "clip-path":
             yield key, value.replace("url(#", f"url(#{name}-")
         else:
-            yield key, _short(value)
+            yield key, _shorten(value)
 
 
-def _declarations(style: str) -> Iterator[tuple[str, str]]:
+def _style_attributes(style: str) -> Iterator[tuple[str, str]]:
     classes = []
     for declaration in filter(None, (part.strip() for part in style.split(";"))):
         key, value = (part.strip() for part in declaration.split(":", 1))
         if key in {"fill", "stroke"} and value in CLASSES:
             classes.append(f"{key}-{CLASSES[value]}")
         elif key == "font":
-            yield from _font(value)
+            yield from _font_attributes(value)
         elif key not in {"font-family", "stroke-linejoin", "stroke-linecap"}:
-            yield key, _short(value)
+            yield key, _shorten(value)
     if classes:
         yield "class", " ".join(classes)
 
 
-def _font(value: str) -> Iterator[tuple[str, str]]:
+def _font_attributes(value: str) -> Iterator[tuple[str, str]]:
     size = re.search(r"([\d.]+)px", value)
     if size:
-        yield "font-size", _short(size[1])
+        yield "font-size", _shorten(size[1])
     if re.search(r"\b(bold|[67]00)\b", value):
         yield "font-weight", "600"
 
 
-def _short(value: str) -> str:
-    """Two decimals of a pixel are enough."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+def _shorten(value: str) -> str:
+    """Cut numbers to two decimals: of a pixel they are enough."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)

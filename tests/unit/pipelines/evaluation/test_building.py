@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.evaluation.building.absent import Vocabulary, substitute
 from pipelines.evaluation.building.builder import count_unanswerable, order_passages
-from pipelines.evaluation.building.drafts import Draft, draft_messages, find_fault, parse_draft, supported
+from pipelines.evaluation.building.drafts import Draft, draft_messages, find_fault, is_supported, parse_draft
 from pipelines.evaluation.building.lines import Dropped, Files, Made, Source, count_reasons
 from pipelines.evaluation.datasets import load_dataset
 from services.core.errors import InvalidRequest
@@ -106,8 +106,8 @@ def test_what_is_wrong_with_a_draft(question: str, answer: str, wrong: str | Non
 
 
 def test_numbers_are_compared_as_numbers() -> None:
-    assert supported("1,000 kg", "It holds 1000 kg.")
-    assert not supported("-5", "It rose by 5.")
+    assert is_supported("1,000 kg", "It holds 1000 kg.")
+    assert not is_supported("-5", "It rose by 5.")
 
 
 @pytest.mark.parametrize(

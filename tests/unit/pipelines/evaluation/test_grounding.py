@@ -11,7 +11,7 @@ import pytest
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
 from pipelines.evaluation.grounding.calibration import Calibration, load_calibration
-from pipelines.evaluation.grounding.conflict import conflict
+from pipelines.evaluation.grounding.conflict import find_conflict
 from pipelines.evaluation.grounding.evidence import (
     FEATURES,
     LEXICAL,
@@ -84,17 +84,17 @@ def test_nothing_is_a_division_by_zero() -> None:
     ],
 )
 def test_conflicts(claim: str, sentence: str, contradicted: bool) -> None:
-    strength, which = conflict(claim, ["Something else entirely.", sentence])
+    strength, which = find_conflict(claim, ["Something else entirely.", sentence])
     assert (strength > 0.5) is contradicted
     assert which == (1 if contradicted else None)
 
 
 def test_what_another_sentence_says_alike_is_no_conflict() -> None:
     bricks = ["The short brick weighs 2.5 kg.", "The long brick weighs 3.5 kg."]
-    assert conflict("The long brick weighs 3.5 kg.", bricks) == (0.0, None)
-    assert conflict("The long brick weighs 2.5 kg.", bricks)[1] == 1
+    assert find_conflict("The long brick weighs 3.5 kg.", bricks) == (0.0, None)
+    assert find_conflict("The long brick weighs 2.5 kg.", bricks)[1] == 1
     # a sentence without the figure does not say the same
-    assert conflict("A brick weighs 5 kg.", ["A brick weighs a lot.", "A brick weighs 4 kg."])[1] == 1
+    assert find_conflict("A brick weighs 5 kg.", ["A brick weighs a lot.", "A brick weighs 4 kg."])[1] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from pipelines.evaluation.bundle.recorded import encode_results
 from pipelines.evaluation.bundle.records import Bundle, JudgeRecord, pair_answers
 from pipelines.evaluation.bundle.store import VERDICTS, BundleStore, read_bundle
 from pipelines.evaluation.judge import SYSTEM, Judge
-from pipelines.evaluation.report.building import build
-from pipelines.evaluation.report.writing import html, markdown
+from pipelines.evaluation.report.building import build_report
+from pipelines.evaluation.report.writing import render_html, render_markdown
 from pipelines.evaluation.runner import SilentWatcher
 from pipelines.evaluation.runner.judging import VERDICT_TOKENS, JudgeRequest, judge_all, prepare_judge
 from pipelines.evaluation.statistics import share_interval
@@ -189,12 +189,14 @@ def test_a_run_without_a_judge_has_none() -> None:
 async def test_the_report_says_what_the_judge_is_worth(answered: Bundle, tmp_path: Path) -> None:
     bundle = await judged(stored(answered, tmp_path), Generation())
     found = compute_results(bundle)
-    report = build(bundle, found)
-    for text in (html(report, NO_PLOTS), markdown(report, NO_PLOTS)):
+    report = build_report(bundle, found)
+    for text in (render_html(report, NO_PLOTS), render_markdown(report, NO_PLOTS)):
         assert "changes with the order" in text
         assert "3 / 3 / 1" in text
         assert "A judge&#39;s preference" in text or "A judge's preference" in text
-    assert 'id="judge"' not in html(build(answered, found.model_copy(update={"judge": None})), NO_PLOTS)
+    assert 'id="judge"' not in render_html(
+        build_report(answered, found.model_copy(update={"judge": None})), NO_PLOTS
+    )
 
 
 async def test_a_judge_is_opened_before_any_model_is_called(answered: Bundle) -> None:

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from pipelines.evaluation.bundle.recorded import read_results
 from pipelines.evaluation.bundle.store import read_bundle
-from pipelines.evaluation.report.building import BINS, build, thinking_bins
-from pipelines.evaluation.report.disagreements import disagreements, pieces
+from pipelines.evaluation.report.building import BINS, build_report, thinking_bins
+from pipelines.evaluation.report.disagreements import cut_pieces, find_disagreements
 from pipelines.evaluation.report.document import Disagreement
-from pipelines.evaluation.report.writing import in_line, write_report
+from pipelines.evaluation.report.writing import escape_markdown, write_report
 from services.cli.main import app
 from services.core.errors import InvalidRequest, NotFound
 from tests.evaluation_run import ARMS, HOSTILE, write_run
@@ -106,7 +106,7 @@ def test_what_a_model_says_is_text(page: Page, reported: Path) -> None:
     assert (page.count("script"), page.count("style"), page.count("img")) == (1, 1, 0)
     shown = [
         piece
-        for each in disagreements(read_bundle(reported), read_results(reported))[1]
+        for each in find_disagreements(read_bundle(reported), read_results(reported))[1]
         for piece in _texts(each)
     ]
     assert sum(HOSTILE in text for text in page.texts) >= sum(HOSTILE in text for text in shown) >= 3
@@ -175,7 +175,7 @@ def test_markdown_has_every_number_of_the_scorecard_and_whole_tables(reported: P
 
 
 def test_markdown_keeps_a_text_in_its_line() -> None:
-    assert in_line("a|b\n<script> *x* `y`") == r"a\|b \<script\> \*x\* \`y\`"
+    assert escape_markdown("a|b\n<script> *x* `y`") == r"a\|b \<script\> \*x\* \`y\`"
 
 
 def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> None:
@@ -184,7 +184,7 @@ def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> 
     for each in results.questions:
         right.setdefault(each.question, {})[each.arm] = each.scores["correct"]
     wanted = [question for question, by_arm in right.items() if len(set(by_arm.values())) > 1]
-    count, found = disagreements(read_bundle(reported), results)
+    count, found = find_disagreements(read_bundle(reported), results)
     assert count == len(wanted) == len(found)
     assert [each.question for each in found] == wanted
     for each in found:
@@ -200,14 +200,14 @@ def test_disagreements_are_the_questions_whose_scores_differ(reported: Path) -> 
 
 def test_too_many_disagreements_are_thinned_over_the_run(reported: Path) -> None:
     bundle, results = read_bundle(reported), read_results(reported)
-    everything = disagreements(bundle, results)[1]
-    count, found = disagreements(bundle, results, shown=4)
+    everything = find_disagreements(bundle, results)[1]
+    count, found = find_disagreements(bundle, results, shown=4)
     assert count == len(everything) > 4
     assert [everything.index(each) for each in found] == [place * count // 4 for place in range(4)]
 
 
 def test_judged_sentences_stand_out_in_answers_and_passages(reported: Path) -> None:
-    found = disagreements(read_bundle(reported), read_results(reported))[1]
+    found = find_disagreements(read_bundle(reported), read_results(reported))[1]
     answers = {
         (piece.emphasis, piece.text) for each in found for answer in each.answers for piece in answer.pieces
     }
@@ -231,7 +231,7 @@ def test_judged_sentences_stand_out_in_answers_and_passages(reported: Path) -> N
     ],
 )
 def test_pieces(spans, wanted) -> None:
-    assert [(piece.emphasis, piece.text) for piece in pieces("abcdef", spans)] == wanted
+    assert [(piece.emphasis, piece.text) for piece in cut_pieces("abcdef", spans)] == wanted
 
 
 def test_bins_hold_every_question_once_and_never_split_equal_thinking(reported: Path) -> None:
@@ -258,7 +258,7 @@ def test_one_arm_without_load_is_a_report_too(tmp_path: Path) -> None:
 
 
 def test_limits_speak_of_the_run(reported: Path) -> None:
-    report = build(read_bundle(reported), read_results(reported))
+    report = build_report(read_bundle(reported), read_results(reported))
     said = " ".join(report.limits)
     assert "20 of 270 of champ" in said
     assert "logic was asked without passages" in said
