@@ -6,7 +6,6 @@ that document, with a citation of it, and without its thinking in the answer. Th
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 import uuid
@@ -21,6 +20,7 @@ from pipelines.conformance.checks import TAGS
 from services.core.client import HttpClient
 from services.core.context import start_request
 from services.core.errors import DeadlineExceeded, RaglineError, ServiceError
+from services.core.retry import RetryPolicy
 from services.core.wire.answer import AnswerReply
 from services.core.wire.chat import ModelList
 from services.core.wire.dataprep import IngestReply
@@ -64,23 +64,23 @@ class Fact:
 
 def problems(reply: AnswerReply, entry: str, document_id: str) -> list[str]:
     """What is wrong with an entry's answer; empty where it is as it should be. Pure."""
-    found: list[str] = []
+    wrong: list[str] = []
     choice = reply.choices[0]
     content = choice.message.content
     if reply.model != entry or any(stage.startswith("generation") for stage in reply.degraded):
-        found.append(f"{reply.model} answered in its place ({', '.join(reply.degraded) or 'not marked'})")
+        wrong.append(f"{reply.model} answered in its place ({', '.join(reply.degraded) or 'not marked'})")
     if reply.abstained:
-        found.append("it abstained: the document was not found, or not thought relevant")
+        wrong.append("it abstained: the document was not found, or not thought relevant")
     if not content.strip():
-        found.append(f"the answer is empty, finish_reason {choice.finish_reason}")
+        wrong.append(f"the answer is empty, finish_reason {choice.finish_reason}")
     elif tag := TAGS.search(content):
-        found.append(f"thinking is in the answer: {tag.group()!r}")
-    cited = [each for each in choice.message.annotations if each.file_id == document_id]
+        wrong.append(f"thinking is in the answer: {tag.group()!r}")
+    cited = [citation for citation in choice.message.annotations if citation.file_id == document_id]
     if content.strip() and not cited:
-        found.append("the answer does not cite the document")
+        wrong.append("the answer does not cite the document")
     if not any(passage.document_id == document_id for passage in reply.context.passages):
-        found.append("the document is not among the passages of the answer")
-    return found
+        wrong.append("the document is not among the passages of the answer")
+    return wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +94,28 @@ class SelfTest:
     async def run(self, skip: Sequence[str] = ()) -> bool:
         """Whether every entry but those of `skip` answered well. Raises what keeps it from asking."""
         fact = Fact.invent()
-        document_id = await self._patiently(lambda: self._ingest(fact))
+        document_id = await self._wait_until_ready(lambda: self._ingest(fact))
         self.say(f"ok      ingested {fact.name} into collection {COLLECTION}")
         try:
             entries = [entry for entry in await self._entries() if entry not in skip]
             if not entries:
                 self.say("failed  no model entry to ask")
-            held = [await self._holds(entry, fact, document_id) for entry in entries]
-            return bool(held) and all(held)
+            passed = [await self._passes(entry, fact, document_id) for entry in entries]
+            return bool(passed) and all(passed)
         finally:
-            await self._forget(document_id)
+            await self._delete_document(document_id)
 
-    async def _holds(self, entry: str, fact: Fact, document_id: str) -> bool:
+    async def _passes(self, entry: str, fact: Fact, document_id: str) -> bool:
         began = time.monotonic()
         try:
-            reply = await self._patiently(lambda: self._ask(entry, fact))
+            reply = await self._wait_until_ready(lambda: self._ask(entry, fact))
         except RaglineError as error:
             self.say(f"failed  {entry}: {error.service or 'the gateway'}: {error.message}")
             return False
-        found = problems(reply, entry, document_id)
+        wrong = problems(reply, entry, document_id)
         said = " ".join(reply.choices[0].message.content.split())[:ANSWER_LENGTH]
-        if found:
-            self.say(f"failed  {entry}: {'; '.join(found)}. It said: {said!r}")
+        if wrong:
+            self.say(f"failed  {entry}: {'; '.join(wrong)}. It said: {said!r}")
             return False
         self.say(f"ok      {entry} answered in {time.monotonic() - began:.1f} s, with a citation: {said!r}")
         return True
@@ -152,26 +152,29 @@ class SelfTest:
         }
         return decode(_ANSWER, await self.gateway.post("/v1/chat/completions", asked), self.gateway.service)
 
-    async def _forget(self, document_id: str) -> None:
+    async def _delete_document(self, document_id: str) -> None:
         start_request(uuid.uuid4().hex, UPLOAD_SECONDS)
         try:
             await self.gateway.delete(f"/v1/documents/{quote(document_id)}?collection={COLLECTION}")
         except RaglineError as error:
             self.say(f"note    the document stays in collection {COLLECTION}: {error.message}")
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _wait_until_ready(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The result, tried again while a service is not there or not ready; what it waits for is said."""
         told = ""
-        while True:
-            try:
-                return await attempt()
-            except ServiceError as error:
-                if isinstance(error, DeadlineExceeded) or time.monotonic() + PAUSE_SECONDS > self.until:
-                    raise
-                if error.message != told:
-                    told = error.message
-                    self.say(f"waiting {told}")
-            await asyncio.sleep(PAUSE_SECONDS)
+
+        async def tell(error: Exception | None) -> None:
+            nonlocal told
+            if isinstance(error, ServiceError) and error.message != told:
+                told = error.message
+                self.say(f"waiting {told}")
+
+        policy = RetryPolicy(first=PAUSE_SECONDS, longest=PAUSE_SECONDS, retries=self._is_worth_waiting)
+        return await policy.call(attempt, tell)
+
+    def _is_worth_waiting(self, error: Exception) -> bool:
+        is_absent = isinstance(error, ServiceError) and not isinstance(error, DeadlineExceeded)
+        return is_absent and time.monotonic() + PAUSE_SECONDS <= self.until
 
 
 async def check(url: str, api_key: str, *, wait: float, skip: Sequence[str], say: Say) -> bool:

@@ -12,6 +12,7 @@ from services.cli.settings import Settings
 from services.core.client import HttpClient
 from services.core.context import seconds_left
 from services.core.errors import ServiceUnavailable
+from services.core.retry import RetryPolicy
 from services.core.settings import copy_environment
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
@@ -38,20 +39,30 @@ def call_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:
 
 
 async def wait_for_model(ask: Callable[[], Awaitable[T]], output: Output, seconds: float) -> T:
-    """Ask again while the model is being fetched or converted (503 with Retry-After).
+    """Ask again while a model is being fetched or converted: while the refusal has a Retry-After.
 
-    What it waits for is shown at each change. Raises the refusal where the request's deadline, or `seconds`
-    where it has none, does not allow another wait.
+    Args:
+        ask: Asks once.
+        output: Shows what is waited for, at each change.
+        seconds: How long it may take from the first refusal on, where the request has no deadline.
+
+    Raises:
+        RaglineError: `ask` failed for another reason, or there is no time left for another wait.
     """
     told = ""
-    while True:
-        try:
-            return await ask()
-        except ServiceUnavailable as error:
-            left = seconds_left(seconds) or 0.0
-            if error.retry_after is None or left <= error.retry_after:
-                raise
-            if error.message != told:
-                told = error.message
-                output.problem(f"waiting: {told}")
-            await asyncio.sleep(min(LONGEST_PAUSE, max(SHORTEST_PAUSE, error.retry_after)))
+
+    async def tell(error: Exception | None) -> None:
+        nonlocal told
+        if isinstance(error, ServiceUnavailable) and error.message != told:
+            told = error.message
+            output.problem(f"waiting: {told}")
+
+    policy = RetryPolicy(
+        deadline=seconds_left(seconds),
+        first=SHORTEST_PAUSE,
+        longest=SHORTEST_PAUSE,
+        longest_retry_after=LONGEST_PAUSE,
+        last_try=False,
+        retries=lambda error: isinstance(error, ServiceUnavailable) and error.retry_after is not None,
+    )
+    return await policy.call(ask, tell)

@@ -20,13 +20,19 @@ PARALLEL = 4
 
 
 async def ingest(
-    uploads: Sequence[Upload], client: HttpClient, collection: str, output: Output, *, wait: bool = True
+    uploads: Sequence[Upload],
+    client: HttpClient,
+    collection: str,
+    output: Output,
+    *,
+    wait: bool = True,
+    jobs: Jobs | None = None,
 ) -> int:
     """Ingest these. Returns how many files failed. Without `wait`, only print the ids of accepted jobs.
 
     Raises `ServiceUnavailable` where the gateway is down. Ending it leaves the accepted jobs to go on.
     """
-    run = Ingest(client, collection, output)
+    run = Ingest(client, collection, output, jobs)
     try:
         if not wait:
             return await run.submit(uploads)
@@ -41,9 +47,9 @@ async def ingest(
 class Ingest:
     """One ingestion. `done` and `failed` say what became of each file, by its name."""
 
-    def __init__(self, client: HttpClient, collection: str, output: Output) -> None:
+    def __init__(self, client: HttpClient, collection: str, output: Output, jobs: Jobs | None = None) -> None:
         self._client = client
-        self._jobs = Jobs(client)
+        self._jobs = jobs or Jobs(client)
         self._collection = collection
         self._output = output
         self.done: dict[str, JobFile] = {}

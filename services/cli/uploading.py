@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +17,8 @@ from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.context import start_request
 from services.core.errors import RaglineError, RateLimited, ServiceError
+from services.core.retry import RetryPolicy
+from services.core.sse import Event
 from services.core.wire.dataprep import FileChange, Job, JobsReply, Status
 from services.core.wire.encoding import decode
 from services.dataprep.parsing import archives
@@ -25,9 +26,6 @@ from services.dataprep.parsing.formats import FORMATS
 
 SUBMIT_SECONDS = 600.0
 FOLLOW_SECONDS = 24 * 3600.0
-PATIENCE_SECONDS = 600.0
-"""How long a gateway that was there is waited for."""
-LONGEST_PAUSE = 5.0
 CHUNK_BYTES = 1 << 18
 SUFFIXES = frozenset([*archives.SUFFIXES, *(suffix for suffixes in FORMATS.values() for suffix in suffixes)])
 FILES_PER_JOB = 20
@@ -106,54 +104,53 @@ def split_into_jobs(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
         yield batch
 
 
-class Jobs:
-    """The ingestion jobs of a gateway."""
+def _is_gone(error: Exception) -> bool:
+    """Whether a gateway that was there is away, or has too much to do."""
+    return isinstance(error, ServiceError | RateLimited)
 
-    def __init__(self, client: HttpClient) -> None:
+
+QUEUE_FULL = RetryPolicy(
+    first=1.0, longest=2.0, jitter=0.5, spread=1.0, retries=lambda error: isinstance(error, RateLimited)
+)
+GATEWAY_GONE = RetryPolicy(deadline=600.0, longest=5.0, retries=_is_gone)
+"""How a gateway that was there is waited for."""
+
+
+class Jobs:
+    """The ingestion jobs of a gateway.
+
+    `seconds` is the longest that sending a job's files may take; `gone` is how long a gateway that ends
+    the connection is asked again.
+    """
+
+    def __init__(
+        self, client: HttpClient, *, seconds: float = SUBMIT_SECONDS, gone: RetryPolicy = GATEWAY_GONE
+    ) -> None:
         self._client = client
+        self._seconds = seconds
+        self._gone = gone
 
     async def submit(self, uploads: Sequence[Upload], collection: str) -> Job:
         """Send these; waits where the queue is full. Raises `OSError` where a file cannot be read."""
-        while True:
-            start_request(uuid.uuid4().hex, SUBMIT_SECONDS)
-            boundary = uuid.uuid4().hex
-            headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-            try:
-                body = await self._client.post(
-                    "/v1/jobs", _multipart_form(uploads, collection, boundary), headers=headers
-                )
-            except RateLimited as error:
-                await asyncio.sleep((error.retry_after or 1) * random.uniform(1, 2))
-                continue
-            return decode(_JOB, body, self._client.service)
+        return await QUEUE_FULL.call(lambda: self._submit(uploads, collection))
+
+    async def _submit(self, uploads: Sequence[Upload], collection: str) -> Job:
+        start_request(uuid.uuid4().hex, self._seconds)
+        boundary = uuid.uuid4().hex
+        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        body = await self._client.post(
+            "/v1/jobs", _multipart_form(uploads, collection, boundary), headers=headers
+        )
+        return decode(_JOB, body, self._client.service)
 
     async def follow(self, job: Job) -> AsyncGenerator[Job]:
-        """The job at each change until it has finished; connections that end are made again."""
-        clock = asyncio.get_running_loop().time
-        heard = clock()
-        pause = 0.1
-        while not job.finished:
-            try:
-                async for now in self._events(job):
-                    job, heard, pause = now, clock(), 0.1
-                    yield job
-            except (ServiceError, RateLimited):
-                if clock() - heard > PATIENCE_SECONDS:
-                    raise
-            if not job.finished:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _events(self, job: Job) -> AsyncGenerator[Job]:
-        start_request(uuid.uuid4().hex, FOLLOW_SECONDS)
-        async for event in self._client.stream(f"/v1/jobs/{quote(job.id)}/events", None):
-            if event.event == "file":
-                change = FileChange.model_validate_json(event.data)
-                files = [*job.files[: change.index], change.file, *job.files[change.index + 1 :]]
-                job = job.model_copy(update={"files": files, "status": "running"})
-            else:
-                job = Job.model_validate_json(event.data)
-            yield job
+        """Yield the job at each change until it has finished; connections that end are made again."""
+        changes = _JobChanges(self._client, job)
+        try:
+            while not changes.job.finished:
+                yield await self._gone.call(changes.next)
+        finally:
+            await changes.close()
 
     async def get(self, id_: str) -> Job:
         return decode(_JOB, await self._client.get(f"/v1/jobs/{quote(id_)}"), self._client.service)
@@ -174,6 +171,43 @@ class Jobs:
         with suppress(RaglineError):  # gone meanwhile is gone too
             await self._client.delete(f"/v1/documents/{quote(document_id)}?collection={quote(collection)}")
         return True
+
+
+class _JobChanges:
+    """The changes of a job, by a connection that is made anew where it has ended."""
+
+    def __init__(self, client: HttpClient, job: Job) -> None:
+        self.job = job
+        self._client = client
+        self._events: AsyncGenerator[Event] | None = None
+
+    async def next(self) -> Job:
+        """Return the job after its next change. Raises `ServiceError` where the connection has ended."""
+        if self._events is None:
+            start_request(uuid.uuid4().hex, FOLLOW_SECONDS)
+            self._events = self._client.stream(f"/v1/jobs/{quote(self.job.id)}/events", None)
+        try:
+            event = await anext(self._events)
+        except StopAsyncIteration:
+            await self.close()
+            raise ServiceError(
+                "the job's events ended before the job", service=self._client.service
+            ) from None
+        except BaseException:
+            await self.close()
+            raise
+        if event.event == "file":
+            change = FileChange.model_validate_json(event.data)
+            files = [*self.job.files[: change.index], change.file, *self.job.files[change.index + 1 :]]
+            self.job = self.job.model_copy(update={"files": files, "status": "running"})
+        else:
+            self.job = Job.model_validate_json(event.data)
+        return self.job
+
+    async def close(self) -> None:
+        if self._events is not None:
+            await self._events.aclose()
+            self._events = None
 
 
 async def _multipart_form(uploads: Sequence[Upload], collection: str, boundary: str) -> AsyncGenerator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,8 @@ from services.cli.ingesting import Ingest
 from services.cli.uploading import Jobs, Upload, uploads_below
 from services.core.client import HttpClient
 from services.core.errors import RaglineError
+from services.core.files import replace_atomically
+from services.core.retry import RetryPolicy
 from services.dataprep.upload.names import document_id
 
 AGAIN_SECONDS = 5.0
@@ -106,12 +107,9 @@ class WatchRecord:
 
     def save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("wb") as stream:
-            stream.write(orjson.dumps({name: asdict(file) for name, file in self._files.items()}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._path)
+        replace_atomically(
+            self._path, orjson.dumps({name: asdict(file) for name, file in self._files.items()})
+        )
 
 
 class Sync:
@@ -129,14 +127,17 @@ class Sync:
 
     async def sync_persistently(self) -> None:
         """Sync, and again while the gateway or what is behind it is down."""
-        while True:
-            try:
-                await self.sync_once()
-            except RaglineError as error:
+
+        async def tell(error: Exception | None) -> None:
+            if isinstance(error, RaglineError):
                 self._output.error(error)
-                await asyncio.sleep(AGAIN_SECONDS)
-            else:
-                return
+
+        policy = RetryPolicy(
+            first=AGAIN_SECONDS,
+            longest=AGAIN_SECONDS,
+            retries=lambda error: isinstance(error, RaglineError),
+        )
+        await policy.call(self.sync_once, tell)
 
     async def sync_once(self) -> None:
         """Ingest what is new or changed, delete what is gone."""

@@ -24,6 +24,7 @@ from pipelines.evaluation.runner.asking import LOADING_SECONDS
 from pipelines.evaluation.runner.manifest import describe_machine, installed_versions
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
+from services.core.files import replace_atomically
 from services.core.retry import RetryPolicy
 from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.compare import ArmRequest
@@ -164,7 +165,7 @@ async def run_load(plan: Plan, client: HttpClient, out: Path, watcher: Watcher) 
         samples, seconds = await run_cell(gateway.ask, arm, questions, users, plan.bounds, sample_done)
         cells.append(make_cell(arm.name, users, samples, plan.slo, seconds))
         report = _make_report(plan, client.base_url, started, models, cells)
-        await asyncio.to_thread(out.write_text, report.model_dump_json(indent=1) + "\n", "utf-8")
+        await asyncio.to_thread(replace_atomically, out, report.model_dump_json(indent=1) + "\n")
         watcher.end_cell(cells[-1])
     return report
 

@@ -5,6 +5,7 @@ The answer is streamed; its sources and where the time went follow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import orjson
@@ -65,21 +66,34 @@ async def ask_json(question: Question, client: HttpClient, output: Output) -> No
     output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
 
 
-async def ask(question: Question, client: HttpClient, output: Output) -> Answer:
+async def ask(
+    question: Question,
+    client: HttpClient,
+    output: Output,
+    *,
+    seconds: float = ANSWER_SECONDS,
+    on_chunk: Callable[[], None] = lambda: None,
+) -> Answer:
     """Print the answer as it comes, then its sources and timings. Returns the whole of it.
 
-    Waits for a model that is being fetched. Raises what the gateway reports, and `ServiceError` where the
-    stream ends before the answer does.
+    Waits for a model that is being fetched. `on_chunk` is called whenever a piece has come.
+
+    Raises:
+        ServiceError: The stream ended before the answer did.
+        RaglineError: What the gateway reports, or no answer after `seconds`.
     """
-    set_deadline(ANSWER_SECONDS)
-    return await wait_for_model(lambda: _stream_answer(question, client, output), output, ANSWER_SECONDS)
+    set_deadline(seconds)
+    return await wait_for_model(lambda: _stream_answer(question, client, output, on_chunk), output, seconds)
 
 
-async def _stream_answer(question: Question, client: HttpClient, output: Output) -> Answer:
+async def _stream_answer(
+    question: Question, client: HttpClient, output: Output, on_chunk: Callable[[], None]
+) -> Answer:
     answer = AnswerPrinter(output)
     finished = False
     try:
         async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
+            on_chunk()
             if event.data == b"[DONE]":
                 finished = True
                 break

@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from services.cli.answers import Answer
 from services.cli.commands.ask import Question, ask
 from services.cli.commands.up import wait_for_services
 from services.cli.console import Output
 from services.cli.errors import DemoFailed
 from services.cli.ingesting import ingest
+from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.ports import free
 from services.cli.local.stack import Stack
 from services.cli.settings import Settings
-from services.cli.uploading import collect_uploads
+from services.cli.uploading import Jobs, Upload, collect_uploads
 from services.core.client import HttpClient
+from services.core.retry import RetryPolicy
 from services.core.settings import copy_environment
 from services.core.wire.passages import DEFAULT_COLLECTION
 
@@ -36,7 +39,23 @@ T = TypeVar("T")
 CORPUS = "docs"
 """Not README: it shows this very demo, which would then answer from its own transcript."""
 
-READY_SECONDS = 900.0
+NO_DEADLINE = 7 * 24 * 3600.0
+"""Seconds. What the demo waits for takes as long as it takes: see `ActivityWatch`."""
+
+UNHURRIED = dict.fromkeys(
+    (
+        "DEADLINE_SECONDS",
+        "DATAPREP_DEADLINE_SECONDS",
+        "DATAPREP_PARSE_SECONDS",
+        "DATAPREP_RETRY_SECONDS",
+        "RERANKING_SECONDS",
+        "UPLOAD_SECONDS",
+    ),
+    f"{NO_DEADLINE:.0f}",
+)
+"""The demo's services do not hurry either: a slow machine misses no deadline, and skips no step."""
+
+AGAIN_WHEN_DOWN = RetryPolicy(attempts=5, first=2.0, longest=20.0, jitter=0.5)
 FROM, TO = "small", "large"
 
 
@@ -69,7 +88,8 @@ class Demo:
 
     def __init__(self, home: Path, env: Mapping[str, str], checkout: Path, output: Output) -> None:
         self._home = home
-        self._env = {name: value for name, value in env.items() if not _steers(name)} | {"LLM_BACKEND": FROM}
+        kept = {name: value for name, value in env.items() if not _steers(name)}
+        self._env = kept | UNHURRIED | {"LLM_BACKEND": FROM}
         self._checkout = checkout
         self._output = output
 
@@ -96,10 +116,10 @@ class Demo:
         begun = time.monotonic()
         for name in ROSTER:
             stack.start(name)
-        wait_for_services(stack, list(ROSTER), self._output, READY_SECONDS)
+        wait_for_services(stack, list(ROSTER), self._output, timeout=None)
         self._title("Ingest Ragline's docs and a knowledge base")
         uploads = collect_uploads([self._checkout / CORPUS])
-        failed = self._call(stack, lambda client: ingest(uploads, client, DEFAULT_COLLECTION, self._output))
+        failed = self._call(stack, lambda client, _: self._ingest(uploads, client), "the documents' passages")
         if failed:
             raise DemoFailed(f"{failed} of {len(uploads)} files were not ingested")
         for number, step in enumerate(STEPS):
@@ -109,16 +129,19 @@ class Demo:
         self._title(f"Swap the model: LLM_BACKEND={TO}, restart generation, nothing else")
         swapping = time.monotonic()
         stack.restart("generation", {"LLM_BACKEND": TO})
-        wait_for_services(stack, ["generation"], self._output, READY_SECONDS)
+        wait_for_services(stack, ["generation"], self._output, timeout=None)
         self._output.line(f"generation was down for {time.monotonic() - swapping:.1f} s")
         for step in AGAIN:
             self._ask(stack, step, TO)
         self._title("Every step held")
 
+    async def _ingest(self, uploads: Sequence[Upload], client: HttpClient) -> int:
+        jobs = Jobs(client, seconds=NO_DEADLINE, gone=AGAIN_WHEN_DOWN)
+        return await ingest(uploads, client, DEFAULT_COLLECTION, self._output, jobs=jobs)
+
     def _ask(self, stack: Stack, step: Step, model: str) -> None:
         self._title(f"{step.question}  ({model})")
-        question = Question(step.question, model="", collection=DEFAULT_COLLECTION, top_k=None, top_n=None)
-        answer = self._call(stack, lambda client: ask(question, client, self._output))
+        answer = self.ask(stack, step.question, model)
         if answer.abstained != step.abstains:
             raise DemoFailed("an abstention was expected" if step.abstains else "an answer was expected")
         if not step.abstains and not answer.citations:
@@ -128,10 +151,28 @@ class Demo:
         if step.holds.lower() not in answer.content.lower():
             raise DemoFailed(f"the answer does not hold {step.holds!r}")
 
-    def _call(self, stack: Stack, work: Callable[[HttpClient], Awaitable[T]]) -> T:
+    def ask(self, stack: Stack, text: str, model: str) -> Answer:
+        """Ask, and wait for the answer as long as the services work on it."""
+        question = Question(text, model="", collection=DEFAULT_COLLECTION, top_k=None, top_n=None)
+
+        async def once(client: HttpClient, watch: ActivityWatch) -> Answer:
+            return await ask(question, client, self._output, seconds=NO_DEADLINE, on_chunk=watch.news)
+
+        return self._call(stack, once, f"the answer of {model}")
+
+    def _call(
+        self, stack: Stack, work: Callable[[HttpClient, ActivityWatch], Awaitable[T]], awaited: str
+    ) -> T:
+        """Do this with the demo's gateway, again where a service is too busy. `awaited` names the result."""
+
+        async def tell(error: Exception | None) -> None:
+            if error is not None:
+                self._output.problem(f"trying again: {error}")
+
         async def call() -> T:
+            watch = ActivityWatch(stack, ROSTER, self._output.problem)
             async with HttpClient("gateway", stack.url("gateway")) as client:
-                return await work(client)
+                return await watch.keep(AGAIN_WHEN_DOWN.call(lambda: work(client, watch), tell), awaited)
 
         return asyncio.run(call())
 

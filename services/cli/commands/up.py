@@ -7,6 +7,7 @@ Logs are in RAGLINE_HOME/run/logs.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.gateway import local_stack
 from services.cli.local import probe
+from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import check_names
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.stack import POLL_SECONDS, Stack
@@ -137,9 +139,21 @@ def choose_services(stack: Stack, only: Sequence[str]) -> list[str]:
 
 
 def wait_for_services(
-    stack: Stack, names: Sequence[str], output: Output, timeout: float, *, complete: bool = True
+    stack: Stack, names: Sequence[str], output: Output, timeout: float | None, *, complete: bool = True
 ) -> None:
-    """Wait until these are ready (not `complete`: until they answer), showing what each waits for."""
+    """Wait until services are ready, and show what each waits for.
+
+    Args:
+        stack: Where they run.
+        names: The services.
+        output: Where it is shown.
+        timeout: Seconds until it gives up; None: it waits as long as anything moves.
+        complete: Whether to wait until they are ready, and not only until they answer.
+
+    Raises:
+        ServiceDied: A process ended.
+        NotReady: The time is up, or nothing has moved for a long time.
+    """
     probed, done = (probe.awaits_ready, "ready") if complete else (probe.awaits_answer, "up")
     start = time.monotonic()
     waiting: dict[str, str] = {}
@@ -155,7 +169,11 @@ def wait_for_services(
                 output.line(f"{name:<{NAME_WIDTH}} waits for: {reason}")
             spinner.say("; ".join(f"{name}: {reason}" for name, reason in waiting.items()))
 
-        stack.wait_ready(timeout, names, on_wait, probed=probed)
+        if timeout is None:
+            watch = ActivityWatch(stack, names, output.line)
+            stack.wait_ready(math.inf, names, on_wait, probed=probed, on_poll=watch.look)
+        else:
+            stack.wait_ready(timeout, names, on_wait, probed=probed)
 
 
 @contextmanager

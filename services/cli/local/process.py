@@ -16,6 +16,8 @@ import psutil
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.core.files import replace_atomically
+
 SAME_START_SECONDS = 2.0
 """psutil derives start times from the boot time, which clock adjustments move a little."""
 
@@ -127,6 +129,4 @@ class StateFile:
             if not record.services:
                 self._path.unlink(missing_ok=True)
                 return
-            temporary = self._path.with_suffix(".tmp")
-            temporary.write_text(record.model_dump_json(indent=1), "utf-8")
-            temporary.replace(self._path)
+            replace_atomically(self._path, record.model_dump_json(indent=1))

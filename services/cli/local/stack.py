@@ -24,6 +24,8 @@ GRACE_SECONDS = 35.0
 """Longer than the services' default `SHUTDOWN_SECONDS`, in which they finish their streams."""
 
 POLL_SECONDS = 0.2
+CALM_POLL_SECONDS = 1.0
+"""Where it is watched whether the services work: seldom, so that being asked is no work to speak of."""
 REAP_SECONDS = 5.0
 TAIL_LINES = 15
 
@@ -198,31 +200,44 @@ class Stack:
         on_wait: OnWait | None = None,
         *,
         probed: Callable[[str, str], str] = probe.awaits_ready,
+        on_poll: Callable[[str], None] | None = None,
     ) -> None:
-        """Return when every named (else: recorded) service is ready, or what else `probed` asks for.
+        """Return when every named (else: recorded) service is ready.
 
-        Raises `ServiceDied` with its last log lines, or `NotReady` after `timeout` seconds.
+        Args:
+            timeout: Seconds until it gives up; infinite where `on_poll` decides that.
+            names: The services to wait for.
+            on_wait: Hears a service's name and what it waits for, at each change.
+            probed: Asks one service what it waits for, by its name and URL.
+            on_poll: Hears at each round what all of them wait for; what it raises ends the wait.
+
+        Raises:
+            ServiceDied: A process ended; it has the last lines of its log.
+            NotReady: The time is up.
         """
         end = time.monotonic() + timeout
         waiting: dict[str, str | None] = dict.fromkeys(names if names is not None else self.recorded)
         while waiting:
             for name, before in list(waiting.items()):
-                self._check_alive(name)
+                self.check_alive(name)
                 now = probed(name, self.url(name))
                 if on_wait and now != before:
                     on_wait(name, now)
                 waiting[name] = now
                 if not now:
                     del waiting[name]
+            what = "; ".join(f"{name} waits for: {reason}" for name, reason in waiting.items())
             if waiting and time.monotonic() >= end:
-                what = "; ".join(f"{name} waits for: {reason}" for name, reason in waiting.items())
                 raise NotReady(f"not ready after {timeout:.0f} s. {what}. Logs: {self.run / 'logs'}")
             if waiting:
-                time.sleep(POLL_SECONDS)
+                if on_poll:
+                    on_poll(what)
+                time.sleep(POLL_SECONDS if on_poll is None else CALM_POLL_SECONDS)
 
-    def _check_alive(self, name: str) -> None:
+    def check_alive(self, name: str, when: str = "while it was starting") -> None:
+        """Raise `ServiceDied` where a service of this machine has ended."""
         if name not in self.external and name not in self.running:
-            message = f"{name} {self.end_of(name)} while it was starting; its log is {self.log(name)}"
+            message = f"{name} {self.end_of(name)} {when}; its log is {self.log(name)}"
             raise ServiceDied(message, service=name, log_tail=self.log_tail(name))
 
     def _end(self, names: Iterable[str], grace: float) -> None:
