@@ -18,14 +18,14 @@ RECENT = 50
 
 
 class Meter:
-    """A `Watcher`. Each column of a stage has its bar; the time left is that of its own pace."""
+    """Shows how far a run is, as its `Watcher`. Each column of a stage has its bar, and its own pace."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._bars: Progress | None = None
         self._columns: dict[str, _Column] = {}
         self._title = ""
-        self._said = 0.0
+        self._told = 0.0
 
     def __enter__(self) -> Self:
         if self._output.out.is_terminal:
@@ -46,41 +46,41 @@ class Meter:
         if self._bars is not None:
             self._bars.stop()
         elif kind is None:
-            self._line(final=True)
+            self._print_line(final=True)
 
     def say(self, text: str) -> None:
         self._output.line(text)
 
     def begin(self, title: str, columns: Mapping[str, Count]) -> None:
         if self._bars is None:
-            self._line(final=True)
+            self._print_line(final=True)
         self._title = title
-        for each in self._columns.values():
-            if self._bars is not None and each.task is not None:
-                self._bars.update(each.task, visible=False)
+        for column in self._columns.values():
+            if self._bars is not None and column.task is not None:
+                self._bars.update(column.task, visible=False)
         self._columns = {name: _Column(count) for name, count in columns.items()}
-        self._said = time.monotonic()
+        self._told = time.monotonic()
         for name, column in self._columns.items():
             if self._bars is not None:
                 label = title if name == title else f"{title} {name}"
                 column.task = self._bars.add_task(label, total=column.total, completed=column.done, left="")
 
     def advance(self, column: str, *, failed: bool = False) -> None:
-        one = self._columns[column]
-        one.step(failed=failed)
-        if self._bars is not None and one.task is not None:
-            self._bars.update(one.task, completed=one.done, left=one.left)
-        elif time.monotonic() - self._said >= EVERY_SECONDS:
-            self._line()
+        counted = self._columns[column]
+        counted.step(failed=failed)
+        if self._bars is not None and counted.task is not None:
+            self._bars.update(counted.task, completed=counted.done, left=counted.left)
+        elif time.monotonic() - self._told >= EVERY_SECONDS:
+            self._print_line()
 
-    def _line(self, *, final: bool = False) -> None:
-        """One line with all columns; the last one of a stage says no time."""
-        self._said = time.monotonic()
+    def _print_line(self, *, final: bool = False) -> None:
+        """Print one line with all columns; the last one of a stage says no time."""
+        self._told = time.monotonic()
         parts = []
-        for name, each in self._columns.items():
+        for name, column in self._columns.items():
             label = "" if name == self._title else f"{name} "
-            left = "" if final or not each.left else f", {each.left}"
-            parts.append(f"{label}{each.done}/{each.total}{left}")
+            left = "" if final or not column.left else f", {column.left}"
+            parts.append(f"{label}{column.done}/{column.total}{left}")
         if parts:
             self._output.line(f"{self._title}: {'; '.join(parts)}")
             self._columns = {} if final else self._columns
@@ -107,10 +107,10 @@ class _Column:
         if not steps or self.done >= self.total:
             return failures.removeprefix(", ")
         pace = (self._times[-1] - self._times[0]) / steps
-        return f"{_span(pace * (self.total - self.done))} left{failures}"
+        return f"{_format_span(pace * (self.total - self.done))} left{failures}"
 
 
-def _span(seconds: float) -> str:
+def _format_span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (

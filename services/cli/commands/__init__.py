@@ -36,7 +36,7 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]
-        self.commands = dict(sorted(outlines().items()))
+        self.commands = dict(outlines())
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Replace the outline of the command that was asked for by the command itself."""
@@ -61,8 +61,12 @@ class CommandGroup(TyperGroup):
 @cache
 def outlines() -> dict[str, TyperCommand]:
     """The commands by name, each with its help and its panel alone; nothing of them is imported."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return {name: _outline(name, Path(folder) / f"{name}.py") for folder in __path__ for name in names}
+    files = {
+        module.name: Path(folder) / f"{module.name}.py"
+        for folder in __path__
+        for module in pkgutil.iter_modules([folder])
+    }
+    return {name: _outline(name, file) for name, file in sorted(files.items())}
 
 
 def _outline(name: str, source: Path) -> TyperCommand:

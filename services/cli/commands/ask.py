@@ -1,6 +1,6 @@
 """Ask a question about your documents.
 
-The answer is streamed; its sources and where the time went follow.
+The answer is shown as it comes. Then its sources follow, and where the time went.
 """
 
 from __future__ import annotations

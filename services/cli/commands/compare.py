@@ -1,6 +1,6 @@
 """Ask several models the same question, from the same passages.
 
-Retrieves once and freezes the context, so that the answers differ by model, prompt and thinking alone:
+The passages are searched for once, so that the answers differ by model, prompt and thinking alone:
 
     ragline compare "How dense is ice?" --arms small,large,large@256
 

@@ -1,8 +1,8 @@
 """Check how an endpoint answers, live.
 
-Asks a few short questions and checks usage, finish reasons, the two channels, their order, hang-ups and
-errors: of the endpoint behind Ragline, or of the endpoint itself with --raw. LLM_API_KEY is sent where
-it is set. The exit code is 1 where a check failed.
+Asks a few short questions. Checks usage, finish reasons, the two channels and their order, hang-ups and
+errors: of the endpoint behind Ragline, or of the endpoint itself with --raw. LLM_API_KEY is sent where it is
+set. The exit code is 1 where a check failed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def command(
     endpoint: Annotated[str, typer.Option(help="Base URL of a server, with or without /v1.")] = "",
     model: Annotated[str, typer.Option(help="The model's id at the endpoint.")] = "",
     engine: Annotated[str, typer.Option(help="openai, vllm, tgi, llama-server, ovms, ollama ...")] = "openai",
-    entry: Annotated[str, typer.Option(help="A model entry of the service that runs here, instead.")] = "",
+    entry: Annotated[str, typer.Option(help="Instead: a model entry of the service that runs here.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Check the endpoint itself, without Ragline.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 120,
 ) -> None:

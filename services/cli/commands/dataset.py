@@ -44,11 +44,13 @@ def build(
     out: Annotated[Path, typer.Option(help="The file to write, .jsonl.")],
     model: Annotated[str, typer.Option(help="The model entry that writes the questions.")],
     collection: Annotated[str, typer.Option(help="The collection of documents.")] = DEFAULT_COLLECTION,
-    seed: Annotated[int, typer.Option(help="Of the order of passages and of the sampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Fixes the order of the passages, and the sampling.")] = 0,
     unanswerable: Annotated[
         float, typer.Option(help="Share of questions that the documents cannot answer.", min=0, max=1)
     ] = 0.25,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a file that is there.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a file that is there already.")
+    ] = False,
 ) -> None:
     """Have a model write questions about your documents, and keep those that can be checked.
 

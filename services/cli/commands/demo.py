@@ -1,7 +1,7 @@
 """Run everything once, for real.
 
-Starts six services of its own, ingests Ragline's docs and a small knowledge base, asks, abstains, swaps
-the model and asks again. The exit code is 0 only if every step held. Run it in Ragline's checkout.
+Starts six services of its own, ingests Ragline's docs and a small knowledge base, asks, abstains, swaps the
+model and asks again. Run it in Ragline's checkout. The exit code is 0 only where every step held.
 """
 
 from __future__ import annotations
@@ -88,59 +88,62 @@ class Demo:
 
     def __init__(self, home: Path, env: Mapping[str, str], checkout: Path, output: Output) -> None:
         self._home = home
-        kept = {name: value for name, value in env.items() if not _steers(name)}
+        kept = {name: value for name, value in env.items() if not _changes_demo(name)}
         self._env = kept | UNHURRIED | {"LLM_BACKEND": FROM}
         self._checkout = checkout
         self._output = output
 
     def run(self) -> None:
-        """Raises `DemoFailed`, or what failed, at the first step that does not hold."""
+        """Run all steps. Raises `DemoFailed`, or what failed, at the first one that does not hold."""
         if not (self._checkout / CORPUS).is_dir():
             raise DemoFailed(f"run it in Ragline's checkout: there is no folder {CORPUS} here")
         names = list(ROSTER)
-        self._title("Models")
-        wanted = dict.fromkeys(
+        self._print_title("Models")
+        models = dict.fromkeys(
             [*needed_models(names, self._env), *needed_models(names, self._env | {"LLM_BACKEND": TO})]
         )
-        fetch_models(list(wanted), self._home, self._output)
-        self._output.line(f"here: {', '.join(wanted)}")
+        fetch_models(list(models), self._home, self._output)
+        self._output.line(f"here: {', '.join(models)}")
         with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
             run = Path(folder)
-            stores = {"VECTOR_URL": f"edge://{run / 'vectors'}", "JOBS_URL": f"sqlite://{run / 'jobs'}"}
-            env = self._env | stores
-            with Stack(self._home, env, free(names), run=run / "run") as stack:
-                self._through(stack)
+            with Stack(self._home, self.environment(run), free(names), run=run / "run") as stack:
+                self._run_steps(stack)
 
-    def _through(self, stack: Stack) -> None:
-        self._title("Six services")
+    def environment(self, folder: Path) -> dict[str, str]:
+        """What the demo's services are started with; their stores are in `folder`."""
+        stores = {"VECTOR_URL": f"edge://{folder / 'vectors'}", "JOBS_URL": f"sqlite://{folder / 'jobs'}"}
+        return self._env | stores
+
+    def _run_steps(self, stack: Stack) -> None:
+        self._print_title("Six services")
         begun = time.monotonic()
         for name in ROSTER:
             stack.start(name)
         wait_for_services(stack, list(ROSTER), self._output, timeout=None)
-        self._title("Ingest Ragline's docs and a knowledge base")
+        self._print_title("Ingest Ragline's docs and a knowledge base")
         uploads = collect_uploads([self._checkout / CORPUS])
         failed = self._call(stack, lambda client, _: self._ingest(uploads, client), "the documents' passages")
         if failed:
             raise DemoFailed(f"{failed} of {len(uploads)} files were not ingested")
         for number, step in enumerate(STEPS):
-            self._ask(stack, step, FROM)
+            self._check_step(stack, step, FROM)
             if number == 0:
                 self._output.line(f"\nFirst answer {time.monotonic() - begun:.0f} s after the start.")
-        self._title(f"Swap the model: LLM_BACKEND={TO}, restart generation, nothing else")
+        self._print_title(f"Swap the model: LLM_BACKEND={TO}, restart generation, nothing else")
         swapping = time.monotonic()
         stack.restart("generation", {"LLM_BACKEND": TO})
         wait_for_services(stack, ["generation"], self._output, timeout=None)
         self._output.line(f"generation was down for {time.monotonic() - swapping:.1f} s")
         for step in AGAIN:
-            self._ask(stack, step, TO)
-        self._title("Every step held")
+            self._check_step(stack, step, TO)
+        self._print_title("Every step held")
 
     async def _ingest(self, uploads: Sequence[Upload], client: HttpClient) -> int:
         jobs = Jobs(client, seconds=NO_DEADLINE, gone=AGAIN_WHEN_DOWN)
         return await ingest(uploads, client, DEFAULT_COLLECTION, self._output, jobs=jobs)
 
-    def _ask(self, stack: Stack, step: Step, model: str) -> None:
-        self._title(f"{step.question}  ({model})")
+    def _check_step(self, stack: Stack, step: Step, model: str) -> None:
+        self._print_title(f"{step.question}  ({model})")
         answer = self.ask(stack, step.question, model)
         if answer.abstained != step.abstains:
             raise DemoFailed("an abstention was expected" if step.abstains else "an answer was expected")
@@ -170,16 +173,16 @@ class Demo:
                 self._output.problem(f"trying again: {error}")
 
         async def call() -> T:
-            watch = ActivityWatch(stack, ROSTER, self._output.problem)
+            watch = ActivityWatch(stack, stack.recorded, self._output.problem)
             async with HttpClient("gateway", stack.url("gateway")) as client:
                 return await watch.keep(AGAIN_WHEN_DOWN.call(lambda: work(client, watch), tell), awaited)
 
         return asyncio.run(call())
 
-    def _title(self, text: str) -> None:
+    def _print_title(self, text: str) -> None:
         self._output.line(f"\n== {text}", style="bold")
 
 
-def _steers(variable: str) -> bool:
+def _changes_demo(variable: str) -> bool:
     """Whether a variable of the user's would make the demo something else."""
     return variable.endswith(("_URL", "_PORT")) or variable.startswith(("LLM_", "RERANKING_", "EMBEDDING_"))

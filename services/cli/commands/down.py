@@ -1,6 +1,6 @@
 """Stop the services.
 
-Streams in flight may finish; whatever 'ragline up' did not start is left alone.
+Answers on their way may finish. What 'ragline up' did not start is left alone.
 """
 
 from __future__ import annotations

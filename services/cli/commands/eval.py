@@ -1,10 +1,11 @@
-"""Ask every arm every question from the same passages, and record it all in a bundle.
+"""Ask every arm every question, and record it all in a bundle.
 
-The first arm is the baseline:
+All arms answer from the same passages. The first arm is the baseline:
 
     ragline eval --dataset logic --n 40 --arms small,large,large@128 --out runs/logic
 
-Stopped in any way, the same command goes on where it was. The exit code is 1 where a request failed.
+If it is stopped, run the same command again: it goes on where it was. The exit code is 1 where a request
+failed.
 """
 
 from __future__ import annotations
@@ -45,18 +46,22 @@ def command(
         str,
         typer.Option(help="[NAME=]MODEL[+PROMPT][@THINKING TOKENS], separated by commas; or a .json file."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder of the bundle; the same one again goes on with it.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder of the bundle. A run that was stopped goes on there.")
+    ],
     n: Annotated[str, typer.Option("--n", help="Questions of each set, or SET=N,...; empty: all.")] = "",
     repeats: Annotated[int, typer.Option(help="How often each question is asked.")] = 1,
-    seed: Annotated[int, typer.Option(help="Draws the questions and their order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Chooses the questions and their order.")] = 0,
     concurrency: Annotated[int, typer.Option(help="Requests at once; 1: one after another.")] = 1,
     serial: Annotated[bool, typer.Option("--serial", help="As --concurrency 1.")] = False,
     retrieve: Annotated[
         bool | None,
-        typer.Option(help="Retrieve also where questions have passages; or never: closed book."),
+        typer.Option(
+            help="Retrieve for all questions, or for none (closed book); else for those without passages."
+        ),
     ] = None,
     collection: Annotated[
-        str, typer.Option(help="Where to retrieve from where a data set brings no corpus.")
+        str, typer.Option(help="Where to retrieve from, for data sets without a corpus.")
     ] = DEFAULT_COLLECTION,
     floor: Annotated[float, typer.Option(help="Cosine that a retrieved passage needs.", min=0, max=1)] = 0.0,
     top_n: Annotated[int | None, typer.Option(help="Passages that reach the prompt.", min=1, max=50)] = None,

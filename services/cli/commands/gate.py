@@ -1,6 +1,7 @@
-"""Say whether a candidate may take the baseline's place, by a policy of one's own.
+"""Say whether a candidate may take the baseline's place.
 
-The exit code is 0 where it passes, 1 where it does not, 2 where policy or bundle cannot be used.
+A policy of your own decides. The exit code is 0 where the candidate passes, 1 where it does not, and 2 where
+the policy or the bundle cannot be used.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PANEL = "Measure"
 def command(
     bundle: Annotated[Path, typer.Argument(help="The folder of a run.")],
     *,
-    policy: Annotated[Path, typer.Option(help="What the candidate must hold: a TOML file.")],
+    policy: Annotated[Path, typer.Option(help="A TOML file that says what the candidate must hold.")],
     json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     output = Output.standard()

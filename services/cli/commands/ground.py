@@ -1,7 +1,8 @@
-"""Say how well claims are supported by their passages, a JSON line for each.
+"""Say how well passages support claims.
 
-Writes `p_supported`, `p_contradicted` and the supporting `spans` to standard output. The embedding
-service that runs here, or EMBEDDING_URL, gives the vectors; where there is none, this process does.
+Reads one claim with its passages from each line, and writes one JSON line for each to standard output:
+`p_supported`, `p_contradicted` and the supporting `spans`. The embedding service that runs here, or
+EMBEDDING_URL, gives the vectors; where there is none, this process does.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ PANEL = "Measure"
 def command(
     *,
     source: Annotated[
-        Path, typer.Option("--input", help="JSONL: a `claim` and its `passages` in each line.")
+        Path, typer.Option("--input", help="A JSONL file; each line has a `claim` and its `passages`.")
     ],
-    local: Annotated[bool, typer.Option("--local", help="Embed in this process, whatever runs.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Embed in this process, even where a service runs.")
+    ] = False,
 ) -> None:
     claims = read_claims(source)
     stack = local_stack()

@@ -1,8 +1,8 @@
 """Ingest files and folders of documents, as jobs.
 
-The exit code is 1 where a file failed. A document is named by its path from the given folder's own name
-on, so that ingesting the same folder again replaces its documents. Hidden files are left out. Ctrl-C ends
-the waiting; what was accepted goes on ('ragline jobs').
+A document's name is its path from the given folder on, with that folder's name. So the same folder, ingested
+again, replaces its documents. Hidden files are left out. Ctrl-C ends the waiting, not the ingestion: 'ragline
+jobs' shows it. The exit code is 1 where a file failed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PANEL = "Ask"
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched through.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files, and folders with files in them.")],
     *,
     collection: Annotated[str, typer.Option(help="The collection of documents.")] = DEFAULT_COLLECTION,
     no_wait: Annotated[

@@ -21,8 +21,10 @@ PANEL = "Ask"
 def command(
     job: Annotated[str, typer.Argument(help="A job's id; left out: the newest jobs.")] = "",
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait until it has finished.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel what of it has not finished.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait until the job has finished.")] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel the files that have not finished.")
+    ] = False,
     limit: Annotated[int, typer.Option(help="How many jobs.", min=1, max=1000)] = 20,
 ) -> None:
     output = Output.standard()

@@ -1,6 +1,7 @@
-"""Say how many users each arm serves at once within its objectives, on this machine.
+"""Say how many users each arm serves at once on this machine.
 
-Each user asks, waits for the whole answer, reads for --pause seconds and asks again:
+Each user asks, waits for the whole answer, reads for --pause seconds and asks again. An arm serves so many
+users where enough of their requests are within the objectives of --slo:
 
     ragline load --arms small,large --dataset mine.jsonl --concurrency 1,2,4 --slo ttfo=5,e2el=20
 
@@ -37,21 +38,23 @@ def command(
         str, typer.Option(help="What the users ask: a data set's name, or a .jsonl of yours.")
     ],
     concurrency: Annotated[str, typer.Option(help="Users at once, separated by commas.")] = "1,2,4,8",
-    slo: Annotated[str, typer.Option(help="Most seconds: of ttft, ttfo, e2el, tpot.")] = "ttfo=5,e2el=20",
+    slo: Annotated[str, typer.Option(help="Longest seconds of ttft, ttfo, e2el, tpot.")] = "ttfo=5,e2el=20",
     share: Annotated[
-        float, typer.Option(help="Share of requests that must meet them.", min=0.01, max=1)
+        float, typer.Option(help="Share of requests that must meet --slo.", min=0.01, max=1)
     ] = 0.9,
     duration: Annotated[float, typer.Option(help="Seconds for each arm and concurrency.", min=1)] = 60,
-    requests: Annotated[int | None, typer.Option(help="Fewer seconds: end after as many.", min=1)] = None,
-    pause: Annotated[float, typer.Option(help="Seconds a user reads before the next one.", min=0)] = 0,
+    requests: Annotated[
+        int | None, typer.Option(help="End after so many requests, if that is sooner.", min=1)
+    ] = None,
+    pause: Annotated[float, typer.Option(help="Seconds that a user reads before asking again.", min=0)] = 0,
     collection: Annotated[str, typer.Option(help="The collection of documents.")] = DEFAULT_COLLECTION,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer, for all arms alike.", min=1)] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until a request counts as failed.", min=1)] = 120,
     warm_up: Annotated[int, typer.Option(help="Requests of each arm that do not count.", min=0)] = 1,
     warm: Annotated[bool, typer.Option("--warm", help="Let prefix caches help, as in a chat.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the questions' and the arms' order.")] = 0,
-    data: Annotated[Path | None, typer.Option(help="Folder with public evaluation sets.")] = None,
-    out: Annotated[Path, typer.Option(help="The report, JSON.")] = Path("load.json"),
+    seed: Annotated[int, typer.Option(help="Fixes the order of the questions and arms.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Folder with the public data sets.")] = None,
+    out: Annotated[Path, typer.Option(help="The JSON file to write the report to.")] = Path("load.json"),
     force: Annotated[bool, typer.Option("--force", help="Write over a report that is there.")] = False,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="The gateway may be another machine.")

@@ -1,8 +1,8 @@
-"""Embed every passage of a collection anew, after a change of the embedding model.
+"""Embed a collection anew, after the embedding model has changed.
 
-The new vectors go into a collection of their own; then the name is switched to it in one step. Killed
-on the way, it goes on where it was when it is run again. It asks the services at EMBEDDING_URL and
-RETRIEVAL_URL, else those that run here.
+The new vectors go into a collection of their own. Then the name is switched to it in one step. If it is
+stopped, run it again: it goes on where it was. It asks the services at EMBEDDING_URL and RETRIEVAL_URL, or
+else those that run here.
 """
 
 from __future__ import annotations

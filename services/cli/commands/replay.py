@@ -1,7 +1,7 @@
-"""Score a run's recorded answers again: no service, no model, no network.
+"""Score a run's recorded answers again, without any model.
 
-Writes its results.json anew, and its report where it has one, and says whether every figure is as it was
-recorded. The exit code is 1 where one is not.
+It needs no service and no network. It writes results.json anew, and the report where the run has one, and
+says whether every figure is as it was recorded. The exit code is 1 where one is not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Write a run's report into its folder: report.html, report.md and report.json.
+"""Write a run's report into its folder.
 
-The HTML is one file that loads nothing from anywhere: open it, send it, print it.
+The report is report.html, report.md and report.json. The HTML is one file that loads nothing from anywhere:
+open it, send it, print it.
 """
 
 from __future__ import annotations

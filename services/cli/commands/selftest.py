@@ -1,6 +1,7 @@
-"""Test an installation: a document goes in, and every model has to answer from it and cite it.
+"""Test an installation: does every model answer and cite?
 
-It is deleted afterwards. The exit code is 1 where a model did not. This is what 'helm test' runs.
+A document with a made-up fact goes in, and every model has to answer from it and cite it. The document is
+deleted afterwards. The exit code is 1 where a model failed. This is what 'helm test' runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PANEL = "Look after"
 
 def command(
     *,
-    url: Annotated[str, typer.Option(help="The gateway; empty: the one that ask would ask.")] = "",
+    url: Annotated[str, typer.Option(help="The gateway's URL; empty: the one that 'ragline ask' asks.")] = "",
     skip: Annotated[list[str] | None, typer.Option(help="A model entry not to ask; repeatable.")] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for what is not ready.", min=0)] = 60,
 ) -> None:

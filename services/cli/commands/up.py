@@ -1,8 +1,8 @@
 """Start the services; Ctrl-C stops them.
 
-Each of the six is a process of its own. Missing models are fetched first. Ports are EMBEDDING_PORT,
-RETRIEVAL_PORT and so on; a service whose URL is set (EMBEDDING_URL, ...) is taken to run elsewhere.
-Logs are in RAGLINE_HOME/run/logs.
+Each of the six services is a process of its own. Models that are not here are fetched first. EMBEDDING_PORT,
+RETRIEVAL_PORT and so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) is not started: it
+runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
 """
 
 from __future__ import annotations
