@@ -21,13 +21,11 @@ from services.core.retry import RetryPolicy
 from services.core.sse import Event
 from services.core.wire.dataprep import FileChange, Job, JobsReply, Status
 from services.core.wire.encoding import decode
-from services.dataprep.parsing import archives
-from services.dataprep.parsing.formats import FORMATS
+from services.dataprep.parsing.registry import supported_suffixes
 
 SUBMIT_SECONDS = 600.0
 FOLLOW_SECONDS = 24 * 3600.0
 CHUNK_BYTES = 1 << 18
-SUFFIXES = frozenset([*archives.SUFFIXES, *(suffix for suffixes in FORMATS.values() for suffix in suffixes)])
 FILES_PER_JOB = 20
 BYTES_PER_JOB = 32 * 1024 * 1024
 
@@ -70,7 +68,7 @@ def collect_uploads(paths: Sequence[Path]) -> list[Upload]:
             )
         names[upload.name] = upload.path
     if not names:
-        raise UsageError(f"nothing to ingest: no file ends in {', '.join(sorted(SUFFIXES))}")
+        raise UsageError(f"nothing to ingest: no file ends in {', '.join(sorted(supported_suffixes()))}")
     return sorted(unique.values(), key=lambda upload: upload.name)
 
 
@@ -81,9 +79,10 @@ def uploads_below(folder: Path) -> list[Upload]:
 
 
 def _supported_files(folder: Path) -> Iterator[Path]:
+    suffixes = frozenset(supported_suffixes())
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in inside) or path.suffix.lower() not in SUFFIXES:
+        if any(part.startswith(".") for part in inside) or path.suffix.lower() not in suffixes:
             continue
         if path.is_file() and path.resolve() == path:
             yield path

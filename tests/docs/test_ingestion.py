@@ -6,18 +6,15 @@ import re
 from pathlib import Path
 
 from services.dataprep.parsing.archives import SUFFIXES
-from services.dataprep.parsing.formats import FORMATS
 from services.dataprep.settings import Settings
+from tests.docs import formats_table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ingestion.md").read_text()
 
 
-def test_every_suffix_is_listed_and_no_other() -> None:
-    table = PAGE.partition("| format |")[2].partition("\n\n")[0]
-    rows = [line.split("|") for line in table.splitlines() if line.startswith("|") and "---" not in line]
-    listed = [suffix for row in rows for suffix in row[2].split() if suffix.startswith(".")]
-    assert sorted(listed) == sorted(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-    assert all(f"{suffix}" in PAGE for suffix in SUFFIXES)
+def test_the_table_is_that_of_the_formats() -> None:
+    assert formats_table.rendered(PAGE) == PAGE, "run: make formats-table"
+    assert all(suffix in PAGE for suffix in SUFFIXES)
 
 
 def test_every_setting_it_names_exists() -> None:

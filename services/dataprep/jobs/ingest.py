@@ -20,7 +20,7 @@ from services.dataprep.jobs.progress import Progress
 from services.dataprep.jobs.retry import Patience
 from services.dataprep.jobs.store import Ticket
 from services.dataprep.jobs.tokens import TokenFit
-from services.dataprep.parsing.sandbox import Prepared, Sandbox
+from services.dataprep.parsing.sandbox import ChunkedDocument, Sandbox
 from services.dataprep.upload.names import document_id, passage_id, revision
 
 
@@ -71,7 +71,7 @@ class Ingestor:
     async def _ingested(
         self,
         ticket: Ticket,
-        prepared: Prepared,
+        prepared: ChunkedDocument,
         progress: Progress,
         patience: Patience,
         *,
@@ -101,11 +101,11 @@ class Ingestor:
         await self._retrieval.delete(collection, document, revision=held)
         return False
 
-    async def _parse(self, ticket: Ticket, path: Path) -> Prepared:
+    async def _parse(self, ticket: Ticket, path: Path) -> ChunkedDocument:
         with self._metrics.stage("parse"):
-            return await self._sandbox.prepare(path, ticket.file.name, ticket.order.chunking)
+            return await self._sandbox.parse(path, ticket.file.name, ticket.order.chunking)
 
-    async def _fit(self, ticket: Ticket, parsed: Prepared) -> Prepared:
+    async def _fit(self, ticket: Ticket, parsed: ChunkedDocument) -> ChunkedDocument:
         """Cut once more what the embedding model would not see to its end."""
         with self._metrics.stage("tokenize"):
             return await self._fitting.fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
@@ -166,7 +166,7 @@ def _revision(ticket: Ticket) -> str:
     return revision(ticket.sha256, ticket.order.chunking)
 
 
-def _passages(name: str, revision: str, prepared: Prepared) -> list[Passage]:
+def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passage]:
     document = document_id(name)
     return [
         Passage(

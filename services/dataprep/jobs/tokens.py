@@ -17,7 +17,7 @@ from services.core.errors import NotFound, NotSupported
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.core.wire.passages import Passage
 from services.dataprep.parsing.chunking import Chunk
-from services.dataprep.parsing.sandbox import Prepared
+from services.dataprep.parsing.sandbox import ChunkedDocument
 
 ROUNDS = 5
 """A part may have a token or two more than it had within the whole, so parts are counted again."""
@@ -74,7 +74,7 @@ class TokenFit:
         self._known: EmbeddingInfo | None = None
         self._asked = 0.0
 
-    async def fit(self, title: str, prepared: Prepared, tokens: int = 0) -> Prepared:
+    async def fit(self, title: str, prepared: ChunkedDocument, tokens: int = 0) -> ChunkedDocument:
         """The document with chunks whose embedded text, header and all, fits the model's window.
 
         `title` is the passages' title; `tokens`, where it is not 0, is a smaller window of one's own. Raises

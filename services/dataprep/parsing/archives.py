@@ -36,46 +36,47 @@ _DEVICE = Unparsable("unsupported", "is a device or a pipe, not a file")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The name of a member within its archive, and its bytes or why they cannot be had.
+    """A file in an archive: its name there, and its bytes or why they cannot be had.
 
     `pieces` must be read before the next member is asked for, and may raise `Unparsable`, the member's own
-    problem or, where `Exhausted`, the archive's.
+    problem or, where `ArchiveRefused`, the archive's.
     """
 
     name: str
     pieces: Iterator[bytes]
 
 
-class Exhausted(Unparsable):
+class ArchiveRefused(Unparsable):
     """The archive as a whole is over a limit or broken: what follows in it cannot be had."""
 
 
 def is_archive(name: str) -> bool:
+    """Tell an archive by its name's suffix."""
     return name.lower().endswith(SUFFIXES)
 
 
-def expand(path: Path, name: str, limits: Limits) -> Iterator[Member]:
-    """The files in the archive at `path`, called `name`. Raises `Exhausted`."""
+def read_members(path: Path, name: str, limits: Limits) -> Iterator[Member]:
+    """Read the files in the archive at `path`, called `name`. Raises `ArchiveRefused`."""
     meter = Meter(path.stat().st_size, limits)
     lower = name.lower()
     try:
         if not meter.packed:
-            raise Exhausted("invalid", "is empty: there is nothing to ingest")
+            raise ArchiveRefused("invalid", "is empty: there is nothing to ingest")
         if lower.endswith(".zip"):
-            members = _zip(path, meter)
+            members = _read_zip(path, meter)
         elif lower.endswith((".tar", ".tar.gz", ".tgz")):
-            members = _tar(path, meter)
+            members = _read_tar(path, meter)
         else:
-            members = _gzip(path, name, meter)
+            members = _read_gzip(path, name, meter)
         count = 0
         for count, member in enumerate(members, start=1):
             if count > limits.members:
-                raise Exhausted("too_large", f"holds more than {limits.members} files: split it")
+                raise ArchiveRefused("too_large", f"holds more than {limits.members} files: split it")
             yield member
     except _BROKEN as error:
-        raise _broken(error) from None
+        raise _broken_archive(error) from None
     if not count:
-        raise Exhausted("invalid", "holds no files: there is nothing to ingest")
+        raise ArchiveRefused("invalid", "holds no files: there is nothing to ingest")
 
 
 class _Readable(Protocol):
@@ -83,7 +84,7 @@ class _Readable(Protocol):
 
 
 class Meter:
-    """Counts what an archive unpacks to, of all its members together."""
+    """Counts what an archive unpacks to, all its members together."""
 
     def __init__(self, packed: int, limits: Limits) -> None:
         self.packed = packed
@@ -91,20 +92,20 @@ class Meter:
         self._expanded = 0
 
     def count(self, amount: int) -> None:
-        """Raises `Exhausted` when what has been unpacked is too much."""
+        """Add so many bytes. Raises `ArchiveRefused` when what has been unpacked is too much."""
         self._expanded += amount
         if self._expanded > self.limits.expanded_bytes:
-            raise Exhausted(
+            raise ArchiveRefused(
                 "too_large", f"unpacks to more than {self.limits.expanded_bytes} bytes: split the archive"
             )
         if self._expanded > max(RATIO_FROM, self.limits.ratio * self.packed):
-            raise Exhausted(
+            raise ArchiveRefused(
                 "too_large", f"unpacks to more than {self.limits.ratio} times its size, as only bombs do"
             )
 
 
-class _Counted:
-    """A stream behind the meter; of a tar, headers and members passed over count too."""
+class _CountedStream:
+    """A stream that the meter counts; of a tar, headers and members passed over count too."""
 
     def __init__(self, source: _Readable, meter: Meter) -> None:
         self._source = source
@@ -119,13 +120,13 @@ class _Counted:
         self._tail = self._tail[-TAIL_BYTES:] + data
         return data
 
-    def block(self, at: int) -> bytes:
-        """The tar block at `at`, which was among the last to be read."""
+    def block_at(self, at: int) -> bytes:
+        """Give the tar block at `at`, which was among the last to be read."""
         start = at - (self._position - len(self._tail))
         return self._tail[start : start + tarfile.BLOCKSIZE] if start >= 0 else b""
 
 
-def _pieces(source: _Readable, limit: int) -> Iterator[bytes]:
+def _read_pieces(source: _Readable, limit: int) -> Iterator[bytes]:
     size = 0
     while piece := source.read(PIECE_BYTES):
         size += len(piece)
@@ -134,86 +135,88 @@ def _pieces(source: _Readable, limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def _zip(path: Path, meter: Meter) -> Iterator[Member]:
+def _read_zip(path: Path, meter: Meter) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if info.is_dir() or _is_litter(info.filename):
                 continue
             mode = info.external_attr >> 16
             if stat.S_ISLNK(mode):
-                yield _refused(info.filename, _LINK)
+                yield _refuse(info.filename, _LINK)
             elif info.flag_bits & _ENCRYPTED:
-                yield _refused(info.filename, _ENCRYPTED_MEMBER)
-            elif (problem := _unsafe(info.filename)) is not None:
-                yield _refused(info.filename, problem)
+                yield _refuse(info.filename, _ENCRYPTED_MEMBER)
+            elif (problem := _find_name_problem(info.filename)) is not None:
+                yield _refuse(info.filename, problem)
             else:
-                yield Member(info.filename, _unzipped(archive, info, meter))
+                yield Member(info.filename, _read_zip_member(archive, info, meter))
 
 
-def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: Meter) -> Iterator[bytes]:
+def _read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: Meter) -> Iterator[bytes]:
     try:
         with archive.open(info) as source:
-            yield from _pieces(_Counted(source, meter), meter.limits.member_bytes)
+            yield from _read_pieces(_CountedStream(source, meter), meter.limits.member_bytes)
     except (*_BROKEN, NotImplementedError, RuntimeError) as error:
-        raise Unparsable("invalid", f"cannot be unpacked: {_reason(error)}; pack it again") from None
+        raise Unparsable("invalid", f"cannot be unpacked: {_describe(error)}; pack it again") from None
 
 
-def _tar(path: Path, meter: Meter) -> Iterator[Member]:
-    """Read as a stream, so that a compressed one is unpacked once, and never beyond what is counted."""
+def _read_tar(path: Path, meter: Meter) -> Iterator[Member]:
+    """Read it as a stream, so that a compressed one is unpacked once, and never beyond what is counted."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if compressed else path.open("rb") as plain:
-        stream = _Counted(plain, meter)
+        stream = _CountedStream(plain, meter)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
             for info in archive:
                 if info.isdir() or _is_litter(info.name):
                     continue
                 if info.issym() or info.islnk():
-                    yield _refused(info.name, _LINK)
+                    yield _refuse(info.name, _LINK)
                 elif not info.isfile():
-                    yield _refused(info.name, _DEVICE)
-                elif (problem := _unsafe(info.name)) is not None:
-                    yield _refused(info.name, problem)
+                    yield _refuse(info.name, _DEVICE)
+                elif (problem := _find_name_problem(info.name)) is not None:
+                    yield _refuse(info.name, problem)
                 else:
-                    yield Member(info.name, _untarred(archive, info, meter))
-            if stream.block(archive.offset) != bytes(tarfile.BLOCKSIZE):  # tarfile says nothing of it
+                    yield Member(info.name, _read_tar_member(archive, info, meter))
+            if stream.block_at(archive.offset) != bytes(tarfile.BLOCKSIZE):  # tarfile says nothing of it
                 raise tarfile.ReadError("it ends before its end mark")
 
 
-def _untarred(archive: tarfile.TarFile, info: tarfile.TarInfo, meter: Meter) -> Iterator[bytes]:
+def _read_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, meter: Meter) -> Iterator[bytes]:
     source = archive.extractfile(info)
     if source is not None:
-        yield from _whole(_pieces(source, meter.limits.member_bytes))
+        yield from _read_whole(_read_pieces(source, meter.limits.member_bytes))
 
 
-def _gzip(path: Path, name: str, meter: Meter) -> Iterator[Member]:
+def _read_gzip(path: Path, name: str, meter: Meter) -> Iterator[Member]:
     inner = PurePosixPath(name).name[: -len(".gz")]
-    if (problem := _unsafe(inner)) is not None:
-        yield _refused(inner, problem)
+    if (problem := _find_name_problem(inner)) is not None:
+        yield _refuse(inner, problem)
         return
     with gzip.open(path) as source:
-        yield Member(inner, _whole(_pieces(_Counted(source, meter), meter.limits.member_bytes)))
+        yield Member(
+            inner, _read_whole(_read_pieces(_CountedStream(source, meter), meter.limits.member_bytes))
+        )
 
 
-def _whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """A stream that breaks within a member has nothing readable behind it."""
+def _read_whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Blame the archive for a stream that breaks within a member: nothing behind it can be read."""
     try:
         yield from pieces
     except _BROKEN as error:
-        raise _broken(error) from None
+        raise _broken_archive(error) from None
 
 
-def _refused(name: str, problem: Unparsable) -> Member:
-    return Member(name, _raising(problem))
+def _refuse(name: str, problem: Unparsable) -> Member:
+    return Member(name, _raise(problem))
 
 
-def _raising(problem: Unparsable) -> Iterator[bytes]:
+def _raise(problem: Unparsable) -> Iterator[bytes]:
     raise problem
     yield b""
 
 
-def _unsafe(name: str) -> Unparsable | None:
-    """Why a member of this name is refused; it becomes a document's name, never a path on a disk."""
+def _find_name_problem(name: str) -> Unparsable | None:
+    """Say why a member of this name is refused; it becomes a document's name, never a path on a disk."""
     if name.startswith("/") or "\\" in name or ":" in name[:3]:
         return Unparsable("invalid", "is an absolute path or has a backslash: pack it with relative paths")
     if any(part in {"", ".", ".."} for part in name.removeprefix("./").split("/")):
@@ -222,13 +225,14 @@ def _unsafe(name: str) -> Unparsable | None:
 
 
 def _is_litter(name: str) -> bool:
+    """Whether macOS or Windows put it there by itself."""
     parts = name.split("/")
     return "__MACOSX" in parts or parts[-1] in {"", ".DS_Store", "Thumbs.db"}
 
 
-def _broken(error: BaseException) -> Exhausted:
-    return Exhausted("invalid", f"is a broken archive: {_reason(error)}; pack it again")
+def _broken_archive(error: BaseException) -> ArchiveRefused:
+    return ArchiveRefused("invalid", f"is a broken archive: {_describe(error)}; pack it again")
 
 
-def _reason(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Chunking: pure. Sections and pages first, then paragraphs, lines, sentences, words.
+"""Cutting a document into chunks, at sections and pages, then paragraphs, lines, sentences, words. Pure.
 
 A chunk is a span of the document's text. Together the chunks cover all of it but white space, none is
 blank, and none is longer than `Chunking.size`. A chunk lies within one section and on one page; a heading
@@ -32,9 +32,11 @@ PATH_LENGTH = 240
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """`size`: most characters of a chunk; `overlap`: most that it repeats of the one before, up to a half.
+    """How to cut a document.
 
-    `tokens`: most tokens with its header, 0 for the embedding model's window; see `tokens.py`.
+    `size` is the most characters of a chunk; `overlap` the most that it repeats of the one before, up to a
+    half. `tokens` is the most tokens with its header, 0 for the embedding model's window; see
+    `jobs/tokens.py`.
     """
 
     size: int = 700
@@ -63,31 +65,31 @@ class _Span:
 
 
 def chunk(document: ParsedDocument, chunking: Chunking) -> list[Chunk]:
-    """The document's chunks in order."""
+    """Cut the document into its chunks, in order."""
     splitter = _Splitter(document.text, chunking)
     return [
-        Chunk(start, end, _joined(span.path), _page(document.pages, start))
-        for span in _spans(document)
+        Chunk(start, end, _join_path(span.path), _page_at(document.pages, start))
+        for span in _find_spans(document)
         for start, end in splitter.split(span)
     ]
 
 
-def _joined(path: tuple[str, ...]) -> str:
+def _join_path(path: tuple[str, ...]) -> str:
     whole = PATH.join(path)
     if len(whole) <= PATH_LENGTH:
         return whole
     return whole[: PATH_LENGTH // 3] + "…" + whole[PATH_LENGTH // 3 + 1 - PATH_LENGTH :]
 
 
-def _page(pages: tuple[int, ...], position: int) -> int | None:
+def _page_at(pages: tuple[int, ...], position: int) -> int | None:
     return max(1, bisect_right(pages, position)) if pages else None
 
 
-def _spans(document: ParsedDocument) -> Iterator[_Span]:
-    """The document cut at its sections and pages; a heading alone goes to a deeper one right below it."""
+def _find_spans(document: ParsedDocument) -> Iterator[_Span]:
+    """Cut the document at its sections and pages; a heading alone goes to a deeper one right below it."""
     pages = frozenset(document.pages)
     carried: _Span | None = None
-    for span in _cut(document):
+    for span in _cut_at_boundaries(document):
         if carried is not None and _is_below(carried, span) and span.start not in pages:
             span = _Span(carried.start, span.body, span.end, span.path)  # noqa: PLW2901
         elif carried is not None:
@@ -106,7 +108,7 @@ def _is_below(outer: _Span, inner: _Span) -> bool:
     return len(inner.path) > len(outer.path) or inner.start == inner.body
 
 
-def _cut(document: ParsedDocument) -> Iterator[_Span]:
+def _cut_at_boundaries(document: ParsedDocument) -> Iterator[_Span]:
     length = len(document.text)
     headings: dict[int, Section] = {section.start: section for section in document.sections}
     cuts = sorted({0, *headings, *document.pages} - {length})
@@ -127,21 +129,21 @@ class _Splitter:
         self._overlap = min(chunking.overlap, chunking.size // 2)
 
     def split(self, span: _Span) -> Iterator[tuple[int, int]]:
-        """Start and end of each chunk, without the white space around it."""
-        start, end = self._stripped(span.start, span.end)
+        """Yield start and end of each chunk, without the white space around it."""
+        start, end = self._strip_space(span.start, span.end)
         if start >= end:  # blank
             return
         if end - start <= self._size:
             yield start, end
             return
-        body, room = self._room(start, span.body)
+        body, room = self._find_room(start, span.body)
         before: int | None = None
-        for at, until in self._merged(self._pieces(body, end, room), room):
-            yield self._stripped(start if before is None else self._overlapping(before, at), until)
-            before = self._stripped(at, until)[0]
+        for at, until in self._merge(self._split_text(body, end, room), room):
+            yield self._strip_space(start if before is None else self._find_overlap(before, at), until)
+            before = self._strip_space(at, until)[0]
 
-    def _room(self, start: int, body: int) -> tuple[int, int]:
-        """Where to cut from and how long the pieces may be, so that heading or overlap fit in front.
+    def _find_room(self, start: int, body: int) -> tuple[int, int]:
+        """Tell where to cut from and how long the pieces may be, so that heading or overlap fit in front.
 
         A heading of more than half a chunk is cut as if it were text.
         """
@@ -150,7 +152,7 @@ class _Splitter:
             return start, self._size - self._overlap
         return max(start, body), self._size - max(self._overlap, heading)
 
-    def _pieces(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
+    def _split_text(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
         # slow to import, and the service itself never splits: its parsers' processes do
         from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415
 
@@ -167,8 +169,8 @@ class _Splitter:
             yield at, at + len(piece)
             at += len(piece)
 
-    def _merged(self, pieces: Iterator[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
-        """Neighbours in one where they fit: the splitter leaves a short line before a long one alone."""
+    def _merge(self, pieces: Iterator[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
+        """Merge neighbours where they fit: the splitter leaves a short line before a long one alone."""
         held: tuple[int, int] | None = None
         for start, end in pieces:
             if held is not None and (end - held[0] <= room or not self._text[start:end].strip()):
@@ -180,8 +182,8 @@ class _Splitter:
         if held is not None and self._text[held[0] : held[1]].strip():
             yield held
 
-    def _overlapping(self, before: int, at: int) -> int:
-        """Up to `overlap` characters before `at`: from the start of a sentence there, else of a word.
+    def _find_overlap(self, before: int, at: int) -> int:
+        """Find where to begin, up to `overlap` characters before `at`: at a sentence there, else at a word.
 
         Nothing is repeated where that were all of the piece before, which begins at `before`.
         """
@@ -189,11 +191,11 @@ class _Splitter:
         if earliest <= before:
             return at
         for boundary in (_SENTENCE_START, _WORD_START):
-            found = boundary.search(self._text, earliest, at)
-            if found is not None and found.end() < at:
-                return found.end()
+            match = boundary.search(self._text, earliest, at)
+            if match is not None and match.end() < at:
+                return match.end()
         return earliest
 
-    def _stripped(self, start: int, end: int) -> tuple[int, int]:
+    def _strip_space(self, start: int, end: int) -> tuple[int, int]:
         part = self._text[start:end]
         return start + len(part) - len(part.lstrip()), start + len(part.rstrip())

@@ -1,9 +1,10 @@
-"""A parsed document: its text, and where its sections and pages begin. No dependencies: parsers run alone."""
+"""A parsed document and the format it came in. Nothing is imported here: parser processes read it too."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 TITLE_LENGTH = 120
 """A heading is cut to this in section paths, which are embedded with every passage below it."""
@@ -41,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading at `start`, the text below it from `body`; `path` are the titles from the outermost in."""
+    """A heading at `start`, the text below it from `body`; `path` holds the titles from the outermost in."""
 
     start: int
     body: int
@@ -50,15 +51,64 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """`sections` in order of `start`; `pages[n - 1]` is where page n begins, empty without pages."""
+    """A file's text. `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages."""
 
     text: str
     sections: tuple[Section, ...] = ()
     pages: tuple[int, ...] = ()
 
 
-def shortened(title: str) -> str:
-    """The title on one line, cut to `TITLE_LENGTH`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How files of a format are recognised, and what the documentation says of it.
+
+    `suffixes` end its files' names, in lower case. `content_types` says which of them a file gets that a web
+    server sends under such a type. `magic` begins its files. `package_part` is for a format whose files are
+    ZIP archives: a name in them that begins so is in no other format's. `called` is what errors call a file
+    that one of the two gives away ("a PDF"). `position` orders formats where people read them.
+
+    For the documentation: `title` is the format's name; it is `read_with` a library; `sections` tells what
+    becomes a section or a page, `left_out` what is not read.
+    """
+
+    title: str
+    position: int = 1000
+    suffixes: tuple[str, ...]
+    content_types: Mapping[str, str] = field(default_factory=dict)
+    magic: bytes = b""
+    package_part: str = ""
+    called: str = ""
+    read_with: str = ""
+    sections: str = ""
+    left_out: str = ""
+
+
+class FormatModule(Protocol):
+    """What a module of `formats/` exports."""
+
+    FORMAT: Format
+
+    def parse(self, data: bytes, limits: Limits, suffix: str, /) -> ParsedDocument:
+        """Read a file.
+
+        A library is imported in here, not at the top: the service lists the formats and needs none of them.
+
+        Args:
+            data: the file, which is not empty.
+            limits: what it may cost.
+            suffix: the one of `FORMAT.suffixes` that the file's name ends in.
+
+        Returns:
+            The text and where its sections and pages begin.
+
+        Raises:
+            Unparsable: the file is broken, encrypted, too large or not of this format.
+            ModuleNotFoundError: the format's library is not installed.
+        """
+
+
+def shorten(title: str) -> str:
+    """Put a title on one line and cut it to `TITLE_LENGTH`."""
     title = " ".join(title.split())
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
 
@@ -71,8 +121,8 @@ class Outline:
         self._sections: list[Section] = []
 
     def add(self, level: int, title: str, *, start: int, body: int) -> None:
-        """A heading of `level` (1 is the outermost); one without a title marks nothing."""
-        title = shortened(title)
+        """Add a heading of `level` (1 is the outermost); one without a title marks nothing."""
+        title = shorten(title)
         if not title:
             return
         while self._open and self._open[-1][0] >= level:

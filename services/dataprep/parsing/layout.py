@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
 from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Section, Unparsable
-from services.dataprep.parsing.tables import Block, blocks
+from services.dataprep.parsing.tables import Block, split_table
 
 
 class Layout:
@@ -20,10 +20,10 @@ class Layout:
         self._sections: list[Section] = []
         self._pages: list[int] = []
         self._path: tuple[str, ...] = ()
-        self._begun = False
+        self._section_begins = False
         """Whether `_path` is a section's that begins with the next text."""
-        self._turned = 0
-        """Pages that begin there."""
+        self._new_pages = 0
+        """Pages that begin with the next text."""
         self._lead: int | None = None
         """Where the headings begin that have nothing below them yet."""
 
@@ -32,70 +32,72 @@ class Layout:
         """How long a text may be to make one chunk."""
         return self._limits.block
 
-    def document(self) -> ParsedDocument:
-        pages = [*self._pages, *[self.length] * self._turned]
+    def finish(self) -> ParsedDocument:
+        """Give the document of all parts."""
+        pages = [*self._pages, *[self.length] * self._new_pages]
         return ParsedDocument("".join(self._parts), tuple(self._sections), tuple(pages))
 
-    def page(self) -> None:
-        """What comes next is on a new page."""
-        self._turned += 1
+    def start_page(self) -> None:
+        """Put what comes next on a new page."""
+        self._new_pages += 1
         self._lead = None
-        if len(self._pages) + self._turned > self._limits.pages:
+        if len(self._pages) + self._new_pages > self._limits.pages:
             raise Unparsable("too_large", f"has more than {self._limits.pages} pages: split it")
 
-    def heading(self, level: int, title: str) -> None:
-        """A heading that is part of the text; one without a title is nothing."""
+    def add_heading(self, level: int, title: str) -> None:
+        """Add a heading that is part of the text; one without a title is nothing."""
         title = " ".join(title.split())
         if title:
-            self._begun = False
+            self._section_begins = False
             start = self._add(title, "\n\n")
             self._outline.add(level, title, start=start, body=self.length)
             self._path = self._outline.path
             self._sections.append(Section(start, self.length, self._path))
             self._lead = start if self._lead is None else self._lead
 
-    def section(self, path: tuple[str, ...]) -> None:
-        """What comes next is of this section, whose name is not part of the text."""
-        self._path, self._begun, self._lead = path, True, None
+    def start_section(self, path: tuple[str, ...]) -> None:
+        """Put what comes next into this section, whose name is not part of the text."""
+        self._path, self._section_begins, self._lead = path, True, None
 
-    def paragraph(self, text: str) -> None:
+    def add_paragraph(self, text: str) -> None:
+        """Add a text of its own; a blank one is nothing."""
         if text := text.strip():
             self._add(text, "\n\n")
             self._lead = None
 
-    def line(self, text: str) -> None:
-        """A line that goes with the one before, such as a list item."""
+    def add_line(self, text: str) -> None:
+        """Add a line that goes with the one before, such as a list item."""
         if text := text.strip():
             self._add(text, "\n")
             self._lead = None
 
-    def table(self, rows: Iterable[Sequence[str]], *, numbered: bool = False) -> None:
-        """A table; where it is longer than half a chunk, each of its blocks is a section, and so a chunk.
+    def add_table(self, rows: Iterable[Sequence[str]], *, numbered: bool = False) -> None:
+        """Add a table; where it is longer than half a chunk, each of its blocks is a section, and so a chunk.
 
         `numbered` puts the numbers of a block's rows, as a spreadsheet counts them, into its path.
         """
         size = self._limits.block
         lead = 0 if self._lead is None else self.length - self._lead + 2
-        found = blocks(rows, size, lead=lead if lead <= size // 2 else 0)
-        first = list(islice(found, 2))
+        blocks = split_table(rows, size, lead=lead if lead <= size // 2 else 0)
+        first = list(islice(blocks, 2))
         if not numbered and len(first) == 1 and len(first[0].text) <= size // 2:
-            self.paragraph(first[0].text)
+            self.add_paragraph(first[0].text)
             return
         path = self._path
-        for block in chain(first, found):
-            self._path, self._begun = (*path, _where(block)) if numbered else path, True
+        for block in chain(first, blocks):
+            self._path, self._section_begins = (*path, _name_rows(block)) if numbered else path, True
             self._add(block.text, "\n\n")
-        self._path, self._begun, self._lead = path, True, None
+        self._path, self._section_begins, self._lead = path, True, None
 
     def _add(self, text: str, gap: str) -> int:
-        """Where the text begins."""
+        """Add the text and tell where it begins."""
         gap = gap if self.length else ""
         start = self.length + len(gap)
-        if self._begun:
+        if self._section_begins:
             self._sections.append(Section(start, start, self._path))
-            self._begun = False
-        self._pages += [start] * self._turned
-        self._turned = 0
+            self._section_begins = False
+        self._pages += [start] * self._new_pages
+        self._new_pages = 0
         self._parts += [gap, text]
         self.length = start + len(text)
         if self.length > self._limits.characters:
@@ -105,5 +107,5 @@ class Layout:
         return start
 
 
-def _where(block: Block) -> str:
+def _name_rows(block: Block) -> str:
     return f"row {block.first}" if block.first == block.last else f"rows {block.first}-{block.last}"

@@ -1,4 +1,4 @@
-"""Unpacking, the service's side: writes what a parser process reads out of an archive into a folder."""
+"""The files of an archive, as the service receives them from a parser process that reads the archive."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _ERRORS: dict[Reason, type[RaglineError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A file of an archive. Its `name`, `archive.zip/inner/path.md`, is the document's and still to be
-    checked as any name that is offered; `path` is a file of a number as its name. Where `error` is set the
-    file cannot be ingested, and what is at `path` means nothing.
+class UnpackedFile:
+    """A file of an archive.
+
+    Its `name`, `archive.zip/inner/path.md`, is the document's and still to be checked as any name that is
+    offered; `path` is a file with a number for its name. Where `error` is set the file cannot be ingested,
+    and what is at `path` means nothing.
     """
 
     name: str
@@ -35,52 +37,53 @@ class Member:
     error: RaglineError | None = None
 
 
-class Unpacking:
-    """Takes the frames of one expand job in order, until `take` returns True."""
+class ArchiveReceiver:
+    """Takes the frames of one unpack task in order, until `take` returns True, and writes files."""
 
     def __init__(self, name: str, folder: Path, limits: Limits) -> None:
-        self.members: list[Member] = []
+        self.files: list[UnpackedFile] = []
         self._name = name
         self._folder = folder
         self._limits = limits
         self._left = limits.expanded_bytes
-        self._open: _Writing | None = None
+        self._open: _FileWriter | None = None
 
     async def take(self, frame: bytes) -> bool:
-        """Whether this was the last. Raises the archive's error, or `EOFError` for what is no such frame."""
+        """Tell whether this was the last. Raises the archive's error, or `EOFError` for no such frame."""
         kind, body = frame[:1], frame[1:]
         if kind == Piece.MEMBER:
-            self._finish()
-            if len(self.members) >= self._limits.members:
+            self._finish_file()
+            if len(self.files) >= self._limits.members:
                 raise EOFError  # the process counts too: one that goes on is not to be trusted
-            path = self._folder / str(len(self.members))
-            self._open = _Writing(f"{self._name}/{body.decode()}", path, path.open("xb"))
+            path = self._folder / str(len(self.files))
+            self._open = _FileWriter(f"{self._name}/{body.decode()}", path, path.open("xb"))
         elif kind == Piece.DATA and self._open is not None:
             self._left -= len(body)
             if self._left < 0:
                 raise EOFError
             await asyncio.to_thread(self._open.write, body)
         elif kind == Piece.PROBLEM and self._open is not None:
-            self._open.error = failure(self._open.name, body)
+            self._open.error = decode_failure(self._open.name, body)
         elif kind == Piece.FAILED:
-            raise failure(self._name, body)
+            raise decode_failure(self._name, body)
         elif kind == Piece.END:
-            self._finish()
+            self._finish_file()
             return True
         else:
             raise EOFError
         return False
 
     def close(self) -> None:
-        self._finish()
+        """Close the file that was being written."""
+        self._finish_file()
 
-    def _finish(self) -> None:
+    def _finish_file(self) -> None:
         if self._open is not None:
-            self.members.append(self._open.finish())
+            self.files.append(self._open.finish())
             self._open = None
 
 
-class _Writing:
+class _FileWriter:
     def __init__(self, name: str, path: Path, out: BinaryIO) -> None:
         self.name = name
         self.error: RaglineError | None = None
@@ -97,13 +100,13 @@ class _Writing:
         self._hash.update(data)
         self._size += len(data)
 
-    def finish(self) -> Member:
+    def finish(self) -> UnpackedFile:
         self._out.close()
-        return Member(self.name, self._path, self._size, self._hash.hexdigest(), self.error)
+        return UnpackedFile(self.name, self._path, self._size, self._hash.hexdigest(), self.error)
 
 
-def failure(name: str, body: bytes) -> RaglineError:
-    """The error that a parser process's failure, as JSON, stands for."""
+def decode_failure(name: str, body: bytes) -> RaglineError:
+    """Make the error that a parser process's failure, as JSON, stands for."""
     answer = orjson.loads(body)
     reason: Reason = answer["reason"]
     return _ERRORS[reason](f"{name} {answer['message']}")

@@ -26,19 +26,19 @@ _OVERLAP = 2 * len(_DECLARATION)
 _XML = (".xml", ".rels", ".vml")
 
 
-def opened(data: bytes, limits: Limits, kind: str) -> BytesIO:
-    """The package, for a library to read. Raises `Unparsable`."""
+def open_package(data: bytes, limits: Limits, title: str) -> BytesIO:
+    """Check the package and give it for a library to read; `title` is its format's. Raises `Unparsable`."""
     if data.startswith(_OLE):
         if _ENCRYPTED_PACKAGE in data:
             raise Unparsable("invalid", "is encrypted: save it without a password")
-        raise Unparsable("unsupported", f"is an old Office file: save it as {kind}")
+        raise Unparsable("unsupported", f"is an old Office file: save it as {title}")
     if not data.startswith(b"PK"):
-        raise Unparsable("unsupported", f"is not a {kind}, though its name says so")
+        raise Unparsable("unsupported", f"is not a {title}, though its name says so")
     try:
         with zipfile.ZipFile(BytesIO(data)) as package:
             _check(package, len(data), limits)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        raise broken(kind) from None
+        raise _broken(title) from None
     return BytesIO(data)
 
 
@@ -60,7 +60,7 @@ def _check(package: zipfile.ZipFile, packed: int, limits: Limits) -> None:
                     raise Unparsable(
                         "too_large", f"unpacks to more than {limits.ratio} times its size, as only bombs do"
                     )
-                if is_xml and any(each in tail + piece for each in _DECLARATIONS):
+                if is_xml and any(declaration in tail + piece for declaration in _DECLARATIONS):
                     raise Unparsable(
                         "invalid",
                         f"declares a document type in {info.filename}, where entity bombs are: it is "
@@ -70,15 +70,18 @@ def _check(package: zipfile.ZipFile, packed: int, limits: Limits) -> None:
 
 
 @contextmanager
-def reading(kind: str) -> Iterator[None]:
-    """Whatever a library raises over a package is the package's fault; memory and depth are told apart."""
+def blame_file(title: str) -> Iterator[None]:
+    """Turn whatever a library raises over a package into the package's fault.
+
+    Memory and depth are told apart elsewhere.
+    """
     try:
         yield
     except (Unparsable, MemoryError, RecursionError):
         raise
     except Exception as error:
-        raise broken(kind) from error
+        raise _broken(title) from error
 
 
-def broken(kind: str) -> Unparsable:
-    return Unparsable("invalid", f"is a broken {kind}: open it in an office program and save it again")
+def _broken(title: str) -> Unparsable:
+    return Unparsable("invalid", f"is a broken {title}: open it in an office program and save it again")

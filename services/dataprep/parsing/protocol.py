@@ -1,7 +1,7 @@
-"""What a parser process is asked: a job, framed as a four-byte big-endian length and JSON.
+"""What a parser process is asked and how it answers: frames of a four-byte big-endian length and their bytes.
 
-A parse job is answered with one frame of JSON. An expand job is answered with a frame for each `Piece`, a
-letter and what it says, up to `Piece.END` or `Piece.FAILED`.
+A task is JSON. To a parse task the process answers with one frame of JSON. To an unpack task it answers with
+a frame for each `Piece`, a letter and what it says, up to `Piece.END` or `Piece.FAILED`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ HEADER = struct.Struct(">I")
 
 
 class Piece:
-    """The letters: a member begins (its name), some of its bytes, it cannot be had (a failure's JSON), the
-    archive as a whole cannot (likewise), the end."""
+    """The letters of an unpack task's frames.
+
+    A member begins (its name); some of its bytes; it cannot be had (a failure's JSON); the archive as a whole
+    cannot be had (likewise); the end.
+    """
 
     MEMBER = b"M"
     DATA = b"D"
@@ -29,13 +32,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Parse the file at `path`, called `name`, and cut it into chunks; or expand it, an archive."""
+class Task:
+    """Parse the file at `path`, called `name`, and cut it into chunks; or unpack it, an archive."""
 
     path: str
     name: str
     seconds: float
-    kind: Literal["parse", "expand"] = "parse"
+    kind: Literal["parse", "unpack"] = "parse"
     chunking: Chunking = field(default_factory=Chunking)
     limits: Limits = field(default_factory=Limits)
 
@@ -43,7 +46,7 @@ class Job:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def decode(cls, data: bytes) -> Job:
+    def decode(cls, data: bytes) -> Task:
         fields = json.loads(data)
         fields["chunking"] = Chunking(**fields["chunking"])
         fields["limits"] = Limits(**fields["limits"])
@@ -51,4 +54,5 @@ class Job:
 
 
 def frame(data: bytes) -> bytes:
+    """Put the length in front."""
     return HEADER.pack(len(data)) + data

@@ -1,4 +1,4 @@
-"""Parsing in processes of their own: a parser that hangs, crashes or eats memory fails one file only."""
+"""Parsing in processes apart: a parser that hangs, crashes or takes all memory fails one file only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
 from services.dataprep.parsing.document import Limits
-from services.dataprep.parsing.members import Member, Unpacking, failure
-from services.dataprep.parsing.protocol import HEADER, Job, frame
+from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
+from services.dataprep.parsing.protocol import HEADER, Task, frame
 
-WORKER = "services.dataprep.parsing.process"
+PROCESS_MODULE = "services.dataprep.parsing.process"
 FILES_PER_PROCESS = 200
 """A parser process is replaced after so many files, whatever a native library has leaked."""
 
@@ -35,7 +35,7 @@ _INHERITED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class ChunkedDocument:
     """A document's text and the chunks to make passages of."""
 
     text: str
@@ -52,7 +52,7 @@ class Sandbox:
         seconds: float,
         memory_bytes: int,
         limits: Limits,
-        module: str = WORKER,
+        module: str = PROCESS_MODULE,
     ) -> None:
         self._seconds = seconds
         self._memory = memory_bytes
@@ -62,37 +62,37 @@ class Sandbox:
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
 
-    async def prepare(self, path: Path, name: str, chunking: Chunking) -> Prepared:
+    async def parse(self, path: Path, name: str, chunking: Chunking) -> ChunkedDocument:
         """Parse and chunk the file at `path`; `name` says its format and appears in errors.
 
         Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
         parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
         """
-        job = Job(str(path), name, self._seconds, chunking=chunking, limits=self.limits)
-        async with self._working(name) as child:
-            reply = await child.ask(job)
-        return _result(name, reply)
+        task = Task(str(path), name, self._seconds, chunking=chunking, limits=self.limits)
+        async with self._use_child(name) as child:
+            reply = await child.ask(task)
+        return _decode_document(name, reply)
 
-    async def expand(self, path: Path, name: str, folder: Path) -> list[Member]:
+    async def unpack(self, path: Path, name: str, folder: Path) -> list[UnpackedFile]:
         """Unpack the archive at `path`, called `name`, into `folder`, an empty one of the caller's.
 
-        Raises as `prepare` does where the archive as a whole is at fault; the caller removes the folder.
+        Raises as `parse` does where the archive as a whole is at fault; the caller removes the folder.
         """
-        job = Job(str(path), name, self._seconds, kind="expand", limits=self.limits)
-        unpacking = Unpacking(name, folder, self.limits)
+        task = Task(str(path), name, self._seconds, kind="unpack", limits=self.limits)
+        receiver = ArchiveReceiver(name, folder, self.limits)
         try:
-            async with self._working(name) as child:
-                frame = await child.ask(job)
-                while not await unpacking.take(frame):
+            async with self._use_child(name) as child:
+                frame = await child.ask(task)
+                while not await receiver.take(frame):
                     frame = await child.receive()
         finally:
-            unpacking.close()
-        return unpacking.members
+            receiver.close()
+        return receiver.files
 
     @asynccontextmanager
-    async def _working(self, name: str) -> AsyncIterator[_Child]:
-        """A child in time for one job; where it dies or is late that is the fault of the file."""
-        async with self._slots, self._child() as child:
+    async def _use_child(self, name: str) -> AsyncIterator[_Child]:
+        """Use a child for one task; where it dies or is late that is the fault of the file."""
+        async with self._slots, self._borrow_child() as child:
             try:
                 async with asyncio.timeout(self._seconds):
                     yield child
@@ -107,9 +107,9 @@ class Sandbox:
                 ) from None
 
     @asynccontextmanager
-    async def _child(self) -> AsyncIterator[_Child]:
-        """A child of one's own; kept for the next file only where the body went well."""
-        child = self._idle.pop() if self._idle else await self._start()
+    async def _borrow_child(self) -> AsyncIterator[_Child]:
+        """Lend an idle or a new child; it is kept for the next file only where the body went well."""
+        child = self._idle.pop() if self._idle else await self._start_child()
         try:
             yield child
         except BaseException:
@@ -120,7 +120,7 @@ class Sandbox:
         else:
             child.kill()
 
-    async def _start(self) -> _Child:
+    async def _start_child(self) -> _Child:
         environment = {key: value for key, value in copy_environment().items() if key in _INHERITED}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -149,6 +149,7 @@ class Sandbox:
         return child
 
     async def close(self) -> None:
+        """End all parser processes."""
         for child in self._all:
             child.kill()
         await asyncio.gather(*(child.end() for child in self._all))
@@ -157,21 +158,23 @@ class Sandbox:
 
 
 class _Child:
+    """A parser process; `files` counts the tasks that it was given."""
+
     def __init__(self, process: Process) -> None:
         self._process = process
         self.files = 0
 
-    async def ask(self, job: Job) -> bytes:
-        """The reply's JSON. Raises `EOFError` or `OSError` where the process died."""
+    async def ask(self, task: Task) -> bytes:
+        """Send a task and receive the first frame. Raises `EOFError` or `OSError` where the process died."""
         if self._process.stdin is None:
             raise EOFError
         self.files += 1
-        self._process.stdin.write(frame(job.encode()))
+        self._process.stdin.write(frame(task.encode()))
         await self._process.stdin.drain()
         return await self.receive()
 
     async def receive(self) -> bytes:
-        """The next frame; the first is empty and says that the process is ready."""
+        """Receive the next frame; the first is empty and says that the process is ready."""
         if self._process.stdout is None:
             raise EOFError
         (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
@@ -196,8 +199,8 @@ class _Child:
         return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
-def _result(name: str, reply: bytes) -> Prepared:
+def _decode_document(name: str, reply: bytes) -> ChunkedDocument:
     answer = orjson.loads(reply)
     if "reason" in answer:
-        raise failure(name, reply)
-    return Prepared(answer["text"], [Chunk(*each) for each in answer["chunks"]])
+        raise decode_failure(name, reply)
+    return ChunkedDocument(answer["text"], [Chunk(*span) for span in answer["chunks"]])

@@ -42,7 +42,8 @@ class _Row:
     def text(self) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in self.cells) + " |"
 
-    def record(self, names: Sequence[str]) -> str:
+    def to_record(self, names: Sequence[str]) -> str:
+        """Write a line `name: value` for each cell that is not empty."""
         return "\n".join(
             f"{names[index] if index < len(names) and names[index] else f'column {index + 1}'}: {cell}"
             for index, cell in enumerate(self.cells)
@@ -50,14 +51,14 @@ class _Row:
         )
 
 
-def blocks(rows: Iterable[Sequence[str]], size: int, *, lead: int = 0) -> Iterator[Block]:
-    """The table in blocks of up to `size` characters, the first shorter by `lead`.
+def split_table(rows: Iterable[Sequence[str]], size: int, *, lead: int = 0) -> Iterator[Block]:
+    """Cut the table into blocks of up to `size` characters, the first shorter by `lead`.
 
     Blank rows are left out. Raises `Unparsable` for a table with more than `COLUMNS` columns.
     """
-    cleaned = _cleaned(rows)
+    cleaned = _clean_rows(rows)
     peeked = list(islice(cleaned, PEEK))
-    at = _header(peeked)
+    at = _find_header(peeked)
     header = None if at is None else peeked[at]
     top = "" if header is None else header.text + "\n|" + "---|" * len(header.cells)
     names = header.cells if header else []
@@ -69,25 +70,25 @@ def blocks(rows: Iterable[Sequence[str]], size: int, *, lead: int = 0) -> Iterat
         room = size - len(top) - lead
         amount = len(row.text) + 1
         if held and length + amount > room:
-            yield _block(top, held)
+            yield _build_block(top, held)
             held, length, lead = [], 0, 0
             room = size - len(top)
         if amount > room:
-            yield Block(row.number, row.number, row.record(names) if names else row.text)
+            yield Block(row.number, row.number, row.to_record(names) if names else row.text)
             continue
         held.append(row)
         length += amount
     if held:
-        yield _block(top, held)
+        yield _build_block(top, held)
 
 
-def _block(top: str, rows: Sequence[_Row]) -> Block:
+def _build_block(top: str, rows: Sequence[_Row]) -> Block:
     return Block(
         rows[0].number, rows[-1].number, "\n".join([*([top] if top else []), *(row.text for row in rows)])
     )
 
 
-def _cleaned(rows: Iterable[Sequence[str]]) -> Iterator[_Row]:
+def _clean_rows(rows: Iterable[Sequence[str]]) -> Iterator[_Row]:
     for number, row in enumerate(rows, start=1):
         if len(row) > COLUMNS:
             raise Unparsable("too_large", f"has {len(row)} columns in row {number}, more than {COLUMNS}")
@@ -98,15 +99,15 @@ def _cleaned(rows: Iterable[Sequence[str]]) -> Iterator[_Row]:
             yield _Row(number, cells)
 
 
-def _header(rows: Sequence[_Row]) -> int | None:
-    """Which of the first rows names the columns: the first that spans most of them, unless with numbers."""
+def _find_header(rows: Sequence[_Row]) -> int | None:
+    """Find the row that names the columns: the first that spans most of them, unless it holds numbers."""
     width = max((sum(map(bool, row.cells)) for row in rows), default=0)
-    at = next((index for index, row in enumerate(rows) if _spans(row, width)), None)
+    at = next((index for index, row in enumerate(rows) if _spans_table(row, width)), None)
     if at is None or at + 1 >= len(rows) or width < 2:
         return None
     return None if any(_NUMBER.match(cell) for cell in rows[at].cells) else at
 
 
-def _spans(row: _Row, width: int) -> bool:
+def _spans_table(row: _Row, width: int) -> bool:
     """Whether it is not just a caption; the corner of a table may be empty."""
     return len(row.cells) * 2 > width and sum(map(bool, row.cells)) * 2 >= width

@@ -29,7 +29,7 @@ async def expanded(uploads: Sequence[Upload], folder: Path, sandbox: Sandbox) ->
         inside = folder / f"archive-{number}"
         inside.mkdir()
         try:
-            members = await sandbox.expand(upload.path, upload.name, inside)
+            members = await sandbox.unpack(upload.path, upload.name, inside)
         except RaglineError as error:
             files.append(replace(upload, error=error))
             continue

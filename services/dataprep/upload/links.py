@@ -22,28 +22,13 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
-from services.dataprep.parsing.formats import FORMATS
+from services.dataprep.parsing.registry import all_formats, suffix_of_type
 from services.dataprep.upload.multipart import Upload
 
 REDIRECTS = 5
 AT_A_TIME = 8
 PIECE_BYTES = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SUFFIXES = {
-    "text/html": ".html",
-    "application/xhtml+xml": ".html",
-    "text/plain": ".txt",
-    "text/markdown": ".md",
-    "text/x-rst": ".rst",
-    "text/csv": ".csv",
-    "text/tab-separated-values": ".tsv",
-    "application/json": ".json",
-    "application/x-ndjson": ".jsonl",
-    "application/pdf": ".pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-}
 _VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
 """Content types that say less than the link's own suffix does."""
 
@@ -212,8 +197,8 @@ class _Vetted(AbstractResolver):
 def _name(link: str, url: URL, content_type: str) -> str:
     """`example.org/guide/setup.html`: host, path and query, with the suffix for the content type."""
     suffix = PurePosixPath(url.raw_path).suffix.lower()
-    known = any(suffix in suffixes for suffixes in FORMATS.values())
-    wanted = _SUFFIXES.get(content_type, "")
+    known = any(suffix in format_.suffixes for format_ in all_formats().values())
+    wanted = suffix_of_type(content_type)
     if known and (content_type in _VAGUE or wanted == suffix):
         wanted = suffix
     if not wanted:

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 
-from services.dataprep.parsing.formats import parse
+from services.dataprep.parsing.registry import parse
 from tests.integration.conftest import KNOWLEDGE, Running
 
 QUESTION = "How many grams are in one pound?"

@@ -8,8 +8,17 @@ from io import StringIO
 from itertools import islice
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument, Unparsable
 from services.dataprep.parsing.layout import Layout
+
+FORMAT = Format(
+    title="CSV",
+    position=90,
+    suffixes=(".csv", ".tsv"),
+    content_types={"text/csv": ".csv", "text/tab-separated-values": ".tsv"},
+    read_with="the standard library",
+    sections="the numbers of the rows",
+)
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_ROWS = 50
@@ -17,24 +26,26 @@ _SAMPLE_CHARACTERS = 1 << 16
 
 
 def parse(data: bytes, limits: Limits, suffix: str) -> ParsedDocument:
+    """Lay out the rows as one table."""
     text = decode(data)
-    delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
+    delimiter = "\t" if suffix == ".tsv" else _find_delimiter(text)
     csv.field_size_limit(max(limits.characters, 1))
     layout = Layout(limits)
     try:
-        layout.table(csv.reader(StringIO(text, newline=""), delimiter=delimiter), numbered=True)
+        layout.add_table(csv.reader(StringIO(text, newline=""), delimiter=delimiter), numbered=True)
     except csv.Error as error:
         raise Unparsable("invalid", f"is not CSV: {error}") from None
-    return layout.document()
+    return layout.finish()
 
 
-def _delimiter(text: str) -> str:
-    """The one that cuts most of the first rows into the same number of columns, more than one."""
+def _find_delimiter(text: str) -> str:
+    """Find the one that cuts most of the first rows into the same number of columns, more than one."""
     sample = text[:_SAMPLE_CHARACTERS]
-    return max(_DELIMITERS, key=lambda each: _agreement(sample, each))
+    return max(_DELIMITERS, key=lambda delimiter: _rate_delimiter(sample, delimiter))
 
 
-def _agreement(sample: str, delimiter: str) -> tuple[float, int]:
+def _rate_delimiter(sample: str, delimiter: str) -> tuple[float, int]:
+    """Give the share of rows with the commonest number of columns, and that number."""
     try:
         rows = islice(csv.reader(StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_ROWS)
         widths = Counter(len(row) for row in rows if row)

@@ -3,73 +3,41 @@
 from __future__ import annotations
 
 import re
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Unparsable
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+FORMAT = Format(
+    title="HTML",
+    position=40,
+    suffixes=(".html", ".htm", ".xhtml"),
+    content_types={"text/html": ".html", "application/xhtml+xml": ".html"},
+    read_with="lxml",
+    sections="headings",
+    left_out="menus, scripts, what is hidden, what stands beside the main text",
+)
+
+
+def _tags(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_DROPPED = frozenset(
-    {
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "nav",
-        "footer",
-        "svg",
-        "math",
-        "iframe",
-        "object",
-        "canvas",
-        "audio",
-        "video",
-        "button",
-        "select",
-        "textarea",
-        "input",
-        "dialog",
-        "head",
-    }
+_DROPPED = _tags(
+    "script style template noscript nav footer svg math iframe object canvas audio video button select "
+    "textarea input dialog head"
 )
-_DROPPED_ROLES = frozenset({"navigation", "search", "banner", "contentinfo", "menu"})
-_PARAGRAPHS = frozenset(
-    {
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "main",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "ul",
-    }
+_DROPPED_ROLES = _tags("navigation search banner contentinfo menu")
+_PARAGRAPHS = _tags(
+    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure "
+    "h1 h2 h3 h4 h5 h6 header hr main ol p pre section summary table ul"
 )
-_LINES = frozenset({"br", "li", "tr", "caption"})
-_CELLS = frozenset({"td", "th"})
+_LINES = _tags("br li tr caption")
+_CELLS = _tags("td th")
 
 ARTICLE_SHARE = 0.5
 """A lone `article` with less of the body's text than this is a teaser or a comment, not the page."""
@@ -82,8 +50,11 @@ _WINDOWS = {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"}
 """Encodings that browsers read as windows-1252 (WHATWG encoding standard)."""
 
 
-def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
-    source = _XML_DECLARATION.sub("", decode(data, declared=_declared(data)), count=1)
+def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+    """Write the page's main text."""
+    from lxml import etree
+
+    source = _XML_DECLARATION.sub("", decode(data, declared=_find_charset(data)), count=1)
     parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, no_network=True)
     try:
         root = etree.fromstring(source, parser)
@@ -93,49 +64,52 @@ def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
         raise Unparsable("invalid", "holds no HTML that can be read")
     if parser.error_log.filter_from_fatals():  # libxml2 stops there and would lose the rest silently
         raise Unparsable("invalid", "nests its elements too deeply to be read whole: simplify it")
-    scope = _main(root)
+    scope = _find_main(root)
     writer = _Writer()
     if scope.find(".//h1") is None:
-        writer.title(_title(root, scope))
+        writer.write_title(_find_title(root, scope))
     _write(scope, writer)
     return ParsedDocument(writer.text, writer.outline.sections)
 
 
-def _declared(data: bytes) -> str | None:
-    found = _CHARSET.search(data[:_CHARSET_WITHIN])
-    name = found[1].decode("ascii").lower() if found else ""
+def _find_charset(data: bytes) -> str | None:
+    """Find the encoding that the page says it has."""
+    match = _CHARSET.search(data[:_CHARSET_WITHIN])
+    name = match[1].decode("ascii").lower() if match else ""
     if not name or name.startswith("utf-16"):  # what can be read as ASCII is not UTF-16
         return None
     return "windows-1252" if name in _WINDOWS else name
 
 
-def _main(root: etree._Element) -> etree._Element:
-    """The element that holds the page's own text: `main`, a lone `article` with most of it, or the body."""
+def _find_main(root: etree._Element) -> etree._Element:
+    """Find the element with the page's own text: `main`, a lone `article` with most of it, or the body."""
     for path in (".//main", ".//*[@role='main']"):
-        found = root.find(path)
-        if found is not None and _letters(found):
-            return found
+        main = root.find(path)
+        if main is not None and _count_letters(main):
+            return main
     body = root.find(".//body")
     body = root if body is None else body
     articles = body.findall(".//article")
-    if len(articles) == 1 and _letters(articles[0]) > ARTICLE_SHARE * _letters(body):
+    if len(articles) == 1 and _count_letters(articles[0]) > ARTICLE_SHARE * _count_letters(body):
         return articles[0]
     return body
 
 
-def _letters(element: etree._Element) -> int:
+def _count_letters(element: etree._Element) -> int:
     return sum(len(text.strip()) for text in element.itertext())
 
 
-def _title(root: etree._Element, scope: etree._Element) -> str:
-    """The page's title, for want of a first heading; empty where the headings below begin by saying it."""
+def _find_title(root: etree._Element, scope: etree._Element) -> str:
+    """Find the page's title, for want of a first heading; empty where the headings begin by saying it."""
     title = " ".join((root.findtext(".//head/title") or "").split())
     first = next((element for element in scope.iter(*_HEADINGS)), None)
-    said = "" if first is None else " ".join("".join(first.itertext()).split())
-    return "" if said and said in title else title
+    heading = "" if first is None else " ".join("".join(first.itertext()).split())
+    return "" if heading and heading in title else title
 
 
 def _write(scope: etree._Element, writer: _Writer) -> None:
+    from lxml import etree
+
     walker = etree.iterwalk(scope, events=("start", "end"))
     dropped: etree._Element | None = None
     for event, element in walker:
@@ -167,7 +141,7 @@ def _is_dropped(element: etree._Element, tag: str) -> bool:
 
 
 class _Writer:
-    """Text with white space as a browser shows it: breaks wait until there is something to separate."""
+    """Writes text with white space as a browser shows it; a break waits for something to separate."""
 
     def __init__(self) -> None:
         self.outline = Outline()
@@ -184,8 +158,8 @@ class _Writer:
     def text(self) -> str:
         return "".join(self._parts)
 
-    def title(self, text: str) -> None:
-        """The page's title in place of its missing first heading."""
+    def write_title(self, text: str) -> None:
+        """Write the page's title in place of its missing first heading."""
         self.start("h1")
         self.write(text)
         self.end("h1")
@@ -196,7 +170,7 @@ class _Writer:
         elif tag in _LINES:
             self._break(1)
         if tag in _CELLS:
-            self._cell()
+            self._separate_cell()
         elif tag == "li":
             self._bullet = "- "
         elif tag == "pre":
@@ -229,7 +203,7 @@ class _Writer:
             self._append(bare)
             self._space = text.endswith(" ")
 
-    def _cell(self) -> None:
+    def _separate_cell(self) -> None:
         if self._length and not self._breaks:
             self._append(" | ")
             self._space = False

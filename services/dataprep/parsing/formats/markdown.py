@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Section
+from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Section
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+FORMAT = Format(
+    title="Markdown",
+    position=20,
+    suffixes=(".md", ".markdown"),
+    content_types={"text/markdown": ".md"},
+    read_with="markdown-it-py",
+    sections="headings",
+)
 
 _FRONT_MATTER = re.compile(
     r"---[ \t]*(?>\r\n|\r|\n)[\w-]+[ \t]*:[^\r\n]*(?>\r\n|\r|\n)"
@@ -21,14 +31,17 @@ _FRONT_MATTER = re.compile(
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+    """Decode the file and find its headings."""
     text = decode(data)
-    front = _FRONT_MATTER.match(text)
-    return ParsedDocument(text, _sections(text, front.end() if front else 0))
+    front_matter = _FRONT_MATTER.match(text)
+    return ParsedDocument(text, _find_sections(text, front_matter.end() if front_matter else 0))
 
 
-def _sections(text: str, offset: int) -> tuple[Section, ...]:
-    """The headings from `offset` on, those inside quotes and lists left out."""
+def _find_sections(text: str, offset: int) -> tuple[Section, ...]:
+    """Find the headings from `offset` on; those inside quotes and lists are left out."""
+    from markdown_it import MarkdownIt
+
     markdown = MarkdownIt("commonmark").disable("inline")  # only headings need their inline parse
     source = text[offset:]
     lines = [offset, *(offset + end.end() for end in _LINE_END.finditer(source)), len(text)]
@@ -40,19 +53,19 @@ def _sections(text: str, offset: int) -> tuple[Section, ...]:
             first, after = opening.map
             outline.add(
                 int(opening.tag[1:]),
-                _plain(inline.parseInline(content.content)),
+                _strip_markup(inline.parseInline(content.content)),
                 start=lines[first],
                 body=lines[min(after, len(lines) - 1)],
             )
     return outline.sections
 
 
-def _plain(tokens: Sequence[Token]) -> str:
-    """The text without its markup; of an image, its description."""
+def _strip_markup(tokens: Sequence[Token]) -> str:
+    """Give the text without its markup; of an image, its description."""
     parts: list[str] = []
     for token in tokens:
         if token.type in {"inline", "image"}:
-            parts.append(_plain(token.children or []))
+            parts.append(_strip_markup(token.children or []))
         elif token.type in {"softbreak", "hardbreak"}:
             parts.append(" ")
         elif token.type != "html_inline":

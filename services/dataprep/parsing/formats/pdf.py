@@ -5,14 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
-import pypdfium2 as pdfium
-from pypdfium2 import raw
-
-from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
-from services.dataprep.parsing.drawing import Drawing
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument, Unparsable
 from services.dataprep.parsing.layout import Layout
-from services.dataprep.parsing.pdf_tables import Grid, grids
+
+if TYPE_CHECKING:
+    import pypdfium2 as pdfium
+
+    from services.dataprep.parsing.pdf_tables import Grid
+
+FORMAT = Format(
+    title="PDF",
+    position=50,
+    suffixes=(".pdf",),
+    content_types={"application/pdf": ".pdf"},
+    magic=b"%PDF-",
+    called="a PDF",
+    read_with="pypdfium2",
+    sections="pages; tables with ruling lines as rows",
+    left_out="scans (run OCR first); tables without lines between columns are plain text",
+)
 
 Table = list[list[str]]
 
@@ -30,7 +43,8 @@ _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\ufffe\uffff]|\r(?=\n)")
 
 
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
-    if b"%PDF-" not in data[:_HEADER_WITHIN]:
+    """Lay out the pages in order."""
+    if FORMAT.magic not in data[:_HEADER_WITHIN]:
         raise Unparsable("unsupported", "is not a PDF, though its name says so")
     if not any(mark in data[-_END_WITHIN:] for mark in _END_MARKS):
         raise Unparsable("invalid", "is a broken PDF: it lacks its end, as if it was cut off; send it again")
@@ -40,18 +54,21 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
         if count > limits.pages:
             raise Unparsable("too_large", f"has {count} pages, more than {limits.pages}: split it")
         for number in range(count):
-            layout.page()
-            for part in _parts(document, number):
+            layout.start_page()
+            for part in _read_page(document, number):
                 if isinstance(part, str):
-                    layout.paragraph(part)
+                    layout.add_paragraph(part)
                 else:
-                    layout.table(part)
+                    layout.add_table(part)
     if not layout.length:
         raise Unparsable("invalid", "is a PDF without text, scanned perhaps: run OCR on it first")
-    return layout.document()
+    return layout.finish()
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
+    import pypdfium2 as pdfium
+    from pypdfium2 import raw
+
     try:
         return pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -60,13 +77,17 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         raise Unparsable("invalid", "is a broken PDF: open it in a reader and save it again") from None
 
 
-def _parts(document: pdfium.PdfDocument, number: int) -> list[str | Table]:
-    """The page's text and tables in the order of the text."""
+def _read_page(document: pdfium.PdfDocument, number: int) -> list[str | Table]:
+    """Read the page's text and tables in the order of the text."""
+    import pypdfium2 as pdfium
+
+    from services.dataprep.parsing.pdf_tables import PageLines, find_grids
+
     try:
         with closing(document[number]) as page, closing(page.get_textpage()) as text:
-            drawing = Drawing(page)
-            found = grids(drawing.across, drawing.down)
-            parts = _laid_out(text, found) if found else []
+            lines = PageLines(page)
+            grids = find_grids(lines.across, lines.down)
+            parts = _place_characters(text, grids) if grids else []
             return parts or [_clean(text.get_text_bounded())]
     except pdfium.PdfiumError:
         raise Unparsable(
@@ -78,10 +99,12 @@ def _clean(text: str) -> str:
     return _UNWANTED.sub("", _HYPHEN.sub("", text)).strip()
 
 
-def _laid_out(text: pdfium.PdfTextPage, found: Sequence[Grid]) -> list[str | Table]:
-    """Each character to its cell or to the text between; empty where the grids hold no table after all."""
-    tables = [_Filling(grid) for grid in found]
-    parts: list[list[str] | _Filling] = [[]]
+def _place_characters(text: pdfium.PdfTextPage, grids: Sequence[Grid]) -> list[str | Table]:
+    """Put each character into its cell or the text between; empty where the grids hold no table after all."""
+    from pypdfium2 import raw
+
+    tables = [_FilledGrid(grid) for grid in grids]
+    parts: list[list[str] | _FilledGrid] = [[]]
     current: list[str] = []
     for index in range(text.count_chars()):
         character = chr(raw.FPDFText_GetUnicode(text, index))
@@ -90,7 +113,7 @@ def _laid_out(text: pdfium.PdfTextPage, found: Sequence[Grid]) -> list[str | Tab
             x, y = (left + right) / 2, (bottom + top) / 2
             current = []
             for table in tables:
-                if (cell := table.grid.cell(x, y)) is not None:
+                if (cell := table.grid.cell_at(x, y)) is not None:
                     if table not in parts:
                         parts += [table, []]
                     current = table.cells.setdefault(cell, [])
@@ -101,11 +124,11 @@ def _laid_out(text: pdfium.PdfTextPage, found: Sequence[Grid]) -> list[str | Tab
         current.append(character)
     good = [table.grid for table in tables if table.is_table]
     if len(good) < len(tables):
-        return _laid_out(text, good) if good else []
-    return [_clean(_joined(part)) if isinstance(part, list) else part.rows() for part in parts]
+        return _place_characters(text, good) if good else []
+    return [_clean(_join(part)) if isinstance(part, list) else part.to_rows() for part in parts]
 
 
-class _Filling:
+class _FilledGrid:
     """A grid and the characters in its cells."""
 
     def __init__(self, grid: Grid) -> None:
@@ -118,16 +141,17 @@ class _Filling:
         cells = {cell for row in self.grid.cells for cell in row}
         return len(self.cells) * 4 >= len(cells)
 
-    def rows(self) -> Table:
+    def to_rows(self) -> Table:
+        """Write each field's text; a cell of several fields is written in its first one."""
         return [
             [
-                _clean(_joined(self.cells.get(cell, []))) if cell == (row, column) else ""
+                _clean(_join(self.cells.get(cell, []))) if cell == (row, column) else ""
                 for column, cell in enumerate(line)
             ]
             for row, line in enumerate(self.grid.cells)
         ]
 
 
-def _joined(characters: Sequence[str]) -> str:
-    """pdfium gives characters beyond the first plane as two."""
+def _join(characters: Sequence[str]) -> str:
+    """Join pdfium's characters; it gives those beyond the first plane as two."""
     return "".join(characters).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

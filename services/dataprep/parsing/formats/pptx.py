@@ -3,71 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import pptx
-from pptx.enum.shapes import PP_PLACEHOLDER
-from pptx.shapes.autoshape import Shape
-from pptx.shapes.base import BaseShape
-from pptx.shapes.graphfrm import GraphicFrame
-from pptx.shapes.group import GroupShape
-from pptx.slide import Slide
-
-from services.dataprep.parsing.document import Limits, ParsedDocument
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument
 from services.dataprep.parsing.layout import Layout
-from services.dataprep.parsing.office import opened, reading
+from services.dataprep.parsing.office import blame_file, open_package
 
-KIND = "PPTX"
-_FURNITURE = {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER}
+if TYPE_CHECKING:
+    from pptx.shapes.base import BaseShape
+    from pptx.shapes.graphfrm import GraphicFrame
+    from pptx.slide import Slide
+
+FORMAT = Format(
+    title="PPTX",
+    position=70,
+    suffixes=(".pptx",),
+    content_types={"application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx"},
+    package_part="ppt/",
+    called="a PPTX",
+    read_with="python-pptx",
+    sections="a slide is a page, its title the section; tables, charts' figures, speaker's notes",
+    left_out="slide numbers, dates, footers, SmartArt",
+)
 
 
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
-    package = opened(data, limits, KIND)
+    """Lay out the slides in order."""
+    import pptx
+
+    package = open_package(data, limits, FORMAT.title)
     layout = Layout(limits)
-    with reading(KIND):
+    with blame_file(FORMAT.title):
         presentation = pptx.Presentation(package)
         for number, slide in enumerate(presentation.slides, start=1):
-            layout.page()
-            _write(slide, number, layout)
-    return layout.document()
+            layout.start_page()
+            _write_slide(slide, number, layout)
+    return layout.finish()
 
 
-def _write(slide: Slide, number: int, layout: Layout) -> None:
+def _write_slide(slide: Slide, number: int, layout: Layout) -> None:
     title = slide.shapes.title
     if title is not None and title.text_frame.text.strip():
-        layout.heading(1, title.text_frame.text)
+        layout.add_heading(1, title.text_frame.text)
     else:
-        layout.section((f"Slide {number}",))
-    for shape in _flat(slide.shapes):
+        layout.start_section((f"Slide {number}",))
+    for shape in _flatten(slide.shapes):
         if title is None or shape.shape_id != title.shape_id:
             _write_shape(shape, layout)
     if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame) is not None:
         text = notes.text.strip()
-        layout.paragraph(f"Notes: {text}" if text else "")
+        layout.add_paragraph(f"Notes: {text}" if text else "")
 
 
-def _flat(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
+def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
+    """Yield the shapes with those inside groups; dates, footers and slide numbers are left out."""
+    from pptx.enum.shapes import PP_PLACEHOLDER
+    from pptx.shapes.group import GroupShape
+
+    furniture = {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER}
     for shape in shapes:
         if isinstance(shape, GroupShape):
-            yield from _flat(shape.shapes)
-        elif not (shape.is_placeholder and shape.placeholder_format.type in _FURNITURE):
+            yield from _flatten(shape.shapes)
+        elif not (shape.is_placeholder and shape.placeholder_format.type in furniture):
             yield shape
 
 
 def _write_shape(shape: BaseShape, layout: Layout) -> None:
+    from pptx.shapes.autoshape import Shape
+    from pptx.shapes.graphfrm import GraphicFrame
+
     if isinstance(shape, GraphicFrame) and shape.has_table:
-        layout.table([cell.text for cell in row.cells] for row in shape.table.rows)
+        layout.add_table([cell.text for cell in row.cells] for row in shape.table.rows)
     elif isinstance(shape, GraphicFrame) and shape.has_chart:
-        layout.table(_figures(shape))
+        layout.add_table(_write_chart(shape))
     elif isinstance(shape, Shape):
-        layout.paragraph(shape.text_frame.text.replace("\v", "\n"))
+        layout.add_paragraph(shape.text_frame.text.replace("\v", "\n"))
 
 
-def _figures(frame: GraphicFrame) -> Iterator[list[str]]:
-    """A chart as a table: a row for every category, a column for every series."""
+def _write_chart(frame: GraphicFrame) -> Iterator[list[str]]:
+    """Write a chart as a table: a row for every category, a column for every series."""
     for plot in frame.chart.plots:
-        series = list(plot.series)
-        yield ["", *(each.name for each in series)]
-        values = [list(each.values) for each in series]
+        all_series = list(plot.series)
+        yield ["", *(series.name for series in all_series)]
+        columns = [list(series.values) for series in all_series]
         for index, category in enumerate(plot.categories):
-            row = [each[index] if index < len(each) else None for each in values]
+            row = [column[index] if index < len(column) else None for column in columns]
             yield [str(category), *("" if value is None else f"{value:g}" for value in row)]

@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-
-from docutils import frontend, nodes, utils
-from docutils.parsers.rst import Parser, states
+from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Unparsable
 
-_CLOSED = {
+if TYPE_CHECKING:
+    from docutils import nodes
+    from docutils.parsers.rst import Parser
+
+FORMAT = Format(
+    title="reStructuredText",
+    position=30,
+    suffixes=(".rst",),
+    content_types={"text/x-rst": ".rst"},
+    read_with="docutils",
+    sections="headings",
+    left_out="directives that read files or raw markup are not run",
+)
+
+_SETTINGS = {
     "_disable_config": True,
     "file_insertion_enabled": False,
     "raw_enabled": False,
@@ -28,33 +40,46 @@ _TARGET = re.compile(r"\s*<[^<>`\n]{1,300}>(?=`)")
 _MARKUP = re.compile(r"``|\*\*|[`*|]_{0,2}|\\(?=\S)")
 
 
-class _Plain(states.Inliner):
-    """Leaves the text within a paragraph alone: only the structure is wanted, and long lines cost no time."""
+def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+    """Decode the file and find its headings."""
+    from docutils import frontend, utils
+    from docutils.parsers.rst import Parser
 
-    def init_customizations(self, settings: object) -> None:
-        """No patterns to prepare."""
-
-    def parse(
-        self, text: str, lineno: int, memo: object, parent: nodes.Element
-    ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        return [nodes.Text(text)], []
-
-
-def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
     text = decode(data)
-    parser = Parser(inliner=_Plain())
     settings = frontend.get_default_settings(Parser)
-    for name, value in _CLOSED.items():
+    for name, value in _SETTINGS.items():
         setattr(settings, name, value)
     document = utils.new_document("", settings)
     try:
-        parser.parse(text, document)
-        return ParsedDocument(text, _outline(text, document).sections)
+        _create_parser().parse(text, document)
+        return ParsedDocument(text, _find_headings(text, document).sections)
     except RecursionError:
         raise Unparsable("too_large", "nests its blocks too deeply to be read: flatten it") from None
 
 
-def _outline(text: str, document: nodes.document) -> Outline:
+def _create_parser() -> Parser:
+    """Create a parser that leaves the text within a paragraph alone.
+
+    Only the structure is wanted, and long lines are to cost no time.
+    """
+    from docutils import nodes
+    from docutils.parsers.rst import Parser, states
+
+    class PlainInliner(states.Inliner):
+        def init_customizations(self, settings: object) -> None:
+            """No patterns to prepare."""
+
+        def parse(
+            self, text: str, lineno: int, memo: object, parent: nodes.Element
+        ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+            return [nodes.Text(text)], []
+
+    return Parser(inliner=PlainInliner())
+
+
+def _find_headings(text: str, document: nodes.document) -> Outline:
+    from docutils import nodes
+
     lines = text.replace("\v", " ").replace("\f", " ").splitlines(keepends=True)  # as docutils does
     starts = list(accumulate(map(len, lines), initial=0))
     outline = Outline()
@@ -63,9 +88,10 @@ def _outline(text: str, document: nodes.document) -> Outline:
         if rule is None or not 2 <= rule <= len(lines):
             continue
         is_overlined = rule >= 3 and lines[rule - 3].strip() == lines[rule - 1].strip()
+        title = section.next_node(nodes.title)
         outline.add(
             _depth(section),
-            _title(section),
+            "" if title is None else _strip_markup(title.astext()),
             start=starts[rule - 3 if is_overlined else rule - 2],
             body=starts[rule],
         )
@@ -73,13 +99,12 @@ def _outline(text: str, document: nodes.document) -> Outline:
 
 
 def _depth(section: nodes.section) -> int:
+    """Count the sections that the section lies in, itself included."""
     depth, parent = 1, section.parent
-    while isinstance(parent, nodes.section):
+    while parent is not None and parent.tagname == section.tagname:
         depth, parent = depth + 1, parent.parent
     return depth
 
 
-def _title(section: nodes.section) -> str:
-    title = section.next_node(nodes.title)
-    text = "" if title is None else title.astext()
-    return _MARKUP.sub("", _TARGET.sub("", _ROLE.sub("", text)))
+def _strip_markup(title: str) -> str:
+    return _MARKUP.sub("", _TARGET.sub("", _ROLE.sub("", title)))

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Limits, ParsedDocument
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument
+
+FORMAT = Format(
+    title="text",
+    position=10,
+    suffixes=(".txt", ".text", ".log", ".xml"),
+    content_types={"text/plain": ".txt"},
+    read_with="charset-normalizer",
+    sections="-",
+)
 
 
-def parse(data: bytes, _: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+    """Decode the file."""
     return ParsedDocument(decode(data))

@@ -5,35 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, time
 
-from openpyxl import load_workbook
-
-from services.dataprep.parsing.document import Limits, ParsedDocument, shortened
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument, shorten
 from services.dataprep.parsing.layout import Layout
-from services.dataprep.parsing.office import opened, reading
+from services.dataprep.parsing.office import blame_file, open_package
 
-KIND = "XLSX"
+FORMAT = Format(
+    title="XLSX",
+    position=80,
+    suffixes=(".xlsx", ".xlsm"),
+    content_types={"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx"},
+    package_part="xl/",
+    called="an XLSX",
+    read_with="openpyxl",
+    sections="sheets, with the numbers of the rows",
+    left_out="hidden sheets; formulas never computed (the last value is read)",
+)
 
 
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
-    package = opened(data, limits, KIND)
+    """Lay out the visible sheets."""
+    from openpyxl import load_workbook
+
+    package = open_package(data, limits, FORMAT.title)
     layout = Layout(limits)
-    with reading(KIND):
+    with blame_file(FORMAT.title):
         workbook = load_workbook(package, read_only=True, data_only=True, keep_links=False)
         for sheet in workbook.worksheets:
             if sheet.sheet_state == "visible":
                 sheet.reset_dimensions()  # what the file claims may be a million empty rows
-                layout.section((shortened(sheet.title),))
-                layout.table(_rows(sheet.iter_rows(values_only=True)), numbered=True)
-    return layout.document()
+                layout.start_section((shorten(sheet.title),))
+                layout.add_table(_write_rows(sheet.iter_rows(values_only=True)), numbered=True)
+    return layout.finish()
 
 
-def _rows(rows: Iterator[tuple[object, ...]]) -> Iterator[list[str]]:
+def _write_rows(rows: Iterator[tuple[object, ...]]) -> Iterator[list[str]]:
     for row in rows:
-        yield [_shown(value) for value in row]
+        yield [_write_value(value) for value in row]
 
 
-def _shown(value: object) -> str:
-    """The value as a reader would write it: whole numbers without a fraction, days without a time."""
+def _write_value(value: object) -> str:
+    """Write a value as a reader would: whole numbers without a fraction, days without a time."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -502,7 +502,7 @@ async def test_a_mistake_of_ours_fails_the_file_and_not_the_worker(
 
     async with world.working(workers=1):
         with monkeypatch.context() as patch:
-            patch.setattr(world.sandbox, "prepare", broken)
+            patch.setattr(world.sandbox, "parse", broken)
             end = (await world.seen(await world.submit(OLD)))[-1]
         assert "see its log" in end.reason
         assert (await world.seen(await world.submit(OLD)))[-1].status == "done"

@@ -15,7 +15,7 @@ from services.core.errors import NotFound, NotSupported, RaglineError, ServiceUn
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.dataprep.jobs.tokens import TokenFit, cut
 from services.dataprep.parsing.chunking import Chunk
-from services.dataprep.parsing.sandbox import Prepared
+from services.dataprep.parsing.sandbox import ChunkedDocument
 
 
 class Tokenizer(EmbeddingClient):
@@ -84,7 +84,7 @@ async def test_what_is_embedded_fits(texts: list[str], window: int) -> None:
     bounds = [0, *(sum(map(len, texts[: n + 1])) for n in range(len(texts)))]
     chunks = [Chunk(*each, section="Sec", page=2) for each in pairwise(bounds) if text[slice(*each)].strip()]
     tokenizer = Tokenizer(window)
-    fitted = await TokenFit(tokenizer).fit("doc.md", Prepared(text, chunks))
+    fitted = await TokenFit(tokenizer).fit("doc.md", ChunkedDocument(text, chunks))
     assert fitted.text == text
     for each in fitted.chunks:
         assert (each.section, each.page) == ("Sec", 2)
@@ -98,7 +98,7 @@ async def test_one_call_a_batch_and_none_for_what_is_short() -> None:
     text = "word " * 200
     chunks = [Chunk(start, start + 100) for start in range(0, 1000, 100)]
     tokenizer = Tokenizer(80)
-    prepared = Prepared(text, chunks)
+    prepared = ChunkedDocument(text, chunks)
     assert (await TokenFit(tokenizer).fit("a", prepared)).chunks == chunks
     assert tokenizer.calls == [4, 4, 2]
     short = Tokenizer(120)
@@ -107,7 +107,7 @@ async def test_one_call_a_batch_and_none_for_what_is_short() -> None:
 
 
 async def test_a_window_of_ones_own_is_smaller_than_the_models_or_counts_for_nothing() -> None:
-    prepared = Prepared("word " * 100, [Chunk(0, 499)])
+    prepared = ChunkedDocument("word " * 100, [Chunk(0, 499)])
     assert len((await TokenFit(Tokenizer(1000)).fit("a", prepared, tokens=50)).chunks) > 4
     fitted = await TokenFit(Tokenizer(50)).fit("a", prepared, tokens=1000)
     assert len(fitted.chunks) > 4
@@ -116,7 +116,7 @@ async def test_a_window_of_ones_own_is_smaller_than_the_models_or_counts_for_not
 async def test_the_window_is_asked_once_for_many_files_and_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tokenizer, prepared = Tokenizer(100), Prepared("word " * 100, [Chunk(0, 499)])
+    tokenizer, prepared = Tokenizer(100), ChunkedDocument("word " * 100, [Chunk(0, 499)])
     fitting = TokenFit(tokenizer)
     before = [await fitting.fit(name, prepared) for name in ("a", "b")]
     assert tokenizer.asked == 1
@@ -128,7 +128,7 @@ async def test_the_window_is_asked_once_for_many_files_and_again_after_a_while(
 
 @pytest.mark.parametrize("error", [NotFound("no /tokenize"), NotSupported("no tokenizer")])
 async def test_without_a_tokenizer_chunks_stay(error: RaglineError) -> None:
-    prepared = Prepared("word " * 100, [Chunk(0, 499)])
+    prepared = ChunkedDocument("word " * 100, [Chunk(0, 499)])
     assert await TokenFit(Tokenizer(50, error=error)).fit("a", prepared) == prepared
     with pytest.raises(ServiceUnavailable):
         await TokenFit(Tokenizer(50, error=ServiceUnavailable("down"))).fit("a", prepared)

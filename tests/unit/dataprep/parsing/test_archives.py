@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
-from services.dataprep.parsing.archives import Exhausted, expand, is_archive
+from services.dataprep.parsing.archives import ArchiveRefused, is_archive, read_members
 from services.dataprep.parsing.document import Limits, Unparsable
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.upload.expansion import expanded
@@ -37,10 +37,10 @@ def read(tmp_path: Path, name: str, data: bytes, limits: Limits = SMALL) -> dict
     path = tmp_path / "archive"
     path.write_bytes(data)
     found: dict[str, bytes | str] = {}
-    for member in expand(path, name, limits):
+    for member in read_members(path, name, limits):
         try:
             found[member.name] = b"".join(member.pieces)
-        except Exhausted:
+        except ArchiveRefused:
             raise
         except Unparsable as problem:
             found[member.name] = problem.message
@@ -147,7 +147,7 @@ def test_a_damaged_member_of_a_zip_is_refused_and_the_next_is_read(tmp_path: Pat
     ],
 )
 def test_what_refuses_the_archive_as_a_whole(tmp_path: Path, name: str, data: bytes, words: str) -> None:
-    with pytest.raises(Exhausted, match=words):
+    with pytest.raises(ArchiveRefused, match=words):
         read(tmp_path, name, data)
 
 
@@ -176,7 +176,7 @@ async def test_a_sandbox_unpacks_into_a_folder(tmp_path: Path) -> None:
     try:
         path.write_bytes(zipped({**FILES, "../up.md": b"x"}))
         (first := tmp_path / "first").mkdir()
-        members = await sandbox.expand(path, "docs/a.zip", first)
+        members = await sandbox.unpack(path, "docs/a.zip", first)
         assert [member.name for member in members] == [
             *(f"docs/a.zip/{name}" for name in FILES),
             "docs/a.zip/../up.md",
@@ -189,10 +189,10 @@ async def test_a_sandbox_unpacks_into_a_folder(tmp_path: Path) -> None:
         path.write_bytes(zipped({"a.txt": bytes(1_900_000)}))
         (second := tmp_path / "second").mkdir()
         with pytest.raises(PayloadTooLarge, match=r"b\.zip unpacks to more than 50 times"):
-            await sandbox.expand(path, "b.zip", second)
+            await sandbox.unpack(path, "b.zip", second)
         (third := tmp_path / "third").mkdir()
         path.write_bytes(zipped(FILES))
-        assert len(await sandbox.expand(path, "c.zip", third)) == 3
+        assert len(await sandbox.unpack(path, "c.zip", third)) == 3
         assert not any(isinstance(member.error, RaglineError) for member in good)
     finally:
         await sandbox.close()

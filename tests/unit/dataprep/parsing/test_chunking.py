@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dataprep.parsing.chunking import Chunk, Chunking, chunk
 from services.dataprep.parsing.document import ParsedDocument, Section
-from services.dataprep.parsing.formats import parse
+from services.dataprep.parsing.registry import parse
 
 WORDS = st.sampled_from(
     ["a", "word", "Sentence.", "Really?!", "x" * 40, "naïve", "日本語。", "🙂", "1.5", "\u00a0", "…"]

@@ -16,7 +16,7 @@ from pptx.util import Inches
 
 from services.dataprep.parsing.chunking import Chunking, chunk
 from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
-from services.dataprep.parsing.formats import parse
+from services.dataprep.parsing.registry import parse
 from tests import samples
 
 TABLE = "| Harbour | Tide | 2024 |\n|---|---|---|\n| Brest | 7.1 m | 12 |\n| Saint-Malo | 13.5 m | 8 |"

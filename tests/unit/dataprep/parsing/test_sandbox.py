@@ -20,7 +20,7 @@ from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavail
 from services.dataprep.parsing import sandbox as module
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.document import Limits
-from services.dataprep.parsing.protocol import HEADER, Job, frame
+from services.dataprep.parsing.protocol import HEADER, Task, frame
 from services.dataprep.parsing.sandbox import Sandbox
 
 MEBI = 1024 * 1024
@@ -28,7 +28,7 @@ MEBI = 1024 * 1024
 
 @asynccontextmanager
 async def opened(
-    *, processes: int = 1, seconds: float = 20, worker: str = module.WORKER, memory: int = 1024 * MEBI
+    *, processes: int = 1, seconds: float = 20, worker: str = module.PROCESS_MODULE, memory: int = 1024 * MEBI
 ) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(
         processes=processes, seconds=seconds, memory_bytes=memory, limits=Limits(), module=worker
@@ -80,9 +80,9 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 async def test_text_and_chunks_come_back(write: Callable[[bytes], Path]) -> None:
     async with opened() as sandbox:
-        prepared = await sandbox.prepare(write("# Ü 🙂\n\nbody".encode()), "a.md", Chunking())
-    assert prepared.text == "# Ü 🙂\n\nbody"
-    [only] = prepared.chunks
+        document = await sandbox.parse(write("# Ü 🙂\n\nbody".encode()), "a.md", Chunking())
+    assert document.text == "# Ü 🙂\n\nbody"
+    [only] = document.chunks
     assert (only.start, only.end, only.section, only.page) == (0, 11, "Ü 🙂", None)
 
 
@@ -101,9 +101,9 @@ async def test_a_bad_file_names_itself(
 ) -> None:
     async with opened() as sandbox:
         with pytest.raises(error, match=name) as caught:
-            await sandbox.prepare(write(data), name, Chunking())
+            await sandbox.parse(write(data), name, Chunking())
         assert type(caught.value) is error
-        assert (await sandbox.prepare(write(b"good"), "b.txt", Chunking())).text == "good"
+        assert (await sandbox.parse(write(b"good"), "b.txt", Chunking())).text == "good"
 
 
 @pytest.mark.parametrize(
@@ -122,32 +122,32 @@ async def test_a_parser_that_misbehaves_fails_its_file_alone(
     write: Callable[[bytes], Path], misbehaving: str, what: str, error: type[InvalidRequest], words: str
 ) -> None:
     async with opened(worker=misbehaving, seconds=2) as sandbox:
-        await sandbox.prepare(write(b"warm"), "warm.txt", Chunking())
+        await sandbox.parse(write(b"warm"), "warm.txt", Chunking())
         start = time.monotonic()
         with pytest.raises(error, match=words):
-            await sandbox.prepare(write(what.encode()), "a.txt", Chunking())
+            await sandbox.parse(write(what.encode()), "a.txt", Chunking())
         assert time.monotonic() - start < 8
-        assert (await sandbox.prepare(write(b"good"), "b.txt", Chunking())).text.startswith("good")
+        assert (await sandbox.parse(write(b"good"), "b.txt", Chunking())).text.startswith("good")
 
 
 async def test_a_parser_sees_no_secrets_and_may_print(
     write: Callable[[bytes], Path], misbehaving: str
 ) -> None:
     async with opened(worker=misbehaving) as sandbox:
-        prepared = await sandbox.prepare(write(b"print"), "a.txt", Chunking())
-    assert prepared.text.startswith("print")
-    assert "PATH" in prepared.text.split()
-    assert "SECRET_KEY" not in prepared.text
+        document = await sandbox.parse(write(b"print"), "a.txt", Chunking())
+    assert document.text.startswith("print")
+    assert "PATH" in document.text.split()
+    assert "SECRET_KEY" not in document.text
 
 
 async def test_files_are_parsed_at_the_same_time(write: Callable[[bytes], Path], misbehaving: str) -> None:
     path = write(b"hang")
     async with opened(worker=misbehaving, processes=2, seconds=2) as sandbox:
         warm = write(b"warm").rename(path.with_name("warm"))
-        await asyncio.gather(*(sandbox.prepare(warm, "a.txt", Chunking()) for _ in range(2)))
+        await asyncio.gather(*(sandbox.parse(warm, "a.txt", Chunking()) for _ in range(2)))
         write(b"hang")
         start = time.monotonic()
-        both = [sandbox.prepare(path, name, Chunking()) for name in ("a.txt", "b.txt")]
+        both = [sandbox.parse(path, name, Chunking()) for name in ("a.txt", "b.txt")]
         results = await asyncio.gather(*both, return_exceptions=True)
         assert time.monotonic() - start < 3.5
     assert [type(result) for result in results] == [InvalidRequest, InvalidRequest]
@@ -156,16 +156,16 @@ async def test_files_are_parsed_at_the_same_time(write: Callable[[bytes], Path],
 async def test_a_parser_that_does_not_start_is_the_services_fault(write: Callable[[bytes], Path]) -> None:
     async with opened(worker="services.dataprep.no_such_module") as sandbox:
         with pytest.raises(ServiceUnavailable, match="python -m services"):
-            await sandbox.prepare(write(b"text"), "a.txt", Chunking())
+            await sandbox.parse(write(b"text"), "a.txt", Chunking())
 
 
 async def test_a_cancelled_file_frees_its_place(write: Callable[[bytes], Path], misbehaving: str) -> None:
     async with opened(worker=misbehaving) as sandbox:
-        task = asyncio.ensure_future(sandbox.prepare(write(b"hang"), "a.txt", Chunking()))
+        task = asyncio.ensure_future(sandbox.parse(write(b"hang"), "a.txt", Chunking()))
         await asyncio.sleep(0.5)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert (await sandbox.prepare(write(b"good"), "b.txt", Chunking())).text.startswith("good")
+        assert (await sandbox.parse(write(b"good"), "b.txt", Chunking())).text.startswith("good")
 
 
 def _peak(pid: int) -> int:
@@ -176,13 +176,13 @@ def _peak(pid: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 async def test_a_large_file_leaves_no_large_process(write: Callable[[bytes], Path]) -> None:
     async with opened() as sandbox:
-        await sandbox.prepare(write(b"<p>warm"), "a.html", Chunking())
+        await sandbox.parse(write(b"<p>warm"), "a.html", Chunking())
         [only] = sandbox._all
         child = psutil.Process(only._process.pid)
         before = child.memory_info().rss
-        await sandbox.prepare(write(b"<p>some words here</p>" * 300_000), "a.html", Chunking())
+        await sandbox.parse(write(b"<p>some words here</p>" * 300_000), "a.html", Chunking())
         peak = _peak(child.pid)
-        await sandbox.prepare(write(b"<p>warm"), "a.html", Chunking())  # answered once it has given back
+        await sandbox.parse(write(b"<p>warm"), "a.html", Chunking())  # answered once it has given back
         assert sandbox._all == {only}
         assert peak > before + 100 * MEBI
         assert child.memory_info().rss < before + 64 * MEBI
@@ -194,16 +194,16 @@ async def test_processes_are_replaced_after_a_while(
     monkeypatch.setattr(module, "FILES_PER_PROCESS", 2)
     async with opened() as sandbox:
         for number in range(5):
-            prepared = await sandbox.prepare(write(str(number).encode()), "a.txt", Chunking())
-            assert prepared.text == str(number)
+            document = await sandbox.parse(write(str(number).encode()), "a.txt", Chunking())
+            assert document.text == str(number)
 
 
 def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     """Its stdin closes when the parent dies; nothing else is needed."""
     path = tmp_path / "a.txt"
     path.write_text("text")
-    job = Job(str(path), "a.txt", seconds=5)
-    command = [sys.executable, "-m", module.WORKER, str(512 * MEBI)]
+    job = Task(str(path), "a.txt", seconds=5)
+    command = [sys.executable, "-m", module.PROCESS_MODULE, str(512 * MEBI)]
     done = subprocess.run(command, input=frame(job.encode()), capture_output=True, timeout=30, check=True)
     ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
     assert ready == frame(b"")

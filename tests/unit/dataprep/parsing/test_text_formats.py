@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
-from services.dataprep.parsing.formats import FORMATS, parse
+from services.dataprep.parsing.registry import all_formats, parse
 from tests.unit.dataprep.conftest import MakePdf
 
 
@@ -255,7 +255,8 @@ def test_every_cut_of_a_pdf_is_read_or_refused(make_pdf: MakePdf) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([suffix for suffixes in FORMATS.values() for suffix in suffixes]), st.binary(max_size=400)
+    st.sampled_from([suffix for format_ in all_formats().values() for suffix in format_.suffixes]),
+    st.binary(max_size=400),
 )
 def test_any_bytes_are_read_or_refused(suffix: str, data: bytes) -> None:
     with suppress(Unparsable):  # and nothing else
