@@ -133,3 +133,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.start()
     yield server
     server.kill()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a parameter of bytes "bytes": compressed ones hold the time at which they were made, and all workers
+    must name the tests alike."""
+    return "bytes" if isinstance(val, bytes) else None
