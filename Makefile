@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -111,6 +111,9 @@ metrics-table: $(VENV)/.installed-dev ## write the table of metrics in docs/obse
 
 formats-table: $(VENV)/.installed-dev ## write the table of formats in docs/ingestion.md from their declarations
 	$(BIN)/python -m tests.docs.formats_table
+
+evaluation-metrics: $(VENV)/.installed-dev ## write the tables of docs/evaluation/metrics.md from the metrics' declarations
+	$(BIN)/python -m tests.docs.evaluation_metrics
 
 images: $(addprefix image-,$(SERVICES)) ## one image per service, and their sizes; BASE_IMAGE, PIP_CONFIG and DOCKER_BUILD as docs/deploy/images.md says
 	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E '^ragline-|^$(BASE_IMAGE)' | sort

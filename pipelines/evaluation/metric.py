@@ -79,15 +79,18 @@ class Condition(Generic[T]):
     holds: Callable[[T], bool]
 
 
-ANSWERABLE = Condition[Item]("questions with an answer", lambda item: item.answerable)
+REFERENCES = Condition[Item](
+    "questions with reference answers", lambda item: item.answerable and bool(item.answers)
+)
 UNANSWERABLE = Condition[Item]("questions without an answer", lambda item: not item.answerable)
-REFERENCES = Condition[Item]("questions with reference answers", lambda item: bool(item.answers))
 WORDS = Condition[Item]("answers in words", lambda item: item.kind == "exact")
 NOT_EMPTY = Condition[AnswerInContext](
     "answers that are not empty", lambda answer: bool(answer.reply.content.strip())
 )
-NOT_DECLINED = Condition[AnswerInContext]("answers that do not decline", lambda answer: not answer.declined)
-FROM_PASSAGES = Condition[AnswerInContext]("answers from passages", lambda answer: bool(answer.passages))
+FROM_PASSAGES = Condition[AnswerInContext](
+    "answers from passages that do not decline",
+    lambda answer: bool(answer.passages) and NOT_EMPTY.holds(answer) and not answer.declined,
+)
 ASKED_TO_CITE = Condition[AnswerInContext](
     "prompts that ask for citations", lambda answer: "cite" in answer.reply.prompt.split("-")
 )

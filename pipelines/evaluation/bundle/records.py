@@ -3,7 +3,7 @@
 A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`RunQuestion`), `contexts.jsonl`
 (`Context`), `answers.jsonl` (`Answer`, appended as they come), where there is a judge `verdicts.jsonl`
 (`JudgeReply`, likewise) and, when all are there, `results.json` (`pipelines.evaluation.results`).
-docs/evaluation.md says what each is for.
+docs/evaluation/run.md says what each is for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One's own questions: a JSONL file, one object a line. docs/evaluation.md shows how to write it."""
+"""One's own questions: a JSONL file, one object a line. docs/evaluation/sets.md shows how to write it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.evaluation.metric import (
-    ANSWERABLE,
     NOT_EMPTY,
     REFERENCES,
     UNANSWERABLE,
@@ -87,7 +86,7 @@ def abstained(answer: AnswerInContext) -> float:
 
 @answer_metric(
     "abstention error rate", family="quality", order=120, higher_is_better=False,
-    items=(ANSWERABLE, REFERENCES), answers=(NOT_EMPTY,), source="NoMIRACL, Thakur et al. 2024",
+    items=(REFERENCES,), answers=(NOT_EMPTY,), source="NoMIRACL, Thakur et al. 2024",
 )  # fmt: skip
 def abstention_error(answer: AnswerInContext) -> float:
     """The answer declines although the question has an answer."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.citations import THRESHOLD, named, unmarked
-from pipelines.evaluation.metric import ASKED_TO_CITE, AnswerInContext, answer_metric
-from pipelines.evaluation.metrics.groundedness import CLAIMS, judge_again
+from pipelines.evaluation.metric import ASKED_TO_CITE, FROM_PASSAGES, AnswerInContext, answer_metric
+from pipelines.evaluation.metrics.groundedness import judge_again
 from pipelines.sentences import content_words, numbers, sentences
 from services.core.wire.grounding import AnswerGroundedness
 
@@ -124,8 +124,8 @@ def supported_by_record(record: AnswerGroundedness) -> Supports:
 
 
 @answer_metric(
-    "citation recall", family="quality", order=80, higher_is_better=True, answers=(*CLAIMS, ASKED_TO_CITE),
-    source="ALCE, Gao et al. 2023",
+    "citation recall", family="quality", order=80, higher_is_better=True,
+    answers=(FROM_PASSAGES, ASKED_TO_CITE), source="ALCE, Gao et al. 2023",
 )  # fmt: skip
 def citation_recall(answer: AnswerInContext) -> float | None:
     """The share of statements whose cited passages together support them."""
@@ -134,7 +134,7 @@ def citation_recall(answer: AnswerInContext) -> float | None:
 
 @answer_metric(
     "citation precision", family="quality", order=90, higher_is_better=True,
-    answers=(*CLAIMS, ASKED_TO_CITE), source="ALCE, Gao et al. 2023",
+    answers=(FROM_PASSAGES, ASKED_TO_CITE), source="ALCE, Gao et al. 2023",
 )  # fmt: skip
 def citation_precision(answer: AnswerInContext) -> float | None:
     """The share of valid citations whose statement is so supported, and which support it alone or are
@@ -143,8 +143,9 @@ def citation_precision(answer: AnswerInContext) -> float | None:
 
 
 @answer_metric(
-    "citation validity", family="quality", order=100, higher_is_better=True, answers=(*CLAIMS, ASKED_TO_CITE)
-)
+    "citation validity", family="quality", order=100, higher_is_better=True,
+    answers=(FROM_PASSAGES, ASKED_TO_CITE),
+)  # fmt: skip
 def citation_validity(answer: AnswerInContext) -> float | None:
     """The share of citations that name a passage that was given."""
     return answer.read_once(_score).validity

@@ -6,11 +6,8 @@ They are judged anew from the evidence that the record keeps; docs/grounding.md 
 from __future__ import annotations
 
 from pipelines.evaluation.grounding.calibration import rescore
-from pipelines.evaluation.metric import FROM_PASSAGES, NOT_DECLINED, NOT_EMPTY, AnswerInContext, answer_metric
+from pipelines.evaluation.metric import FROM_PASSAGES, AnswerInContext, answer_metric
 from services.core.wire.grounding import AnswerGroundedness
-
-CLAIMS = (NOT_EMPTY, NOT_DECLINED, FROM_PASSAGES)
-"""An answer that declines has nothing to support."""
 
 
 def judge_again(answer: AnswerInContext) -> AnswerGroundedness | None:
@@ -19,8 +16,8 @@ def judge_again(answer: AnswerInContext) -> AnswerGroundedness | None:
 
 
 @answer_metric(
-    "supported", family="quality", order=50, higher_is_better=True, answers=CLAIMS, label="supported claims",
-    source="[grounding](../grounding.md)",
+    "supported", family="quality", order=50, higher_is_better=True, answers=(FROM_PASSAGES,),
+    label="supported claims", source="[grounding](../grounding.md)",
 )  # fmt: skip
 def supported(answer: AnswerInContext) -> float | None:
     """The share of the answer's claims that the passages support."""
@@ -29,7 +26,7 @@ def supported(answer: AnswerInContext) -> float | None:
 
 
 @answer_metric(
-    "contradicted", family="quality", order=60, higher_is_better=False, answers=CLAIMS,
+    "contradicted", family="quality", order=60, higher_is_better=False, answers=(FROM_PASSAGES,),
     label="contradicted claims", source="[grounding](../grounding.md)",
 )  # fmt: skip
 def contradicted(answer: AnswerInContext) -> float | None:
@@ -39,7 +36,7 @@ def contradicted(answer: AnswerInContext) -> float | None:
 
 
 @answer_metric(
-    "reasoning supported", family="quality", order=70, higher_is_better=True, answers=CLAIMS,
+    "reasoning supported", family="quality", order=70, higher_is_better=True, answers=(FROM_PASSAGES,),
     label="supported claims of the reasoning", source="[grounding](../grounding.md)",
 )  # fmt: skip
 def reasoning_supported(answer: AnswerInContext) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pipelines.evaluation.metric import ANSWERABLE, REFERENCES, WORDS, AnswerInContext, answer_metric
+from pipelines.evaluation.metric import REFERENCES, WORDS, AnswerInContext, answer_metric
 from pipelines.evaluation.reading.text import normalise, stated_answer
 
 
@@ -31,7 +31,7 @@ def token_f1(answer: str, references: Sequence[str]) -> float:
 
 @answer_metric(
     "exact match", family="quality", order=30, higher_is_better=True, source="Rajpurkar et al. 2016",
-    items=(ANSWERABLE, REFERENCES, WORDS), zero_if_failed=True,
+    items=(REFERENCES, WORDS), zero_if_failed=True,
 )  # fmt: skip
 def exact_match(answer: AnswerInContext) -> float:
     """The answer equals a reference after SQuAD's normalisation (case, punctuation, articles)."""
@@ -40,7 +40,7 @@ def exact_match(answer: AnswerInContext) -> float:
 
 @answer_metric(
     "token F1", family="quality", order=40, higher_is_better=True, source="Rajpurkar et al. 2016, 2018",
-    items=(ANSWERABLE, REFERENCES, WORDS), zero_if_failed=True,
+    items=(REFERENCES, WORDS), zero_if_failed=True,
 )  # fmt: skip
 def token_overlap(answer: AnswerInContext) -> float:
     """2 · shared / (answer + reference tokens), the best over the references."""

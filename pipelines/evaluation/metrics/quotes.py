@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pipelines.citations import unmarked
-from pipelines.evaluation.metric import AnswerInContext, answer_metric
-from pipelines.evaluation.metrics.groundedness import CLAIMS
+from pipelines.evaluation.metric import FROM_PASSAGES, AnswerInContext, answer_metric
 
 _QUOTED = re.compile(
     r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|\u00ab([^\u00bb\n]+)\u00bb|\u201e([^\u201c\u201d\n]+)[\u201c\u201d]"
@@ -42,7 +41,7 @@ def _plain(text: str) -> str:
 
 
 @answer_metric(
-    "verbatim quotes", family="quality", order=110, higher_is_better=True, answers=CLAIMS,
+    "verbatim quotes", family="quality", order=110, higher_is_better=True, answers=(FROM_PASSAGES,),
     source="GopherCite, Menick et al. 2022",
 )  # fmt: skip
 def verbatim_quotes(answer: AnswerInContext) -> float | None:

@@ -1,4 +1,4 @@
-"""What the scores of a comparison show, and what they do not. Pure; docs/evaluation.md has the formulas.
+"""What the scores of a comparison show, and what they do not. Pure; docs/evaluation/statistics.md has the formulas.
 
 `pair` aligns two arms by question, `compare` gives the difference with its interval and p, `family` corrects
 for several metrics, `verdict` says it in one sentence.
