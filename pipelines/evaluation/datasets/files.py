@@ -1,4 +1,4 @@
-"""Where evaluation data is read from. Nothing of it is kept in the project or copied."""
+"""Reading the files of evaluation data. Nothing of it is kept in the project or copied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EvaluationSettings(Settings):
     )
 
 
-def folder(name: str, path: Path | None) -> Path:
+def find_folder(name: str, path: Path | None) -> Path:
     """The folder of the data set `name`: `path` itself or its subfolder of that name, else the settings'.
 
     NotFound where there is none.
@@ -37,7 +37,7 @@ def folder(name: str, path: Path | None) -> Path:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - the files of others, checked by who reads them
-    """NotFound or InvalidRequest with the path where it cannot be read."""
+    """The content of a JSON file. NotFound or InvalidRequest names the path where it cannot be read."""
     if not path.is_file():
         raise NotFound(f"no file {path}")
     try:
@@ -50,12 +50,12 @@ def read_lines(path: Path) -> list[tuple[int, Any]]:
     """The objects of a JSONL file with their line numbers; blank lines are skipped."""
     if not path.is_file():
         raise NotFound(f"no file {path}")
-    found = []
+    rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            found.append((number, json.loads(line)))
+            rows.append((number, json.loads(line)))
         except ValueError as error:
             raise InvalidRequest(f"{path}, line {number}: not JSON ({error})") from None
-    return found
+    return rows

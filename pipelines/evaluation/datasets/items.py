@@ -1,4 +1,4 @@
-"""What a question set is made of, and how a sample of it is drawn."""
+"""Question sets: what one is made of, and how a sample of it is drawn."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Dataset(_Frozen):
 
 
 def check_dataset(dataset: Dataset) -> Dataset:
-    """The same; InvalidRequest where it is empty, an id comes twice, or a choice lacks its right option."""
+    """Return it; InvalidRequest where it is empty, has an id twice, or a choice lacks its right option."""
     if not dataset.items:
         raise InvalidRequest(f"the data set {dataset.name!r} has no questions")
     seen: set[str] = set()
@@ -98,7 +98,7 @@ def check_dataset(dataset: Dataset) -> Dataset:
 
 
 def draw_sample(dataset: Dataset, n: int | None, seed: int) -> Dataset:
-    """`n` items drawn with `seed`, in the data set's order; all of them where `n` is None.
+    """Draw `n` items with `seed`, in the data set's order; all of them where `n` is None.
 
     Of twins whole groups are drawn, the last cut where `n` asks for it. InvalidRequest where there are fewer.
     """
@@ -116,5 +116,5 @@ def draw_sample(dataset: Dataset, n: int | None, seed: int) -> Dataset:
         for item in dataset.items:
             groups.setdefault(item.group, []).append(item.id)
         order = generator.sample(list(groups), len(groups))
-        drawn = set([each for group in order for each in groups[group]][:n])
+        drawn = set([item for group in order for item in groups[group]][:n])
     return dataset.model_copy(update={"items": tuple(item for item in dataset.items if item.id in drawn)})

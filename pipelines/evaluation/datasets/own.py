@@ -1,4 +1,4 @@
-"""One's own questions: a JSONL file, one object a line. docs/evaluation/sets.md shows how to write it."""
+"""Your own questions: a JSONL file with one object a line. docs/evaluation/sets.md shows how to write it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Passage(BaseModel):
 
 
 class _Origin(BaseModel):
-    """Where `ragline dataset build` has a question from; it may say more."""
+    """What `ragline dataset build` says of a question's source; it may say more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -34,7 +34,7 @@ class _Origin(BaseModel):
 
 
 class _Line(BaseModel):
-    """What a line may say; only `question` must be there. One whose `review` is "drop" is left out."""
+    """The fields of a line; only `question` must be there. A line whose `review` is "drop" is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,15 +52,12 @@ class _Line(BaseModel):
     source: _Origin | None = None
 
 
-def load(variant: str, path: Path | None) -> Dataset:
-    """The questions of a file. InvalidRequest names the file and the line that is wrong, and why."""
-    del variant
-    if path is None:
-        raise InvalidRequest("one's own questions are a JSONL file: give its path")
+def load_own(path: Path) -> Dataset:
+    """Read the questions of a file. InvalidRequest names the file and the line that is wrong, and why."""
     items: list[Item] = []
     lines: dict[str, int] = {}
     for number, raw in read_lines(path):
-        item = _item(number, raw, f"{path}, line {number}")
+        item = _read_item(number, raw, f"{path}, line {number}")
         if item.id in lines:
             raise InvalidRequest(
                 f"{path}, line {number}: the id {item.id!r} is that of line {lines[item.id]}: ids are unique"
@@ -77,7 +74,7 @@ def load(variant: str, path: Path | None) -> Dataset:
     return Dataset(name=path.stem, items=tuple(items), corpus=tuple(corpus.values()), origin=path.name)
 
 
-def _item(number: int, raw: object, place: str) -> Item:
+def _read_item(number: int, raw: object, place: str) -> Item:
     if not isinstance(raw, dict) or not str(raw.get("question") or "").strip():
         raise InvalidRequest(f"{place}: no question; a line is an object with a `question`")
     try:
@@ -86,8 +83,8 @@ def _item(number: int, raw: object, place: str) -> Item:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"{place}: `{where}`: {first['msg']}") from None
-    answers = _answers(line)
-    kind = line.kind or _kind(line, answers)
+    answers = _list_answers(line)
+    kind = line.kind or _infer_kind(line, answers)
     if not line.answerable and answers:
         raise InvalidRequest(f"{place}: an `answer` to a question that is not `answerable`: leave one out")
     if kind not in {"free", "abstain"} and not answers:
@@ -103,7 +100,10 @@ def _item(number: int, raw: object, place: str) -> Item:
         kind=kind,
         answers=answers,
         options=tuple(line.options),
-        passages=tuple(_source(each, f"{name}-{place}") for place, each in enumerate(line.passages, start=1)),
+        passages=tuple(
+            _read_passage(passage, f"{name}-{position}")
+            for position, passage in enumerate(line.passages, start=1)
+        ),
         relevant=tuple(line.relevant),
         group=line.group,
         answerable=line.answerable and kind != "abstain",
@@ -111,7 +111,7 @@ def _item(number: int, raw: object, place: str) -> Item:
     )
 
 
-def _answers(line: _Line) -> tuple[str, ...]:
+def _list_answers(line: _Line) -> tuple[str, ...]:
     if line.answer is None:
         return ()
     if isinstance(line.answer, list):
@@ -119,7 +119,7 @@ def _answers(line: _Line) -> tuple[str, ...]:
     return (f"{line.answer:.15g}",) if isinstance(line.answer, float) else (line.answer,)
 
 
-def _kind(line: _Line, answers: tuple[str, ...]) -> Kind:
+def _infer_kind(line: _Line, answers: tuple[str, ...]) -> Kind:
     if not line.answerable:
         return "abstain"
     if not answers:
@@ -127,12 +127,12 @@ def _kind(line: _Line, answers: tuple[str, ...]) -> Kind:
     if line.options:
         return "choice"
     # a number and nothing beside it: words around it ("9 to 5") are compared as words
-    found = find_numbers(answers[0])
+    numbers = find_numbers(answers[0])
     bare = not any(character.isalpha() for character in normalise(answers[0]))
-    return "numeric" if len(answers) == 1 and len(found) == 1 and bare else "exact"
+    return "numeric" if len(answers) == 1 and len(numbers) == 1 and bare else "exact"
 
 
-def _source(passage: str | _Passage, name: str) -> Source:
+def _read_passage(passage: str | _Passage, name: str) -> Source:
     if isinstance(passage, str):
         return Source(id=name, text=passage)
     return Source(id=passage.id or name, text=passage.text, title=passage.title)

@@ -18,7 +18,8 @@ from services.core.errors import InvalidRequest
 
 
 def add_noise(dataset: Dataset, k: int, seed: int) -> Dataset:
-    """`k` passages of others among each question's own, in random order. RGB's noise robustness."""
+    """Put `k` passages of other questions among each question's own, in random order: RGB's noise
+    robustness."""
     pool = _pool(dataset)
     items = []
     for item in _having_passages(dataset):
@@ -30,7 +31,7 @@ def add_noise(dataset: Dataset, k: int, seed: int) -> Dataset:
 
 
 def replace_passages(dataset: Dataset, k: int, seed: int) -> Dataset:
-    """Each question with `k` passages of others and none of its own, so that the right answer is none.
+    """Give each question `k` passages of others and none of its own, so that the right answer is none.
 
     RGB's negative rejection, and NoMIRACL's non-relevant subset.
     """
@@ -52,25 +53,33 @@ def replace_passages(dataset: Dataset, k: int, seed: int) -> Dataset:
 
 
 def falsify_passages(dataset: Dataset, seed: int) -> Dataset:
-    """Each answer in its passages replaced by one of another question, which `meta["counterfactual"]` keeps.
+    """Replace each answer in its passages by one of another question, which `meta["counterfactual"]` keeps.
 
-    RGB's counterfactual robustness. `answers` stay the true ones: who scores well knows better than the
-    passage, and who follows it gives the false one. Questions whose answer stands in no passage are left out.
-    There is no corpus: it would still hold the true statements.
+    RGB's counterfactual robustness. `answers` stay the true ones: an arm that scores well knows better than
+    the passage, and one that follows the passage gives the false answer. Questions whose answer stands in no
+    passage are left out. There is no corpus: it would still hold the true statements.
     """
     known = sorted({answer for item in dataset.items for answer in item.answers})
     items = []
     for item in dataset.items:
         generator = random.Random(f"{seed}:{item.id}")
-        stated = [each for each in item.answers if any(_find(each).search(p.text) for p in item.passages)]
+        stated = [
+            answer
+            for answer in item.answers
+            if any(_as_whole_words(answer).search(passage.text) for passage in item.passages)
+        ]
         if not stated:
             continue
         longest = max(stated, key=len)
         others = [
-            each for each in known if _alike(each, longest) and not contains_reference(each, item.answers)
+            other
+            for other in known
+            if _is_alike(other, longest) and not contains_reference(other, item.answers)
         ]
         others = [
-            each for each in others if not any(contains_reference(answer, [each]) for answer in item.answers)
+            other
+            for other in others
+            if not any(contains_reference(answer, [other]) for answer in item.answers)
         ]
         if not others:
             continue
@@ -115,11 +124,11 @@ def _noise(item: Item, pool: Sequence[Source], k: int, generator: random.Random)
     return found
 
 
-def _find(answer: str) -> re.Pattern[str]:
+def _as_whole_words(answer: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)", re.IGNORECASE)
 
 
-def _alike(one: str, other: str) -> bool:
+def _is_alike(one: str, other: str) -> bool:
     """Numbers for numbers, words for about as many words."""
     digits = any(map(str.isdigit, one)) == any(map(str.isdigit, other))
     return digits and abs(len(one.split()) - len(other.split())) <= 1
@@ -128,5 +137,5 @@ def _alike(one: str, other: str) -> bool:
 def _replace(passage: Source, answers: Sequence[str], false: str) -> Source:
     text = passage.text
     for answer in sorted(answers, key=len, reverse=True):
-        text = _find(answer).sub(lambda _: false, text)
+        text = _as_whole_words(answer).sub(lambda _: false, text)
     return passage.model_copy(update={"text": text})

@@ -1,7 +1,8 @@
-"""What the scores of a comparison show, and what they do not. Pure; docs/evaluation/statistics.md has the formulas.
+"""What the scores of a comparison show, and what they do not. Pure.
 
-`pair` aligns two arms by question, `compare` gives the difference with its interval and p, `family` corrects
-for several metrics, `verdict` says it in one sentence.
+`pair` aligns two arms by question, `compare` gives the difference with its interval and p, `adjust_together`
+corrects for several metrics, `describe_difference` says it in one sentence. docs/evaluation/statistics.md has
+the formulas.
 """
 
 from pipelines.evaluation.statistics.bootstrap import Interval, mean_interval

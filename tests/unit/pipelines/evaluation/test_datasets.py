@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from pipelines.evaluation.analysis.scores import score_text
-from pipelines.evaluation.datasets import dataset_names, load_dataset
+from pipelines.evaluation.datasets import dataset_names, load_dataset, sets
 from pipelines.evaluation.datasets.items import Item
+from pipelines.evaluation.datasets.registry import _named_datasets
 from pipelines.evaluation.reading.expressions import expression_matches, split_alternatives
 from pipelines.evaluation.reading.text import contains_reference
 from services.core.errors import InvalidRequest, NotFound
@@ -296,3 +298,21 @@ def test_the_public_sets(evaluation_data, name: str, size: int) -> None:
             assert score_text(item, f"The answer is ({'ABCDEFG'[item.right_option]}).")["correct"] == 1.0
         elif item.kind == "numeric":
             assert score_text(item, f"The answer is {item.answers[0]}.")["correct"] == 1.0
+
+
+def test_a_data_set_is_a_file_dropped_into_the_folder(tmp_path, monkeypatch) -> None:
+    (tmp_path / "bricks.py").write_text(
+        "from pipelines.evaluation.datasets.items import Dataset, Item\n"
+        "from pipelines.evaluation.datasets.registry import dataset\n\n\n"
+        '@dataset("bricks")\n'
+        "def load_bricks(variant, path):\n"
+        '    return Dataset(name="bricks", items=(Item(id=variant, question="?", kind="free"),))\n'
+    )
+    monkeypatch.setattr(sets, "__path__", [*sets.__path__, str(tmp_path)])
+    _named_datasets.cache_clear()
+    try:
+        assert "bricks" in dataset_names()
+        assert [item.id for item in load_dataset("bricks:red").items] == ["red"]
+    finally:
+        _named_datasets.cache_clear()
+        sys.modules.pop(f"{sets.__name__}.bricks", None)

@@ -7,16 +7,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.evaluation.datasets.files import folder, read_json
+from pipelines.evaluation.datasets.files import find_folder, read_json
 from pipelines.evaluation.datasets.items import Dataset, Item, Source
+from pipelines.evaluation.datasets.registry import dataset
 
 
-def load(variant: str, path: Path | None) -> Dataset:
-    """A file in SQuAD's own format (`dev-v2.0.json`), or a folder `squad2_500` with queries and ground truth.
+@dataset("squad2")
+def load_squad2(variant: str, path: Path | None) -> Dataset:
+    """SQuAD 2.0 from a file in SQuAD's own format (`dev-v2.0.json`), or a folder `squad2_500` with queries
+    and ground truth.
 
     `variant` "answerable" or "impossible" keeps those alone.
     """
-    rows = _official(path) if path is not None and path.is_file() else _sampled(folder("squad2_500", path))
+    rows = (
+        _read_official(path)
+        if path is not None and path.is_file()
+        else _read_sample(find_folder("squad2_500", path))
+    )
     items = tuple(item for item in rows if variant == "" or item.answerable == (variant == "answerable"))
     corpus = {passage.id: passage for item in items for passage in item.passages}
     return Dataset(
@@ -28,23 +35,23 @@ def load(variant: str, path: Path | None) -> Dataset:
     )
 
 
-def _sampled(source: Path) -> Iterator[Item]:
+def _read_sample(source: Path) -> Iterator[Item]:
     truth = read_json(source / "ground_truth.json")
     for query in read_json(source / "queries.json")["queries"]:
-        found = truth[query["id"]]
-        answers = () if found["is_impossible"] else found["answers"]
+        known = truth[query["id"]]
+        answers = () if known["is_impossible"] else known["answers"]
         yield _item(query["id"], query["question"], answers, _passage(query["context"]))
 
 
-def _official(path: Path) -> Iterator[Item]:
+def _read_official(path: Path) -> Iterator[Item]:
     article: dict[str, Any]
     for article in read_json(path)["data"]:
         for paragraph in article["paragraphs"]:
             passage = _passage(paragraph["context"], article["title"])
-            for asked in paragraph["qas"]:
-                impossible = asked.get("is_impossible", False)
-                answers = () if impossible else [answer["text"] for answer in asked["answers"]]
-                yield _item(asked["id"], asked["question"], answers, passage)
+            for row in paragraph["qas"]:
+                impossible = row.get("is_impossible", False)
+                answers = () if impossible else [answer["text"] for answer in row["answers"]]
+                yield _item(row["id"], row["question"], answers, passage)
 
 
 def _passage(context: str, title: str = "") -> Source:
