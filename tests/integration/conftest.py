@@ -1,11 +1,12 @@
-"""The real chain: six processes, real models, a corpus. Started once for all the tests of this folder."""
+"""The real chain: six processes and a corpus, with real models for `stack/` and with fakes; started once each."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,26 +68,55 @@ def free_ports() -> dict[str, int]:
             each.close()
 
 
-@pytest.fixture(scope="session")
-def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("stack")
+@contextmanager
+def started(home: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[Running]:
+    """All six services with these settings, ready, and the examples' knowledge base brought in."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
     environment = {
         **inherited,
-        "RAGLINE_HOME": str(models_home),
+        "RAGLINE_HOME": str(home),
         "VECTOR_URL": f"edge://{folder}/vectors",
         "JOBS_URL": f"sqlite://{folder}/jobs",
-        "LLM_BACKENDS": json.dumps(ENTRIES),
-        "LLM_BACKEND": "openvino-entry",
-        "LLM_MAX_TOKENS": "64",
         "OMP_WAIT_POLICY": "passive",  # llama.cpp's threads must not spin where tests share the processors
+        **settings,
     }
-    with Stack(models_home, environment, free_ports(), run=folder / "run") as stack:
+    with Stack(home, environment, free_ports(), run=folder / "run") as stack:
         for name in SERVICES:
             stack.start(name)
         stack.wait_ready(READY_SECONDS)
-        made = Running(stack, folder, environment)
+        running = Running(stack, folder, environment)
         for path in sorted(KNOWLEDGE.iterdir()):
-            reply = made.upload(path.name, path.read_bytes())
+            reply = running.upload(path.name, path.read_bytes())
             assert reply.status_code == 200, reply.text
-        yield made
+        yield running
+
+
+@pytest.fixture(scope="session")
+def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack with real models. Prompts and answers are short: reading and writing them is most of the time."""
+    settings = {
+        "LLM_BACKENDS": json.dumps(ENTRIES),
+        "LLM_BACKEND": "openvino-entry",
+        "LLM_MAX_TOKENS": "24",
+        "RERANKING_TOP_N": "1",
+    }
+    with started(models_home, tmp_path_factory.mktemp("stack"), settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same services with models that cost nothing, for tests that kill and start them; its answers are slow."""
+    settings = {
+        "EMBEDDING_BACKEND": "fake",
+        "LLM_BACKENDS": json.dumps(
+            [{"name": "fake-entry", "engine": "fake", "model_id": "fake", "max_context": 4096}]
+        ),
+        "FAKE_TOKENS": "400",
+        "FAKE_TOKENS_PER_SECOND": "40",
+        "LLM_MAX_TOKENS": "200",
+        "RELEVANCE_FLOOR": "0",
+    }
+    folder = tmp_path_factory.mktemp("fakes")
+    with started(folder, folder, settings) as running:
+        yield running

@@ -19,8 +19,8 @@ from tests.integration.conftest import Running
 QUESTION = "How many grams are in one pound?"
 ARMS = [
     "openvino-entry",
-    {"name": "llama", "model": "llamacpp-entry", "max_tokens": 24, "temperature": 0},
-    {"name": "thinks", "model": "openvino-entry", "prompt": "cite", "max_reasoning_tokens": 16},
+    {"name": "llama", "model": "llamacpp-entry", "max_tokens": 12, "temperature": 0},
+    {"name": "thinks", "model": "openvino-entry", "prompt": "cite", "max_reasoning_tokens": 8},
     "nobody",
 ]
 

@@ -44,12 +44,6 @@ def test_the_default_model_is_swapped_by_environment(
     assert changed == {"generation"}
 
 
-def test_a_request_picks_an_entry(running: Running) -> None:
-    for entry in ("llamacpp-entry", "openvino-entry"):
-        answer = ask(running, model=entry)
-        assert answer["model"] == entry
-
-
 def test_an_entry_can_be_asked_for_by_its_default(running: Running) -> None:
     models = httpx.get(f"{running.url}/v1/models").json()["data"]
     assert [model["id"] for model in models if model["default"]] == ["openvino-entry"]

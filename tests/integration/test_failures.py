@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.integration.conftest import Running
@@ -22,12 +21,12 @@ CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture
-def healed(running: Running) -> Iterator[Running]:
+def healed(fakes: Running) -> Iterator[Running]:
     """The stack; services that a test killed run again afterwards."""
-    yield running
-    for name in running.stack.local:
-        if running.stack.pid(name) is None:
-            running.heal(name)
+    yield fakes
+    for name in fakes.stack.local:
+        if fakes.stack.pid(name) is None:
+            fakes.heal(name)
 
 
 def error_of(reply: httpx.Response) -> dict[str, str]:
@@ -72,7 +71,7 @@ def test_killing_generation_fails_the_command_line(healed: Running) -> None:
 
 def test_without_reranking_the_answer_comes_in_retrieval_order(healed: Running) -> None:
     healed.kill("reranking")
-    reply = httpx.post(healed.url + CHAT, json={"messages": LONG["messages"]}, timeout=60)
+    reply = httpx.post(healed.url + CHAT, json={"messages": LONG["messages"], "max_tokens": 16}, timeout=60)
     answer = reply.json()
     assert reply.status_code == 200
     assert answer["degraded"] == ["reranking"]
@@ -95,42 +94,6 @@ def test_a_service_that_is_down_is_named_at_once(healed: Running, service: str, 
     assert ready.status_code == 503
     assert not ready.json()["dependencies"][service]["ready"]
     assert service in ready.json()["dependencies"][service]["detail"]
-
-
-@pytest.mark.parametrize("entry", ["openvino-entry", "llamacpp-entry"])
-@pytest.mark.parametrize("when", ["while it streams", "before the first token"])
-def test_a_client_that_hangs_up_stops_the_engine(running: Running, entry: str, when: str) -> None:
-    pid = running.stack.pid("generation")
-    assert pid is not None
-    engine = psutil.Process(pid)
-    # history makes the prefill long enough to hang up in
-    filler = [{"role": "user", "content": "wind " * 1500}, {"role": "assistant", "content": "ok"}]
-    messages = [*(filler if when == "before the first token" else []), *LONG["messages"]]
-    warm = {"messages": LONG["messages"], "model": entry, "max_tokens": 1}
-    assert httpx.post(running.url + CHAT, json=warm, timeout=120).status_code == 200
-    timeout = httpx.Timeout(60, read=0.7) if when == "before the first token" else httpx.Timeout(60)
-    try:
-        with httpx.stream(
-            "POST", running.url + CHAT, json={**LONG, "messages": messages, "model": entry}, timeout=timeout
-        ) as reply:
-            for line in reply.iter_lines():
-                if '"content"' in line and "context_id" not in line:
-                    break
-    except httpx.ReadTimeout:
-        assert when == "before the first token"
-    time.sleep(1)
-    assert in_flight(running) == 0
-    before = engine.cpu_times()
-    time.sleep(1)
-    after = engine.cpu_times()
-    assert (after.user + after.system) - (before.user + before.system) < 0.3
-
-
-def in_flight(running: Running) -> float:
-    """Requests in the generation service, this one for its metrics not counted."""
-    metrics = httpx.get(f"{running.stack.url('generation')}/metrics").text
-    line = next(line for line in metrics.splitlines() if line.startswith("ragline_requests_in_flight{"))
-    return float(line.split()[-1]) - 1
 
 
 def chat(**fields: object) -> dict[str, object]:
@@ -161,23 +124,23 @@ def chat(**fields: object) -> dict[str, object]:
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_wrong_question_says_what_to_change(
-    running: Running, body: dict[str, object], status: int, words: str, stream: bool
+    fakes: Running, body: dict[str, object], status: int, words: str, stream: bool
 ) -> None:
-    reply = httpx.post(running.url + CHAT, json={**body, "stream": stream}, timeout=60)
+    reply = httpx.post(fakes.url + CHAT, json={**body, "stream": stream}, timeout=60)
     assert reply.status_code == status, reply.text[:300]
     error = error_of(reply)
     assert words in error["message"]
     assert error["request_id"] == reply.headers["x-request-id"]
 
 
-def test_invalid_json_is_a_400(running: Running) -> None:
-    reply = httpx.post(running.url + CHAT, content=b"{", headers={"content-type": "application/json"})
+def test_invalid_json_is_a_400(fakes: Running) -> None:
+    reply = httpx.post(fakes.url + CHAT, content=b"{", headers={"content-type": "application/json"})
     assert (reply.status_code, error_of(reply)["code"]) == (400, "malformed_request")
 
 
-def test_half_a_character_is_a_422(running: Running) -> None:
+def test_half_a_character_is_a_422(fakes: Running) -> None:
     body = b'{"messages": [{"role": "user", "content": "\\ud800"}]}'
-    reply = httpx.post(running.url + CHAT, content=body, headers={"content-type": "application/json"})
+    reply = httpx.post(fakes.url + CHAT, content=body, headers={"content-type": "application/json"})
     assert (reply.status_code, error_of(reply)["code"]) == (422, "invalid_request")
 
 
@@ -196,17 +159,17 @@ def test_half_a_character_is_a_422(running: Running) -> None:
         ("noname", b"text"),
     ],
 )
-def test_a_bad_file_is_refused_and_nothing_is_written(running: Running, name: str, content: bytes) -> None:
-    before = running.documents()
-    reply = running.upload(name, content)
+def test_a_bad_file_is_refused_and_nothing_is_written(fakes: Running, name: str, content: bytes) -> None:
+    before = fakes.documents()
+    reply = fakes.upload(name, content)
     assert 400 <= reply.status_code < 500, reply.text
     assert error_of(reply)["message"]
-    assert running.documents() == before
+    assert fakes.documents() == before
 
 
-def test_an_upload_without_files_is_refused(running: Running) -> None:
-    assert httpx.post(f"{running.url}/v1/documents", json={}).status_code == 415
-    assert httpx.post(f"{running.url}/v1/documents", files={"other": b"x"}).status_code == 422
+def test_an_upload_without_files_is_refused(fakes: Running) -> None:
+    assert httpx.post(f"{fakes.url}/v1/documents", json={}).status_code == 415
+    assert httpx.post(f"{fakes.url}/v1/documents", files={"other": b"x"}).status_code == 422
 
 
 def test_a_service_that_is_down_loses_no_document(healed: Running) -> None:
