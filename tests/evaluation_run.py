@@ -77,7 +77,7 @@ def write_run(folder: Path, *, questions: int = 60, arms: Sequence[ArmRequest] =
     made = run(questions=questions, arms=arms)
     store = BundleStore(folder)
     store.begin(made.manifest, made.questions)
-    with store.contexts() as contexts, store.answers() as answers:
+    with store.open_contexts() as contexts, store.open_answers() as answers:
         for context in made.contexts:
             contexts.append(context)
         for answer in made.answers:

@@ -153,7 +153,7 @@ class AnswerMetric(Metric):
 
     def __call__(self, answer: AnswerInContext) -> float | None:
         """The answer's score; None where the metric does not apply to it."""
-        if not self.applies_to(answer.item) or not all(each.holds(answer) for each in self.answers):
+        if not self.applies_to(answer.item) or not all(condition.holds(answer) for condition in self.answers):
             return None
         return self.score(answer)
 

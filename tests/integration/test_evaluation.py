@@ -21,8 +21,9 @@ from aiohttp import ClientSession, web
 from rich.console import Console
 
 from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, VERDICTS
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, VERDICTS, read_bundle
+from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.datasets import Dataset, Item, Source
 from pipelines.evaluation.runner import SilentWatcher, judging
 from pipelines.evaluation.runner.contexts import corpus_collection

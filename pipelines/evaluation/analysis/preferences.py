@@ -95,7 +95,7 @@ def _read_verdicts(bundle: Bundle, answers: Sequence[AnswerPair], judge: str) ->
             cluster=clusters[two.question],
         )
         for two in answers
-        if two.asked
+        if two.comparable
     ]
 
 

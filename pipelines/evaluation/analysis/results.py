@@ -15,8 +15,8 @@ from pipelines.evaluation.analysis.counts import (
 from pipelines.evaluation.analysis.preferences import summarise_judge
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
+from pipelines.evaluation.bundle.integrity import check_contexts, fingerprint, sort_records
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import check_contexts, fingerprint, sort_records
 from pipelines.evaluation.results import MetricResult, QuestionResult, RatioResult, Results
 from services.core.errors import InvalidRequest
 

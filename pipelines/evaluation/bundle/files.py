@@ -1,4 +1,4 @@
-"""Lines on disk that survive a kill: appended and synced one by one, rewritten in one step, read strictly."""
+"""Records as lines of files that survive a kill: appended and synced one by one, read strictly."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from services.core.errors import InvalidRequest, NotFound
+from services.core.files import replace_atomically, sync_folder
+
+MANIFEST, QUESTIONS, CONTEXTS, ANSWERS = "manifest.json", "questions.jsonl", "contexts.jsonl", "answers.jsonl"
+VERDICTS, RESULTS = "verdicts.jsonl", "results.json"
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -20,25 +24,19 @@ def encode_line(record: BaseModel) -> bytes:
     return record.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file in one step: whoever reads it, or comes after a kill, finds the old or the new one."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync_folder(path.parent)
-
-
 def replace_lines(path: Path, records: Iterable[BaseModel]) -> None:
-    replace(path, b"".join(map(encode_line, records)))
+    """Write records to a file in one step, in place of what was there."""
+    replace_atomically(path, b"".join(map(encode_line, records)))
 
 
 def read_lines(path: Path, kind: type[R]) -> tuple[R, ...]:
-    """The records of a file. NotFound where there is none; InvalidRequest names a line that is not one,
-    and a last line that was cut."""
-    content = _content(path)
+    """Read the records of a file.
+
+    Raises:
+        NotFound: There is no such file.
+        InvalidRequest: A line is not a record, which is named, or the last line was cut.
+    """
+    content = _read(path)
     if content and not content.endswith(b"\n"):
         raise InvalidRequest(f"{path} ends in the middle of a line: the run that wrote it was stopped")
     return tuple(
@@ -62,7 +60,7 @@ def drop_torn_line(path: Path) -> None:
 
 
 def parse_record(kind: type[R], text: bytes, place: str) -> R:
-    """One record; InvalidRequest names its place and the first thing that is wrong with it."""
+    """Read one record; InvalidRequest names its place and the first thing that is wrong with it."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -72,13 +70,13 @@ def parse_record(kind: type[R], text: bytes, place: str) -> R:
 
 
 class Journal:
-    """Records appended to a file: each one is on the disk when `append` returns."""
+    """A file that records are appended to: each one is on the disk when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         new = not path.exists()
         self._file = path.open("ab")
         if new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def __enter__(self) -> Self:
         return self
@@ -89,27 +87,16 @@ class Journal:
         self._file.close()
 
     def append(self, record: BaseModel) -> None:
+        """Write a record and return when it is on the disk."""
         self._file.write(encode_line(record))
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
-def _content(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"no file {path}: a bundle has one") from None
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that a new name survives a power cut. No-op where folders cannot be opened (Windows)."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

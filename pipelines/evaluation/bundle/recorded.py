@@ -1,4 +1,4 @@
-"""The results beside a bundle's records: the same results are the same bytes."""
+"""The results beside a bundle's records: written, read, and compared with those of a replay."""
 
 from __future__ import annotations
 
@@ -8,27 +8,45 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from pipelines.evaluation.bundle.files import replace
-from pipelines.evaluation.bundle.store import RESULTS
+from pipelines.evaluation.bundle.files import RESULTS
 from pipelines.evaluation.results import Results
 from services.core.errors import InvalidRequest, NotFound
+from services.core.files import replace_atomically
+
+_KEYS = ("scope", "metric", "figure", "level", "question", "arm", "repeat")
+"""The fields that tell the entries of a list apart, where they have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure or sentence that is not as it was recorded; None where one side does not have it."""
+
+    where: str
+    recorded: JsonValue
+    replayed: JsonValue
 
 
 def encode_results(results: Results) -> bytes:
+    """The content of the file: the same results are the same bytes."""
     return results.model_dump_json(indent=1).encode() + b"\n"
 
 
 def write_results(folder: Path, results: Results) -> None:
-    """In one step; what was there is replaced. InvalidRequest where the folder cannot be written."""
+    """Write the file in one step, in place of what was there. InvalidRequest where the folder cannot be
+    written."""
     try:
-        replace(folder / RESULTS, encode_results(results))
+        replace_atomically(folder / RESULTS, encode_results(results))
     except OSError as error:
         raise InvalidRequest(f"{folder / RESULTS} cannot be written: {error.strerror}") from None
 
 
 def read_results(folder: Path) -> Results:
-    """NotFound where there are none; InvalidRequest where they are of another shape: 'ragline replay' makes
-    them anew."""
+    """Read the results of a bundle.
+
+    Raises:
+        NotFound: There are none.
+        InvalidRequest: They are of another shape; 'ragline replay' makes them anew.
+    """
     path = folder / RESULTS
     try:
         return Results.model_validate_json(path.read_bytes())
@@ -42,23 +60,10 @@ def read_results(folder: Path) -> Results:
         ) from None
 
 
-_NAMES = ("scope", "metric", "figure", "level", "question", "arm", "repeat")
-"""What tells the entries of a list apart, where they have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One figure or sentence; None where one side does not have it."""
-
-    where: str
-    recorded: JsonValue
-    replayed: JsonValue
-
-
 def list_changes(recorded: Results, replayed: Results) -> list[Change]:
-    """Every figure and sentence that is not the same, bit for bit; in the results' order."""
-    left = dict(_leaves(recorded.model_dump(mode="json"), ""))
-    right = dict(_leaves(replayed.model_dump(mode="json"), ""))
+    """List every figure and sentence that is not the same, bit for bit, in the results' order."""
+    left = dict(_walk_leaves(recorded.model_dump(mode="json"), ""))
+    right = dict(_walk_leaves(replayed.model_dump(mode="json"), ""))
     return [
         Change(where, left.get(where), right.get(where))
         for where in dict.fromkeys((*left, *right))
@@ -66,18 +71,18 @@ def list_changes(recorded: Results, replayed: Results) -> list[Change]:
     ]
 
 
-def _leaves(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
+def _walk_leaves(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
     if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _leaves(each, f"{where} {name}".strip())
+        for name, child in value.items():
+            yield from _walk_leaves(child, f"{where} {name}".strip())
     elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _leaves(each, f"{where}[{_name(each, index)}]")
+        for index, entry in enumerate(value):
+            yield from _walk_leaves(entry, f"{where}[{_name_entry(entry, index)}]")
     else:
         yield where, value
 
 
-def _name(value: JsonValue, index: int) -> str:
+def _name_entry(value: JsonValue, index: int) -> str:
     if not isinstance(value, dict):
         return str(index)
-    return ", ".join(str(value[name]) for name in _NAMES if name in value) or str(index)
+    return ", ".join(str(value[name]) for name in _KEYS if name in value) or str(index)

@@ -1,4 +1,4 @@
-"""What a run of an evaluation records: enough to score it again, and to run it again, elsewhere.
+"""The records of an evaluation's run: enough to score it again, and to run it again, elsewhere.
 
 A bundle is a folder: `manifest.json` (`Manifest`), `questions.jsonl` (`RunQuestion`), `contexts.jsonl`
 (`Context`), `answers.jsonl` (`Answer`, appended as they come), where there is a judge `verdicts.jsonl`
@@ -28,7 +28,7 @@ Grounds = Literal["given", "retrieved", "none"]
 
 
 class Record(BaseModel):
-    """Frozen; what it does not know is refused."""
+    """A frozen record; a field that it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class DatasetRecord(Record):
 
 
 class Machine(Record):
-    """The machine that asked; the engines' own may be others. `memory` in bytes."""
+    """The machine that asked; the engines may run on others. `memory` in bytes."""
 
     system: str
     processor: str
@@ -61,7 +61,7 @@ class Machine(Record):
 
 
 class Conditions(Record):
-    """How the questions were asked, so that nobody need guess.
+    """The conditions under which the questions were asked.
 
     `seed` drew the questions and the order in which they were asked; a request's own seed is `seed` plus its
     repeat. `top_k`, `top_n` and `floor` are those asked for, None: the gateway's.
@@ -184,7 +184,7 @@ class JudgeReply(Record):
 
 
 class Bundle(Record):
-    """All of it, in memory; `contexts` one for each question, in their order; `answers` by question (as in
+    """A whole run in memory; `contexts` one for each question, in their order; `answers` by question (as in
     `questions`), arm (as in the manifest), repeat; `verdicts` likewise, the baseline shown first first."""
 
     manifest: Manifest
@@ -196,8 +196,7 @@ class Bundle(Record):
 
 @dataclass(frozen=True, slots=True)
 class AnswerPair:
-    """Two answers of one repeat. `empty`: one of them says nothing, so that there is nothing to compare;
-    `alike`: they say the same word for word, which is a tie that nobody need be asked about."""
+    """The baseline's answer and another arm's to one question, of the same repeat: for a judge to compare."""
 
     question: str
     arm: str
@@ -207,32 +206,35 @@ class AnswerPair:
 
     @property
     def empty(self) -> bool:
+        """Whether one of them says nothing, so that there is nothing to compare."""
         return not self.baseline or not self.other
 
     @property
     def alike(self) -> bool:
+        """Whether they say the same word for word: a tie that no judge need be asked about."""
         return not self.empty and self.baseline.split() == self.other.split()
 
     @property
-    def asked(self) -> bool:
+    def comparable(self) -> bool:
+        """Whether a judge is asked about them."""
         return not self.empty and not self.alike
 
 
 def pair_answers(bundle: Bundle) -> Iterator[AnswerPair]:
-    """All of them, in the bundle's order."""
-    said = {answer.key: _said(answer) for answer in bundle.answers}
+    """Pair the baseline's answers with each other arm's, in the bundle's order."""
+    texts = {answer.key: _answer_text(answer) for answer in bundle.answers}
     baseline, *others = (arm.name for arm in bundle.manifest.arms)
-    for asked in bundle.questions:
+    for question in bundle.questions:
         for arm in others:
             for repeat in range(bundle.manifest.conditions.repeats):
                 yield AnswerPair(
-                    question=asked.id,
+                    question=question.id,
                     arm=arm,
                     repeat=repeat,
-                    baseline=said[asked.id, baseline, repeat],
-                    other=said[asked.id, arm, repeat],
+                    baseline=texts[question.id, baseline, repeat],
+                    other=texts[question.id, arm, repeat],
                 )
 
 
-def _said(answer: Answer) -> str:
+def _answer_text(answer: Answer) -> str:
     return "" if answer.reply.status == "failed" else answer.reply.content.strip()

@@ -10,8 +10,7 @@ results.json       what they come to      can be made again from the others
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -19,15 +18,19 @@ from typing import ClassVar, TypeVar
 import orjson
 from pydantic import BaseModel
 
-from pipelines.context import context_id
 from pipelines.evaluation.bundle.files import (
+    ANSWERS,
+    CONTEXTS,
+    MANIFEST,
+    QUESTIONS,
+    VERDICTS,
     Journal,
     drop_torn_line,
     parse_record,
     read_lines,
-    replace,
     replace_lines,
 )
+from pipelines.evaluation.bundle.integrity import check_records, sort_records
 from pipelines.evaluation.bundle.records import (
     FORMAT,
     Answer,
@@ -39,18 +42,17 @@ from pipelines.evaluation.bundle.records import (
     pair_answers,
 )
 from services.core.errors import InvalidRequest, NotFound
-
-MANIFEST, QUESTIONS, CONTEXTS, ANSWERS = "manifest.json", "questions.jsonl", "contexts.jsonl", "answers.jsonl"
-VERDICTS, RESULTS = "verdicts.jsonl", "results.json"
+from services.core.files import replace_atomically
 
 R = TypeVar("R", bound=BaseModel)
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """A finished bundle.
+    """Read a finished bundle.
 
-    NotFound where the folder holds none, InvalidRequest where it is of another format, damaged, or not
-    finished: each says what to do.
+    Raises:
+        NotFound: The folder holds none.
+        InvalidRequest: It is of another format, damaged, or not finished; the message says what to do.
     """
     manifest = read_manifest(folder)
     bundle = Bundle(
@@ -58,16 +60,16 @@ def read_bundle(folder: Path) -> Bundle:
         questions=read_lines(folder / QUESTIONS, RunQuestion),
         contexts=read_lines(folder / CONTEXTS, Context),
         answers=read_lines(folder / ANSWERS, Answer),
-        verdicts=_present(folder / VERDICTS, JudgeReply) if manifest.judge is not None else (),
+        verdicts=_read_if_there(folder / VERDICTS, JudgeReply) if manifest.judge is not None else (),
     )
-    _check_known(bundle, folder)
+    check_records(bundle, folder)
     wanted = len(bundle.questions) * len(manifest.arms) * manifest.conditions.repeats
     if len(bundle.contexts) < len(bundle.questions) or len(bundle.answers) < wanted:
         raise InvalidRequest(
             f"{folder} is not finished: it has {len(bundle.answers)} of {wanted} answers; the same "
             "'ragline eval' command goes on where it was stopped"
         )
-    due = 2 * sum(each.asked for each in pair_answers(bundle)) if manifest.judge is not None else 0
+    due = 2 * sum(pair.comparable for pair in pair_answers(bundle)) if manifest.judge is not None else 0
     if len(bundle.verdicts) < due:
         raise InvalidRequest(
             f"{folder} is not finished: it has {len(bundle.verdicts)} of {due} verdicts of its judge; the "
@@ -77,18 +79,19 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """NotFound where the folder holds no bundle, InvalidRequest where it is of another format."""
+    """Read how a run was made. NotFound where the folder holds no bundle, InvalidRequest where it is of
+    another format."""
     path = folder / MANIFEST
     if not path.is_file():
         raise NotFound(f"{folder} is no bundle: it has no {MANIFEST}")
     content = path.read_bytes()
     try:
-        found = orjson.loads(content)
+        decoded = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"{path} is not JSON: {error}") from None
-    written = found.get("format") if isinstance(found, dict) else None
+    written = decoded.get("format") if isinstance(decoded, dict) else None
     if written != FORMAT:
-        by = found.get("version", "an unknown version") if isinstance(found, dict) else "something else"
+        by = decoded.get("version", "an unknown version") if isinstance(decoded, dict) else "something else"
         raise InvalidRequest(
             f"{folder} is a bundle of format {written}, written by Ragline {by}; this one reads "
             f"format {FORMAT}: use that version, or run the evaluation anew into another folder"
@@ -110,26 +113,26 @@ class BundleStore:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # a run that was killed right here has left these
-            ours = {self.LOCK, QUESTIONS, f".{QUESTIONS}.part", f".{MANIFEST}.part"}
-            others = sorted(path.name for path in self.folder.iterdir() if path.name not in ours)
+            names = (path.name for path in self.folder.iterdir())
+            others = sorted(name for name in names if not _is_left_behind(name))
             if others:
                 raise InvalidRequest(
                     f"{self.folder} is not empty and is no bundle (it has {others[0]}): choose another --out"
                 )
             replace_lines(self.folder / QUESTIONS, questions)
-            self.describe(manifest)
+            self.write_manifest(manifest)
         except OSError as error:
             raise InvalidRequest(f"{self.folder} cannot be written: {error.strerror}") from None
 
-    def describe(self, manifest: Manifest) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest, in place of the one that is there."""
-        replace(
+        replace_atomically(
             self.folder / MANIFEST, manifest.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
         )
 
-    def present(self) -> Bundle | None:
-        """What is there of a run, in its order; None where it has not begun. A torn last line is cut off."""
+    def read_so_far(self) -> Bundle | None:
+        """Read what is there of a run, in its order; None where it has not begun. A torn last line is cut
+        off."""
         if not (self.folder / MANIFEST).is_file():
             return None
         for name in (CONTEXTS, ANSWERS, VERDICTS):
@@ -137,24 +140,27 @@ class BundleStore:
         bundle = Bundle(
             manifest=read_manifest(self.folder),
             questions=read_lines(self.folder / QUESTIONS, RunQuestion),
-            contexts=_present(self.folder / CONTEXTS, Context),
-            answers=_present(self.folder / ANSWERS, Answer),
-            verdicts=_present(self.folder / VERDICTS, JudgeReply),
+            contexts=_read_if_there(self.folder / CONTEXTS, Context),
+            answers=_read_if_there(self.folder / ANSWERS, Answer),
+            verdicts=_read_if_there(self.folder / VERDICTS, JudgeReply),
         )
-        _check_known(bundle, self.folder)
+        check_records(bundle, self.folder)
         return sort_records(bundle)
 
-    def contexts(self) -> Journal:
+    def open_contexts(self) -> Journal:
+        """The file of contexts, to append to."""
         return Journal(self.folder / CONTEXTS)
 
-    def answers(self) -> Journal:
+    def open_answers(self) -> Journal:
+        """The file of answers, to append to."""
         return Journal(self.folder / ANSWERS)
 
-    def verdicts(self) -> Journal:
+    def open_verdicts(self) -> Journal:
+        """The file of verdicts, to append to."""
         return Journal(self.folder / VERDICTS)
 
     def finish(self) -> Bundle:
-        """All records in the bundle's order, and what is then there. Raises as `read` does."""
+        """Write all records in the bundle's order, and read the bundle. Raises as `read_bundle` does."""
         bundle = read_bundle(self.folder)
         replace_lines(self.folder / CONTEXTS, bundle.contexts)
         replace_lines(self.folder / ANSWERS, bundle.answers)
@@ -163,89 +169,12 @@ class BundleStore:
         return bundle
 
 
-def sort_records(bundle: Bundle) -> Bundle:
-    """The same in the order that `Bundle` promises."""
-    place = {asked.id: position for position, asked in enumerate(bundle.questions)}
-    column = {arm.name: position for position, arm in enumerate(bundle.manifest.arms)}
-    return bundle.model_copy(
-        update={
-            "contexts": tuple(sorted(bundle.contexts, key=lambda each: place[each.question])),
-            "answers": tuple(
-                sorted(bundle.answers, key=lambda each: (place[each.question], column[each.arm], each.repeat))
-            ),
-            "verdicts": tuple(
-                sorted(
-                    bundle.verdicts,
-                    key=lambda each: (
-                        place[each.question],
-                        column[each.arm],
-                        each.repeat,
-                        each.first == "arm",
-                    ),
-                )
-            ),
-        }
-    )
-
-
-def _present(path: Path, kind: type[R]) -> tuple[R, ...]:
+def _read_if_there(path: Path, kind: type[R]) -> tuple[R, ...]:
     return read_lines(path, kind) if path.exists() else ()
 
 
-def _check_known(bundle: Bundle, folder: Path) -> None:
-    """Nothing comes twice, and nothing belongs to a question, arm or repeat that the run does not have."""
-    questions = [asked.id for asked in bundle.questions]
-    _once(questions, f"{folder / QUESTIONS}: the question")
-    _once([each.question for each in bundle.contexts], f"{folder / CONTEXTS}: the context of")
-    _once([each.key for each in bundle.answers], f"{folder / ANSWERS}: the answer")
-    known, arms = set(questions), {arm.name for arm in bundle.manifest.arms}
-    for context in bundle.contexts:
-        if context.question not in known:
-            raise InvalidRequest(f"{folder / CONTEXTS}: {context.question!r} is none of the questions")
-    repeats = bundle.manifest.conditions.repeats
-    for answer in bundle.answers:
-        if answer.question not in known or answer.arm not in arms or not 0 <= answer.repeat < repeats:
-            raise InvalidRequest(f"{folder / ANSWERS}: {answer.key} is not part of the run in {MANIFEST}")
-    _once([each.key for each in bundle.verdicts], f"{folder / VERDICTS}: the verdict")
-    arms.discard(bundle.manifest.baseline)
-    for each in bundle.verdicts:
-        if each.question not in known or each.arm not in arms or not 0 <= each.repeat < repeats:
-            raise InvalidRequest(f"{folder / VERDICTS}: {each.key} is not part of the run in {MANIFEST}")
-
-
-def _once(keys: Iterable[object], what: str) -> None:
-    seen: set[object] = set()
-    for key in keys:
-        if key in seen:
-            raise InvalidRequest(f"{what} {key!r} is there twice")
-        seen.add(key)
-
-
-def check_contexts(bundle: Bundle) -> None:
-    """InvalidRequest where passages are not those of their context's id, or an arm answered from others."""
-    frozen: dict[str, str] = {}
-    for each in bundle.contexts:
-        frozen[each.question] = each.context.context_id
-        if context_id(each.context.passages) != each.context.context_id:
-            raise InvalidRequest(
-                f"the passages of {each.question!r} are not those of its context_id: they were changed after "
-                "the run; take the bundle as it was recorded"
-            )
-    for answer in bundle.answers:
-        if answer.question not in frozen:
-            raise InvalidRequest(f"{answer.question!r} has answers and no context: the bundle is not whole")
-        seen = answer.reply.context_id
-        if answer.reply.status != "failed" and seen != frozen[answer.question]:
-            raise InvalidRequest(
-                f"{answer.arm} answered {answer.question!r} from another context ({seen[:12]}) than the one "
-                f"that was frozen ({frozen[answer.question][:12]}): not comparable"
-            )
-
-
-def fingerprint(bundle: Bundle) -> str:
-    """SHA-256 over all records, in hex. Fields at their default are left out, so that one that a later
-    version adds changes nothing."""
-    digest = hashlib.sha256()
-    for record in (bundle.manifest, *bundle.questions, *bundle.contexts, *bundle.answers, *bundle.verdicts):
-        digest.update(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
-    return digest.hexdigest()
+def _is_left_behind(name: str) -> bool:
+    """Whether a run that was killed while it began has left this file: the lock, the questions, half a
+    file."""
+    begun = name.startswith((f".{QUESTIONS}.", f".{MANIFEST}.")) and name.endswith(".part")
+    return begun or name in {BundleStore.LOCK, QUESTIONS}

@@ -17,7 +17,7 @@ from pipelines.evaluation.grounding.conflict import find_conflict
 from pipelines.evaluation.reading.numbers import find_final_number, find_numbers
 from pipelines.evaluation.reading.options import find_choice
 from pipelines.evaluation.reading.refusals import abstains
-from pipelines.evaluation.reading.text import announced_answer, conclusion, strip_reasoning
+from pipelines.evaluation.reading.text import find_announced_answer, find_conclusion, strip_reasoning
 
 Agreement = Literal["agrees", "contradicts", "unclear"]
 By = Literal["choice", "abstention", "number", "statement"]
@@ -51,7 +51,7 @@ def trace_agreement(reasoning: str, answer: str, options: Sequence[str] = ()) ->
     thought, answered = _TAG.sub(" ", reasoning).strip(), strip_reasoning(answer)
     if not thought or not answered:
         return None
-    ends = conclusion(thought), conclusion(answered)
+    ends = find_conclusion(thought), find_conclusion(answered)
     for by, verdict in (
         ("choice", _compare_choice(thought, answered, options)),
         ("abstention", _compare_abstention(ends[0], answered)),
@@ -84,7 +84,7 @@ def _compare_number(thought: str, answer: str) -> Agreement | None:
     one, other = _settled_number(thought), _settled_number(answer)
     if one is None:
         return None
-    if announced_answer(answer) is None and any(
+    if find_announced_answer(answer) is None and any(
         _is_close(one, number.value) for number in find_numbers(answer)
     ):
         return "agrees"  # an answer that announces none may name others beside it
@@ -95,8 +95,8 @@ def _compare_number(thought: str, answer: str) -> Agreement | None:
 
 def _settled_number(text: str) -> float | None:
     """The number that a text announces, or the only one of its last sentence."""
-    scope = announced_answer(text)
-    end = conclusion(text)
+    scope = find_announced_answer(text)
+    end = find_conclusion(text)
     if scope is None and len({number.value for number in find_numbers(end)}) != 1:
         return None
     found = find_final_number(end if scope is None else scope)

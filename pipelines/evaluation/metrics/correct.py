@@ -9,7 +9,7 @@ from pipelines.evaluation.metric import AnswerInContext, Condition, answer_metri
 from pipelines.evaluation.reading.expressions import expression_matches
 from pipelines.evaluation.reading.numbers import number_matches
 from pipelines.evaluation.reading.options import choice_matches
-from pipelines.evaluation.reading.text import contains_reference, stated_answer
+from pipelines.evaluation.reading.text import contains_reference, find_stated_answer
 
 KNOWN = Condition[Item](
     "questions with a reference answer, or without any answer",
@@ -20,7 +20,7 @@ KNOWN = Condition[Item](
 def _match_words(item: Item, answer: AnswerInContext) -> float:
     """A reference's words stand in the answer in a row (inclusion: RGB, Chen et al. 2024). One that declines
     says none."""
-    return contains_reference("" if answer.declined else stated_answer(answer.text), item.answers)
+    return contains_reference("" if answer.declined else find_stated_answer(answer.text), item.answers)
 
 
 def _match_number(item: Item, answer: AnswerInContext) -> float:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.evaluation.metric import REFERENCES, WORDS, AnswerInContext, answer_metric
-from pipelines.evaluation.reading.text import normalise, stated_answer
+from pipelines.evaluation.reading.text import find_stated_answer, normalise
 
 
 def match_exactly(answer: str, references: Sequence[str]) -> float:
@@ -49,7 +49,7 @@ def token_overlap(answer: AnswerInContext) -> float:
 
 def _short_answer(answer: AnswerInContext) -> str:
     """The stated answer; of an answer that declines the empty one, whatever words it shares."""
-    return "" if answer.declined else stated_answer(answer.text)
+    return "" if answer.declined else find_stated_answer(answer.text)
 
 
 def _f1(answer: Sequence[str], reference: Sequence[str]) -> float:

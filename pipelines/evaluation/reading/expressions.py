@@ -14,7 +14,12 @@ import re
 from pipelines.evaluation.reading.formulas import NotAFormula, compute, find_variables, rewrite_latex
 from pipelines.evaluation.reading.numbers import number_matches
 from pipelines.evaluation.reading.refusals import abstains
-from pipelines.evaluation.reading.text import announced_answer, conclusion, normalise, strip_reasoning
+from pipelines.evaluation.reading.text import (
+    find_announced_answer,
+    find_conclusion,
+    normalise,
+    strip_reasoning,
+)
 
 _OR = re.compile(r",?\s*\bor\s+(?:equivalently|approximately|an\s+equivalent\s+form\s+such\s+as)\s+")
 _ASIDE = re.compile(r"\s*\((?:i\.e\.,?\s*)?([^()]*[a-z]{3}[^()]*)\)\s*$")
@@ -64,8 +69,8 @@ def expression_matches(answer: str, reference: str) -> float:
     """1 where the answer comes to the reference, else 0. A form that it cannot read counts as different."""
     if abstains(answer):
         return 0.0
-    said = conclusion(answer)
-    return float(any(_matches(said, each, answer) for each in split_alternatives(reference)))
+    ending = find_conclusion(answer)
+    return float(any(_matches(ending, form, answer) for form in split_alternatives(reference)))
 
 
 def split_alternatives(reference: str) -> list[str]:
@@ -103,48 +108,49 @@ def same_formula(one: str, other: str) -> bool:
     return agreed >= 3
 
 
-def _matches(said: str, reference: str, answer: str) -> bool:
+def _matches(ending: str, reference: str, answer: str) -> bool:
     if normalise(reference) in {"yes", "no"}:
-        return _polarity(said, answer) == normalise(reference)
+        return _find_polarity(ending, answer) == normalise(reference)
     only = _ONLY.match(reference)
     if only is not None:
         inner = next(filter(None, only.groupdict().values()))
-        return _matches(said, inner, answer) or (inner == "0" and _NOTHING.search(said) is not None)
+        return _matches(ending, inner, answer) or (inner == "0" and _NOTHING.search(ending) is not None)
     target = rewrite_latex(reference)
     if _is_formula(target):
-        if any(same_formula(candidate, target) for candidate in _candidates(said, answer)):
+        if any(same_formula(candidate, target) for candidate in _list_candidates(ending, answer)):
             return True
-        return _SYMBOL.search(reference) is None and _amount_matches(said, reference)
+        return _SYMBOL.search(reference) is None and _amount_matches(ending, reference)
     if _NOTHING.search(reference):
-        return _NOTHING.search(said) is not None
-    return any(form in _squeezed(said) for form in (_squeezed(reference), _squeezed(_unchained(reference))))
+        return _NOTHING.search(ending) is not None
+    return any(form in _squeeze(ending) for form in (_squeeze(reference), _squeeze(_split_chain(reference))))
 
 
-def _polarity(said: str, answer: str) -> str:
-    """The yes or no that is said, else "no" of a denial, "yes" of an affirmation; or nothing."""
-    found = _YES_NO.findall(said) or _YES_NO.findall(strip_reasoning(answer)[:5])
+def _find_polarity(ending: str, answer: str) -> str:
+    """The yes or no that stands in the conclusion, else "no" of a denial, "yes" of an affirmation; or
+    nothing."""
+    found = _YES_NO.findall(ending) or _YES_NO.findall(strip_reasoning(answer)[:5])
     if found:
         return str(found[0]).lower()
-    if _DENIES.search(said):
+    if _DENIES.search(ending):
         return "no"
-    return "yes" if _AFFIRMS.search(said) else ""
+    return "yes" if _AFFIRMS.search(ending) else ""
 
 
-def _amount_matches(said: str, reference: str) -> bool:
+def _amount_matches(ending: str, reference: str) -> bool:
     """Whether the amount that the conclusion states is the reference's; of a list there is no one amount."""
-    stated = _AMOUNT.findall(_SIDE_CLAUSE.split(_rewritten(said))[0])
+    stated = _AMOUNT.findall(_SIDE_CLAUSE.split(_strip_latex_marks(ending))[0])
     if stated:
         return number_matches(stated[-1], reference) == 1.0
-    plainly = said.rsplit("=", 1)[-1]
+    plainly = ending.rsplit("=", 1)[-1]
     listed = _SYMBOL.search(plainly) or _LIST.search(plainly)
     return listed is None and number_matches(plainly, reference) == 1.0
 
 
-def _rewritten(said: str) -> str:
-    return re.sub(r"\\[()\[\]]|[$*]", " ", said)
+def _strip_latex_marks(ending: str) -> str:
+    return re.sub(r"\\[()\[\]]|[$*]", " ", ending)
 
 
-def _unchained(reference: str) -> str:
+def _split_chain(reference: str) -> str:
     """ "x=0, y=0" of "x=y=0"."""
     chain = re.fullmatch(r"((?:[a-z]=)+)(-?\d+)", reference)
     if chain is None:
@@ -160,16 +166,16 @@ def _is_formula(text: str) -> bool:
     return True
 
 
-def _candidates(said: str, answer: str) -> list[str]:
+def _list_candidates(ending: str, answer: str) -> list[str]:
     """What in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
-    maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(said)]
-    if announced_answer(answer) is None:
+    maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(ending)]
+    if find_announced_answer(answer) is None:
         whole = strip_reasoning(answer)
         maths += [next(filter(None, match.groups())) for match in _MATHS.finditer(whole)][-1:]
         # a conclusion in words alone leaves the formula at the end of the calculation before it
-        if re.search(r"[\d=^]", said) is None:
+        if re.search(r"[\d=^]", ending) is None:
             maths += [line for line in whole.splitlines() if "=" in line][-1:]
-    texts = [said, *maths]
+    texts = [ending, *maths]
     found: list[str] = []
     for text in texts:
         readable = rewrite_latex(text)
@@ -177,9 +183,9 @@ def _candidates(said: str, answer: str) -> list[str]:
         pieces = [piece.strip(" ,;:.") for piece in _PROSE.split(readable)]
         formulas = [piece for piece in pieces if re.search(r"[\d^!/*+]", piece)]
         found += formulas if len(formulas) == 1 else ()
-    return [each.strip() for each in dict.fromkeys(found) if each.strip()]
+    return [candidate.strip() for candidate in dict.fromkeys(found) if candidate.strip()]
 
 
-def _squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     """A statement without case, articles, blanks, commas and multiplication signs."""
     return re.sub(r"[\s*,]|\b(?:the|an?|and)\b", "", rewrite_latex(text).lower())

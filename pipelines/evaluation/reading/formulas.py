@@ -122,7 +122,7 @@ class _Reader:
 
     def _scan(self) -> float:
         """Only the names were asked for, and the formula has no value where all are 2."""
-        self.seen |= {each for each in self._tokens if each.isalpha() and len(each) == 1 and each != "C"}
+        self.seen |= {name for name in self._tokens if name.isalpha() and len(name) == 1 and name != "C"}
         return math.nan
 
     def _peek(self) -> str:

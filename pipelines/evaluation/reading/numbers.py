@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipelines.evaluation.reading.text import announced_answer, strip_reasoning
+from pipelines.evaluation.reading.text import find_announced_answer, strip_reasoning
 
 RELATIVE = 1e-6
 ABSOLUTE = 1e-9
@@ -80,13 +80,13 @@ def find_numbers(text: str) -> list[Number]:
     """Every number of a text in order: thousands separators, fractions, powers of ten, percent, LaTeX."""
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
-    return [number for match in _NUMBER.finditer(text) if (number := _read(match)) is not None]
+    return [number for match in _NUMBER.finditer(text) if (number := _read_match(match)) is not None]
 
 
 def find_final_number(answer: str) -> Number | None:
     """The number that the answer comes to; None where it names none, not even in words."""
-    said = announced_answer(answer)
-    if said is not None and (found := _first(said)) is not None:
+    announced = find_announced_answer(answer)
+    if announced is not None and (found := _first_number(announced)) is not None:
         return found
     plain = strip_reasoning(answer)
     # what is in bold is meant, what is in brackets is an aside
@@ -105,45 +105,45 @@ def number_matches(
 
     Equal within `relative` or `absolute`, whichever allows more. "50 %" is 50 and 0.5, on either side.
     """
-    wanted, said = find_final_number(reference), find_final_number(answer)
-    if wanted is None or said is None:
+    expected, actual = find_final_number(reference), find_final_number(answer)
+    if expected is None or actual is None:
         return 0.0
     return float(
         any(
             math.isclose(one, other, rel_tol=relative, abs_tol=absolute)
-            for one in _readings(wanted)
-            for other in _readings(said)
+            for one in _possible_values(expected)
+            for other in _possible_values(actual)
         )
     )
 
 
-def _first(said: str) -> Number | None:
+def _first_number(announced: str) -> Number | None:
     """The number of an announced answer: after the last "=" where it calculates, else its first."""
-    found = find_numbers(said.rsplit("=", 1)[-1]) or find_numbers(said)
-    if found:
-        return found[0]
-    word = _WORD.search(said)
+    numbers = find_numbers(announced.rsplit("=", 1)[-1]) or find_numbers(announced)
+    if numbers:
+        return numbers[0]
+    word = _WORD.search(announced)
     return Number(_WORDS[word.group().lower()]) if word else None
 
 
-def _readings(number: Number) -> tuple[float, ...]:
+def _possible_values(number: Number) -> tuple[float, ...]:
     return (number.value, number.value / 100) if number.percent else (number.value,)
 
 
-def _read(match: re.Match[str]) -> Number | None:
+def _read_match(match: re.Match[str]) -> Number | None:
     part = match.groupdict()
     try:
         if part["whole"] is not None:
             value = float(int(part["whole"]) + Fraction(int(part["top"]), int(part["bottom"])))
         elif part["over"] is not None:
-            value = _plain(part["over"]) / _plain(part["under"])
+            value = _to_float(part["over"]) / _to_float(part["under"])
         else:
-            value = _plain(part["plain"]) * 10.0 ** int(part["power"] or part["ten"] or 0)
+            value = _to_float(part["plain"]) * 10.0 ** int(part["power"] or part["ten"] or 0)
     except (ZeroDivisionError, OverflowError):
         return None
     negative = (part["sign"] or "").strip() == "-" or part["minus"] is not None
     return Number(-value if negative else value, percent=part["percent"] is not None)
 
 
-def _plain(digits: str) -> float:
+def _to_float(digits: str) -> float:
     return float(digits.replace(",", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipelines.citations import unmarked
-from pipelines.evaluation.reading.text import announced_answer, strip_reasoning
+from pipelines.evaluation.reading.text import find_announced_answer, strip_reasoning
 from pipelines.sentences import sentences
 
 _ABSTAINS = re.compile(
@@ -41,21 +41,23 @@ def abstains(answer: str) -> bool:
     refusal for a refusal. A sentence that declines in passing and then answers all the same ("... is not
     stated, but the answer is 5") is an answer.
     """
-    said = [each.text for each in sentences(unmarked(strip_reasoning(answer).replace("\u2019", "'")))]
-    if not said:
+    texts = [
+        sentence.text for sentence in sentences(unmarked(strip_reasoning(answer).replace("\u2019", "'")))
+    ]
+    if not texts:
         return True
-    if not (_declines(said[0]) or _declines(said[-1])):
+    if not (_declines(texts[0]) or _declines(texts[-1])):
         return False
     # who says "I don't know" and goes on to describe the passages has not answered
-    firmly = _declines(said[0]) and _FIRST_PERSON.search(said[0]) is not None
-    return not _answers(said[-1], firmly=firmly)
+    firmly = _declines(texts[0]) and _FIRST_PERSON.search(texts[0]) is not None
+    return not _supplies_answer(texts[-1], firmly=firmly)
 
 
 def _declines(sentence: str) -> bool:
     return _ABSTAINS.search(sentence) is not None
 
 
-def _answers(sentence: str, *, firmly: bool) -> bool:
+def _supplies_answer(sentence: str, *, firmly: bool) -> bool:
     """Whether a sentence supplies an answer; where it declines first, after a "but"."""
     found = _ABSTAINS.search(sentence)
     if found is not None:
@@ -63,6 +65,6 @@ def _answers(sentence: str, *, firmly: bool) -> bool:
         if turn is None:
             return False
         sentence = turn.group(1)
-    if announced_answer(sentence) is not None or _CONCLUDES.search(sentence) is not None:
+    if find_announced_answer(sentence) is not None or _CONCLUDES.search(sentence) is not None:
         return True
     return not firmly and _STATES.search(sentence) is not None

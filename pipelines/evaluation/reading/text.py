@@ -24,6 +24,8 @@ _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
 _POINTS_BACK = re.compile(r"(?:note\b|(?:this|that|which)\s+is\s+(?:the|our|an?)\b)", re.IGNORECASE)
 _MARKDOWN = re.compile(r"\*\*|__|`")
+_ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def strip_reasoning(text: str) -> str:
@@ -34,12 +36,12 @@ def strip_reasoning(text: str) -> str:
     return _OPEN.sub("", _CLOSED.sub("", text)).strip()
 
 
-def boxed_answer(text: str) -> str | None:
+def find_boxed_answer(text: str) -> str | None:
     r"""What stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
-    found = list(_BOXED.finditer(text))
-    if not found:
+    matches = list(_BOXED.finditer(text))
+    if not matches:
         return None
-    depth, start = 1, found[-1].end()
+    depth, start = 1, matches[-1].end()
     for index in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[index], 0)
         if depth == 0:
@@ -47,46 +49,41 @@ def boxed_answer(text: str) -> str | None:
     return text[start:].strip()
 
 
-def announced_answer(text: str) -> str | None:
+def find_announced_answer(text: str) -> str | None:
     """What the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
     plain = strip_reasoning(text)
-    inside = boxed_answer(plain)
+    inside = find_boxed_answer(plain)
     if inside is not None:
         return inside
     plain = _MARKDOWN.sub("", plain)
-    found = [match for match in _ANSWER.finditer(plain) if plain[match.end() :].strip()]
-    if not found and (last := sentences(plain)[-1:]):
+    matches = [match for match in _ANSWER.finditer(plain) if plain[match.end() :].strip()]
+    if not matches and (last := sentences(plain)[-1:]):
         # results come along the way as well: in the last sentence alone they are the answer
-        found = [match for match in _RESULT.finditer(plain, last[0].start) if plain[match.end() :].strip()]
-    if not found:
+        matches = [match for match in _RESULT.finditer(plain, last[0].start) if plain[match.end() :].strip()]
+    if not matches:
         return None
-    rest = plain[found[-1].end() :].strip().splitlines()[0]
-    said = sentences(rest)
-    return said[0].text if said else rest
+    rest = plain[matches[-1].end() :].strip().splitlines()[0]
+    parts = sentences(rest)
+    return parts[0].text if parts else rest
 
 
-def stated_answer(text: str) -> str:
+def find_stated_answer(text: str) -> str:
     """What stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the whole
     text."""
     plain = _MARKDOWN.sub("", strip_reasoning(text))
-    found = list(_LINE.finditer(plain))
-    return plain[found[-1].end() :].strip() if found else plain
+    matches = list(_LINE.finditer(plain))
+    return plain[matches[-1].end() :].strip() if matches else plain
 
 
-def conclusion(text: str) -> str:
+def find_conclusion(text: str) -> str:
     """What is announced, else the last sentence, but for a note or a "This is the answer" after it."""
-    said = announced_answer(text)
-    if said is not None:
-        return said
-    found = [each.text for each in sentences(_MARKDOWN.sub("", strip_reasoning(text)))]
-    while len(found) > 1 and _POINTS_BACK.match(found[-1]):
-        found.pop()
-    return found[-1] if found else ""
-
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
-
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+    announced = find_announced_answer(text)
+    if announced is not None:
+        return announced
+    texts = [sentence.text for sentence in sentences(_MARKDOWN.sub("", strip_reasoning(text)))]
+    while len(texts) > 1 and _POINTS_BACK.match(texts[-1]):
+        texts.pop()
+    return texts[-1] if texts else ""
 
 
 def normalise(text: str) -> str:
@@ -101,8 +98,8 @@ def contains_reference(answer: str, references: Sequence[str]) -> float:
     forgives a whole sentence around the answer, and also an answer that names every possibility: read it
     with the length.
     """
-    said = f" {normalise(answer)} "
+    words = f" {normalise(answer)} "
     known = [normalise(reference) for reference in references]
     if not any(known):
-        return float(not said.strip())
-    return float(any(f" {reference} " in said for reference in known if reference))
+        return float(not words.strip())
+    return float(any(f" {reference} " in words for reference in known if reference))

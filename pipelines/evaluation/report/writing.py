@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.evaluation.bundle.files import parse_record
+from pipelines.evaluation.bundle.integrity import fingerprint
 from pipelines.evaluation.bundle.recorded import read_results
-from pipelines.evaluation.bundle.store import fingerprint, read_bundle
+from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.report import units
 from pipelines.evaluation.report.building import build_report

@@ -94,7 +94,7 @@ async def judge_all(
     questions = {question.id: question for question in bundle.questions}
     contexts = {context.question: context.context.passages for context in bundle.contexts}
     due: list[tuple[AnswerPair, ShownFirst]] = [
-        (pair, first) for pair in pair_answers(bundle) if pair.asked for first in ("baseline", "arm")
+        (pair, first) for pair in pair_answers(bundle) if pair.comparable for first in ("baseline", "arm")
     ]
     missing = [
         (pair, first) for pair, first in due if (pair.question, pair.arm, pair.repeat, first) not in present
@@ -103,7 +103,7 @@ async def judge_all(
         return
     watcher.begin("judging", {"verdicts": Count(len(due) - len(missing), len(due))})
     retry = engine_retry(LOADING_SECONDS, _is_transient, sleep)
-    with store.verdicts() as journal:
+    with store.open_verdicts() as journal:
         for pair, first in missing:
             one, other = pair.baseline, pair.other
             if first == "arm":

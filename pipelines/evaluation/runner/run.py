@@ -114,7 +114,7 @@ class _Run:
 
             self.judge, record = await prepare_judge(self.judge_request, arms, models)
             wanted = wanted.model_copy(update={"judge": record})
-        present = self.store.present()
+        present = self.store.read_so_far()
         if present is None or len(present.contexts) < len(ordered):
             await self._check_collections()
         if present is None:
@@ -123,7 +123,7 @@ class _Run:
         checks.check_same(present.manifest, wanted, str(self.evaluation.folder))
         if present.manifest.judge is None and wanted.judge is not None:
             with_judge = present.manifest.model_copy(update={"judge": wanted.judge})
-            self.store.describe(with_judge)
+            self.store.write_manifest(with_judge)
             present = present.model_copy(update={"manifest": with_judge})
         if present.answers:
             self.watcher.say(f"{len(present.answers)} answers are in {self.evaluation.folder} already")
@@ -132,7 +132,7 @@ class _Run:
     async def _judge(self, judge: Judge) -> None:
         from pipelines.evaluation.runner.judging import judge_all  # noqa: PLC0415 - as above
 
-        answered = self.store.present()
+        answered = self.store.read_so_far()
         if answered is not None:
             await judge_all(judge, answered, self.store, self.watcher)
 
@@ -155,7 +155,7 @@ class _Run:
             return contexts
         builder = ContextBuilder(self.gateway, self.evaluation.options, await self._ingest_corpora(missing))
         self.watcher.begin("contexts", {"contexts": Count(len(contexts), len(self.questions))})
-        with self.store.contexts() as journal:
+        with self.store.open_contexts() as journal:
             for question in missing:
                 context = await builder.build(question, self.origins[question.id])
                 journal.append(context)
@@ -206,7 +206,7 @@ class _Run:
             checks.check_resident(manifest.arms, models)
         if not present.answers:  # by now the engines are open, and say what they are
             used = {arm.model for arm in manifest.arms}
-            self.store.describe(
+            self.store.write_manifest(
                 manifest.model_copy(update={"models": tuple(model for model in models if model.id in used)})
             )
 
@@ -222,7 +222,7 @@ class _Run:
         clock = asyncio.get_running_loop().time
         start = clock() - max((_end_seconds(answer) for answer in present.answers), default=0.0)
         asker, pending = Asker(self.gateway), iter(requests)
-        with self.store.answers() as journal:
+        with self.store.open_answers() as journal:
 
             async def send_pending() -> None:
                 for request in pending:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pipelines.evaluation.statistics.paired import cluster_totals, number_clusters
+from pipelines.evaluation.statistics.paired import number_clusters, sum_by_cluster
 from services.core.errors import InvalidRequest
 
 RESAMPLES = 10_000
@@ -53,15 +53,16 @@ def mean_interval(
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> Interval:
-    """The mean of one value per question; `clusters` names each question's, "" for one of its own."""
-    each = np.asarray(values, dtype=np.float64)
-    if not len(each):
+    """The interval of a mean of one value per question; `clusters` names each question's, "" for one of its
+    own."""
+    scores = np.asarray(values, dtype=np.float64)
+    if not len(scores):
         raise InvalidRequest("no value to take a mean of: score at least one question")
-    names = [""] * len(each) if clusters is None else clusters
-    if len(names) != len(each):
-        raise InvalidRequest(f"{len(each)} values have {len(names)} clusters: give each value one")
+    names = [""] * len(scores) if clusters is None else clusters
+    if len(names) != len(scores):
+        raise InvalidRequest(f"{len(scores)} values have {len(names)} clusters: give each value one")
     cluster, count = number_clusters(names)
-    return interval(each, cluster, count, seed=seed, resamples=resamples, confidence=confidence)
+    return interval(scores, cluster, count, seed=seed, resamples=resamples, confidence=confidence)
 
 
 def interval(
@@ -73,12 +74,12 @@ def interval(
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> Interval:
-    """As `mean_interval`, with clusters already numbered from 0."""
+    """The same as `mean_interval`, with clusters already numbered from 0."""
     value = float(values.mean())
-    sums, sizes = cluster_totals(values, cluster, clusters)
+    sums, sizes = sum_by_cluster(values, cluster, clusters)
     if clusters < 2:
         return Interval(value, None, None, confidence, 1.0, math.inf, len(values), clusters)
-    means = np.sort(resampled_means(sums, sizes, seed=seed, resamples=resamples))
+    means = np.sort(resample_means(sums, sizes, seed=seed, resamples=resamples))
     tail = _outward(1 - confidence, clusters)
     # the k-th smallest of the resampled means; with this k the p below agrees with the interval exactly
     rank = 0 if np.allclose(sums, value * sizes) else math.floor(tail * (resamples + 1))
@@ -99,7 +100,7 @@ def interval(
     )
 
 
-def resampled_means(
+def resample_means(
     sums: NDArray[np.float64], sizes: NDArray[np.float64], *, seed: int, resamples: int
 ) -> NDArray[np.float64]:
     """The mean over questions of each of `resamples` draws of as many clusters as there are.
@@ -116,11 +117,11 @@ def resampled_means(
     means = np.empty(resamples)
     for start in range(0, resamples, block):
         stop = min(start + block, resamples)
-        drawn = generator.integers(clusters, size=(stop - start, clusters), dtype=np.int32)
-        total = sums[drawn].sum(axis=1)
+        draws = generator.integers(clusters, size=(stop - start, clusters), dtype=np.int32)
+        total = sums[draws].sum(axis=1)
         if whole:
             total += generator.uniform(-0.5, 0.5, size=stop - start)
-        means[start:stop] = total / (sizes[0] * clusters if alike else sizes[drawn].sum(axis=1))
+        means[start:stop] = total / (sizes[0] * clusters if alike else sizes[draws].sum(axis=1))
     return means
 
 
@@ -139,7 +140,7 @@ def sign_flip(
     Hypotheses", 3.2). Drawn at random, with the observed one counted in, so that p is never 0 (Phipson and
     Smyth, 2010). With binary scores and no clusters this is McNemar's exact test.
     """
-    sums, _ = cluster_totals(values, cluster, clusters)
+    sums, _ = sum_by_cluster(values, cluster, clusters)
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0

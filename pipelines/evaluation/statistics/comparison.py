@@ -13,7 +13,7 @@ import numpy as np
 
 from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, interval, sign_flip
 from pipelines.evaluation.statistics.intervals import score_interval
-from pipelines.evaluation.statistics.paired import Discordance, Paired, cluster_totals, count_discordant
+from pipelines.evaluation.statistics.paired import Discordance, Paired, count_discordant, sum_by_cluster
 from pipelines.evaluation.statistics.power import detectable_mean, detectable_proportion
 
 Test = Literal["bootstrap", "mcnemar", "sign-flip"]
@@ -73,18 +73,20 @@ def compare(
     higher_is_better: bool = True,
     amounts: bool = False,
 ) -> Difference:
-    """The same arguments give the same result, bit for bit. `amounts`: scores are no shares, so that 0 and 1
-    are not wrong and right (times, tokens, words)."""
+    """Compare two arms in one metric. The same arguments give the same result, bit for bit.
+
+    `amounts`: scores are no shares, so that 0 and 1 are not wrong and right (times, tokens, words).
+    """
     differences = paired.differences
     spread = interval(
         differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
     )
-    found = None if amounts else count_discordant(paired)
+    discordant = None if amounts else count_discordant(paired)
     test: Test = "bootstrap"
     p, low, high = spread.p, spread.low, spread.high
-    if _telling(paired) < FEW or spread.low is None:
-        test, p = _exact(paired, found, spread.p, seed=seed, resamples=resamples)
-        low, high = _ends(paired, found, spread, p, alpha)
+    if _count_telling_clusters(paired) < FEW or spread.low is None:
+        test, p = _choose_test(paired, discordant, spread.p, seed=seed, resamples=resamples)
+        low, high = _choose_interval(paired, discordant, spread, p, alpha)
     return Difference(
         metric=metric,
         n=len(paired.questions),
@@ -98,74 +100,17 @@ def compare(
         p=p,
         p_adjusted=p,
         test=test,
-        discordant=found,
-        smallest_detectable=_smallest(paired, found, spread.error, alpha),
+        discordant=discordant,
+        smallest_detectable=_smallest_detectable(paired, discordant, spread.error, alpha),
         alpha=alpha,
         higher_is_better=higher_is_better,
     )
 
 
 def adjust_together(differences: Sequence[Difference]) -> list[Difference]:
-    """The same, with p adjusted for being looked at together."""
-    adjusted = holm([each.p for each in differences])
-    return [replace(each, p_adjusted=p) for each, p in zip(differences, adjusted, strict=True)]
-
-
-def _telling(paired: Paired) -> int:
-    """Clusters that tell the arms apart."""
-    sums, _ = cluster_totals(paired.differences, paired.cluster, paired.clusters)
-    return int(np.count_nonzero(sums))
-
-
-def _exact(
-    paired: Paired, found: Discordance | None, p: float, *, seed: int, resamples: int
-) -> tuple[Test, float]:
-    if found is not None and not paired.clustered:
-        test: Test = "mcnemar"
-        exact = found.p
-    else:
-        test = "sign-flip"
-        exact = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
-    return (test, exact) if exact >= p else ("bootstrap", p)
-
-
-def _ends(
-    paired: Paired, found: Discordance | None, spread: Interval, p: float, alpha: float
-) -> tuple[float | None, float | None]:
-    """The interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not happen
-    yet, and trusts the few."""
-    low, high = spread.low, spread.high
-    if found is not None and paired.clusters > 1:
-        n = len(paired.questions)
-        effective = (
-            n / _design_effect(paired, spread.error) if found.gained + found.lost else float(paired.clusters)
-        )
-        share = effective / n
-        low, high = score_interval(found.gained * share, found.lost * share, effective, confidence=1 - alpha)
-        if p <= alpha and low <= 0 <= high:
-            return spread.low, spread.high
-    if low is None or high is None or p <= alpha:
-        return low, high
-    return min(low, 0.0), max(high, 0.0)
-
-
-def _smallest(paired: Paired, found: Discordance | None, error: float, alpha: float) -> float | None:
-    if found is None:
-        # where all differences are alike nothing is known of their spread: 0 would be a boast
-        return detectable_mean(error, paired.clusters, alpha=alpha) or None
-    n = len(paired.questions)
-    # half a pair more in each cell, so that no discordance seen is not taken for none possible:
-    # Agresti and Min (2005), Statistics in Medicine 24, 729-740
-    share = (found.gained + found.lost + 1) / (n + 2)
-    return detectable_proportion(n / _design_effect(paired, error), share, alpha=alpha)
-
-
-def _design_effect(paired: Paired, error: float) -> float:
-    """How many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
-    if not paired.clustered:
-        return 1.0
-    naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
-    return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0
+    """The same differences, with p adjusted for being looked at together."""
+    adjusted = holm([difference.p for difference in differences])
+    return [replace(difference, p_adjusted=p) for difference, p in zip(differences, adjusted, strict=True)]
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -182,42 +127,108 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def describe_difference(found: Difference, *, baseline: str, candidate: str, unit: str = "") -> str:
-    """What `found` shows of two arms, and no more.
+def describe_difference(difference: Difference, *, baseline: str, candidate: str, unit: str = "") -> str:
+    """One sentence: what a difference shows of two arms, and no more.
 
     Scores between 0 and 1 are told in points (hundredths); with a `unit` ("ms", "tokens") in that.
     """
-    facts = [f"n = {_sample(found)}"]
-    if found.low is not None and found.high is not None:
-        low, high = _amount(found.low, unit, signed=True), _amount(found.high, unit, signed=True)
-        facts.append(f"{1 - found.alpha:.0%} interval {low} to {high} {unit or 'points'}")
-    corrected = " after Holm's correction" if found.p_adjusted > found.p else ""
-    facts.append(f"p {format_p(found.p_adjusted)}{corrected}")
-    if found.discordant is not None:
-        facts.append(f"{found.discordant.gained} gained and {found.discordant.lost} lost")
-    told = ", ".join(facts)
-    if found.detectable:
-        word = "better" if found.better else "worse"
-        size = f"{_amount(abs(found.difference), unit)} {unit or 'points'}"
-        return f"{candidate} is {word} than {baseline} in {found.metric} by {size} ({told})."
+    facts = [f"n = {_sample(difference)}"]
+    if difference.low is not None and difference.high is not None:
+        low, high = _amount(difference.low, unit, signed=True), _amount(difference.high, unit, signed=True)
+        facts.append(f"{1 - difference.alpha:.0%} interval {low} to {high} {unit or 'points'}")
+    corrected = " after Holm's correction" if difference.p_adjusted > difference.p else ""
+    facts.append(f"p {format_p(difference.p_adjusted)}{corrected}")
+    if difference.discordant is not None:
+        facts.append(f"{difference.discordant.gained} gained and {difference.discordant.lost} lost")
+    listed = ", ".join(facts)
+    if difference.detectable:
+        word = "better" if difference.better else "worse"
+        size = f"{_amount(abs(difference.difference), unit)} {unit or 'points'}"
+        return f"{candidate} is {word} than {baseline} in {difference.metric} by {size} ({listed})."
     smallest = "this sample does not tell what difference it could show"
-    if found.smallest_detectable is not None:
-        size = f"{_amount(found.smallest_detectable, unit)} {unit or 'points'}"
+    if difference.smallest_detectable is not None:
+        size = f"{_amount(difference.smallest_detectable, unit)} {unit or 'points'}"
         smallest = f"the smallest detectable difference is {size}"
+    arms = f"between {candidate} and {baseline}"
+    return f"No detectable difference in {difference.metric} {arms} ({listed}): {smallest}."
+
+
+def format_p(value: float) -> str:
+    """The text after "p": "= 0.031", "< 0.001", never "= 0.000"."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _count_telling_clusters(paired: Paired) -> int:
+    """How many clusters tell the arms apart."""
+    sums, _ = sum_by_cluster(paired.differences, paired.cluster, paired.clusters)
+    return int(np.count_nonzero(sums))
+
+
+def _choose_test(
+    paired: Paired, discordant: Discordance | None, p: float, *, seed: int, resamples: int
+) -> tuple[Test, float]:
+    if discordant is not None and not paired.clustered:
+        test: Test = "mcnemar"
+        exact = discordant.p
+    else:
+        test = "sign-flip"
+        exact = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
+    return (test, exact) if exact >= p else ("bootstrap", p)
+
+
+def _choose_interval(
+    paired: Paired, discordant: Discordance | None, spread: Interval, p: float, alpha: float
+) -> tuple[float | None, float | None]:
+    """The interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not happen
+    yet, and trusts the few."""
+    low, high = spread.low, spread.high
+    if discordant is not None and paired.clusters > 1:
+        n = len(paired.questions)
+        effective = (
+            n / _design_effect(paired, spread.error)
+            if discordant.gained + discordant.lost
+            else float(paired.clusters)
+        )
+        share = effective / n
+        low, high = score_interval(
+            discordant.gained * share, discordant.lost * share, effective, confidence=1 - alpha
+        )
+        if p <= alpha and low <= 0 <= high:
+            return spread.low, spread.high
+    if low is None or high is None or p <= alpha:
+        return low, high
+    return min(low, 0.0), max(high, 0.0)
+
+
+def _smallest_detectable(
+    paired: Paired, discordant: Discordance | None, error: float, alpha: float
+) -> float | None:
+    if discordant is None:
+        # where all differences are alike nothing is known of their spread: 0 would be a boast
+        return detectable_mean(error, paired.clusters, alpha=alpha) or None
+    n = len(paired.questions)
+    # half a pair more in each cell, so that no discordance seen is not taken for none possible:
+    # Agresti and Min (2005), Statistics in Medicine 24, 729-740
+    share = (discordant.gained + discordant.lost + 1) / (n + 2)
+    return detectable_proportion(n / _design_effect(paired, error), share, alpha=alpha)
+
+
+def _design_effect(paired: Paired, error: float) -> float:
+    """How many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
+    if not paired.clustered:
+        return 1.0
+    naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
+    return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0
+
+
+def _sample(difference: Difference) -> str:
     return (
-        f"No detectable difference in {found.metric} between {candidate} and {baseline} ({told}): {smallest}."
+        f"{difference.n}"
+        if difference.clusters == difference.n
+        else f"{difference.n} in {difference.clusters} clusters"
     )
-
-
-def _sample(found: Difference) -> str:
-    return f"{found.n}" if found.clusters == found.n else f"{found.n} in {found.clusters} clusters"
 
 
 def _amount(value: float, unit: str, *, signed: bool = False) -> str:
     amount = value if unit else 100 * value
     return f"{amount:+.1f}" if signed else f"{amount:.1f}"
-
-
-def format_p(value: float) -> str:
-    """What stands after "p": "= 0.031", "< 0.001", never "= 0.000"."""
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

@@ -12,8 +12,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binom, binomtest
 
-from pipelines.evaluation.statistics.paired import cluster_totals, number_clusters
+from pipelines.evaluation.statistics.paired import number_clusters, sum_by_cluster
 from services.core.errors import InvalidRequest
+
+_EDGE = 1e-9
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -41,24 +43,26 @@ def share_interval(
     between clusters, or that of independent questions where it is greater. It cannot leave [0, 1]. Where all
     scores are alike each cluster counts as one question. None below two clusters.
     """
-    each = np.asarray(values, dtype=np.float64)
-    if len(each) and not (each.min() >= 0 and each.max() <= 1):
+    scores = np.asarray(values, dtype=np.float64)
+    if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
         raise InvalidRequest("a share is a mean of scores between 0 and 1: give such scores")
-    cluster, count = number_clusters([""] * len(each) if clusters is None else clusters)
+    cluster, count = number_clusters([""] * len(scores) if clusters is None else clusters)
     if count < 2:
         return None
-    share = float(each.mean())
-    effective = _effective(each, share, cluster, count)
+    share = float(scores.mean())
+    effective = _effective_size(scores, share, cluster, count)
     square = float(stdtrit(count - 1, (1 + confidence) / 2)) ** 2 / effective
     middle = share + square / 2
     half = math.sqrt(share * (1 - share) * square + square * square / 4)
     return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
 
 
-def _effective(values: NDArray[np.float64], share: float, cluster: NDArray[np.intp], count: int) -> float:
-    """How many independent zeros and ones say as much of the share."""
+def _effective_size(
+    values: NDArray[np.float64], share: float, cluster: NDArray[np.intp], count: int
+) -> float:
+    """How many independent zeros and ones say as much about the share."""
     n = len(values)
-    sums, sizes = cluster_totals(values, cluster, count)
+    sums, sizes = sum_by_cluster(values, cluster, count)
     between = count / (count - 1) * float(((sums - share * sizes) ** 2).sum()) / n**2
     alone = float(np.var(values, ddof=1)) / n
     variance = max(between, alone)
@@ -124,9 +128,6 @@ def percentile(values: Sequence[float], level: float, *, confidence: float = 0.9
     )
 
 
-_EDGE = 1e-9
-
-
 def score_interval(gained: float, lost: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
     """Tango's score interval of (gained - lost) / n.
 
@@ -136,7 +137,7 @@ def score_interval(gained: float, lost: float, n: float, *, confidence: float = 
     an effective sample size.
     """
     z = float(ndtri((1 + confidence) / 2))
-    found = (gained - lost) / n
+    observed = (gained - lost) / n
 
     def low(difference: float) -> float:
         return score_statistic(difference, gained, lost, n) - z
@@ -145,8 +146,8 @@ def score_interval(gained: float, lost: float, n: float, *, confidence: float = 
         return score_statistic(difference, gained, lost, n) + z
 
     return (
-        float(brentq(low, -1 + _EDGE, found - _EDGE)) if found > -1 + 2 * _EDGE else -1.0,
-        float(brentq(high, found + _EDGE, 1 - _EDGE)) if found < 1 - 2 * _EDGE else 1.0,
+        float(brentq(low, -1 + _EDGE, observed - _EDGE)) if observed > -1 + 2 * _EDGE else -1.0,
+        float(brentq(high, observed + _EDGE, 1 - _EDGE)) if observed < 1 - 2 * _EDGE else 1.0,
     )
 
 

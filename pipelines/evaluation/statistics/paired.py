@@ -31,7 +31,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Per question, in the baseline's order: both arms' mean over repeats, and the cluster's number.
+    """Two arms' scores of the same questions, in the baseline's order: each arm's mean over repeats, and the
+    cluster's number.
 
     Clusters are numbered 0 to `clusters - 1`. `unpaired` questions were scored in one arm only and are left
     out: a difference is only known where both arms answered.
@@ -60,12 +61,13 @@ class Paired:
 
 
 def pair(baseline: Iterable[Score], candidate: Iterable[Score]) -> Paired:
-    """Align two arms. InvalidRequest where no question is in both, or a question is in two clusters."""
-    left, right = _means(baseline), _means(candidate)
+    """Align two arms by question. InvalidRequest where no question is in both, or a question is in two
+    clusters."""
+    left, right = _average_repeats(baseline), _average_repeats(candidate)
     shared = [question for question in left if question in right]
     if not shared:
         raise InvalidRequest("the two arms have no question in common: nothing can be compared")
-    names = [_cluster(question, left[question][1], right[question][1]) for question in shared]
+    names = [_check_cluster(question, left[question][1], right[question][1]) for question in shared]
     cluster, clusters = number_clusters(names)
     return Paired(
         questions=tuple(shared),
@@ -84,15 +86,15 @@ def number_clusters(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:
     return np.array([number[key] for key in keys], dtype=np.intp), len(number)
 
 
-def cluster_totals(
+def sum_by_cluster(
     values: NDArray[np.float64], cluster: NDArray[np.intp], clusters: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per cluster: the sum of its values, and how many they are."""
+    """The sum of each cluster's values, and how many they are."""
     sums = np.bincount(cluster, weights=values, minlength=clusters).astype(np.float64)
     return sums, np.bincount(cluster, minlength=clusters).astype(np.float64)
 
 
-def _means(scores: Iterable[Score]) -> dict[str, tuple[float, str]]:
+def _average_repeats(scores: Iterable[Score]) -> dict[str, tuple[float, str]]:
     values: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for score in scores:
@@ -101,11 +103,14 @@ def _means(scores: Iterable[Score]) -> dict[str, tuple[float, str]]:
                 f"question {score.question!r} has the score {score.value}: scores are finite"
             )
         values.setdefault(score.question, []).append(score.value)
-        _cluster(score.question, clusters.setdefault(score.question, score.cluster), score.cluster)
-    return {question: (math.fsum(each) / len(each), clusters[question]) for question, each in values.items()}
+        _check_cluster(score.question, clusters.setdefault(score.question, score.cluster), score.cluster)
+    return {
+        question: (math.fsum(repeats) / len(repeats), clusters[question])
+        for question, repeats in values.items()
+    }
 
 
-def _cluster(question: str, one: str, other: str) -> str:
+def _check_cluster(question: str, one: str, other: str) -> str:
     if one != other:
         raise InvalidRequest(f"question {question!r} is in two clusters, {one!r} and {other!r}: it has one")
     return one
@@ -115,8 +120,8 @@ def _cluster(question: str, one: str, other: str) -> str:
 class Discordance:
     """The questions on which the arms differ, and the exact two-sided p that they split evenly.
 
-    `gained`: the candidate alone is right; `lost`: the baseline alone is. The p
-    takes the questions for independent.
+    `gained`: the candidate alone is right; `lost`: the baseline alone is. The p takes the questions for
+    independent.
     """
 
     gained: int
@@ -137,7 +142,8 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 def count_discordant(paired: Paired) -> Discordance | None:
-    """None where a question is neither right nor wrong (graded scores, repeats that disagree)."""
+    """Count the questions that only one arm got right; None where a question is neither right nor wrong
+    (graded scores, repeats that disagree)."""
     if not paired.binary:
         return None
     gained = int(np.count_nonzero(paired.differences > 0))

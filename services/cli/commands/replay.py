@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.files import RESULTS
 from pipelines.evaluation.bundle.recorded import Change, list_changes, read_results, write_results
-from pipelines.evaluation.bundle.store import RESULTS, read_bundle
+from pipelines.evaluation.bundle.store import read_bundle
 from services.cli.commands.report import report
 from services.cli.console import Output
 from services.core.errors import NotFound, NotSupported, RaglineError

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     made = run(asked, {"small": [RIGHT] * 6 + [WRONG] * 2, "large": [slow] * 7 + [WRONG]})
     store = BundleStore(tmp_path / "run")
     store.begin(made.manifest, made.questions)
-    with store.contexts() as contexts, store.answers() as answers:
+    with store.open_contexts() as contexts, store.open_answers() as answers:
         for context in made.contexts:
             contexts.append(context)
         for answer in made.answers:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.context import context_id, freeze
-from pipelines.evaluation.reading.text import announced_answer
+from pipelines.evaluation.reading.text import find_announced_answer
 from pipelines.prompting import PROMPTS, PromptName, messages
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
@@ -66,7 +66,8 @@ def test_a_closed_book_speaks_of_no_passages(name: PromptName) -> None:
 
 def test_what_a_step_by_step_answer_announces_is_its_answer() -> None:
     assert (
-        announced_answer("The passage says 453.6 g.\nFive are 2268 g.\nAnswer: 2,268 g [1]") == "2,268 g [1]"
+        find_announced_answer("The passage says 453.6 g.\nFive are 2268 g.\nAnswer: 2,268 g [1]")
+        == "2,268 g [1]"
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.bundle.store import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS, BundleStore, read_bundle
+from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from services.core.errors import InvalidRequest, NotFound
 from tests.unit.pipelines.evaluation.bundles import bundle, manifest
 
@@ -17,7 +18,7 @@ from tests.unit.pipelines.evaluation.bundles import bundle, manifest
 def write(folder: Path, made: Bundle) -> BundleStore:
     store = BundleStore(folder)
     store.begin(made.manifest, made.questions)
-    with store.contexts() as contexts, store.answers() as answers:
+    with store.open_contexts() as contexts, store.open_answers() as answers:
         for context in made.contexts:
             contexts.append(context)
         for answer in made.answers:
@@ -56,26 +57,26 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path) -> None:
         (tmp_path / ANSWERS).write_bytes(whole[:-cut])
         with pytest.raises(InvalidRequest, match="middle of a line"):
             read_bundle(tmp_path)
-        there = store.present()
+        there = store.read_so_far()
         assert there is not None
         assert there.answers == made.answers[:-1]
-        with store.answers() as answers:
+        with store.open_answers() as answers:
             answers.append(made.answers[-1])
         assert read_bundle(tmp_path) == made
 
 
 def test_nothing_is_there_before_the_manifest(tmp_path: Path) -> None:
     store = BundleStore(tmp_path / "run")
-    assert store.present() is None
+    assert store.read_so_far() is None
     made = bundle()
     store.begin(made.manifest, made.questions)
-    there = store.present()
+    there = store.read_so_far()
     assert there is not None
     assert (there.manifest, there.questions, there.answers) == (made.manifest, made.questions, ())
     (tmp_path / "run" / MANIFEST).unlink()  # killed just before it was written
-    assert store.present() is None
+    assert store.read_so_far() is None
     store.begin(made.manifest, made.questions)
-    assert store.present() == there
+    assert store.read_so_far() == there
 
 
 def test_other_people_s_files_are_left_alone(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.files import VERDICTS
 from pipelines.evaluation.bundle.recorded import encode_results
 from pipelines.evaluation.bundle.records import Bundle, JudgeRecord, pair_answers
-from pipelines.evaluation.bundle.store import VERDICTS, BundleStore, read_bundle
+from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from pipelines.evaluation.judge import SYSTEM, Judge
 from pipelines.evaluation.report.building import build_report
 from pipelines.evaluation.report.writing import render_html, render_markdown
@@ -83,7 +84,7 @@ def answered() -> Bundle:
 def stored(bundle: Bundle, folder: Path) -> BundleStore:
     store = BundleStore(folder)
     store.begin(bundle.manifest, bundle.questions)
-    with store.contexts() as contexts, store.answers() as answers:
+    with store.open_contexts() as contexts, store.open_answers() as answers:
         for context in bundle.contexts:
             contexts.append(context)
         for answer in bundle.answers:
@@ -97,7 +98,7 @@ async def judged(store: BundleStore, generation: Generation) -> Bundle:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    there = store.present()
+    there = store.read_so_far()
     assert there is not None
     await judge_all(Judge(generation, "judge"), there, store, SilentWatcher(), sleep)
     return store.finish()

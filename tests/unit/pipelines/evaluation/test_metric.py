@@ -67,7 +67,7 @@ def test_a_metric_file_dropped_into_the_folder_is_in_results_report_and_gate(
 
     store = BundleStore(tmp_path / "run")
     store.begin(bundle.manifest, bundle.questions)
-    with store.contexts() as contexts, store.answers() as answers:
+    with store.open_contexts() as contexts, store.open_answers() as answers:
         for context in bundle.contexts:
             contexts.append(context)
         for answer in bundle.answers:

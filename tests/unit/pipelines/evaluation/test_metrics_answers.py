@@ -12,14 +12,14 @@ from pipelines.evaluation.reading.formulas import NotAFormula, compute
 from pipelines.evaluation.reading.numbers import find_final_number, find_numbers, number_matches
 from pipelines.evaluation.reading.options import choice_matches, find_choice
 from pipelines.evaluation.reading.text import (
-    announced_answer,
-    boxed_answer,
-    conclusion,
     contains_reference,
+    find_announced_answer,
+    find_boxed_answer,
+    find_conclusion,
     normalise,
     strip_reasoning,
 )
-from pipelines.evaluation.reading.text import stated_answer as given_answer
+from pipelines.evaluation.reading.text import find_stated_answer as given_answer
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_reasoning_is_no_part_of_the_answer(text: str, expected: str) -> None:
     ],
 )
 def test_boxed(text: str, expected: str | None) -> None:
-    assert boxed_answer(text) == expected
+    assert find_boxed_answer(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_boxed(text: str, expected: str | None) -> None:
     ],
 )
 def test_announced(text: str, expected: str | None) -> None:
-    assert announced_answer(text) == expected
+    assert find_announced_answer(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_the_answer_that_is_given(text: str, expected: str) -> None:
 
 
 def test_the_conclusion_is_the_last_sentence_where_nothing_is_announced() -> None:
-    assert conclusion("First this. Then that.") == "Then that."
-    assert conclusion("") == ""
+    assert find_conclusion("First this. Then that.") == "Then that."
+    assert find_conclusion("") == ""
 
 
 def test_squad_normalisation() -> None:
