@@ -39,9 +39,8 @@ from services.dataprep.jobs import routes as jobs
 from services.dataprep.jobs.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
-from services.dataprep.jobs.store import PACKAGE, CreateJobStore, JobLimits, JobStore
+from services.dataprep.jobs.store import JOBS_URL, PACKAGE, CreateJobStore, JobLimits, JobStore
 from services.dataprep.jobs.synchronous import told
-from services.dataprep.jobs.url import JOBS_URL
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
@@ -137,8 +136,7 @@ async def delete_document(
 
 async def _job_store(settings: Settings) -> JobStore:
     url = StoreAddress.parse(JOBS_URL, settings.jobs_url)
-    known = names(PACKAGE)
-    backend = url.scheme if url.scheme in known else url.scheme.removesuffix("s")  # rediss: by TLS
+    backend = url.backend(names(PACKAGE))
     limits = JobLimits(settings.queue, settings.jobs_kept, settings.jobs_kept_days * 86400)
     return await cast(CreateJobStore, load(PACKAGE, backend).create)(url, limits)  # type: ignore[attr-defined]
 

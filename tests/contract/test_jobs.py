@@ -15,8 +15,7 @@ from services.core.errors import NotFound, RaglineError, RateLimited, ServiceUna
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.redis.client import RedisClient
 from services.dataprep.jobs.reasons import failed
-from services.dataprep.jobs.store import PACKAGE, JobLimits, JobStore, Order, Received, Ticket
-from services.dataprep.jobs.url import JOBS_URL
+from services.dataprep.jobs.store import JOBS_URL, PACKAGE, JobLimits, JobStore, Order, Received, Ticket
 from services.dataprep.parsing.chunking import Chunking
 from tests.redis_server import RedisServer
 

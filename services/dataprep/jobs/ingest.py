@@ -17,7 +17,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from services.dataprep.jobs.ahead import ahead
 from services.dataprep.jobs.progress import Progress
-from services.dataprep.jobs.retry import Patience
+from services.dataprep.jobs.retry import ServiceRetries
 from services.dataprep.jobs.store import Ticket
 from services.dataprep.jobs.tokens import TokenFit
 from services.dataprep.parsing.sandbox import ChunkedDocument, Sandbox
@@ -52,7 +52,9 @@ class Ingestor:
         self._metrics = metrics
         self._batching = batching
 
-    async def ingest(self, ticket: Ticket, path: Path, progress: Progress, patience: Patience) -> Outcome:
+    async def ingest(
+        self, ticket: Ticket, path: Path, progress: Progress, retries: ServiceRetries
+    ) -> Outcome:
         """Raises what is wrong with the file, or the error of the service that could not be waited for.
 
         Readers see the document as it was until, at the very end, they see all of the new revision. What
@@ -61,19 +63,19 @@ class Ingestor:
         Whether the chunks fit the model is asked before anything is embedded, but of a document that is
         embedded in one request: that request refuses what does not fit.
         """
-        parsed = await patience.call(lambda: self._parse(ticket, path))
+        parsed = await retries.call(lambda: self._parse(ticket, path))
         if len(parsed.chunks) <= self._batching.size and not ticket.order.chunking.tokens:
             with suppress(PayloadTooLarge):  # from the one request that embeds it: nothing is stored then
-                return await self._ingested(ticket, parsed, progress, patience, truncate=False)
-        fitting = await patience.call(lambda: self._fit(ticket, parsed))
-        return await self._ingested(ticket, fitting, progress, patience)
+                return await self._ingested(ticket, parsed, progress, retries, truncate=False)
+        fitting = await retries.call(lambda: self._fit(ticket, parsed))
+        return await self._ingested(ticket, fitting, progress, retries)
 
     async def _ingested(
         self,
         ticket: Ticket,
         prepared: ChunkedDocument,
         progress: Progress,
-        patience: Patience,
+        retries: ServiceRetries,
         *,
         truncate: bool = True,
     ) -> Outcome:
@@ -83,13 +85,13 @@ class Ingestor:
         first, total = passages[0], len(passages)
         await progress.tell(revision=first.revision, passages=total)
         progress.publishing = ticket.file.attempts > 1  # then all of it may be stored already
-        if await patience.call(lambda: self._is_stored(collection, first, total)):
+        if await retries.call(lambda: self._is_stored(collection, first, total)):
             await progress.tell(embedded=total, stored=total)
             return "ingested" if ticket.file.attempts > 1 else "unchanged"
         progress.publishing = False
-        await self._write(passages, collection, progress, patience, truncate=truncate)
+        await self._write(passages, collection, progress, retries, truncate=truncate)
         progress.publishing = True
-        await patience.call(lambda: self._publish(collection, first, total))
+        await retries.call(lambda: self._publish(collection, first, total))
         return "ingested"
 
     async def discard(self, ticket: Ticket) -> bool:
@@ -128,12 +130,12 @@ class Ingestor:
         passages: Sequence[Passage],
         collection: str,
         progress: Progress,
-        patience: Patience,
+        retries: ServiceRetries,
         *,
         truncate: bool,
     ) -> None:
         async def encode(batch: Sequence[Passage]) -> EncodeReply:
-            return await patience.call(lambda: self._encode(batch, truncate=truncate))
+            return await retries.call(lambda: self._encode(batch, truncate=truncate))
 
         size = self._batching.size
         batches = [passages[start : start + size] for start in range(0, len(passages), size)]
@@ -143,7 +145,7 @@ class Ingestor:
                 await progress.tell(embedded=stored + len(batch))
                 offered = _with_vectors(batch, encoded)
                 progress.wrote = True
-                await patience.call(lambda: self._store(collection, encoded.model, offered))  # noqa: B023 - awaited here
+                await retries.call(lambda: self._store(collection, encoded.model, offered))  # noqa: B023 - awaited here
                 stored += len(batch)
                 await progress.tell(stored=stored)
 

@@ -31,9 +31,9 @@ class Progress:
         except RaglineError as error:
             log.warning("progress was not recorded", reason=error.message)
 
-    async def waits(self, error: RaglineError | None) -> None:
-        """What a call waits for; None when one has what it waited for. Several may wait at a time."""
-        if error is not None:
+    async def waits(self, error: Exception | None) -> None:
+        """Record what a call waits for; None when one has what it waited for. Several may wait at a time."""
+        if isinstance(error, RaglineError):
             named = error.service in error.message
             reason = error.message if named else f"{error.service}: {error.message}"
             await self.tell(status="waiting", reason=reason)

@@ -1,13 +1,14 @@
-"""Waiting for a service that cannot answer just now, and knowing when to give up."""
+"""Calling a service or the job store again where it cannot answer just now."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from services.core.errors import DeadlineExceeded, RaglineError, RateLimited, ServiceError, ServiceUnavailable
+import structlog
+
+from services.core.errors import DeadlineExceeded, RaglineError, RateLimited, ServiceUnavailable
+from services.core.retry import RetryPolicy, ToldWaiting
 
 T = TypeVar("T")
 
@@ -17,65 +18,57 @@ ANSWERED_ATTEMPTS = 8
 """A service that is up and answers the same request with an error so many times does not like the request:
 about half a minute with the delays between."""
 
-Waiting = Callable[[RaglineError | None], Awaitable[None]]
-"""Told what is being waited for, and None when it goes on."""
+log = structlog.get_logger(__name__)
 
 
-def transient(error: RaglineError) -> bool:
-    """Whether the same request may succeed later: the service is at fault, not what it was sent."""
-    return isinstance(error, ServiceError | RateLimited) or error.status >= 500
+class ServiceRetries:
+    """Makes a file's calls of services again, for up to `seconds` from a call's first failure; 0: never.
+
+    `told` is told the error before each pause, and None when the call has succeeded after all.
+    """
+
+    def __init__(self, seconds: float, told: ToldWaiting) -> None:
+        def give_up(error: Exception, answers: int) -> Exception:
+            tried = (
+                f"{answers} times in a row"
+                if answers >= ANSWERED_ATTEMPTS
+                else f"for {seconds:g} s (DATAPREP_RETRY_SECONDS)"
+            )
+            if not isinstance(error, RaglineError):
+                return error
+            return type(error)(f"{error.message}; tried {tried}", service=error.service)
+
+        self._told = told
+        self._policy = RetryPolicy(
+            deadline=seconds,
+            attempts=ANSWERED_ATTEMPTS,
+            first=FIRST_SECONDS,
+            longest=LONGEST_SECONDS,
+            jitter=0.5,
+            counts=_is_answer,
+            give_up=give_up,
+        )
+
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what `work` returns. Raises its error where that is the caller's fault or lasts too long."""
+        return await self._policy.call(work, self._told)
 
 
-def _answered(error: RaglineError) -> bool:
+async def call_store(work: Callable[[], Awaitable[T]]) -> T:
+    """Call the job store until it succeeds: nothing can go on without it."""
+    policy = RetryPolicy(first=FIRST_SECONDS, longest=LONGEST_SECONDS, retries=_is_ours)
+    return await policy.call(work, _warn)
+
+
+def _is_answer(error: Exception) -> bool:
     """Whether the service was there, and failed."""
     return not isinstance(error, ServiceUnavailable | DeadlineExceeded | RateLimited)
 
 
-class Patience:
-    """Makes calls again, ever more slowly, for up to `seconds` from a call's first failure; 0: never."""
-
-    def __init__(self, seconds: float, waiting: Waiting) -> None:
-        self._seconds = seconds
-        self._waiting = waiting
-
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`. Raises its error where that is the caller's fault, or goes on too long."""
-        try:
-            return await work()
-        except RaglineError as error:
-            if not transient(error) or not self._seconds:
-                raise
-            return await self._again(work, error)
-
-    async def _again(self, work: Callable[[], Awaitable[T]], error: RaglineError) -> T:
-        clock = asyncio.get_running_loop().time
-        end = clock() + self._seconds
-        answers = 0
-        delay = FIRST_SECONDS
-        while True:
-            answers = answers + 1 if _answered(error) else 0
-            if answers >= ANSWERED_ATTEMPTS or clock() >= end:
-                raise _given_up(error, self._seconds, answers)
-            await self._waiting(error)
-            pause = max(delay * random.uniform(0.5, 1), error.retry_after or 0)
-            await asyncio.sleep(min(pause, max(0.0, end - clock())))
-            delay = min(2 * delay, LONGEST_SECONDS)
-            try:
-                result = await work()
-            except RaglineError as again:
-                if not transient(again):
-                    raise
-                error = again
-            else:
-                await self._waiting(None)
-                return result
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, RaglineError)
 
 
-def _given_up(error: RaglineError, seconds: float, answers: int) -> RaglineError:
-    """The last error, and how long it was waited for."""
-    tried = (
-        f"{answers} times in a row"
-        if answers >= ANSWERED_ATTEMPTS
-        else f"for {seconds:g} s (DATAPREP_RETRY_SECONDS)"
-    )
-    return type(error)(f"{error.message}; tried {tried}", service=error.service)
+async def _warn(error: Exception | None) -> None:
+    if error is not None:
+        log.warning("the job store does not answer", reason=str(error))

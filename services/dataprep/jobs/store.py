@@ -1,7 +1,7 @@
 """The protocol of a job store: where accepted files wait, durably, until they are ingested.
 
-A backend is one file in `backends/` that exports `async def create(url: StoreAddress, limits: JobLimits) ->
-JobStore`; the scheme of `JOBS_URL` is the file's name.
+A backend is one place in `backends/`, a module or a package, that exports `create` (`CreateJobStore`); the
+scheme of `JOBS_URL` is its name.
 
 A file is *open* until it has finished. It is taken by one worker at a time, and only when no file of the
 same document that was submitted earlier is open: so a document's files are ingested in the order in which
@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from services.core.addresses import StoreAddress
+from services.core.addresses import AddressSetting, StoreAddress
 from services.core.backends import Backend
 from services.core.errors import ServiceUnavailable
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.parsing.chunking import Chunking
 
 PACKAGE = "services.dataprep.backends"
+JOBS_URL = AddressSetting(
+    "JOBS_URL",
+    role="the job store",
+    examples="sqlite:, sqlite:///path/to/dir or redis://host:6379/0",
+    logins="REDIS_USERNAME and REDIS_PASSWORD",
+)
 
 Loss = Literal["cancelled", "taken"]
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import structlog
 
 from services.core.context import request_id
 from services.core.errors import RaglineError
+from services.core.retry import ToldWaiting
 from services.core.tracing import join_trace
 from services.dataprep.jobs.ingest import Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
 from services.dataprep.jobs.progress import Progress
 from services.dataprep.jobs.reasons import cancellation
-from services.dataprep.jobs.retry import FIRST_SECONDS, LONGEST_SECONDS, Patience
+from services.dataprep.jobs.retry import ServiceRetries, call_store
 from services.dataprep.jobs.store import JobStore, StoreUnavailable, Ticket
-
-T = TypeVar("T")
 
 DISCARD_SECONDS = 10.0
 GAUGE_SECONDS = 2.0
+FAILURE_SECONDS = 10.0
+"""After a mistake of ours a worker pauses for so long: it would make the same one again."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Runner:
 
     async def _work(self) -> None:
         while True:
-            ticket = await _persistently(self._store.take)
+            ticket = await call_store(self._store.take)
             request_id.set(ticket.job)
             try:
                 with self._counted(), join_trace(self._metrics.tracer, "ingest", ticket.order.trace):
@@ -66,8 +66,8 @@ class Runner:
                 raise
             except Exception as error:
                 log.error("a file goes back to the queue", index=ticket.index, exc_info=error)
-                await asyncio.sleep(LONGEST_SECONDS)
-                await _persistently(lambda: self._store.release(ticket))  # noqa: B023 - awaited here
+                await asyncio.sleep(FAILURE_SECONDS)
+                await call_store(lambda: self._store.release(ticket))  # noqa: B023 - awaited here
 
     async def _process(self, ticket: Ticket) -> None:
         begun = time.perf_counter()
@@ -77,7 +77,7 @@ class Runner:
             log.warning("another worker has taken the file", index=ticket.index)
             return
         file = progress.file.model_copy(update={**end, "reason": "", "finished_at": datetime.now(UTC)})
-        job = await _persistently(lambda: self._store.finish(ticket, file))
+        job = await call_store(lambda: self._store.finish(ticket, file))
         if job is not None:
             self._metrics.finished(file, job, time.perf_counter() - begun)
             code = file.error.code if file.error else ""
@@ -104,12 +104,12 @@ class Runner:
     async def _ended(self, ticket: Ticket, progress: Progress) -> dict[str, object]:
         if ticket.cancelled:
             return await self._cleared(ticket, progress)
-        patience = Patience(
-            self._workers.retry_seconds if ticket.order.patient else 0, self._waiting(progress)
+        retries = ServiceRetries(
+            self._workers.retry_seconds if ticket.order.patient else 0, self._tell_waiting(progress)
         )
         try:
             async with self._store.bytes_of(ticket) as path:
-                outcome = await self._ingestor.ingest(ticket, path, progress, patience)
+                outcome = await self._ingestor.ingest(ticket, path, progress, retries)
             return {"status": "done", "outcome": outcome}
         except StoreUnavailable:
             raise
@@ -141,13 +141,13 @@ class Runner:
             log.warning("hidden passages remain", index=ticket.index, reason=str(error))
             return False
 
-    def _waiting(self, progress: Progress) -> Callable[[RaglineError | None], Awaitable[None]]:
-        async def waiting(error: RaglineError | None) -> None:
-            if error is not None:
+    def _tell_waiting(self, progress: Progress) -> ToldWaiting:
+        async def tell(error: Exception | None) -> None:
+            if isinstance(error, RaglineError):
                 self._metrics.retry(error.service)
             await progress.waits(error)
 
-        return waiting
+        return tell
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -159,17 +159,5 @@ class Runner:
 
     async def _gauge(self) -> None:
         while True:
-            self._metrics.waiting(await _persistently(self._store.waiting))
+            self._metrics.waiting(await call_store(self._store.waiting))
             await asyncio.sleep(GAUGE_SECONDS)
-
-
-async def _persistently(call: Callable[[], Awaitable[T]]) -> T:
-    """A call of the job store, again until it succeeds: nothing can go on without it."""
-    delay = FIRST_SECONDS
-    while True:
-        try:
-            return await call()
-        except RaglineError as error:
-            log.warning("the job store does not answer", reason=error.message)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, LONGEST_SECONDS)

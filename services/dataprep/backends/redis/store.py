@@ -21,7 +21,6 @@ from services.core.addresses import RedisAddress, StoreAddress
 from services.core.errors import ErrorDetail, PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.dataprep import Job, JobFile, Status
-from services.dataprep.backends.redis import scripts
 from services.dataprep.backends.redis.client import RedisClient
 from services.dataprep.backends.sqlite.journal import cancelled, full, job_of, order_of, unknown
 from services.dataprep.jobs.changes import Changes, follow, wait
@@ -80,7 +79,7 @@ class RedisJobs:
                 data = await asyncio.to_thread(received.path.read_bytes)
                 await self._redis.put(f"bytes:{job}:{at}", data, UNSUBMITTED_SECONDS)
         head = orjson.dumps(asdict(order)).decode()
-        accepted = await self._redis.run(scripts.SUBMIT, job, *_now(), head, str(self._limits.waiting), *rows)
+        accepted = await self._redis.run("submit", job, *_now(), head, str(self._limits.waiting), *rows)
         if accepted == -1:
             raise full(self._limits)
         return await self.get(job)
@@ -111,7 +110,7 @@ class RedisJobs:
 
     async def _cancel(self, files: dict[str, JobFile], why: ErrorDetail) -> int:
         rows = [part for f, file in files.items() for part in (f, _dump(cancelled(file, why)))]
-        return int(str(await self._redis.run(scripts.CANCEL, *_now(), *rows)))
+        return int(str(await self._redis.run("cancel", *_now(), *rows)))
 
     async def get(self, job: str) -> Job:
         head = await self._redis.hgetall(f"job:{job}")
@@ -144,7 +143,7 @@ class RedisJobs:
         with self._changes.watching(WORK) as changed:
             while True:
                 lease = str(round(self._lease * 1e3))
-                taken = await self._redis.run(scripts.TAKE, self._consumer, token, lease)
+                taken = await self._redis.run("take", self._consumer, token, lease)
                 if isinstance(taken, list):
                     ticket = _ticket(taken, token)
                     if not ticket.cancelled:
@@ -162,7 +161,7 @@ class RedisJobs:
             yield path
 
     async def report(self, ticket: Ticket, file: JobFile) -> None:
-        await self._redis.run(scripts.REPORT, _name(ticket), ticket.token, _dump(file))
+        await self._redis.run("report", _name(ticket), ticket.token, _dump(file))
 
     async def hold(self, ticket: Ticket) -> Loss:
         """While Redis does not answer nobody else can take it either."""
@@ -170,24 +169,24 @@ class RedisJobs:
         with self._changes.watching(name) as changed:
             while True:
                 with suppress(StoreUnavailable):
-                    state = await self._redis.run(scripts.RENEW, name, ticket.token, self._consumer)
+                    state = await self._redis.run("renew", name, ticket.token, self._consumer)
                     if state in {b"taken", b"cancelled"}:
                         return "taken" if state == b"taken" else "cancelled"
                 await wait(changed, self._lease / 3)
 
     async def finish(self, ticket: Ticket, file: JobFile) -> Job | None:
-        ours = await self._redis.run(scripts.FINISH, _name(ticket), ticket.token, _dump(file), *_now())
+        ours = await self._redis.run("finish", _name(ticket), ticket.token, _dump(file), *_now())
         if not ours:
             return None
         job = await self.get(ticket.job)
         if job.finished:
             oldest = time.time() - self._limits.kept_seconds
-            await self._redis.run(scripts.SWEEP, str(oldest), str(self._limits.kept))
+            await self._redis.run("sweep", str(oldest), str(self._limits.kept))
         return job
 
     async def release(self, ticket: Ticket) -> None:
         file = ticket.file.model_copy(update={"status": "queued"})
-        await self._redis.run(scripts.RELEASE, _name(ticket), ticket.token, _dump(file))
+        await self._redis.run("release", _name(ticket), ticket.token, _dump(file))
 
     async def ready(self) -> None:
         await self._redis.ping()

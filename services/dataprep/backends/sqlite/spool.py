@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from services.core.files import sync_file, sync_folder
 
 INCOMING = ".incoming-"
 
@@ -36,10 +37,10 @@ class Spool:
         folder = self._folder / job
         folder.mkdir()
         for index, path in files.items():
-            _sync(path)
+            sync_file(path)
             path.rename(folder / str(index))
-        _sync(folder)
-        _sync(self._folder)
+        sync_folder(folder)
+        sync_folder(self._folder)
 
     def path(self, job: str, index: int) -> Path:
         return self._folder / job / str(index)
@@ -61,11 +62,3 @@ class Spool:
             for path in folder.iterdir():
                 if path not in named:
                     path.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

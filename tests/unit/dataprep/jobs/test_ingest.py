@@ -28,8 +28,7 @@ from services.dataprep.backends.sqlite.store import SqliteJobs, create
 from services.dataprep.jobs.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
-from services.dataprep.jobs.store import JobLimits, Order, Received
-from services.dataprep.jobs.url import JOBS_URL
+from services.dataprep.jobs.store import JOBS_URL, JobLimits, Order, Received
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.document import Limits

@@ -16,14 +16,14 @@ from services.core.errors import (
     ServiceError,
     ServiceUnavailable,
 )
-from services.dataprep.jobs import retry as patience
-from services.dataprep.jobs.retry import ANSWERED_ATTEMPTS, Patience
+from services.dataprep.jobs import retry
+from services.dataprep.jobs.retry import ANSWERED_ATTEMPTS, ServiceRetries
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_SECONDS", 0.001)
-    monkeypatch.setattr(patience, "LONGEST_SECONDS", 0.002)
+    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_SECONDS", 0.002)
 
 
 class Call:
@@ -54,7 +54,7 @@ class Call:
 )
 async def test_the_services_fault_is_waited_for(error: RaglineError) -> None:
     call = Call(error, error)
-    assert await Patience(60, call.waiting).call(call) == "well"
+    assert await ServiceRetries(60, call.waiting).call(call) == "well"
     assert call.made == 3
     assert call.told == [error.message, error.message, None]
 
@@ -63,35 +63,35 @@ async def test_the_services_fault_is_waited_for(error: RaglineError) -> None:
 async def test_the_callers_fault_is_not(error: RaglineError) -> None:
     call = Call(error)
     with pytest.raises(type(error)):
-        await Patience(60, call.waiting).call(call)
+        await ServiceRetries(60, call.waiting).call(call)
     later = Call(ServiceUnavailable("down"), error)
     with pytest.raises(type(error)):
-        await Patience(60, later.waiting).call(later)
+        await ServiceRetries(60, later.waiting).call(later)
     assert (call.made, call.told, later.made) == (1, [], 2)
 
 
-async def test_without_patience_it_is_tried_once() -> None:
+async def test_without_time_to_retry_it_is_tried_once() -> None:
     call = Call(ServiceUnavailable("down"))
     with pytest.raises(ServiceUnavailable, match=r"^down$"):
-        await Patience(0, call.waiting).call(call)
+        await ServiceRetries(0, call.waiting).call(call)
     assert (call.made, call.told) == (1, [])
 
 
 async def test_a_service_that_is_there_and_fails_is_not_asked_for_ever() -> None:
     call = Call(*[ServiceError("cannot", service="embedding")] * 100)
     with pytest.raises(ServiceError, match="cannot; tried 8 times in a row") as caught:
-        await Patience(60, call.waiting).call(call)
+        await ServiceRetries(60, call.waiting).call(call)
     assert (call.made, caught.value.service) == (ANSWERED_ATTEMPTS, "embedding")
 
 
 async def test_answers_count_in_a_row_only() -> None:
     some = [ServiceError("cannot")] * (ANSWERED_ATTEMPTS - 1)
     call = Call(*some, ServiceUnavailable("down"), *some)
-    assert await Patience(60, call.waiting).call(call) == "well"
+    assert await ServiceRetries(60, call.waiting).call(call) == "well"
 
 
 async def test_a_service_that_says_when_is_asked_then() -> None:
     call = Call(RateLimited("full", retry_after=0.2))
     start = asyncio.get_running_loop().time()
-    await Patience(60, call.waiting).call(call)
+    await ServiceRetries(60, call.waiting).call(call)
     assert asyncio.get_running_loop().time() - start >= 0.19
