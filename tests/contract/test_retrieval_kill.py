@@ -17,8 +17,9 @@ from services.core.errors import RaglineError
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import StoredPassage
 from tests.contract.test_retrieval_process import DIM, MODEL, service, tokens
+from tests.soak import rounds
 
-KILLS = 4
+KILLS = rounds(2, 4)
 DOCUMENTS = 4
 SIZE = 12
 
@@ -112,6 +113,7 @@ async def everything(client: RetrievalClient) -> list[str]:
     return [hit.id for hit in hits]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("index_from", [0, 20], ids=["exact", "graphs built all the time"])
 async def test_acknowledged_publishes_and_deletions_survive_kills_at_random_moments(
     tmp_path, monkeypatch, index_from

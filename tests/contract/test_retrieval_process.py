@@ -21,6 +21,7 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import Conflict, RaglineError, ServiceError
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
+from tests.soak import SOAK
 
 DIM = 16
 MODEL = "test-model"
@@ -90,7 +91,8 @@ def batch(number: int, size: int = 20) -> list[StoredPassage]:
     ]
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.6])
+@pytest.mark.soak
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.6, 1.2] if SOAK else [0.3])
 async def test_whatever_was_acknowledged_survives_kill_9(tmp_path, seconds):
     store, log = tmp_path / "vectors", tmp_path / "log"
     acknowledged: list[int] = []

@@ -24,6 +24,7 @@ from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
 from tests.contract.test_retrieval_process import free_port
 from tests.redis_server import RedisServer
+from tests.soak import rounds
 
 DIM = 16
 MODEL = "test-model"
@@ -176,6 +177,7 @@ async def change_until_killed(
     assert all(isinstance(outcome, RaglineError) for outcome in outcomes), outcomes
 
 
+@pytest.mark.soak
 async def test_whatever_is_killed_every_acknowledged_change_holds_and_nothing_else_is_seen(
     redis_server, tmp_path
 ):
@@ -185,7 +187,7 @@ async def test_whatever_is_killed_every_acknowledged_change_holds_and_nothing_el
         async with HttpClient("retrieval", f"http://127.0.0.1:{service.port}") as http:
             client = RetrievalClient(http)
             await until_ready(client, service.log)
-            victims: list[tuple[RedisServer | Service, ...]] = [(redis_server,), (service,)] * 3
+            victims: list[tuple[RedisServer | Service, ...]] = [(redis_server,), (service,)] * rounds(1, 3)
             victims += [(redis_server, service), (service, redis_server)]
             for killed in victims:
                 await change_until_killed(client, documents, rng.randint(3, 9), *killed)

@@ -13,10 +13,11 @@ from services.core.models.fetch import fetch
 from tests.integration.conftest import free_ports
 from tests.integration.ingestion import Chaos, Files, Ingestion, running, under_chaos
 from tests.redis_server import RedisServer
+from tests.soak import SOAK, rounds
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.soak]
 
-FILES = 200
+FILES = rounds(50, 200)
 PER_JOB = 10
 
 
@@ -59,7 +60,8 @@ def spread(count: int, *choices: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
     with running(tmp_path, {}, free_ports) as ingestion:
-        kills = spread(20, ("dataprep",), ("retrieval",), ("dataprep", "retrieval"))
+        victims = (("dataprep",), ("retrieval",), ("dataprep", "retrieval"), ("embedding", "dataprep"))
+        kills = spread(rounds(4, 20), *victims)
         under_chaos(ingestion, jobs(1), Chaos(ingestion, 1, kills))
         check(ingestion)
     assert list((tmp_path / "jobs" / "spool").iterdir()) == []
@@ -70,7 +72,7 @@ def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisSer
     redis_server.flush()
     with running(tmp_path, {}, free_ports, redis_server) as ingestion:
         kills = spread(
-            20,
+            rounds(6, 20),
             ("dataprep",),
             ("dataprep2",),
             ("retrieval",),
@@ -85,6 +87,9 @@ def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisSer
     assert all(seconds > 0 for seconds in left), "only of uploads that were never accepted, and not for ever"
 
 
+@pytest.mark.skipif(
+    not SOAK, reason="a real model changes how long it takes, not what is kept: make test-soak"
+)
 def test_nothing_is_lost_or_doubled_with_a_real_model(tmp_path: Path, models_home: Path) -> None:
     model = fetch("all-minilm-l6-v2", models_home)
     env = {

@@ -1,4 +1,4 @@
-"""`ragline eval` against real services with the `fake` engine: killed, refused, wrongly called; and retrieving."""
+"""`ragline eval` against real services with the `fake` engine: killed, refused, wrongly called."""
 
 from __future__ import annotations
 
@@ -24,11 +24,9 @@ from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, VERDICTS
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.bundle.store import read_bundle
-from pipelines.evaluation.datasets import Dataset, Item, Source
 from pipelines.evaluation.runner import SilentWatcher, judging
-from pipelines.evaluation.runner.contexts import corpus_collection
 from pipelines.evaluation.runner.gateway import Gateway
-from pipelines.evaluation.runner.plan import ChosenDataset, Options
+from pipelines.evaluation.runner.plan import Options
 from pipelines.evaluation.runner.run import Evaluation, run
 from services.cli.commands import eval as evaluate
 from services.cli.console import Output
@@ -36,8 +34,8 @@ from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import RaglineError
-from services.core.wire.compare import ArmRequest
-from tests.integration.conftest import READY_SECONDS, Running, free_ports
+from tests.integration.conftest import READY_SECONDS, free_ports
+from tests.soak import rounds
 
 ARMS = "small,large,large+cite@16"
 ENTRIES = [
@@ -46,8 +44,8 @@ ENTRIES = [
     {"name": "judge", "engine": "fake", "model_id": "other"},
     {"name": "gone", "engine": "vllm", "endpoint": "http://127.0.0.1:9", "model_id": "fake"},
 ]
-KILLS = 5
-QUESTIONS = 12
+KILLS = rounds(2, 5)
+QUESTIONS = rounds(8, 12)
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
     ]
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
-    environment = {**inherited, "LLM_BACKENDS": json.dumps(ENTRIES), "FAKE_TTFT_SECONDS": "0.05"}
+    environment = {**inherited, "LLM_BACKENDS": json.dumps(ENTRIES), "FAKE_TTFT_SECONDS": "0.03"}
     with Stack(folder, environment, free_ports(), run=folder / "run") as stack:
         for name in ("generation", "gateway"):
             stack.start(name)
@@ -138,7 +136,8 @@ def timeless(bundle: Bundle) -> Bundle:
     return bundle.model_copy(update={"manifest": manifest, "answers": tuple(answers)})
 
 
-async def test_killed_five_times_it_ends_as_if_it_had_not_been(fake: Fake, tmp_path: Path) -> None:
+@pytest.mark.soak
+async def test_killed_again_and_again_it_ends_as_if_it_had_not_been(fake: Fake, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     asked: dict[str, object] = {"dataset": str(fake.questions), "arms": ARMS, "repeats": 2, "seed": 5}
     await started(fake, undisturbed, asked)
@@ -296,7 +295,7 @@ async def test_an_arm_that_answers_from_other_passages_is_refused(fake: Fake, tm
         ({"dataset": "logic,logic"}, "logic comes twice"),
         ({"lines": '{"question": "Who?"}\n{"answer": "Ann"}\n'}, "line 2: no question"),
         ({"lines": '{"question": "Who?", "id": "a"}\n{"question": "Me?", "id": "a"}\n'}, "ids are unique"),
-        ({"n": "13"}, "it has 12"),
+        ({"n": str(QUESTIONS + 1)}, f"it has {QUESTIONS}"),
         ({"n": "some"}, "--n some: write a number"),
         ({"n": "squad2=3"}, "no such data set here"),
         ({"concurrency": 0}, "--concurrency 0: it must be at least 1"),
@@ -372,32 +371,3 @@ async def test_several_at_once_are_all_asked_once(fake: Fake, tmp_path: Path) ->
     assert len(bundle.answers) == len({answer.key for answer in bundle.answers}) == QUESTIONS * 3
     assert fake.requests() - before == QUESTIONS * 3 + 3
     assert (bundle.manifest.conditions.serial, bundle.manifest.conditions.concurrency) == (False, 4)
-
-
-async def test_a_corpus_is_brought_in_once_and_searched(running: Running, tmp_path: Path) -> None:
-    corpus = (
-        Source(id="C_ice", text="Ice is less dense than water, so it floats.", title="Physics"),
-        Source(id="C_pound", text="A pound of feathers weighs as much as a pound of bricks."),
-        Source(id="H_moon", text="The moon goes round the earth in 27 days."),
-    )
-    items = (
-        Item(id="1", question="Why does ice float on water?", kind="free", relevant=("C_ice",)),
-        Item(
-            id="2", question="How long does the moon take round the earth?", kind="free", relevant=("H_moon",)
-        ),
-    )
-    dataset = Dataset(name="tiny", items=items, corpus=corpus)
-    arms = [ArmRequest(name="one", model="openvino-entry", prompt="plain", max_tokens=4)]
-    async with HttpClient("gateway", running.url) as client:
-        gateway = Gateway(client)
-        for name in ("first", "second"):
-            asked = Evaluation([ChosenDataset(dataset, dataset)], arms, Options(top_n=2), tmp_path / name)
-            bundle = await run(asked, gateway, SilentWatcher())
-        documents = await gateway.documents(corpus_collection(dataset))
-    assert sorted(documents) == ["Physics 1.txt", "passage 2.txt", "passage 3.txt"]
-    assert [context.grounds for context in bundle.contexts] == ["retrieved", "retrieved"]
-    assert [context.relevant_found[0] for context in bundle.contexts] == ["C_ice", "H_moon"]
-    assert {len(context.context.passages) for context in bundle.contexts} == {2}
-    frozen = {context.question: context.context.context_id for context in bundle.contexts}
-    assert all(answer.reply.context_id == frozen[answer.question] for answer in bundle.answers)
-    assert bundle.manifest.datasets[0].collection == corpus_collection(dataset)

@@ -12,9 +12,10 @@ import pytest
 from tests.integration.conftest import free_ports
 from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, content, running
 from tests.redis_server import RedisServer
+from tests.soak import rounds
 
-VERSIONS = 50
-READERS = 8
+VERSIONS = rounds(12, 50)
+READERS = rounds(4, 8)
 NAME = "changing.md"
 
 
@@ -99,6 +100,7 @@ def _answers(name: str, url: str) -> str:
         return "its port"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("store", ["edge", "redis"])
 def test_no_reader_sees_a_hole_or_two_versions(
     tmp_path: Path, store: str, request: pytest.FixtureRequest

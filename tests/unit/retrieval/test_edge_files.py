@@ -17,6 +17,7 @@ from services.retrieval.backends.edge.files import WriteLog
 from services.retrieval.backends.edge.shard import FLUSH_EVERY, Shard
 from services.retrieval.filters import parse_filter
 from services.retrieval.points import Point, make_points
+from tests.soak import rounds
 
 DIM = 16
 PAGE = 4096
@@ -71,7 +72,8 @@ def texts(shard: Shard) -> dict[str, str]:
     return {str(each.payload["id"]): str(each.payload["text"]) for each in shard.scroll(["id", "text"])}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(rounds(1, 16)))
 def test_after_a_power_failure_all_that_was_saved_is_there(tmp_path: Path, seed: int) -> None:
     shard = Shard.create(tmp_path / "shard", DIM)
     for number in range(6):
@@ -171,7 +173,7 @@ def test_when_the_engine_begins_a_new_file_of_its_log_all_is_flushed(
     while not is_new:
         assert written < FLUSH_EVERY - 2  # a flush that is due anyway would show nothing
         is_new = not held.sync()
-        shard.upsert(document(written, "long words " * 3000, passages=1))
+        shard.upsert(document(written, "long" * 8000, passages=1))
         shard.save()
         written += 1
     held.close()

@@ -16,6 +16,7 @@ from services.core.wire.embedding import EmbeddingInfo, Token
 from services.dataprep.jobs.tokens import TokenFit, cut
 from services.dataprep.parsing.chunking import Chunk
 from services.dataprep.parsing.sandbox import ChunkedDocument
+from tests.soak import rounds
 
 
 class Tokenizer(EmbeddingClient):
@@ -47,7 +48,8 @@ class Tokenizer(EmbeddingClient):
         return [Token(0, "[CLS]", True), *found, Token(2, "[SEP]", True)]
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(75, 1500), deadline=None)
 @given(st.text(alphabet="ab .\n。", max_size=300), st.integers(1, 20), st.integers(1, 4))
 def test_cuts_hold_few_enough_tokens_and_all_of_the_text(text: str, room: int, length: int) -> None:
     starts = [token.start for token in Tokenizer(0, length).tokens(text) if token.start is not None]
@@ -74,7 +76,8 @@ def test_cuts_prefer_the_end_of_a_sentence_then_of_a_word() -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(25, 500), deadline=None)
 @given(
     st.lists(st.text(alphabet="ab .\n", min_size=1, max_size=200), min_size=1, max_size=8),
     st.integers(24, 60),

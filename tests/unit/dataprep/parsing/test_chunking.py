@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.dataprep.parsing.chunking import Chunk, Chunking, chunk
 from services.dataprep.parsing.document import ParsedDocument, Section
 from services.dataprep.parsing.registry import parse
+from tests.soak import rounds
 
 WORDS = st.sampled_from(
     ["a", "word", "Sentence.", "Really?!", "x" * 40, "naïve", "日本語。", "🙂", "1.5", "\u00a0", "…"]
@@ -48,7 +49,8 @@ def chunkings(draw: st.DrawFn) -> Chunking:
     return Chunking(size, draw(st.integers(0, size // 2)))
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(100, 2000), deadline=None)
 @given(documents(), chunkings())
 def test_chunks_are_exact_cover_everything_and_fit(document: ParsedDocument, chunking: Chunking) -> None:
     chunks = chunk(document, chunking)
@@ -62,7 +64,8 @@ def test_chunks_are_exact_cover_everything_and_fit(document: ParsedDocument, chu
     assert covered | blank == set(range(len(document.text)))
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(75, 1500), deadline=None)
 @given(documents(), chunkings())
 def test_chunks_stay_in_order_on_their_page_and_overlap_little(
     document: ParsedDocument, chunking: Chunking
@@ -78,7 +81,8 @@ def test_chunks_stay_in_order_on_their_page_and_overlap_little(
         assert first == last
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(75, 1500), deadline=None)
 @given(documents(), chunkings())
 def test_a_chunk_bears_the_path_of_its_section(document: ParsedDocument, chunking: Chunking) -> None:
     for each in chunk(document, chunking):

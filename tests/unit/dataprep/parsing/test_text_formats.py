@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.dataprep.parsing.document import Limits, ParsedDocument, Unparsable
 from services.dataprep.parsing.registry import all_formats, parse
+from tests.soak import rounds
 from tests.unit.dataprep.conftest import MakePdf
 
 
@@ -67,7 +68,8 @@ def test_front_matter_without_end_takes_no_exponential_time() -> None:
     assert time.process_time() - start < 5
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(50, 1000), deadline=None)
 @given(
     st.lists(st.sampled_from(["# A", "## B", "text", "===", "---", "", "```", "> # q", "\t# x"]), max_size=20)
 )
@@ -253,7 +255,8 @@ def test_every_cut_of_a_pdf_is_read_or_refused(make_pdf: MakePdf) -> None:
             assert parse("a.pdf", data[:length]).text
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(37, 750), deadline=None)
 @given(
     st.sampled_from([suffix for format_ in all_formats().values() for suffix in format_.suffixes]),
     st.binary(max_size=400),

@@ -37,6 +37,7 @@ from pipelines.evaluation.statistics import (
 from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
 from pipelines.evaluation.statistics.intervals import score_statistic
 from services.core.errors import InvalidRequest
+from tests.soak import rounds
 
 
 def scores(values, clusters=None):
@@ -101,7 +102,8 @@ def test_swapping_the_arms_is_mcnemar_where_answers_are_right_or_wrong() -> None
     assert p == pytest.approx(mcnemar(14, 5), abs=0.005)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(20, 200), deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
     assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
@@ -209,7 +211,8 @@ def test_a_share_of_graded_scores_has_the_t_interval_where_it_is_far_from_the_en
 unit_scores = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=24)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=rounds(20, 300), deadline=None)
 @given(unit_scores, st.lists(st.integers(0, 4), min_size=24, max_size=24))
 def test_an_interval_stays_within_what_there_is(values: list[float], group: list[int]) -> None:
     """Shares within 0 and 1, around the share; differences within -1 and 1; amounts within their sample."""

@@ -6,15 +6,25 @@ within 3.5 % to 6.5 % by more than three of them, and one that has 8 % falls out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from pipelines.evaluation.statistics import Paired, compare, mcnemar, share_interval
 from pipelines.evaluation.statistics.bootstrap import interval
+from tests.soak import SOAK
+
+pytestmark = pytest.mark.soak
 
 EXPERIMENTS = 2_500
 RESAMPLES = 600
+
+
+def some(*cases: tuple[object, ...]) -> Sequence[tuple[object, ...]]:
+    """The first three of these, which differ most; all of them in `make test-soak`."""
+    return cases if SOAK else cases[:3]
 
 
 def unclustered(generator, n: int, gain: float):
@@ -39,9 +49,8 @@ def experiment(generator, kind, n: int, gain: float) -> Paired:
     return Paired(tuple(map(str, range(len(cluster)))), baseline, candidate, cluster, int(cluster[-1]) + 1, 0)
 
 
-SIZES = pytest.mark.parametrize(
-    ("kind", "n"), [(unclustered, 120), (unclustered, 250), (clustered, 120), (clustered, 240)]
-)
+MORE_SIZES = [(unclustered, 250), (clustered, 240)] if SOAK else []
+SIZES = pytest.mark.parametrize(("kind", "n"), [(unclustered, 120), (clustered, 120), *MORE_SIZES])
 
 
 @SIZES
@@ -57,15 +66,15 @@ def test_intervals_cover_as_often_as_they_say(kind, n: int) -> None:
 
 @pytest.mark.parametrize(
     ("clusters", "largest", "share", "alike", "graded"),
-    [
+    some(
         (40, 1, 0.7, 0.0, False),
+        (15, 7, 0.6, 0.3, False),
+        (60, 7, 0.5, 0.3, True),
         (40, 1, 0.9, 0.1, True),
         (60, 7, 0.5, 0.0, False),
         (30, 7, 0.85, 0.3, False),
-        (15, 7, 0.6, 0.3, False),
-        (60, 7, 0.5, 0.3, True),
         (60, 2, 0.9, 0.1, False),
-    ],
+    ),
 )
 def test_intervals_of_shares_cover_as_often_as_they_say(
     clusters: int, largest: int, share: float, alike: float, graded: bool
@@ -89,15 +98,15 @@ def test_intervals_of_shares_cover_as_often_as_they_say(
 
 @pytest.mark.parametrize(
     ("n", "size", "gain", "loss", "together"),
-    [
+    some(
         (20, 1, 0.2, 0.1, 0.0),
-        (60, 1, 0.15, 0.05, 0.0),
-        (40, 1, 0.5, 0.05, 0.0),
         (20, 1, 0.9, 0.0, 0.0),
         (60, 3, 0.15, 0.05, 0.5),
+        (60, 1, 0.15, 0.05, 0.0),
+        (40, 1, 0.5, 0.05, 0.0),
         (40, 2, 0.3, 0.2, 0.5),
         (100, 2, 0.1, 0.05, 0.5),
-    ],
+    ),
 )
 def test_intervals_of_few_discordant_questions_cover_as_often_as_they_say(
     n: int, size: int, gain: float, loss: float, together: float
@@ -152,7 +161,7 @@ def test_clusters_that_are_not_told_raise_false_alarms() -> None:
     assert np.mean(alarms) > 0.12
 
 
-@pytest.mark.parametrize("n", [60, 250, 1_000])
+@pytest.mark.parametrize("n", [60, 250, 1_000] if SOAK else [60, 250])
 def test_mcnemar_keeps_its_level_computed_without_drawing(n: int) -> None:
     """The level under no difference, summed over every outcome; 30 % of the questions are discordant."""
     level = 0.0
