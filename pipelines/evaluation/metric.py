@@ -112,6 +112,7 @@ class Metric:
         zero_if_failed: A failed request scores 0, since its user got no answer; else it has no score.
         as_ratio: Arms are also compared as a factor, question by question.
         percentiles: Of which values percentiles are given.
+        curve: The report plots the values of all answers as a curve; these words follow the heading above it.
         in_results: False: every answer has the score, but results compare no arms by it.
         description: The first paragraph of its function's docstring.
     """
@@ -129,6 +130,7 @@ class Metric:
     zero_if_failed: bool = False
     as_ratio: bool = False
     percentiles: Literal["none", "all", "positive"] = "none"
+    curve: str = ""
     in_results: bool = True
     description: str = ""
 
@@ -191,6 +193,7 @@ class Declaration(TypedDict, total=False):
     zero_if_failed: bool
     as_ratio: bool
     percentiles: Literal["none", "all", "positive"]
+    curve: str
     in_results: bool
 
 

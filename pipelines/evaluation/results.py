@@ -1,11 +1,11 @@
-"""What a bundle's answers come to: the same bundle gives the same results, bit for bit."""
+"""The results of a bundle's answers: the same bundle gives the same results, bit for bit."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
 OVERALL = "overall"
-"""The scope of all questions together, each with the same weight; the others are `DATASET`, and
+"""The scope of all questions together, each with the same weight. The other scopes are `DATASET`, and
 `DATASET/TYPE` where a data set has several types."""
 
 SHARED = ""
@@ -20,9 +20,10 @@ class _Frozen(BaseModel):
 
 
 class Rate(_Frozen):
-    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: too small a sample).
+    """One arm's mean in one metric over `n` questions, with its 95 % interval (None: the sample is too
+    small).
 
-    `arm` is `SHARED` in the family `context`.
+    `arm` is `SHARED` where the metric is the context's.
     """
 
     arm: str
@@ -33,9 +34,9 @@ class Rate(_Frozen):
 
 
 class Delta(_Frozen):
-    """An arm against the baseline: `statistics.Difference`, named, with its verdict in one sentence.
+    """An arm's difference to the baseline, as in `statistics.Difference`, with its verdict in one sentence.
 
-    `better` is None where no difference is detectable, and where a metric has no better end.
+    `better` is None where no difference is detectable, and where neither end of the metric is better.
     """
 
     arm: str
@@ -57,12 +58,11 @@ class Delta(_Frozen):
 
 
 class MetricResult(_Frozen):
-    """One metric in one scope. `unit` is empty for shares (0 to 1), else `ms`, `tokens`, `words`.
+    """One metric in one scope; `unit`, `family`, `primary` and `higher_is_better` are as it declares.
 
-    `family` is `quality`, `latency`, `shape` or `context` (what retrieval found: no deltas). A `primary`
-    metric (`correct`, `e2el`) was named before any run: its p is adjusted (Holm) over the arms alone. That of
-    the others is adjusted over all arms and all metrics of their family that are not primary, within the
-    scope. `higher_is_better` is None where neither end is better (words).
+    The p of a `primary` metric, which was named before any run, is adjusted (Holm) over the arms alone. That
+    of the others is adjusted over all arms and all metrics of their family that are not primary, within the
+    scope. A metric of the context, which all arms share, has no deltas.
     """
 
     scope: str
@@ -76,8 +76,8 @@ class MetricResult(_Frozen):
 
 
 class RatioResult(_Frozen):
-    """How many times the baseline's figure an arm's is, per question: the geometric mean over `n` questions,
-    with its interval (None: too small a sample). Above 1 is slower, or more tokens.
+    """An arm's figure as a multiple of the baseline's: the geometric mean over `n` questions, with its
+    interval (None: the sample is too small). Above 1 is slower, or more tokens.
 
     `p` is that of the mean logarithm being 0, `p_adjusted` Holm's over the arms.
     """
@@ -95,7 +95,8 @@ class RatioResult(_Frozen):
 
 
 class PercentileResult(_Frozen):
-    """Over all answers, repeats included. `value` None: insufficient, `needed` samples would do. In ms."""
+    """A percentile over all answers, repeats included, in the metric's unit. `value` is None where the sample
+    is insufficient; `needed` samples would do."""
 
     arm: str
     figure: str
@@ -108,8 +109,8 @@ class PercentileResult(_Frozen):
 
 
 class StageResult(_Frozen):
-    """Medians in ms of one arm's stages, for the waterfall: embedding, retrieval, reranking, prefill, think,
-    answer. None where a stage never happened."""
+    """The medians in ms of one arm's stages: embedding, retrieval, reranking, prefill, think, answer. None
+    where a stage never happened."""
 
     arm: str
     stages: dict[str, float | None]
@@ -118,7 +119,7 @@ class StageResult(_Frozen):
 class AbstentionResult(_Frozen):
     """The 2x2 of answerable and answered, in counts of (question, repeat).
 
-    Failed requests, and thinking that a limit ended before any answer, are in no cell.
+    Failed requests are in no cell, nor is thinking that a limit ended before any answer.
     """
 
     scope: str
@@ -130,10 +131,10 @@ class AbstentionResult(_Frozen):
 
 
 class ArmOutcome(_Frozen):
-    """What became of an arm's requests: `asked` is the sum of the others.
+    """The outcomes of an arm's requests, in counts: `asked` is the sum of the others.
 
-    `abstained` declined, by the gateway's floor or in the model's words; `truncated` thought until a limit
-    and answered nothing; `failed`: errors by code.
+    `abstained` requests declined, by the gateway's floor or in the model's words; `truncated` ones thought
+    until a limit and answered nothing; `failed` has errors by code.
     """
 
     arm: str
@@ -145,10 +146,8 @@ class ArmOutcome(_Frozen):
 
 
 class QuestionResult(_Frozen):
-    """One answer's scores (metric to value), for the browser of disagreements and the scatter plots.
-
-    Holds every metric that this answer has, latencies included; of a failed request only what failing costs
-    it.
+    """One answer's scores, metric to value: every metric that applies to it, latencies included. A failed
+    request has the metrics alone in which failing scores 0.
     """
 
     question: str
@@ -158,7 +157,7 @@ class QuestionResult(_Frozen):
 
 
 class Counted(_Frozen):
-    """`count` of `n`, with the 95 % interval of the share, by clusters; None: too small a sample."""
+    """A count of `n`, with the 95 % interval of the share, by clusters; None: the sample is too small."""
 
     count: int
     n: int
@@ -167,7 +166,7 @@ class Counted(_Frozen):
 
 
 class JudgedArm(_Frozen):
-    """An arm against the baseline, as the judge has it.
+    """An arm against the baseline, by the judge's verdicts.
 
     `won` and `lost` are pairs with the same winner in both orders, `tied` those without one or with two;
     `unsettled`: an order has no verdict. `alike` answers are ties that were not asked about; those with an
@@ -221,8 +220,10 @@ class JudgeResult(_Frozen):
 
 
 class Results(_Frozen):
-    """`verdicts`: for each arm but the baseline, quality and latency in one sentence; `warnings` are what a
-    reader must know first (failed requests, questions left out, a sample that is too small).
+    """All results of a bundle.
+
+    `verdicts`: for each arm but the baseline, quality and latency in one sentence. `warnings`: what a reader
+    must know first (failed requests, questions left out, a sample that is too small).
 
     `bundle` is the SHA-256 of the records that these results are of. Figures have nine significant digits:
     more would differ between processors. `percentiles`, `stages` and `outcomes` are over all questions.

@@ -59,6 +59,7 @@ def also(metric: Metric) -> str:
         "primary" if metric.primary else "",
         "as a ratio" if metric.as_ratio else "",
         {"all": levels, "positive": f"{levels} of those above 0", "none": ""}[metric.percentiles],
+        "as a curve" if metric.curve else "",
         "" if metric.in_results else "of each answer alone",
     ]
     return "; ".join(note for note in notes if note)

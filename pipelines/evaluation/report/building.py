@@ -8,14 +8,13 @@ from statistics import fmean, median
 
 from pipelines.evaluation.bundle.records import Bundle, Manifest
 from pipelines.evaluation.load.records import LoadReport
-from pipelines.evaluation.metric import primary_metric
+from pipelines.evaluation.metric import list_metrics, primary_metric
 from pipelines.evaluation.metrics.latency import reasoning_tokens
 from pipelines.evaluation.report.disagreements import find_disagreements
 from pipelines.evaluation.report.document import (
     ArmColumn,
     Curve,
     FrontierPoint,
-    LatencyName,
     Report,
     ThinkingBin,
 )
@@ -26,8 +25,6 @@ from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
 
 THINKING = reasoning_tokens.name
-LATENCIES: tuple[LatencyName, ...] = ("ttft", "ttfo", "e2el")
-"""The metrics whose values are plotted as curves."""
 BINS = 5
 LEAST_IN_BIN = 8
 
@@ -170,7 +167,8 @@ def _step_key(arm: ArmRequest, point: FrontierPoint) -> tuple[float, float]:
 def latency_curves(bundle: Bundle, results: Results) -> tuple[Curve, ...]:
     """Sort the latencies, by figure, then arm; requests that failed have no place in them."""
     curves = []
-    for figure in LATENCIES:
+    declared = sorted((metric for metric in list_metrics() if metric.curve), key=lambda metric: metric.order)
+    for figure in (metric.name for metric in declared):
         for arm in bundle.manifest.arms:
             values = sorted(
                 answer.scores[figure]

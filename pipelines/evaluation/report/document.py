@@ -26,10 +26,6 @@ Emphasis = Literal["", "cited", "unsupported", "contradicted", "against"]
 in answers."""
 
 
-LatencyName = Literal["ttft", "ttfo", "e2el"]
-"""A latency whose values are plotted as a curve."""
-
-
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -71,10 +67,10 @@ class FrontierPoint(_Frozen):
 
 
 class Curve(_Frozen):
-    """All values of one latency of one arm, sorted, in ms."""
+    """All values of one arm in the metric `figure`, sorted, in ms."""
 
     arm: str
-    figure: LatencyName
+    figure: str
     values: tuple[float, ...]
 
 

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from pipelines.evaluation.report.document import LatencyName, Report
+from pipelines.evaluation.metric import find_metric
+from pipelines.evaluation.report.document import Report
 from pipelines.evaluation.report.figures.style import (
     INK,
     MUTED,
@@ -23,11 +24,6 @@ from pipelines.evaluation.report.figures.svg import Plot, Table, make_plot
 from pipelines.evaluation.report.units import format_interval, format_time
 from pipelines.evaluation.results import StageResult
 
-PANELS: dict[LatencyName, str] = {
-    "ttft": "TTFT: first token of any kind",
-    "ttfo": "TTFO: first token of the answer",
-    "e2el": "E2EL: the whole answer",
-}
 DASHES = ("-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 2, 2)))
 
 
@@ -44,7 +40,7 @@ STAGE_NAMES = {
 
 def draw_ecdf(report: Report) -> Plot | None:
     """Draw all latencies of all arms as cumulative curves; None where nothing was timed."""
-    shown = [figure for figure in PANELS if any(curve.figure == figure for curve in report.curves)]
+    shown = list(dict.fromkeys(curve.figure for curve in report.curves))
     if not shown:
         return None
     order = [arm.name for arm in report.arms]
@@ -83,13 +79,14 @@ def draw_ecdf(report: Report) -> Plot | None:
     )
 
 
-def _draw_curves(frame: Frame, report: Report, shown: list[LatencyName], order: list[str]) -> Figure:
+def _draw_curves(frame: Frame, report: Report, shown: list[str], order: list[str]) -> Figure:
     figure = new_figure(frame, 235 * len(shown) + 60 if frame.narrow else 330)
     grid = (len(shown), 1) if frame.narrow else (1, len(shown))
     panels = figure.subplots(*grid, sharey=True, squeeze=False).flatten()
     for panel, name in zip(panels, shown, strict=True):
         tidy_axes(panel, grid="both")
-        panel.set_title(PANELS[name])
+        declared = find_metric(name)
+        panel.set_title(f"{declared.heading}: {declared.curve}" if declared else name)
         curves = [curve for curve in report.curves if curve.figure == name]
         for curve in curves:
             place = order.index(curve.arm)

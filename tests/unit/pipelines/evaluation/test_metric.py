@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,15 @@ def shouting(answer: AnswerInContext) -> float:
     """The share of an answer's words in capitals."""
     words = answer.text.split()
     return sum(word.isupper() for word in words) / len(words)
+
+
+@answer_metric(
+    "reading time", family="latency", order=99, higher_is_better=False, unit="ms", as_ratio=True,
+    percentiles="all", curve="250 words a minute",
+)
+def reading_time(answer: AnswerInContext) -> float:
+    """The time to read the answer."""
+    return 240.0 * len(answer.text.split())
 '''
 
 
@@ -63,6 +73,9 @@ def test_a_metric_file_dropped_into_the_folder_is_in_results_report_and_gate(
     assert [delta.difference for delta in found.deltas] == [0.666666667]
     assert "in capitals" in found.deltas[0].verdict
     assert results.metrics[-1].metric == "shouting"
+    assert {ratio.ratio for ratio in results.ratios if ratio.metric == "reading time"} == {1.0}
+    medians = [each for each in results.percentiles if (each.figure, each.level) == ("reading time", 0.5)]
+    assert [(each.arm, each.value) for each in medians] == [("small", 720.0), ("large", 720.0)]
     assert all("shouting" in answer.scores for answer in results.questions)
 
     store = BundleStore(tmp_path / "run")
@@ -77,6 +90,8 @@ def test_a_metric_file_dropped_into_the_folder_is_in_results_report_and_gate(
     assert "shouting" in (store.folder / "report.json").read_text()
     for name in ("report.html", "report.md"):
         assert "capitals" in (store.folder / name).read_text(), name
+    curves = json.loads((store.folder / "report.json").read_text())["curves"]
+    assert {curve["figure"] for curve in curves} == {"ttft", "ttfo", "e2el", "reading time"}
 
     decision = gate(results, Policy(candidate="large", rules=(Rule(metric="shouting", max=0.5),)))
     assert [(check.metric, check.outcome) for check in decision.checks] == [("shouting", "fail")]
