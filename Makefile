@@ -97,7 +97,7 @@ bench-load: $(VENV)/.installed-dev ## how many users each arm serves on this mac
 bench-vector-stores: $(VENV)/.installed-dev ## the embedded store and Redis: what storing and searching costs
 	$(BIN)/python -m tests.bench.vector_stores
 
-settings-table: $(VENV)/.installed-dev ## write README's settings table from the settings classes
+settings-table: $(VENV)/.installed-dev ## write the tables of docs/settings.md from the settings classes
 	$(BIN)/python tests/docs/settings_table.py
 
 conformance: $(VENV)/.installed-dev ## every recorded reasoning format through the real generation service

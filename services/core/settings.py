@@ -1,7 +1,7 @@
 """Settings: frozen pydantic models, built once from the environment, one documented field each.
 
 Every field names its environment variable as `validation_alias` and says in `description` what it
-does; the README's table and the `--help` of each service come from these two.
+does; the tables of docs/settings.md and the `--help` of each service come from these two.
 """
 
 from __future__ import annotations

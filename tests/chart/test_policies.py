@@ -16,7 +16,9 @@ from tests.chart.conftest import ROOT, VALUES, Helm
 from tests.chart.objects import COMPONENT, Object, Rendered, component, environment, pod_spec
 
 SERVICES = ("gateway", "embedding", "retrieval", "reranking", "generation", "dataprep")
-SETTINGS = (ROOT / "README.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+SETTINGS = (
+    (ROOT / "docs" / "settings.md").read_text().split("<!-- settings -->")[1].split("<!-- /settings -->")[0]
+)
 NOT_RAGLINES = {"HOME", "HF_HOME"}
 """Variables of the services' containers that are no settings."""
 

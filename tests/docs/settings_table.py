@@ -1,4 +1,4 @@
-"""The README's settings table, made from the settings classes; `python tests/docs/settings_table.py` writes it."""
+"""The tables of docs/settings.md, made from the settings classes; `python tests/docs/settings_table.py` writes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import services
 from services.core.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->\n"
 ORDER = ("gateway", "embedding", "retrieval", "reranking", "generation", "dataprep", "cli", "core")
 
@@ -32,23 +33,67 @@ def _below(kind: type[Settings]) -> Iterator[type[Settings]]:
         yield from _below(child)
 
 
-def table() -> str:
-    """A Markdown table: variable, default, where it is read, what it does; each variable once."""
-    rows: dict[str, tuple[str, list[str], str]] = {}
+FIRST = (
+    "LLM_BACKEND",
+    "LLM_ENGINE",
+    "LLM_ENDPOINT",
+    "LLM_MODEL_ID",
+    "RAGLINE_HOME",
+    "GATEWAY_PORT",
+    "HOST",
+    "VECTOR_URL",
+    "RERANKING_TOP_N",
+    "RELEVANCE_FLOOR",
+)
+"""What people set first."""
+
+HEADINGS = {"cli": "The command line", "core": "Every service, and what several share"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variable: its default, where it is read, and what it does, in Markdown."""
+
+    default: str
+    readers: list[str]
+    description: str
+
+    def render(self, variable: str) -> str:
+        readers = ", ".join(
+            dict.fromkeys("every service" if name == "core" else name for name in self.readers)
+        )
+        return (
+            f"| `{variable}` | {self.default} | {readers} | {self.description.replace('|', chr(92) + '|')} |"
+        )
+
+
+def collect_rows() -> dict[str, Row]:
+    """Collect the variables in the order of their services, each once, under the class that declares it first."""
+    rows: dict[str, Row] = {}
     for kind in settings_classes():
         own = set(kind.__annotations__)
         for name, field in kind.model_fields.items():
-            variable = str(field.validation_alias)
-            where = _reader(kind.__module__)
             if name not in own:
                 continue
             default = "" if field.is_required() else _show(field.default)
-            rows.setdefault(variable, (default, [], field.description or ""))[1].append(where)
-    lines = ["| variable | default | read by | what it does |", "|---|---|---|---|"]
-    for variable, (default, where, description) in rows.items():
-        readers = ", ".join(dict.fromkeys("every service" if name == "core" else name for name in where))
-        lines.append(f"| `{variable}` | {default} | {readers} | {description.replace('|', chr(92) + '|')} |")
-    return "\n".join(lines) + "\n"
+            row = rows.setdefault(str(field.validation_alias), Row(default, [], field.description or ""))
+            row.readers.append(_reader(kind.__module__))
+    return rows
+
+
+def render_tables() -> str:
+    """Render a table of the first ten, then one for each service."""
+    rows = collect_rows()
+    parts = ["## The ten that people set first", "", *_render_table({name: rows[name] for name in FIRST})]
+    for service in ORDER:
+        own = {name: row for name, row in rows.items() if row.readers[0].split(".")[0] == service}
+        parts += ["", f"## {HEADINGS.get(service, service.capitalize())}", "", *_render_table(own)]
+    return "\n".join(parts) + "\n"
+
+
+def _render_table(rows: dict[str, Row]) -> list[str]:
+    head = ["| variable | default | read by | what it does |", "|---|---|---|---|"]
+    return head + [row.render(variable) for variable, row in rows.items()]
 
 
 def _reader(module: str) -> str:
@@ -65,9 +110,9 @@ def _show(default: object) -> str:
 
 
 def main() -> None:
-    before, rest = README.read_text().split(BEGIN)
+    before, rest = PAGE.read_text().split(BEGIN)
     after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}{table()}{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}{render_tables()}{END}{after}")
 
 
 if __name__ == "__main__":

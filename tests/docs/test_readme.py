@@ -15,9 +15,20 @@ import settings_table  # noqa: E402 - a neighbour, not a package
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_settings_table_is_that_of_the_settings_classes() -> None:
-    shown = README.split(settings_table.BEGIN)[1].split(settings_table.END)[0]
-    assert shown == settings_table.table(), "run: make settings-table"
+def test_the_settings_page_is_that_of_the_settings_classes() -> None:
+    shown = settings_table.PAGE.read_text().split(settings_table.BEGIN)[1].split(settings_table.END)[0]
+    assert shown == settings_table.render_tables(), "run: make settings-table"
+
+
+def test_every_setting_stands_below_the_heading_of_one_service() -> None:
+    shown = settings_table.render_tables()
+    for variable in settings_table.collect_rows():
+        first = variable in settings_table.FIRST
+        assert shown.count(f"\n| `{variable}` |") == 1 + first, variable
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.encode()) < 8_192
 
 
 def test_every_setting_has_a_default_and_a_description() -> None:
