@@ -28,6 +28,7 @@ from services.generation.entries import ModelEntry
 from services.generation.reasoning.profiles import PROFILES
 from services.generation.settings import Settings
 from tests.contract.conftest import running
+from tests.own_time import OwnTime
 
 ENGINES = ("openvino", "llamacpp")
 MODELS = {"tiny": "smollm2-135m-instruct", "small": SMALL.model_id}
@@ -37,7 +38,7 @@ LOAD_SECONDS = 600
 """The first start on a machine fetches the model and converts it for openvino."""
 
 WITHIN = 1.0
-"""Seconds in which an engine stops when its client has gone."""
+"""Seconds in which an engine stops when its client has gone, as `OwnTime` counts them."""
 
 DEADLINE = {"x-ragline-deadline-ms": "600000"}
 
@@ -91,10 +92,10 @@ class Service:
         return bool(self.open(model).idle)  # type: ignore[attr-defined]
 
     async def seconds_until_idle(self, model: str) -> float:
-        start = time.monotonic()
+        clock = OwnTime()
         while not self.is_idle(model):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        return time.monotonic() - start
+        return clock.seconds()
 
 
 @dataclass(frozen=True)
