@@ -44,11 +44,11 @@ spec:
 
 {{/* Requests that wait at an engine, as a custom metric: what is behind the colon of its Prometheus name. */}}
 {{- define "ragline.queueMetric" -}}
-{{- get (dict "vllm" "vllm_num_requests_waiting" "tgi" "tgi_queue_size" "llamacpp" "llamacpp_requests_deferred" "ovms" "ovms_current_requests" "habana" "ragline_requests_in_flight") .engine -}}
+{{- get (get (include "ragline.engineTable" . | fromYaml) .engine) "queueMetric" -}}
 {{- end -}}
 
 {{- define "ragline.queueQuery" -}}
-{{- get (dict "vllm" "vllm:num_requests_waiting" "tgi" "tgi_queue_size" "llamacpp" "llamacpp:requests_deferred" "ovms" "ovms_current_requests") (default "" .engine) | default "ragline_requests_in_flight" -}}
+{{- dig (default "" .engine) "queueQuery" "ragline_requests_in_flight" (include "ragline.engineTable" . | fromYaml) -}}
 {{- end -}}
 
 {{- define "ragline.keda" -}}

@@ -1,4 +1,18 @@
 {{/*
+An engine is a row here, its flags in `ragline.engine.<name>` below, its images in values.yaml and its name in
+values.schema.json. client: its name in an entry; base: the path of its OpenAI routes; hardware: what it runs on; shm: its
+shared memory; queueMetric: requests that wait, as a custom metric, which is what is behind the colon of queueQuery, its
+Prometheus name; reasoningParser: whether it takes one.
+*/}}
+{{- define "ragline.engineTable" -}}
+vllm: {client: vllm, port: 8000, base: "", hardware: [cpu, xeon, gaudi, cuda], startup: /health, ready: /health, live: /health, shm: 2Gi, queueMetric: vllm_num_requests_waiting, queueQuery: "vllm:num_requests_waiting", reasoningParser: true}
+tgi: {client: tgi, port: 8080, base: "", hardware: [cpu, xeon, gaudi, cuda], startup: /health, ready: /health, live: /health, shm: 2Gi, queueMetric: tgi_queue_size, queueQuery: tgi_queue_size}
+ovms: {client: ovms, port: 8000, base: /v3, hardware: [cpu, xeon], startup: /v2/health/ready, ready: /v2/health/ready, live: /v2/health/live, queueMetric: ovms_current_requests, queueQuery: ovms_current_requests}
+llamacpp: {client: llama-server, port: 8080, base: "", hardware: [cpu, xeon, cuda], startup: /health, ready: /health, live: /health, queueMetric: llamacpp_requests_deferred, queueQuery: "llamacpp:requests_deferred", reasoningParser: true}
+habana: {client: openai, port: 9000, base: "", hardware: [gaudi], startup: /health/ready, ready: /health/ready, live: /health, shm: 2Gi, queueMetric: ragline_requests_in_flight, queueQuery: ragline_requests_in_flight}
+{{- end -}}
+
+{{/*
 One description, as _services.tpl explains, for each engine of `models`. Flags follow docs/engines.md.
 */}}
 {{- define "ragline.engines" -}}
@@ -19,20 +33,14 @@ llm-{{ $model.name }}:
   port: {{ $engine.port }}
   {{- include (printf "ragline.engine.%s" $model.engine) $model | nindent 2 }}
   startupSeconds: 3600
-  {{- if not (eq $model.engine "habana") }}
-  startup: {{ get (dict "ovms" "/v2/health/ready") $model.engine | default "/health" }}
-  ready: {{ get (dict "ovms" "/v2/health/ready") $model.engine | default "/health" }}
-  live: {{ get (dict "ovms" "/v2/health/live") $model.engine | default "/health" }}
-  {{- else }}
-  startup: /health/ready
-  ready: /health/ready
-  live: /health
-  {{- end }}
+  startup: {{ $engine.startup }}
+  ready: {{ $engine.ready }}
+  live: {{ $engine.live }}
   metrics: /metrics
   downloads: true
   secrets: [HF_TOKEN]
   cache: {mount: /cache}
-  {{- with $model.shm | default (get (dict "vllm" "2Gi" "tgi" "2Gi" "habana" "2Gi") $model.engine) }}
+  {{- with $model.shm | default $engine.shm }}
   shm: {{ . }}
   {{- end }}
   devices: {{ include "ragline.devices" $model | fromYaml | toJson }}

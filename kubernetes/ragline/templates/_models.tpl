@@ -1,14 +1,5 @@
 {{/* The list of models: the entries that the generation service gets, and the engines that are deployed. */}}
 
-{{/* engine: its name in an entry, its port, the path of its OpenAI routes */}}
-{{- define "ragline.engineTable" -}}
-vllm: {client: vllm, port: 8000, base: ""}
-tgi: {client: tgi, port: 8080, base: ""}
-ovms: {client: ovms, port: 8000, base: /v3}
-llamacpp: {client: llama-server, port: 8080, base: ""}
-habana: {client: openai, port: 9000, base: ""}
-{{- end -}}
-
 {{- define "ragline.hasEmbedded" -}}
 {{- $found := false -}}
 {{- range .Values.models -}}

@@ -24,8 +24,8 @@
 {{- define "ragline.validateModel" -}}
 {{- $at := index . 0 -}}
 {{- $model := index . 1 -}}
-{{- $hardware := dict "embedded" (list "") "external" (list "") "vllm" (list "cpu" "xeon" "gaudi" "cuda") "tgi" (list "cpu" "xeon" "gaudi" "cuda") "ovms" (list "cpu" "xeon") "llamacpp" (list "cpu" "xeon" "cuda") "habana" (list "gaudi") -}}
-{{- $fits := get $hardware $model.engine -}}
+{{- $table := include "ragline.engineTable" . | fromYaml -}}
+{{- $fits := dig $model.engine "hardware" (list "") $table -}}
 {{- if not (has (default "" $model.hardware) $fits) -}}
 {{- if has "" $fits -}}{{- fail (printf "%s.hardware: engine %s runs on none of its own, leave it out" $at $model.engine) -}}{{- end -}}
 {{- fail (printf "%s.hardware: engine %s needs one of %s" $at $model.engine (join ", " $fits)) -}}
@@ -46,7 +46,9 @@
 {{- end -}}
 {{- if and $model.runtime (ne $model.engine "embedded") -}}{{- fail (printf "%s.runtime: only engine embedded has one" $at) -}}{{- end -}}
 {{- if and $model.protocol (ne $model.engine "external") -}}{{- fail (printf "%s.protocol: only engine external has one" $at) -}}{{- end -}}
-{{- if and $model.reasoningParser (not (has $model.engine (list "vllm" "llamacpp"))) -}}{{- fail (printf "%s.reasoningParser: only engines vllm and llamacpp have one" $at) -}}{{- end -}}
+{{- $parsers := list -}}
+{{- range $name, $engine := $table -}}{{- if $engine.reasoningParser -}}{{- $parsers = prepend $parsers $name -}}{{- end -}}{{- end -}}
+{{- if and $model.reasoningParser (not (has $model.engine $parsers)) -}}{{- fail (printf "%s.reasoningParser: only engines %s have one" $at (join " and " $parsers)) -}}{{- end -}}
 {{- if and $model.apiKey $model.apiKeySecret -}}{{- fail (printf "%s.apiKey: give it or apiKeySecret, not both" $at) -}}{{- end -}}
 {{- if not (has $model.engine (list "embedded" "external")) -}}
 {{- if not (dig "requests" "memory" "" (default dict $model.resources)) -}}{{- fail (printf "%s.resources: requests.memory is needed: docs/deploy/sizing.md has the arithmetic" $at) -}}{{- end -}}
