@@ -15,13 +15,13 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, documents, jobs, search
-from services.gateway.grounding import Grounder, scorer_by_detector, scorer_by_vectors
+from services.gateway import chat, compare, documents, search
+from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
 
 def create(settings: Settings) -> FastAPI:
-    """The app; `app.state` holds `pipeline`, `grounder`, `generation` and `dataprep` while it runs."""
+    """Make the app; `app.state` holds `pipeline`, `grounder`, `generation` and `dataprep` while it runs."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
@@ -67,5 +67,5 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(compare.router)
     router.include_router(search.router)
     router.include_router(documents.router)
-    router.include_router(jobs.router)
+    router.include_router(documents.jobs_router)
     return create_app(service="gateway", settings=settings, router=router, resources=resources)

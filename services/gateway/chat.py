@@ -18,7 +18,7 @@ from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
-from services.gateway.search import search_of
+from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["chat"])
@@ -30,11 +30,11 @@ router = APIRouter(tags=["chat"])
 async def chat(request: Request, body: AnswerRequest) -> Response:
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
-    question = _question(body, settings)
+    question = read_question(body, settings)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         headers: dict[str, str] = {}
-        events = _chunks(pipeline, question, headers, include_usage=include_usage)
+        events = _write_chunks(pipeline, question, headers, include_usage=include_usage)
         return await EventStream.open(request, events, service="gateway", headers=headers)
     reply = await until_disconnected(request, _collect(pipeline, question))
     return Response(
@@ -51,8 +51,8 @@ async def models(request: Request) -> ModelList:
     return await generation.models()
 
 
-def _question(body: AnswerRequest, settings: Settings) -> Question:
-    """The last user message asks; what stands before it is history."""
+def read_question(body: AnswerRequest, settings: Settings) -> Question:
+    """Read what is asked: the last user message; what stands before it is history."""
     *history, last = body.messages
     if last.role != "user" or not last.text.strip():
         raise InvalidRequest("messages: the last message must have the role user and some text")
@@ -61,13 +61,13 @@ def _question(body: AnswerRequest, settings: Settings) -> Question:
         history=tuple(history),
         model=body.model,
         prompt=settings.prompt,
-        search=search_of(body.rag, settings),
+        search=resolve_search(body.rag, settings),
         sampling=body.sampling,
     )
 
 
 async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
-    """The whole answer in one piece."""
+    """Collect the whole answer in one piece."""
     content: list[str] = []
     reasoning: list[str] = []
     found: Found | None = None
@@ -100,12 +100,12 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
     )
 
 
-async def _chunks(
+async def _write_chunks(
     pipeline: RagPipeline, question: Question, headers: dict[str, str], *, include_usage: bool
 ) -> AsyncGenerator[bytes]:
     """Stream the answer as `AnswerChunk` events.
 
-    What the reply's headers are to say is in `headers` when the first event comes.
+    The reply's headers are in `headers` when the first event comes.
     """
     chunks = ChunkWriter()
     async with aclosing(pipeline.answer(question)) as events:

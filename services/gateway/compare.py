@@ -1,7 +1,8 @@
-"""`/v1/compare`: several arms answer one question from one frozen context."""
+"""`/v1/compare`: several arms answer one question from one frozen context, and their answers are judged."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -11,9 +12,15 @@ from starlette.responses import Response
 
 from pipelines.arms import Arm, parse_arm, prompt_named
 from pipelines.compare import ArmDone, ArmPiece, Comparison, Frozen, compare
+from pipelines.evaluation.grounding.answers import Scorer, ground_answer
+from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, ServiceEncoder
 from pipelines.rag import RagPipeline
+from services.core.client import HttpClient
+from services.core.clients.detection import DetectionClient
+from services.core.clients.embedding import EmbeddingClient
 from services.core.context import request_id, within_deadline
-from services.core.errors import ServiceError
+from services.core.errors import RaglineError, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE, format_event
 from services.core.wire.answer import FrozenContext
@@ -28,8 +35,7 @@ from services.core.wire.compare import (
     CompareRequest,
     GroundingScope,
 )
-from services.gateway.grounding import Grounder
-from services.gateway.search import search_of
+from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["compare"])
@@ -50,32 +56,32 @@ async def compared(request: Request, body: CompareRequest) -> Response:
     `comparison`."""
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
-    asked = Comparison(
+    comparison = Comparison(
         text=body.question,
-        arms=[_arm(each, settings) for each in body.arms],
+        arms=[_parse_arm(arm, settings) for arm in body.arms],
         history=tuple(body.history),
-        search=search_of(body.rag, settings),
+        search=resolve_search(body.rag, settings),
         serial=body.serial,
         cold=body.cold,
     )
-    events = _events(pipeline, asked, request.app.state.grounder, body.grounding)
+    events = compare_events(pipeline, comparison, request.app.state.grounder, body.grounding)
     if body.stream:
-        return await EventStream.open(request, _encoded(events), service="gateway")
-    reply = await until_disconnected(request, _whole(events))
+        return await EventStream.open(request, _format_events(events), service="gateway")
+    reply = await until_disconnected(request, _collect(events))
     return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
 
 
-def _arm(given: ArmRequest | str, settings: Settings) -> Arm:
-    if isinstance(given, str):
-        return parse_arm(given, settings.prompt)
-    prompt = prompt_named(given.prompt) if given.prompt else settings.prompt
-    return Arm(given.name or given.model or "default", given.model, prompt, given.sampling)
+def _parse_arm(arm: ArmRequest | str, settings: Settings) -> Arm:
+    if isinstance(arm, str):
+        return parse_arm(arm, settings.prompt)
+    prompt = prompt_named(arm.prompt) if arm.prompt else settings.prompt
+    return Arm(arm.name or arm.model or "default", arm.model, prompt, arm.sampling)
 
 
-async def _events(
-    pipeline: RagPipeline, asked: Comparison, grounder: Grounder, scope: GroundingScope
+async def compare_events(
+    pipeline: RagPipeline, comparison: Comparison, grounder: Grounder, scope: GroundingScope
 ) -> AsyncGenerator[_Event]:
-    """The comparison as events; the last one has all of it.
+    """Compare, and yield the events; the last one has all of it.
 
     An answer is judged while no arm runs, so that this work is in no arm's latency: between serial arms, and
     after the last of several at once.
@@ -83,7 +89,7 @@ async def _events(
     frozen: Frozen | None = None
     done: dict[str, ArmReply] = {}
     waiting: list[ArmReply] = []
-    async with aclosing(compare(pipeline, asked)) as steps:
+    async with aclosing(compare(pipeline, comparison)) as steps:
         async for step in steps:
             if isinstance(step, Frozen):
                 frozen = step
@@ -94,38 +100,39 @@ async def _events(
                 )
                 yield delta
             else:
-                done[step.arm.name] = reply = _reply(step)
+                done[step.arm.name] = reply = _make_reply(step)
                 yield reply
                 waiting.append(reply)
-            if frozen is not None and waiting and (asked.serial or len(done) == len(asked.arms)):
+            if frozen is not None and waiting and (comparison.serial or len(done) == len(comparison.arms)):
                 for reply in waiting:
-                    if (found := await grounder.ground(asked.text, frozen.context, reply, scope)) is not None:
-                        done[reply.arm] = with_groundedness(reply, found)
-                        yield found
+                    judged = await grounder.ground(comparison.text, frozen.context, reply, scope)
+                    if judged is not None:
+                        done[reply.arm] = add_groundedness(reply, judged)
+                        yield judged
                 waiting.clear()
     if frozen is None:
         raise ServiceError("the comparison ended before it began")
-    arms = [done[arm.name] for arm in asked.arms]
+    arms = [done[arm.name] for arm in comparison.arms]
     yield CompareReply(
-        question=asked.text,
+        question=comparison.text,
         context=frozen.context,
         timings=frozen.timings,
-        serial=asked.serial,
-        cold=asked.cold,
+        serial=comparison.serial,
+        cold=comparison.cold,
         arms=arms,
         differences=differences(arms),
         degraded=list(frozen.degraded),
     )
 
 
-async def _encoded(events: AsyncGenerator[_Event]) -> AsyncGenerator[bytes]:
+async def _format_events(events: AsyncGenerator[_Event]) -> AsyncGenerator[bytes]:
     async with aclosing(events):
         async for event in events:
             yield format_event(orjson.dumps(event.model_dump(exclude_none=True)), _NAMES[type(event)])
     yield DONE
 
 
-async def _whole(events: AsyncGenerator[_Event]) -> CompareReply:
+async def _collect(events: AsyncGenerator[_Event]) -> CompareReply:
     async with within_deadline("the comparison", service="gateway"), aclosing(events):
         async for event in events:
             if isinstance(event, CompareReply):
@@ -133,7 +140,7 @@ async def _whole(events: AsyncGenerator[_Event]) -> CompareReply:
     raise ServiceError("the comparison ended before it was whole")
 
 
-def _reply(done: ArmDone) -> ArmReply:
+def _make_reply(done: ArmDone) -> ArmReply:
     arm, finished = done.arm, done.finished
     common = ArmReply(
         arm=arm.name,
@@ -166,23 +173,23 @@ def _reply(done: ArmDone) -> ArmReply:
     )
 
 
-def with_groundedness(reply: ArmReply, found: ArmGroundedness) -> ArmReply:
+def add_groundedness(reply: ArmReply, judged: ArmGroundedness) -> ArmReply:
     return reply.model_copy(
-        update={"groundedness": found.groundedness, "groundedness_missing": found.missing}
+        update={"groundedness": judged.groundedness, "groundedness_missing": judged.missing}
     )
 
 
 def differences(arms: Sequence[ArmReply]) -> list[ArmDifference]:
-    """Every other arm minus the first."""
+    """Subtract the first arm from every other one."""
     first, *others = arms
     return [
         ArmDifference(
             arm=other.arm,
-            **{name: _minus(_time(other, name), _time(first, name)) for name in ("ttft", "ttfo", "e2el")},
-            completion_tokens=_count(_minus(_tokens(other), _tokens(first))),
-            reasoning_tokens=_count(_minus(_thought(other), _thought(first))),
-            share_supported=_minus(_supported(other), _supported(first), places=4),
-            contradicted=_count(_minus(_contradicted(other), _contradicted(first))),
+            **{name: _subtract(_time(other, name), _time(first, name)) for name in ("ttft", "ttfo", "e2el")},
+            completion_tokens=_to_int(_subtract(_completion_tokens(other), _completion_tokens(first))),
+            reasoning_tokens=_to_int(_subtract(_reasoning_tokens(other), _reasoning_tokens(first))),
+            share_supported=_subtract(_supported(other), _supported(first), places=4),
+            contradicted=_to_int(_subtract(_contradicted(other), _contradicted(first))),
             same_answer=other.content.split() == first.content.split() and other.status == first.status,
         )
         for other in others
@@ -194,11 +201,11 @@ def _time(arm: ArmReply, name: str) -> float | None:
     return value
 
 
-def _tokens(arm: ArmReply) -> int | None:
+def _completion_tokens(arm: ArmReply) -> int | None:
     return arm.usage.completion_tokens if arm.usage else None
 
 
-def _thought(arm: ArmReply) -> int | None:
+def _reasoning_tokens(arm: ArmReply) -> int | None:
     return arm.usage.completion_tokens_details.reasoning_tokens if arm.usage else None
 
 
@@ -210,9 +217,50 @@ def _contradicted(arm: ArmReply) -> int | None:
     return arm.groundedness.answer.contradicted if arm.groundedness else None
 
 
-def _minus(value: float | None, other: float | None, *, places: int = 3) -> float | None:
+def _subtract(value: float | None, other: float | None, *, places: int = 3) -> float | None:
     return None if value is None or other is None else round(value - other, places)
 
 
-def _count(value: float | None) -> int | None:
+def _to_int(value: float | None) -> int | None:
     return None if value is None else int(value)
+
+
+class Grounder:
+    """Judges how an answer rests on its passages, for at most `seconds`; its own work runs in a thread."""
+
+    def __init__(self, scorer: Scorer, seconds: float) -> None:
+        self._scorer = scorer
+        self._seconds = seconds
+
+    async def ground(
+        self, question: str, context: FrozenContext, reply: ArmReply, scope: GroundingScope
+    ) -> ArmGroundedness | None:
+        """Judge an arm's answer.
+
+        Returns:
+            The groundedness, or why there is none; None where there is nothing to judge.
+        """
+        if scope == "off" or reply.status == "failed":
+            return None
+        reasoning = reply.reasoning_content or "" if scope == "all" else ""
+        try:
+            async with asyncio.timeout(self._seconds):
+                groundedness = await ground_answer(
+                    question, context.passages, reply.content, reasoning, scorer=self._scorer
+                )
+        except RaglineError as error:
+            return ArmGroundedness(arm=reply.arm, missing=error.message)
+        except TimeoutError:
+            return ArmGroundedness(
+                arm=reply.arm,
+                missing=f"grounding took longer than {self._seconds:g} s (GROUNDING_SECONDS)",
+            )
+        return ArmGroundedness(arm=reply.arm, groundedness=groundedness)
+
+
+def scorer_by_vectors(embedding: EmbeddingClient) -> Scorer:
+    return GroundednessScorer(ServiceEncoder(embedding))
+
+
+def scorer_by_detector(http: HttpClient, labels: str) -> Scorer:
+    return DetectorScorer(DetectionClient(http), parse_labels(labels))

@@ -1,4 +1,4 @@
-"""`/v1/documents`: upload, list, delete; passed on to dataprep as they come."""
+"""`/v1/documents` and `/v1/jobs`: the gateway passes both on to dataprep, bodies and replies as they come."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from services.core.context import request_id, start_request
 from services.core.errors import UnsupportedMedia
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import format_event
+from services.core.wire.dataprep import Job, JobsReply, Status
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.settings import Settings
 
+WATCH_SECONDS = 24 * 3600.0
+"""Longest that one connection follows a job."""
+
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
+jobs_router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 Collection = Annotated[CollectionName, Query(description="the collection")]
 
@@ -28,9 +33,13 @@ def _dataprep(request: Request) -> HttpClient:
 
 
 def upload_headers(request: Request) -> dict[str, str]:
-    """What dataprep must know of an upload that is passed on, which may take longer than an answer.
+    """Make the headers that dataprep needs for an upload, and let it take longer than an answer may.
 
-    Raises `UnsupportedMedia` where it is not one.
+    Returns:
+        The headers of the request to dataprep.
+
+    Raises:
+        UnsupportedMedia: The body is no form with files.
     """
     content_type = request.headers.get("content-type", "")
     if not content_type.startswith("multipart/form-data"):
@@ -50,15 +59,15 @@ async def upload(request: Request, stream: bool = False) -> Response:
     if not stream:
         reply = await _dataprep(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)
         return Response(reply, media_type="application/json")
-    events = _progress(_dataprep(request), request.stream(), headers)
+    events = _follow_upload(_dataprep(request), request.stream(), headers)
     first = await anext(events, b"")
     return EventStream(events, service="gateway", first=first)
 
 
-async def _progress(
+async def _follow_upload(
     dataprep: HttpClient, body: AsyncGenerator[bytes], headers: dict[str, str]
 ) -> AsyncGenerator[bytes]:
-    """The first event comes after the whole body has gone, so that only then a hang-up is looked for."""
+    """Stream the progress. The first event comes after the whole body: only then can a hang-up be seen."""
     async for event in dataprep.stream("/v1/dataprep/ingest?stream=true", body, headers=headers):
         yield format_event(event.data, None if event.event == "message" else event.event)
 
@@ -74,3 +83,52 @@ async def delete(request: Request, document_id: str, collection: Collection = DE
     path = f"/v1/documents/{quote(document_id, safe='')}?collection={quote(collection)}"
     body = await until_disconnected(request, _dataprep(request).delete(path))
     return Response(body, media_type="application/json")
+
+
+def _job_path(job: str) -> str:
+    return f"/v1/jobs/{quote(job, safe='')}"
+
+
+@jobs_router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    summary="Accept files (multipart field `files`): once answered they will be ingested",
+)
+async def submit(request: Request) -> Response:
+    """The fields are those of `POST /v1/documents`. `Location` is where the job is."""
+    reply = await _dataprep(request).post("/v1/jobs", request.stream(), headers=upload_headers(request))
+    location = _job_path(Job.model_validate_json(reply).id)
+    return Response(reply, status_code=202, media_type="application/json", headers={"location": location})
+
+
+@jobs_router.get("", response_model=JobsReply, summary="The jobs, the newest first")
+async def jobs(
+    request: Request,
+    status: Annotated[Status | None, Query(description="only these")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> Response:
+    query = f"limit={limit}" + (f"&status={status}" if status else "")
+    return Response(await _dataprep(request).get(f"/v1/jobs?{query}"), media_type="application/json")
+
+
+@jobs_router.get("/{job}", response_model=Job, summary="A job: its status, and each file's")
+async def get(request: Request, job: str) -> Response:
+    return Response(await _dataprep(request).get(_job_path(job)), media_type="application/json")
+
+
+@jobs_router.delete("/{job}", response_model=Job, summary="Cancel what of a job has not finished")
+async def cancel(request: Request, job: str) -> Response:
+    return Response(await _dataprep(request).delete(_job_path(job)), media_type="application/json")
+
+
+@jobs_router.get("/{job}/events", summary="A job as it is, then its changes, as server-sent events")
+async def events(request: Request, job: str) -> Response:
+    """`job` with the whole of it, `file` for each change of a file, at the end `done` with the whole."""
+    start_request(request_id.get(), WATCH_SECONDS)
+    return await EventStream.open(request, _follow_job(_dataprep(request), job), service="gateway")
+
+
+async def _follow_job(dataprep: HttpClient, job: str) -> AsyncGenerator[bytes]:
+    async for event in dataprep.stream(f"{_job_path(job)}/events", None):
+        yield format_event(event.data, event.event)

@@ -1,4 +1,4 @@
-"""`/v1/search`, and the request's `rag` options completed from the gateway's settings."""
+"""`/v1/search`, and how a request's `rag` options are completed from the gateway's settings."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ async def searched(request: Request, body: SearchRequest) -> SearchReply:
     clock = AnswerClock(pipeline.metrics)
     async with within_deadline("the search", service="gateway"):
         found = await pipeline.find(
-            body.question, search_of(body.rag, settings), clock, history=body.history, model=body.model
+            body.question, resolve_search(body.rag, settings), clock, history=body.history, model=body.model
         )
     return SearchReply(
         context=freeze(found.passages, found.query), timings=clock.timings(), degraded=list(found.degraded)
     )
 
 
-def search_of(rag: RagOptions, settings: Settings) -> Search:
-    """How to find the passages."""
+def resolve_search(rag: RagOptions, settings: Settings) -> Search:
+    """Complete a request's options from the settings."""
     return Search(
         collection=rag.collection,
         top_k=rag.top_k or settings.top_k,
@@ -49,12 +49,15 @@ def search_of(rag: RagOptions, settings: Settings) -> Search:
         mmr=rag.mmr,
         neighbours=settings.neighbours if rag.neighbours is None else rag.neighbours,
         rewrite=rewriting_entry(settings.rewrite if rag.rewrite is None else rag.rewrite),
-        given=None if rag.context is None else given(rag.context),
+        given=None if rag.context is None else complete_passages(rag.context),
     )
 
 
-def given(passages: Sequence[GivenPassage]) -> tuple[Passage, ...]:
-    """The same; what has no id is named by its place, from 1, and what has no span is all of its document."""
+def complete_passages(passages: Sequence[GivenPassage]) -> tuple[Passage, ...]:
+    """Complete the passages of a request.
+
+    One without an id is named by its place, from 1; one without a span is all of its document.
+    """
     return tuple(
         Passage.model_validate(
             passage.model_dump()
@@ -69,7 +72,7 @@ def given(passages: Sequence[GivenPassage]) -> tuple[Passage, ...]:
 
 
 def rewriting_entry(wanted: bool | str) -> str | None:
-    """The model entry that rewrites; empty for the one that answers, None where nothing is rewritten.
+    """Choose the model entry that rewrites: empty for the one that answers, None where nothing is rewritten.
 
     Words for yes and no count as such, because an environment variable has no booleans.
     """

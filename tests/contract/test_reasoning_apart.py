@@ -21,7 +21,7 @@ from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
 from services.core.wire.sampling import Sampling
-from services.gateway.chat import _question
+from services.gateway.chat import read_question
 from services.gateway.settings import Settings as GatewaySettings
 from services.generation.app import create
 from services.generation.backends.fake import Format
@@ -137,7 +137,7 @@ def test_the_gateway_passes_the_budget_on() -> None:
             "max_reasoning_tokens": 5,
         }
     )
-    sampling = _question(body, GatewaySettings()).sampling
+    sampling = read_question(body, GatewaySettings()).sampling
     assert (sampling.reasoning_effort, sampling.max_reasoning_tokens) == ("low", 5)
 
 

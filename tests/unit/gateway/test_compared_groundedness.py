@@ -21,8 +21,7 @@ from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply, 
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage
 from services.core.wire.sampling import Sampling
-from services.gateway.compare import _events
-from services.gateway.grounding import Grounder, scorer_by_vectors
+from services.gateway.compare import Grounder, compare_events, scorer_by_vectors
 
 ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
 PASSAGES = (Passage(id="ice", document_id="d", title="d.md", text=ICE, score=0.9),)
@@ -93,7 +92,9 @@ async def events(
     asked = Comparison("How dense is ice?", [Arm(name, name) for name in models], serial=serial)
     return [
         event
-        async for event in _events(pipeline, asked, Grounder(scorer_by_vectors(embedding), seconds), scope)
+        async for event in compare_events(
+            pipeline, asked, Grounder(scorer_by_vectors(embedding), seconds), scope
+        )
     ]
 
 

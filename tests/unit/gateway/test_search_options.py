@@ -8,30 +8,30 @@ import pytest
 from services.core.wire.answer import GivenPassage, RagOptions
 from services.core.wire.passages import Passage
 from services.gateway.app import create
-from services.gateway.search import rewriting_entry, search_of
+from services.gateway.search import resolve_search, rewriting_entry
 from services.gateway.settings import Settings
 
 
 def test_what_a_request_leaves_out_is_as_the_gateway_is_set() -> None:
     settings = Settings(top_k=7, top_n=2, floor=0.5, neighbours=1, rewrite="small")
-    search = search_of(RagOptions(), settings)
+    search = resolve_search(RagOptions(), settings)
     assert (search.top_k, search.top_n, search.floor, search.neighbours) == (7, 2, 0.5, 1)
     assert (search.mode, search.mmr, search.rewrite) == (None, None, "small")
     wanted = RagOptions(mode="sparse", mmr=0.3, neighbours=0, floor=0, rewrite=False)
-    search = search_of(wanted, settings)
+    search = resolve_search(wanted, settings)
     assert (search.mode, search.mmr, search.neighbours, search.floor) == ("sparse", 0.3, 0, 0)
     assert search.rewrite is None
 
 
 def test_passages_that_come_with_the_question_are_named_and_kept_as_they_are() -> None:
     whole = GivenPassage(id="p", document_id="d", title="a.md", text="water", start=3, end=8, score=0.5)
-    search = search_of(RagOptions(context=[GivenPassage(text="ice"), whole]), Settings())
+    search = resolve_search(RagOptions(context=[GivenPassage(text="ice"), whole]), Settings())
     assert search.given is not None
     first, second = search.given
     assert (first.id, first.document_id, first.start, first.end) == ("given-1", "given-1", 0, 3)
     assert second == Passage(id="p", document_id="d", title="a.md", text="water", start=3, end=8, score=0.5)
-    assert search_of(RagOptions(context=[]), Settings()).given == ()
-    assert search_of(RagOptions(), Settings()).given is None
+    assert resolve_search(RagOptions(context=[]), Settings()).given == ()
+    assert resolve_search(RagOptions(), Settings()).given is None
 
 
 @pytest.mark.parametrize(
