@@ -61,14 +61,14 @@ class HttpClient:
             await self._session.close()
 
     async def get(self, path: str) -> bytes:
-        """The body of a 2xx reply; anything else raises."""
+        """Return the body of a 2xx reply; anything else raises."""
         return await self._call("GET", path)
 
     async def delete(self, path: str) -> bytes:
         return await self._call("DELETE", path)
 
     async def put(self, path: str, payload: Body) -> bytes:
-        return await self._call("PUT", path, _encoded(payload))
+        return await self._call("PUT", path, _encode(payload))
 
     async def post(
         self, path: str, payload: Body, *, headers: Mapping[str, str] = NO_HEADERS, idempotent: bool = False
@@ -77,7 +77,7 @@ class HttpClient:
 
         `idempotent` allows one retry where a pooled connection turned out to be closed.
         """
-        return await self._call("POST", path, _encoded(payload), headers, idempotent=idempotent)
+        return await self._call("POST", path, _encode(payload), headers, idempotent=idempotent)
 
     async def stream(
         self,
@@ -95,18 +95,18 @@ class HttpClient:
         """
         parser = SseParser()
         try:
-            method, body = ("GET", None) if payload is None else ("POST", _encoded(payload))
+            method, body = ("GET", None) if payload is None else ("POST", _encode(payload))
             reply = await self._begin(method, path, body, headers, idempotent=idempotent)
             async with reply:
                 if reply.status >= 400:
-                    raise self._refused(reply, await reply.read())
+                    raise self._error_from_reply(reply, await reply.read())
                 async for chunk in reply.content.iter_any():
                     for event in parser.feed(chunk):
                         if event.event == "error":
-                            raise self._from_body(502, event.data, None)
+                            raise self._error_from_body(502, event.data, None)
                         yield event
         except (aiohttp.ClientError, OSError) as error:
-            raise self._translated(error) from error
+            raise self._translate(error) from error
         if parser.pending:
             raise ServiceError(
                 f"{self.service} closed its stream in the middle of an event", service=self.service
@@ -121,7 +121,9 @@ class HttpClient:
         if status == 404:
             await self.get("/health")
         elif status >= 400:
-            raise ServiceUnavailable(f"{self.service} waits for {_missing(body)}", service=self.service)
+            raise ServiceUnavailable(
+                f"{self.service} waits for {_what_is_missing(body)}", service=self.service
+            )
 
     async def _call(
         self,
@@ -149,11 +151,11 @@ class HttpClient:
         *,
         idempotent: bool,
     ) -> aiohttp.ClientResponse:
-        """The reply once its head is there; to be used as a context manager."""
+        """Return the reply once its head is there; to be used as a context manager."""
         try:
             return await self._request(method, path, body, headers)
         except (aiohttp.ClientError, OSError) as error:
-            if not (idempotent and isinstance(self._translated(error), _StaleConnection)):
+            if not (idempotent and isinstance(self._translate(error), _StaleConnection)):
                 raise
         return await self._request(method, path, body, headers)
 
@@ -166,14 +168,14 @@ class HttpClient:
         *,
         refuse: bool = False,
     ) -> tuple[int, bytes]:
-        """Status and body; an error status raises where `refuse` is set."""
+        """Return status and body; an error status raises where `refuse` is set."""
         try:
             async with await self._request(method, path, body, headers) as reply:
                 content = await reply.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise self._translated(error) from error
+            raise self._translate(error) from error
         if refuse and reply.status >= 400:
-            raise self._refused(reply, content)
+            raise self._error_from_reply(reply, content)
         return reply.status, content
 
     async def _request(
@@ -189,8 +191,8 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         )
 
-    def _translated(self, error: aiohttp.ClientError | OSError) -> RaglineError:
-        """The exception of ours that an aiohttp one stands for."""
+    def _translate(self, error: aiohttp.ClientError | OSError) -> RaglineError:
+        """Make the exception of ours that an aiohttp one stands for."""
         name = self.service
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return _StaleConnection(f"{name} closed the connection: it may have died", service=name)
@@ -204,8 +206,8 @@ class HttpClient:
             return _StaleConnection(f"{name} reset the connection: it may have died", service=name)
         return ServiceError(f"{name} answered with something that is not HTTP: {error}", service=name)
 
-    def _refused(self, reply: aiohttp.ClientResponse, body: bytes) -> RaglineError:
-        return self._from_body(reply.status, body, reply.headers.get("retry-after"))
+    def _error_from_reply(self, reply: aiohttp.ClientResponse, body: bytes) -> RaglineError:
+        return self._error_from_body(reply.status, body, reply.headers.get("retry-after"))
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -227,11 +229,11 @@ class HttpClient:
         tracing.inject(headers, self.base_url)
         return headers
 
-    def _from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
+    def _error_from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        detail = _detail(body)
+        detail = _error_detail(body)
         if detail is None:
-            message = f"{self.service} answered {status}: {_readable(body)}"
+            message = f"{self.service} answered {status}: {_readable_message(body)}"
             return from_status(status, message, service=self.service, retry_after=seconds)
         error = from_detail(detail, service=self.service, retry_after=seconds, upstream_status=status)
         if type(error) is ServiceError and status != ServiceError.status:
@@ -239,8 +241,8 @@ class HttpClient:
         return error
 
 
-def _detail(body: bytes) -> ErrorDetail | None:
-    """What one of our services says in its own error body or in TEI's; None where it is neither."""
+def _error_detail(body: bytes) -> ErrorDetail | None:
+    """Read what one of our services says in its own error body or in TEI's; None where it is neither."""
     try:
         return ErrorBody.model_validate_json(body).error
     except ValidationError:
@@ -250,7 +252,7 @@ def _detail(body: bytes) -> ErrorDetail | None:
             return None
 
 
-def _encoded(payload: Body) -> bytes | AsyncIterator[bytes]:
+def _encode(payload: Body) -> bytes | AsyncIterator[bytes]:
     return orjson.dumps(payload) if isinstance(payload, Mapping) else payload
 
 
@@ -258,18 +260,18 @@ class _StaleConnection(ServiceUnavailable):
     """A pooled connection that the peer had closed: the request was not answered."""
 
 
-def _missing(body: bytes) -> str:
-    """What a peer that is not ready waits for, from its `Readiness`."""
+def _what_is_missing(body: bytes) -> str:
+    """Say what a peer that is not ready waits for, from its `Readiness`."""
     try:
         state = Readiness.model_validate_json(body)
     except ValidationError:
-        return _readable(body)
+        return _readable_message(body)
     missing = (health.detail or name for name, health in state.dependencies.items() if not health.ready)
     return "; ".join(missing) or "something it does not name"
 
 
-def _readable(body: bytes) -> str:
-    """The message inside a foreign error body (OpenAI's, TEI's, FastAPI's), a proxy's page as text, or its
+def _readable_message(body: bytes) -> str:
+    """Find the message in a foreign error body (OpenAI's, TEI's, FastAPI's), a proxy's page as text, or its
     first characters."""
     try:
         parsed = orjson.loads(body)

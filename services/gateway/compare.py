@@ -17,8 +17,8 @@ from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, ServiceEncoder
 from pipelines.rag import RagPipeline
 from services.core.client import HttpClient
-from services.core.clients.detection import DetectionClient
 from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.reranking import DetectionClient
 from services.core.context import request_id, within_deadline
 from services.core.errors import RaglineError, ServiceError
 from services.core.replies import EventStream, until_disconnected

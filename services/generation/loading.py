@@ -13,8 +13,7 @@ import structlog
 
 from services.core.errors import RaglineError, ServiceError, ServiceUnavailable
 from services.core.models.catalogue import CATALOGUE
-from services.core.models.fetch import Fetcher
-from services.core.models.progress import Progress
+from services.core.models.fetch import Fetcher, Progress
 from services.generation.entries import ModelEntry
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
 from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
 from services.core.client import HttpClient
-from services.core.clients.detection import DetectionClient
+from services.core.clients.reranking import DetectionClient
 from services.core.errors import (
     InvalidRequest,
     PayloadTooLarge,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipelines.evaluation.grounding.calibration import PLACES, probabilities
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
-from services.core.clients.detection import DetectionClient, Prediction
+from services.core.clients.reranking import DetectionClient, Prediction
 from services.core.errors import InvalidRequest
 from services.core.wire.grounding import SentenceEvidence
 

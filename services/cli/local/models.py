@@ -14,8 +14,7 @@ from rich.progress import Progress as Bars
 from services.cli.console import Output
 from services.core import backends
 from services.core.models.catalogue import CATALOGUE
-from services.core.models.fetch import Fetcher, location
-from services.core.models.progress import Progress, ProgressCallback
+from services.core.models.fetch import Fetcher, Progress, ProgressCallback, location
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.generation.backend import PACKAGE
 from services.generation.configuration import find_backend, read_entries

@@ -31,14 +31,14 @@ class EmbeddingClient:
         self._has_prompts = True
 
     async def embed_query(self, text: str) -> list[float]:
-        """One L2-normalised vector, by TEI's `/embed`; an over-long query is truncated."""
+        """Return one L2-normalised vector, by TEI's `/embed`; an over-long query is truncated."""
         body = await self._embed(text, prompt="query", truncate=True)
         return decode(_ONE_VECTOR, body, self._http.service)[0]
 
     async def encode(
         self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True, prompt: Prompt = "passage"
     ) -> EncodeReply:
-        """Vectors, with token vectors where asked for and the service has them.
+        """Return vectors, with token vectors where asked for and the service has them.
 
         Against a server that speaks only TEI, falls back to `/embed`, without token vectors.
         """
@@ -57,7 +57,7 @@ class EmbeddingClient:
         return decode(_ENCODED, body, self._http.service)
 
     async def tokenize(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[Token]]:
-        """The tokens of each text by the embedding model's own tokenizer, by TEI's `/tokenize`.
+        """Split each text into the tokens of the embedding model's tokenizer, by TEI's `/tokenize`.
 
         Nothing is truncated. Raises `NotSupported` where the backend has no tokenizer to ask.
         """

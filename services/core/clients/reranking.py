@@ -1,18 +1,33 @@
-"""The client of the reranking service, which a TEI container can stand in for."""
+"""The clients of what judges pairs of texts: the reranking service, which a TEI container can stand in for,
+and a classifier behind TEI's `/predict`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.errors import NotFound
+from services.core.errors import NotFound, ServiceError
+from services.core.wire.base import Wire
 from services.core.wire.encoding import decode
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply, RerankingRequest
 
+
+class Prediction(Wire):
+    """A class and its probability; a pair's are those of all classes, the greatest first."""
+
+    score: float
+    label: str
+
+
+BATCH = 32
+"""Pairs in one request: what such a server takes without another `--max-client-batch-size`."""
+
+_PREDICTIONS = TypeAdapter(list[Annotated[list[Prediction], Field(min_length=1)]])
 _RERANKING = TypeAdapter(RerankingReply)
 _RANKS = TypeAdapter(list[Rank])
 
@@ -24,7 +39,7 @@ class RerankingClient:
     async def rerank(
         self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str
     ) -> list[RerankedPassage]:
-        """The `top_n` best as positions in `passages`, best first.
+        """Return the `top_n` best as positions in `passages`, best first.
 
         Against a server that speaks only TEI, falls back to `/rerank`.
         """
@@ -48,3 +63,29 @@ class RerankingClient:
         body = await self._http.post("/rerank", orjson.dumps(request), idempotent=True)
         best = decode(_RANKS, body, self._http.service)[:top_n]
         return [RerankedPassage(index=rank.index, score=rank.score) for rank in best]
+
+
+class DetectionClient:
+    def __init__(self, http: HttpClient, *, batch: int = BATCH) -> None:
+        self._http = http
+        self._batch = batch
+
+    async def predict(self, pairs: Sequence[tuple[str, str]]) -> list[list[Prediction]]:
+        """Classify pairs of premise and hypothesis; over-long pairs are truncated.
+
+        Returns the classes of each pair with their probabilities. Raises what the server's status stands
+        for, and `ServiceError` where its reply is not one per pair.
+        """
+        predictions: list[list[Prediction]] = []
+        for start in range(0, len(pairs), self._batch):
+            batch = pairs[start : start + self._batch]
+            request = {"inputs": [list(pair) for pair in batch], "raw_scores": False, "truncate": True}
+            body = await self._http.post("/predict", orjson.dumps(request), idempotent=True)
+            reply = decode(_PREDICTIONS, body, self._http.service)
+            if len(reply) != len(batch):
+                raise ServiceError(
+                    f"{self._http.service} classified {len(reply)} of {len(batch)} pairs",
+                    service=self._http.service,
+                )
+            predictions += reply
+        return predictions

@@ -61,7 +61,7 @@ class RetrievalClient:
         rrf_k: int | None = None,
         mmr_lambda: float | None = None,
     ) -> list[Passage]:
-        """The `k` best passages, each with its scores; what is None is as the service's settings say."""
+        """Return the `k` best passages, with their scores; what is None is as the settings there say."""
         request = {
             "text": text,
             "embedding": vector,
@@ -79,7 +79,7 @@ class RetrievalClient:
         return decode(_RETRIEVAL, body, self._http.service).retrieved_docs
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
-        """By passage id; absent where none are stored."""
+        """Return the token vectors by passage id; absent where none are stored."""
         request = {"collection": collection, "ids": list(ids)}
         body = await self._http.post(
             "/v1/passages/token_vectors",
@@ -92,13 +92,13 @@ class RetrievalClient:
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int = 1, after: int = 1
     ) -> dict[str, list[Passage]]:
-        """By passage id, its document's passages around it, itself among them, in order."""
+        """Return by passage id its document's passages around it, itself among them, in order."""
         request = {"collection": collection, "ids": list(ids), "before": before, "after": after}
         body = await self._http.post("/v1/passages/neighbours", orjson.dumps(request), idempotent=True)
         return decode(_NEIGHBOURS, body, self._http.service).neighbours
 
     async def passages(self, collection: str, *, after: str | None = None, limit: int = 256) -> PassagesReply:
-        """One page of all passages; the next one is `after` its `next`, the last one's is None."""
+        """Return one page of all passages; the next one is `after` its `next`, the last one's is None."""
         query = f"collection={quote(collection)}&limit={limit}" + (f"&after={quote(after)}" if after else "")
         body = await self._http.get(f"/v1/passages?{query}")
         return decode(_PASSAGES, body, self._http.service)
@@ -114,7 +114,7 @@ class RetrievalClient:
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
     ) -> int:
-        """Make this the one revision that readers see; how many passages of others that deleted.
+        """Make this the one revision that readers see; return how many passages of others that deleted.
 
         Raises `Conflict` where no passage of the revision is stored, or another number than `passages`.
         """
@@ -131,7 +131,7 @@ class RetrievalClient:
         keep_revision: str | None = None,
         revision: str | None = None,
     ) -> int:
-        """How many passages were deleted: of the document, all but one revision, or only one."""
+        """Delete the document, all but one revision, or only one; return how many passages that were."""
         request = DeleteRequest(
             collection=collection, document_id=document_id, keep_revision=keep_revision, revision=revision
         )
@@ -153,7 +153,7 @@ class RetrievalClient:
         await self._http.delete(f"/v1/collections/{quote(collection)}")
 
     async def aliases(self) -> dict[str, str]:
-        """The collection that each alias means."""
+        """Return the collection that each alias means."""
         return decode(_ALIASES, await self._http.get("/v1/aliases"), self._http.service).aliases
 
     async def set_alias(self, alias: str, collection: str, *, replace_collection: bool = False) -> None:

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from services.core.models.progress import UnknownModel
+from services.core.errors import NotFound
+
+
+class UnknownModel(NotFound):
+    """No model of the catalogue has that name."""
+
+    code = "unknown_model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +186,8 @@ CATALOGUE: Mapping[str, CatalogueEntry] = MappingProxyType({entry.name: entry fo
 
 
 def entry(name: str, catalogue: Mapping[str, CatalogueEntry] = CATALOGUE) -> CatalogueEntry:
-    """The entry of that name. Raises `UnknownModel` that lists the names."""
-    found = catalogue.get(name)
-    if found is None:
+    """Return the entry of that name. Raises `UnknownModel` that lists the names."""
+    model = catalogue.get(name)
+    if model is None:
         raise UnknownModel(f"unknown model {name!r}: choose one of {', '.join(catalogue)}, or give a path")
-    return found
+    return model

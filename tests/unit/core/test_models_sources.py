@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.models.progress import folder_size
+from services.core.models.sources import folder_size
 
 
 def test_the_bytes_of_all_files_below(tmp_path: Path) -> None:
