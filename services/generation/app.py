@@ -29,9 +29,10 @@ router = APIRouter(tags=["generation"])
 
 
 def create(settings: Settings) -> FastAPI:
-    """The service's app; the registry is at `app.state.registry`, the default entry loads at once.
+    """Make the service's app; the registry is at `app.state.registry`, the default entry loads at once.
 
-    Raises `BadEntries` where the environment describes no usable models.
+    Raises:
+        BadEntries: The environment describes no usable models.
     """
     entries = read_entries(settings, names(PACKAGE))
 
@@ -49,7 +50,7 @@ def create(settings: Settings) -> FastAPI:
         slots = settings.concurrency if module.CAPABILITIES.embedded else settings.server_concurrency
         return Opened(await module.create(entry), name, slots)
 
-    def embedded(entry: ModelEntry) -> bool:
+    def is_embedded(entry: ModelEntry) -> bool:
         name = find_backend(entry.engine)
         return name == AUTO or cast(EngineModule, load(PACKAGE, name)).CAPABILITIES.embedded
 
@@ -58,7 +59,7 @@ def create(settings: Settings) -> FastAPI:
         registry = Registry(
             entries,
             opener=opener,
-            embedded=embedded,
+            embedded=is_embedded,
             queue=settings.queue,
             loaded_max=settings.loaded_max,
             down_seconds=settings.down_seconds,

@@ -37,9 +37,13 @@ log = structlog.get_logger(__name__)
 
 
 class Completion:
-    """One request on one entry, or on a fallback of it. Use `stream` or `reply`, once.
+    """Answers one request by one entry, or by a fallback of it. Use `stream` or `reply`, once.
 
-    `task` gives the request in the terms of the entry that answers.
+    Args:
+        registry: Owns the engines.
+        metrics: The service's metrics.
+        entry: The entry that the request names.
+        task: Writes the request in the terms of the entry that answers.
     """
 
     def __init__(
@@ -61,33 +65,35 @@ class Completion:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the reply's headers say; complete once the first event or the reply is there."""
+        """The reply's headers; they are complete once the first event or the reply is there."""
         timings = ", ".join(f"{name};dur={ms:.1f}" for name, ms in self._timing.milliseconds.items())
         known = {"server-timing": timings} if timings else {}
-        return known | fallback_headers(self._degraded, self._model)
+        return known | fallback_headers(self._fallback_marks, self._model)
 
     async def stream(self, *, include_usage: bool) -> AsyncGenerator[bytes]:
-        """Server-sent events up to `[DONE]`. Nothing comes before the engine's first delta, so that a
-        failure until then can still be a status."""
-        told: str | None = None
+        """Yield server-sent events up to `[DONE]`.
+
+        Nothing comes before the engine's first delta, so that a failure until then can still be a status.
+        """
+        announced: str | None = None
         async with aclosing(self._deltas()) as deltas:
             async for delta in deltas:
-                if told is None:
-                    told = self._model
-                    yield self._chunk({"role": "assistant", "content": ""}, self._degraded)
+                if announced is None:
+                    announced = self._model
+                    yield self._chunk({"role": "assistant", "content": ""}, self._fallback_marks)
                 if delta.content or delta.reasoning:
-                    degraded = self._degraded if told != self._model else []
-                    told = self._model
+                    degraded = self._fallback_marks if announced != self._model else []
+                    announced = self._model
                     pieces = {"content": delta.content, "reasoning_content": delta.reasoning}
                     yield self._chunk({name: text for name, text in pieces.items() if text}, degraded)
                 if delta.finish_reason:
-                    yield self._chunk({}, self._degraded, delta.finish_reason)
+                    yield self._chunk({}, self._fallback_marks, delta.finish_reason)
                     if include_usage and delta.tokens:
                         yield self._chunks.usage(self._model, _usage(delta.tokens))
         yield DONE
 
     async def reply(self) -> ChatReply:
-        """The whole answer in one piece."""
+        """Return the whole answer in one piece."""
         content: list[str] = []
         reasoning: list[str] = []
         last = Delta()
@@ -109,7 +115,7 @@ class Completion:
             model=self._model,
             choices=[ChatChoice(message=message, finish_reason=last.finish_reason)],
             usage=_usage(last.tokens) if last.tokens else None,
-            degraded=self._degraded,
+            degraded=self._fallback_marks,
         )
 
     @property
@@ -117,15 +123,15 @@ class Completion:
         return self._route.used.name
 
     @property
-    def _degraded(self) -> list[str]:
+    def _fallback_marks(self) -> list[str]:
         return fallback_marks(self._route.passed_over)
 
     async def _deltas(self) -> AsyncGenerator[Delta]:
-        """The engine's deltas up to the one with the finish reason. Each wait ends at the deadline."""
+        """Yield the engine's deltas up to the one with the finish reason; each wait ends at the deadline."""
         outcome: Literal["error", "cancelled"] = "cancelled"
         last: Delta | None = None
         try:
-            async with aclosing(self._route.stream(self._attempt, unanswered=_unanswered)) as deltas:
+            async with aclosing(self._route.stream(self._attempt, unanswered=_gives_no_answer)) as deltas:
                 while last is None or last.finish_reason is None:
                     async with within_deadline("the model's answer", service=SERVICE):
                         last = await anext(deltas, None)
@@ -137,20 +143,20 @@ class Completion:
                     self._written += len(last.content)
                     if last.finish_reason:
                         last = replace(last, tokens=sum_counts(self._spent))
-                    yield self._apart(last) if last.reasoning else last
+                    yield self._separate_thinking(last) if last.reasoning else last
         except Exception:
             outcome = "error"
             raise
         finally:
             if last is None or last.finish_reason is None:
-                self._timing.broken_off(self._model, outcome)
+                self._timing.break_off(self._model, outcome)
             else:
                 self._timing.finish(last.tokens)
             if last is not None:
-                self._timing.passed_over(self._route.passed_over, self._model)
+                self._timing.count_fallbacks(self._route.passed_over, self._model)
 
     async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
-        """One entry's deltas, from the wait for its engine on."""
+        """Yield the deltas of one entry, from the wait for its engine on."""
         task = self._task(entry)
         before = self._written
         with ChatSpan(self._tracer, _request_attributes(entry, task.prompt)) as span:
@@ -161,15 +167,16 @@ class Completion:
                         if delta.finish_reason:
                             self._repair(entry, thinking.misplaced, before)
                             span.end_answered(_reply_attributes(entry, delta, self._timing.first_token))
-                            self._timing.thought(entry.name, thinking.outcome)
-                            self._timing.ended(entry.name, delta.finish_reason, delta.tokens)
+                            self._timing.count_thinking(entry.name, thinking.outcome)
+                            self._timing.end_entry(entry.name, delta.finish_reason, delta.tokens)
                             self._spent.append(delta.tokens)
                         yield delta
 
     def _repair(self, entry: ModelEntry, misplaced: int, before: int) -> None:
-        """A reply in one piece is put right; of a stream these characters have gone out as content.
+        """Remember how much of the content was thinking, so that a reply in one piece can be put right.
 
-        All that came `before`, of entries that gave no answer, can be nothing else.
+        In a stream these characters have gone out as content. All that came `before`, from entries that gave
+        no answer, can be nothing else than thinking.
         """
         self._misplaced = before + misplaced
         if misplaced:
@@ -178,8 +185,8 @@ class Completion:
                 model=entry.name,
             )
 
-    def _apart(self, delta: Delta) -> Delta:
-        """Where a second entry thinks too, its thinking begins on a new line."""
+    def _separate_thinking(self, delta: Delta) -> Delta:
+        """Begin the thinking of a second entry on a new line."""
         thinker, self._thinker = self._thinker, self._model
         return delta if thinker in {"", self._model} else replace(delta, reasoning=f"\n{delta.reasoning}")
 
@@ -190,7 +197,7 @@ class Completion:
         return self._chunks.delta(self._model, delta, finish_reason, fields)
 
 
-def _unanswered(delta: Delta) -> bool:
+def _gives_no_answer(delta: Delta) -> bool:
     return delta.finish_reason == "reasoning_truncated"
 
 

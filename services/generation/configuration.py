@@ -48,7 +48,7 @@ class BadEntries(RaglineError):
 
 
 def find_backend(engine: str) -> str:
-    """The name of the backend that an engine's name stands for."""
+    """Return the name of the backend that an engine's name stands for."""
     return ALIASES.get(engine, engine)
 
 
@@ -86,7 +86,7 @@ def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
 
 
 def _apply_overrides(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
-    """The default entry with what the environment says about it besides its engine and model."""
+    """Return the default entry with what the environment says about it besides its engine and model."""
     fields: dict[str, object] = {
         "profile": settings.profile,
         "temperature": settings.temperature,
@@ -127,7 +127,7 @@ def _check_names(
 
 
 def _small_and_large(settings: EntrySettings) -> list[ModelEntry]:
-    """The entries `small` and `large`; LLM_ENGINE without a model chooses their engine."""
+    """Return the entries `small` and `large`; LLM_ENGINE without a model chooses their engine."""
     update: dict[str, object] = {"max_context": settings.max_context}
     if settings.engine and not _describes_model(settings):
         update["engine"] = settings.engine
@@ -135,13 +135,15 @@ def _small_and_large(settings: EntrySettings) -> list[ModelEntry]:
 
 
 def _describes_model(settings: EntrySettings) -> bool:
-    """Whether the single-entry variables describe an entry of their own, and not the engine of the two."""
+    """Tell whether the single-entry variables describe an entry of their own, and not the engine of the
+    two."""
     embedded = not settings.engine or settings.engine in EMBEDDED
     return not embedded or bool(settings.endpoint or settings.model_id or settings.model_path)
 
 
 def _single_entry(settings: EntrySettings) -> ModelEntry | None:
-    """The entry that LLM_ENGINE, LLM_ENDPOINT, LLM_MODEL_ID and so on describe; None where they do not."""
+    """Return the entry that LLM_ENGINE, LLM_ENDPOINT, LLM_MODEL_ID and so on describe; None where they do
+    not."""
     if not _describes_model(settings):
         return None
     engine = settings.engine or ("openai" if settings.endpoint else AUTO)
@@ -195,7 +197,7 @@ def _parse_list(source: str) -> list[ModelEntry]:
 
 
 def _describe(error: ValidationError) -> str:
-    """The first three mistakes, each with the field that has it."""
+    """Describe the first three mistakes, with the field that has them."""
     return "; ".join(
         f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()[:3]
     )

@@ -47,7 +47,7 @@ class Loader(Generic[T]):
         self._failed_at = 0.0
 
     def start(self) -> asyncio.Task[T]:
-        """Begin, where it has not begun, or failed more than `RETRY_SECONDS` ago."""
+        """Begin to open, where that has not begun, or failed more than `RETRY_SECONDS` ago."""
         task = self._task
         if task is None or (self._failure() and time.monotonic() - self._failed_at > RETRY_SECONDS):
             self._phase = ""
@@ -67,7 +67,11 @@ class Loader(Generic[T]):
         return task.result() if task and task.done() and not self._failure() else None
 
     async def get(self) -> T:
-        """Wait for it. Raises `ServiceUnavailable` at once while a reported long phase goes on."""
+        """Wait until it is open.
+
+        Raises:
+            ServiceUnavailable: A reported long phase goes on; raised at once.
+        """
         task = self.start()
         while not task.done():
             if self._phase:
@@ -76,7 +80,11 @@ class Loader(Generic[T]):
         return task.result()
 
     async def ready(self) -> None:
-        """Return where it is open; raise `ServiceUnavailable` that says what it does, or why it failed."""
+        """Return if it is open.
+
+        Raises:
+            ServiceUnavailable: It is not; the message says what it does, or why it failed.
+        """
         task = self.start()
         failure = self._failure()
         if failure is not None:

@@ -1,4 +1,4 @@
-"""What a generation took, by model entry, in seconds and tokens.
+"""Metrics of a generation, by model entry, in seconds and tokens.
 
 TTFT counts reasoning, TTFO is the first token of the answer; TPOT is vLLM's (E2EL - TTFT) / (n - 1).
 Where vLLM has a metric, ours has its name after `ragline_generation_`. Tokens are the engine's counts.
@@ -20,7 +20,7 @@ from services.generation.routing import Reason
 
 
 class Clock:
-    """Starts when it is made."""
+    """Measures one generation; it starts when it is made."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -29,7 +29,7 @@ class Clock:
         self.first_token: float | None = None
 
     def see(self, delta: Delta) -> None:
-        """A delta has come."""
+        """Note that a delta has come."""
         if not delta.content and not delta.reasoning:
             return
         now = time.perf_counter() - self._start
@@ -41,8 +41,8 @@ class Clock:
             self._first_output = now
 
     def spans(self, tokens: int | None) -> dict[str, float]:
-        """Of a generation that ends now with so many tokens: e2el, and what there was of ttft, ttfo, think
-        and tpot."""
+        """Return the times of a generation that ends now with so many tokens: e2el, and what there was of
+        ttft, ttfo, think and tpot."""
         whole = time.perf_counter() - self._start
         spans = {"e2el": whole}
         if self.first_token is not None:
@@ -61,7 +61,7 @@ TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15,
 
 
 class GenerationMetrics:
-    """The service's own metrics, in the registry of `metrics`."""
+    """Holds the service's own metrics, in the registry of `metrics`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.service = metrics.service
@@ -104,7 +104,7 @@ class GenerationMetrics:
 
 
 class Timing:
-    """The clocks of one request: its own, started with it, and that of the model entry at work.
+    """Holds the clocks of one request: its own, which started with it, and that of the model entry at work.
 
     They are one and the same until an entry has ended without an answer: the clock of the next one
     starts there, so that the histograms of no entry hold the thinking of another.
@@ -122,19 +122,20 @@ class Timing:
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """Of the request, what is known now: ttft, and once it has ended whole ttfo, think, tpot and e2el."""
+        """The request's times that are known now: ttft, and once it has ended also ttfo, think, tpot and
+        e2el."""
         first = self._request.first_token
         spans = self._spans or ({} if first is None else {"ttft": first})
         return {name: seconds * 1e3 for name, seconds in spans.items()}
 
     def see(self, delta: Delta) -> None:
-        """A delta has come."""
+        """Note that a delta has come."""
         self._request.see(delta)
         if self._entry is not self._request:
             self._entry.see(delta)
 
-    def ended(self, model: str, outcome: FinishReason, tokens: TokenCounts | None) -> None:
-        """The generation by this entry has a finish reason."""
+    def end_entry(self, model: str, outcome: FinishReason, tokens: TokenCounts | None) -> None:
+        """Observe a generation by this entry that has a finish reason."""
         metrics = self._metrics
         labels = (metrics.service, model)
         metrics.ended.labels(*labels, outcome).inc()
@@ -154,20 +155,20 @@ class Timing:
                 counter.labels(*labels).inc(amount)
                 per_request.labels(*labels).observe(amount)
 
-    def broken_off(self, model: str, outcome: Literal["error", "cancelled"]) -> None:
-        """This entry did not get to an end. Its latencies are not observed: they say nothing about speed."""
+    def break_off(self, model: str, outcome: Literal["error", "cancelled"]) -> None:
+        """Count a generation that did not get to an end; its latencies say nothing about speed."""
         self._metrics.ended.labels(self._metrics.service, model, outcome).inc()
 
     def finish(self, tokens: TokenCounts | None) -> None:
-        """The request has its answer; `tokens` are all that it took."""
+        """Note that the request has its answer; `tokens` are all that it took."""
         self._spans = self._request.spans(tokens.completion if tokens else None)
 
-    def thought(self, model: str, outcome: Outcome) -> None:
-        """The thinking of this entry has ended so."""
+    def count_thinking(self, model: str, outcome: Outcome) -> None:
+        """Count how the thinking of this entry has ended."""
         if outcome != "none":
             self._metrics.thinking.labels(self._metrics.service, model, outcome).inc()
 
-    def passed_over(self, reasons: Mapping[str, Reason], used: str) -> None:
-        """`used` answered in the place of these entries."""
+    def count_fallbacks(self, reasons: Mapping[str, Reason], used: str) -> None:
+        """Count that `used` answered in the place of these entries."""
         for name, reason in reasons.items():
             self._metrics.fallbacks.labels(self._metrics.service, name, used, reason).inc()

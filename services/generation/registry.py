@@ -22,7 +22,7 @@ LONGEST_RETRY = 60.0
 
 
 class Queue:
-    """The waiting room that all entries share: `limit` requests in all."""
+    """Counts the requests that wait for an entry: at most `limit` over all entries."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -30,7 +30,7 @@ class Queue:
 
 
 class Admission:
-    """One entry's `slots`; first come, first served."""
+    """Gives out the `slots` of one entry; first come, first served."""
 
     def __init__(self, slots: int, queue: Queue) -> None:
         self._slots = slots
@@ -39,8 +39,12 @@ class Admission:
         self._seconds = 1.0
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Hold a slot; waits for one. Raises `RateLimited` where too many wait already."""
+    async def hold_slot(self) -> AsyncIterator[None]:
+        """Hold one of the slots; the caller waits for it.
+
+        Raises:
+            RateLimited: Too many wait already.
+        """
         await self._enter()
         start = time.monotonic()
         try:
@@ -82,7 +86,7 @@ Embedded = Callable[[ModelEntry], bool]
 
 
 class _Slot:
-    """One entry and what is open for it."""
+    """Holds one entry and what is open for it."""
 
     def __init__(self, entry: ModelEntry, opener: Opener) -> None:
         self.entry = entry
@@ -93,7 +97,8 @@ class _Slot:
 
 
 class Registry:
-    """Owns the engines. `loaded_max` embedded ones stay in memory, the least recently used idle one goes."""
+    """Owns the engines. It keeps `loaded_max` embedded ones in memory, and closes the least recently used
+    idle one where another needs the room."""
 
     def __init__(
         self,
@@ -123,7 +128,15 @@ class Registry:
 
     @asynccontextmanager
     async def lease(self, entry: ModelEntry) -> AsyncIterator[Engine]:
-        """Use an entry's engine: opens it, waits for a turn. Raises as opening it does, or `RateLimited`."""
+        """Lend an entry's engine: open it where needed, and wait for a turn.
+
+        Args:
+            entry: The entry to use.
+
+        Raises:
+            RateLimited: Too many requests wait already.
+            RaglineError: The engine cannot be opened.
+        """
         slot = self._slots[entry.name]
         slot.users += 1
         slot.used_at = time.monotonic()
@@ -131,7 +144,7 @@ class Registry:
             opened = await self._open(slot)
             if slot.admission is None:
                 slot.admission = Admission(opened.slots, self._queue)
-            async with slot.admission.admitted():
+            async with slot.admission.hold_slot():
                 yield opened.engine
         finally:
             slot.users -= 1
@@ -139,12 +152,15 @@ class Registry:
             self._released.set()
 
     def route(self, entry: ModelEntry) -> Route:
-        """A request's way to the entry or to one of its fallbacks."""
+        """Make a request's way to the entry or to one of its fallbacks."""
         return Route(self.entries.chain(entry), self._health)
 
     async def ready(self) -> None:
-        """Return where the default entry or a fallback of it can answer; raises what keeps the default
-        one from that, and begins to open its fallbacks."""
+        """Return if the default entry or a fallback of it can answer, and begin to open the fallbacks if not.
+
+        Raises:
+            RaglineError: Neither can; this is what the default entry failed with.
+        """
         failure: RaglineError | None = None
         for entry in self.entries.chain(self.entries.default):
             slot = self._slots[entry.name]
@@ -159,7 +175,7 @@ class Registry:
             raise failure
 
     async def models(self) -> list[ModelInfo]:
-        """Every entry; `ready` is false with a `detail` for one that is not open."""
+        """List every entry; one that is not open has `ready` false and a `detail` that says why."""
         return list(await asyncio.gather(*(self._info(slot) for slot in self._slots.values())))
 
     async def close(self) -> None:
@@ -170,12 +186,12 @@ class Registry:
             await self._close(slot)
 
     def _warm(self, slot: _Slot) -> None:
-        """Open it for the requests to come; what fails is seen by the next one that asks."""
+        """Open an entry for the requests to come; the next request that asks sees a failure."""
         task: asyncio.Task[object] = asyncio.create_task(self._open(slot), context=Context())
         self._warming.add(task)
-        task.add_done_callback(self._warmed)
+        task.add_done_callback(self._forget_warming)
 
-    def _warmed(self, task: asyncio.Task[object]) -> None:
+    def _forget_warming(self, task: asyncio.Task[object]) -> None:
         self._warming.discard(task)
         if not task.cancelled():
             task.exception()

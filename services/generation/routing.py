@@ -15,7 +15,12 @@ from services.generation.entries import ModelEntry
 
 
 class Health:
-    """By entry name. An entry is down for `seconds` from its last failure; `now` is a monotonic clock."""
+    """Remembers which entries failed. One is down for `seconds` from its last failure.
+
+    Args:
+        seconds: How long a failed entry is passed over.
+        now: A monotonic clock in seconds.
+    """
 
     def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -23,11 +28,12 @@ class Health:
         self._until: dict[str, float] = {}
 
     def is_down(self, name: str) -> bool:
-        """Whether it failed and its time is not over."""
+        """Tell whether the entry failed and its time is not over."""
         return self._until.get(name, 0.0) > self._now()
 
     def claim(self, name: str) -> bool:
-        """Whether the caller should try it: it is up, or its time is over and nobody else tries it now."""
+        """Tell whether the caller should try the entry: it is up, or its time is over and nobody else tries
+        it."""
         if self.is_down(name):
             return False
         if name in self._until:
@@ -35,12 +41,13 @@ class Health:
         return True
 
     def fail(self, name: str, retry_after: float | None = None) -> None:
-        """It could not answer; `retry_after` is when it says that it can, where that is sooner."""
+        """Note that the entry could not answer; `retry_after` is when it says that it can, where that is
+        sooner."""
         seconds = self._seconds if retry_after is None else min(self._seconds, retry_after)
         self._until[name] = self._now() + seconds
 
     def succeed(self, name: str) -> None:
-        """It has answered."""
+        """Note that the entry has answered."""
         self._until.pop(name, None)
 
 
@@ -53,7 +60,8 @@ log = structlog.get_logger(__name__)
 
 
 class Route:
-    """`chain` is the wanted entry and its fallbacks in order; `used` is the one in use now."""
+    """Tries the entries of `chain` (the wanted one, then its fallbacks) until one answers; `used` is the one
+    in use now."""
 
     def __init__(self, chain: Sequence[ModelEntry], health: Health) -> None:
         self._chain = chain
@@ -114,16 +122,16 @@ class Route:
             if held is not None and seconds_left(1.0) == 0:
                 break
         if held is None:
-            raise _summary(failures)
+            raise _summarize(failures)
         self.used, item = held
         yield item
 
     def _follows(self, entry: ModelEntry, other: ModelEntry) -> bool:
-        """Whether it is further along the chain."""
+        """Tell whether `entry` comes after `other` in the chain."""
         return self._chain.index(entry) > self._chain.index(other)
 
     def _candidates(self) -> Iterator[ModelEntry]:
-        """Those that are up in their order; then, because nothing else is left, the others."""
+        """List the entries that are up in their order; then, because nothing else is left, the others."""
         if len(self._chain) == 1:
             yield self._chain[0]
             return
@@ -139,8 +147,8 @@ class Route:
         return len(self._chain) > 1 and not isinstance(error, InvalidRequest) and seconds_left(1.0) != 0
 
 
-def _summary(failures: Sequence[tuple[ModelEntry, RaglineError]]) -> RaglineError:
-    """The wanted entry's failure where it was tried first, with what its fallbacks failed with."""
+def _summarize(failures: Sequence[tuple[ModelEntry, RaglineError]]) -> RaglineError:
+    """Make one error of all: the first failure, with what the others failed with."""
     first = failures[0][1]
     others = "; ".join(f"{entry.name}: {error.message}" for entry, error in failures[1:])
     message = f"{first.message} (no fallback answers either: {others})"

@@ -92,15 +92,15 @@ async def choose(
     if len(engines) == 1:
         return engines[0].engine
     path, wanted = home / FILE, key(engines)
-    known = _remembered(path, wanted)
+    known = _recall(path, wanted)
     if known is None:
         report(f"measuring which of {', '.join(c.engine for c in engines)} is faster here (once) ...")
-        known = await _measured_once(entry, path, wanted, engines, measure)
+        known = await _measure_once(entry, path, wanted, engines, measure)
         report("")
     return min(known, key=lambda engine: known[engine])
 
 
-async def _measured_once(
+async def _measure_once(
     entry: ModelEntry, path: Path, wanted: str, engines: list[Candidate], measure: Measurer
 ) -> Mapping[str, float]:
     """Measure inside a lock, because two processes that measure at once slow each other down."""
@@ -113,7 +113,7 @@ async def _measured_once(
         except Timeout:
             await asyncio.sleep(LOCK_POLL_SECONDS)
     try:
-        known = _remembered(path, wanted)
+        known = _recall(path, wanted)
         if known is None:
             known = await _measure_all(entry, engines, measure)
             _remember(path, wanted, known)
@@ -153,7 +153,7 @@ async def measure_in_child(engine: str, entry: ModelEntry) -> float:
         raise ServiceError(f"measuring {engine} failed: {lines[-1]}", service=engine) from error
 
 
-def _remembered(path: Path, wanted: str) -> Mapping[str, float] | None:
+def _recall(path: Path, wanted: str) -> Mapping[str, float] | None:
     try:
         known = orjson.loads(path.read_bytes())[wanted]
         return {str(engine): float(seconds) for engine, seconds in known.items()} or None

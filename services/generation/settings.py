@@ -14,7 +14,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cpus(cgroup_limit: Path = CGROUP_LIMIT) -> int:
-    """CPUs by affinity, and by a container's quota where it has one; at least 1."""
+    """Count the CPUs by affinity, and by a container's quota where it has one; at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = cgroup_limit.read_text(encoding="ascii").split()

@@ -25,13 +25,26 @@ class Task:
 
 
 def profile_of(entry: ModelEntry) -> Profile:
-    """The entry's profile: the one it names, else the one its model suggests. Raises `InvalidProfile`."""
+    """Return the entry's profile: the one it names, else the one its model suggests.
+
+    Raises:
+        InvalidProfile: It names one that there is not.
+    """
     return find_profile(entry.model_id or entry.model_path, entry.profile)
 
 
 def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:
-    """The request in the terms of that entry; `answer` and `thinking` are the longest that the settings
-    allow. Raises `InvalidRequest` for stop strings that cannot be used and for empty messages."""
+    """Write the request in the terms of that entry.
+
+    Args:
+        request: The request.
+        entry: The entry that shall answer.
+        answer: Tokens of the longest answer that the settings allow.
+        thinking: Tokens of the longest thinking that the settings allow.
+
+    Raises:
+        InvalidRequest: Stop strings cannot be used, or every message is empty.
+    """
     stops = tuple(request.stops)
     if len(stops) > MOST_STOPS or any(not stop for stop in stops):
         raise InvalidRequest(f"`stop`: at most {MOST_STOPS} strings, none of them empty")
@@ -40,25 +53,25 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
     profile = profile_of(entry)
     if request.think and profile.trace == "none":
         profile = PROFILES["prompted"]
-    held = decide_limits(request, profile, answer=answer, thinking=thinking)
+    limits = decide_limits(request, profile, answer=answer, thinking=thinking)
     messages = remove_thinking(tuple((_role(message.role), message.text) for message in request.messages))
     prompt = Prompt(
         messages=messages if profile.system_prompt else fold_system_text(messages),
-        max_tokens=held.total,
+        max_tokens=limits.total,
         temperature=_first(request.temperature, entry.temperature, profile.temperature),
         top_p=_first(request.top_p, entry.top_p, profile.top_p),
         seed=request.seed,
         stop=stops,
-        effort=effort_word(request, profile, held),
+        effort=effort_word(request, profile, limits),
     )
-    return Task(prompt, profile, held)
+    return Task(prompt, profile, limits)
 
 
 def _first(*values: float | None) -> float:
-    """The first that is set."""
+    """Return the first value that is set."""
     return next(value for value in values if value is not None)
 
 
 def _role(role: str) -> str:
-    """OpenAI renamed `system` to `developer`; the models' chat templates know the old name only."""
+    """Translate OpenAI's new name `developer` back to `system`, which is what chat templates know."""
     return "system" if role == "developer" else role

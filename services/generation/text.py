@@ -8,7 +8,7 @@ BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 class Detokenizer:
-    """Text of a growing list of tokens, piece by piece; never half of a character.
+    """Turns a growing list of tokens into text, piece by piece; never half of a character.
 
     Only a window of tokens is decoded each time: from the last point where the text was whole. The
     tokens just before that point are decoded with it, because a tokenizer may drop the space in front
@@ -22,7 +22,7 @@ class Detokenizer:
         self._read = 0
 
     def push(self, tokens: Sequence[int]) -> str:
-        """The text that these tokens complete, possibly none yet."""
+        """Add tokens and return the text that they complete, possibly none yet."""
         self._tokens.extend(tokens)
         text = self._pending()
         if not text or text.endswith(BROKEN):
@@ -31,7 +31,7 @@ class Detokenizer:
         return text
 
     def flush(self) -> str:
-        """What is left at the end, broken characters included."""
+        """Return what is left at the end, broken characters included."""
         text = self._pending()
         self._advance()
         return text
@@ -54,28 +54,29 @@ class StopScanner:
         self.stopped = False
 
     def push(self, text: str) -> str:
-        """The text that is certainly before any stop string; sets `stopped` where one has come."""
+        """Add text and return what is certainly before any stop string; `stopped` is set where one has
+        come."""
         if self.stopped:
             return ""
         if not self._stops:
             return text
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
+        positions = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if positions:
             self.stopped, self._held = True, ""
-            return text[: min(found)]
+            return text[: min(positions)]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
     def flush(self) -> str:
-        """What was held back, where the text ended without a stop string."""
+        """Return what was held back, where the text ended without a stop string."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that is a beginning of `stop`, but not all of it."""
+    """Measure the longest end of `text` that is a beginning of `stop`, but not all of it."""
     for size in range(min(len(text), len(stop) - 1), 0, -1):
         if stop.startswith(text[-size:]):
             return size

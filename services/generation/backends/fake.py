@@ -126,36 +126,36 @@ class FakeEngine:
         yield Delta(content=scanner.flush(), finish_reason=reason, tokens=counts)
 
     def _plan(self, prompt: Prompt) -> list[Delta]:
-        """One delta for each token, as a model that thinks in this format would emit them."""
-        kind, said = self._settings.reasoning_format, answer(prompt, self._settings.tokens)
+        """Plan one delta for each token, as a model that thinks in this format would emit them."""
+        kind, tokens = self._settings.reasoning_format, answer(prompt, self._settings.tokens)
         thoughts = ["Thinking", *[" on"] * (self._settings.reasoning - 1)][: self._settings.reasoning]
         opener, closer = _TAGS.get(kind, ("<think>", "</think>"))
         silent = prompt.prefix.rstrip().endswith(closer) if prompt.prefix else prompt.thinking is False
         if not thoughts or (silent and kind != "stubborn"):
-            return [Delta(content=token) for token in said]
+            return [Delta(content=token) for token in tokens]
         if kind == "field" and not prompt.prefix:
             return [
                 *(Delta(reasoning=token) for token in thoughts),
-                *(Delta(content=token) for token in said),
+                *(Delta(content=token) for token in tokens),
             ]
         opened = [] if prompt.prefix or kind == "prefilled" else [f"{opener}\n"]
         closed = [f"\n{closer}", "\n\n"]
         block = [*opened, *thoughts, *closed]
         if kind == "mixed":
-            return [Delta(reasoning=thoughts[0]), *(Delta(content=token) for token in (*block, *said))]
+            return [Delta(reasoning=thoughts[0]), *(Delta(content=token) for token in (*block, *tokens))]
         shapes: Mapping[str, list[str]] = {
             "unclosed": [*opened, *thoughts],
-            "nested": [*opened, thoughts[0], "<think>", *thoughts[1:], "</think>", *closed, *said],
-            "repeated": [*block, *block, *said],
-            "quoted": [*block, "`<think>`", " and", " `</think>`:", " ", *said],
+            "nested": [*opened, thoughts[0], "<think>", *thoughts[1:], "</think>", *closed, *tokens],
+            "repeated": [*block, *block, *tokens],
+            "quoted": [*block, "`<think>`", " and", " `</think>`:", " ", *tokens],
             "unanswered": block,
             "stubborn": block,
         }
-        return [Delta(content=token) for token in shapes.get(kind, [*block, *said])]
+        return [Delta(content=token) for token in shapes.get(kind, [*block, *tokens])]
 
 
 def answer(prompt: Prompt, tokens: int) -> list[str]:
-    """The first sentence of passage `[1]`, past its heading line, cited; without passages, an echo.
+    """Return the first sentence of passage `[1]`, past its heading line, cited; without passages, an echo.
 
     `tokens` > 0 makes it exactly that long, by repeating the sentence.
     """

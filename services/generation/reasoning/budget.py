@@ -31,8 +31,11 @@ RESERVE = 256
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Tokens. `thinking` of 0 is no thinking; `asked`: the request says so itself. `total` bounds both
-    together, `answer` is what an answer may take where there is no thinking."""
+    """Limits of one request in tokens.
+
+    `thinking` of 0 is no thinking; `asked` says that the request sets it itself. `total` bounds both
+    together; `answer` is what an answer may take where there is no thinking.
+    """
 
     thinking: int
     total: int
@@ -41,7 +44,14 @@ class Limits:
 
 
 def decide_limits(request: ChatRequest, profile: Profile, *, answer: int, thinking: int) -> Limits:
-    """What the request sets, completed with the settings' longest `answer` and `thinking`."""
+    """Complete what the request sets with the settings' longest `answer` and `thinking`.
+
+    Args:
+        request: The request.
+        profile: The model's.
+        answer: Tokens of the longest answer.
+        thinking: Tokens of the longest thinking.
+    """
     wanted = request.max_reasoning_tokens
     if wanted is None and request.reasoning_effort is not None:
         wanted = EFFORT[request.reasoning_effort]
@@ -57,7 +67,7 @@ def decide_limits(request: ChatRequest, profile: Profile, *, answer: int, thinki
 
 
 def choose_method(profile: Profile, capabilities: Capabilities) -> Budget:
-    """The best way to hold a budget that both the model and the engine allow.
+    """Choose the best way to hold a budget that both the model and the engine allow.
 
     `native`: the engine counts. `close`: the thinking is stopped and closed, and the turn continued.
     `reask`: it is stopped, and the question asked again without thinking.
@@ -70,7 +80,7 @@ def choose_method(profile: Profile, capabilities: Capabilities) -> Budget:
 
 
 class Estimate:
-    """Tokens of a text whose engine tells no counts before its end.
+    """Estimates the tokens of a text whose engine tells no counts before its end.
 
     The larger of the deltas (each is one token or more) and a quarter of the bytes (a token of English
     has about four). For stopping in time alone: it is never reported as a count.
@@ -80,15 +90,18 @@ class Estimate:
         self._deltas = self._bytes = 0
 
     def add(self, text: str) -> int:
-        """The estimate with `text`."""
+        """Add `text` and return the estimate."""
         self._deltas += 1
         self._bytes += len(text.encode())
         return max(self._deltas, self._bytes // 4)
 
 
 def effort_word(request: ChatRequest, profile: Profile, limits: Limits) -> str:
-    """The word of the model's scale; empty where it has none, or where nobody asks for less or more than
-    its template does by itself."""
+    """Choose the word of the model's scale of effort.
+
+    It is empty where the model has no scale, or where nobody asks for less or more than its template does by
+    itself.
+    """
     if not profile.efforts or not (limits.asked or not limits.thinking):
         return ""
     asked = request.reasoning_effort
@@ -100,28 +113,32 @@ def effort_word(request: ChatRequest, profile: Profile, limits: Limits) -> str:
 
 
 def least_effort(profile: Profile) -> str:
-    """The word for as little as there is; empty where the model has no scale."""
+    """Return the word for the least effort; empty where the model has no scale."""
     return profile.efforts[0] if profile.efforts else ""
 
 
 class TokenTally:
-    """`begin` and `end` every request. `prompt` is that of the first: the others read it again."""
+    """Adds up the tokens of the requests of one question; `begin` and `end` every request.
+
+    The prompt counts once, as the first request read it: the others read it again.
+    """
 
     def __init__(self) -> None:
         self._prompt: int | None = None
         self._open = False
         self._unknown = False
-        self._told = False
+        self._has_reasoning_count = False
         self._reasoning = 0
         self.completion = 0
 
     def begin(self) -> None:
-        """A request goes out; one before that has not ended was broken off, and its tokens unknown."""
+        """Note that a request goes out. One before that has not ended was broken off: its tokens are
+        unknown."""
         self._unknown = self._unknown or self._open
         self._open = True
 
     def end(self, tokens: TokenCounts | None, *, thinking: bool) -> None:
-        """A request has ended. `thinking`: all that it generated was."""
+        """Note that a request has ended; `thinking` says that all it generated was thinking."""
         self._open = False
         if tokens is None:
             self._unknown = True
@@ -130,26 +147,31 @@ class TokenTally:
             self._prompt = tokens.prompt
         self.completion += tokens.completion
         self._reasoning += tokens.completion if thinking else tokens.reasoning or 0
-        self._told = self._told or thinking or bool(tokens.reasoning)
+        self._has_reasoning_count = self._has_reasoning_count or thinking or bool(tokens.reasoning)
 
     def counts(self, *, thought: bool) -> TokenCounts | None:
-        """All together; None where the engine never counts. `reasoning` is None where there was thinking
-        that it did not count."""
+        """Return all tokens together; None where the engine never counts.
+
+        `reasoning` is None where there was thinking that the engine did not count.
+        """
         if self._prompt is None:
             return None
-        unknown = self._unknown or self._open or (thought and not self._told)
+        unknown = self._unknown or self._open or (thought and not self._has_reasoning_count)
         return TokenCounts(self._prompt, self.completion, None if unknown else self._reasoning)
 
 
 def sum_counts(counts: Sequence[TokenCounts | None]) -> TokenCounts | None:
-    """What several entries took, each by its own tokenizer: each has read the prompt too. None where one
-    does not count, and so is `reasoning`."""
-    known = [each for each in counts if each is not None]
+    """Add up what several entries took, each by its own tokenizer; each has read the prompt too.
+
+    Returns:
+        The sum; None where one of them does not count, and so is its `reasoning`.
+    """
+    known = [count for count in counts if count is not None]
     if not known or len(known) < len(counts):
         return None
-    reasoning = [each.reasoning for each in known if each.reasoning is not None]
+    reasoning = [count.reasoning for count in known if count.reasoning is not None]
     return TokenCounts(
-        sum(each.prompt for each in known),
-        sum(each.completion for each in known),
+        sum(count.prompt for count in known),
+        sum(count.completion for count in known),
         sum(reasoning) if len(reasoning) == len(known) else None,
     )

@@ -37,7 +37,7 @@ _DIRECTLY = "Answer directly, without thinking first."
 
 
 class Thinking:
-    """One question. Use `deltas` once; `outcome` and `misplaced` hold when it has ended."""
+    """Asks one question. Use `deltas` once; `outcome` and `misplaced` are valid when it has ended."""
 
     def __init__(self, engine: Engine, task: Task) -> None:
         self._engine = engine
@@ -114,7 +114,7 @@ class Thinking:
         return "" if self._profile.trace == "prefilled" else f"{self._profile.opener}\n"
 
     def _smaller_limits(self) -> Limits | None:
-        """Less thinking, where the prompt did not fit together with thinking that nobody asked for."""
+        """Return limits with less thinking, where the prompt did not fit and nobody asked for that much."""
         limits = self._limits
         if limits.asked or limits.thinking <= limits.answer:
             return None
@@ -159,7 +159,7 @@ class Thinking:
             async for delta in deltas:
                 yield delta
         if not exchange.parser.truncated:
-            return  # the engine has told thinking and answer apart by itself
+            return  # the engine has separated thinking and answer by itself
         self.outcome = "finished" if exchange.finish_reason == "stop" else "closed"
         thoughts = exchange.text.strip()
         for delta in to_deltas(exchange.parser.close()):
@@ -246,7 +246,7 @@ class Thinking:
             yield Delta(content=content.lstrip())
 
     def _answer_directly(self, prompt: Prompt, effort: str) -> Prompt:
-        """The prompt that asks for the answer alone, in every way that the engine has."""
+        """Write the prompt that asks for the answer alone, in every way that the engine has."""
         role, question = prompt.messages[-1]
         return replace(
             prompt,

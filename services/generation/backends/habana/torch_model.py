@@ -154,7 +154,7 @@ class TorchModel:
             "attention_mask": self._torch.ones_like(inputs),
             "generation_config": self._generation_config(prompt, limit),
             "streamer": _Streamer(put),
-            "stopping_criteria": [self._stopped],
+            "stopping_criteria": [self._should_stop],
         }
         if self._device.is_hpu:
             arguments |= gaudi.generate_arguments(graphs=self._device.graphs)
@@ -191,7 +191,7 @@ class TorchModel:
         own = self._tokenizer.pad_token_id
         return min(self.ends, default=None) if own is None else own
 
-    def _stopped(self, input_ids: object, scores: object, **_: object) -> object:
+    def _should_stop(self, input_ids: object, scores: object, **_: object) -> object:
         """A stopping criterion: one flag for each sequence of the batch, of which there is one."""
         return self._torch.full(
             (1,), self._cancelled.is_set(), device=self._device.name, dtype=self._torch.bool
