@@ -41,13 +41,13 @@ class _Words:
 
 
 def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
-    """One citation per sentence and passage, in order; markers that name no passage are left out."""
+    """Make one citation per sentence and passage, in order; markers that name no passage are left out."""
     found: list[FileCitation] = []
     for sentence in sentences(answer):
-        bare = unmarked(sentence.text)
+        bare = strip_markers(sentence.text)
         if not content_words(bare):
             continue
-        marked = markers(sentence.text, len(passages))
+        marked = valid_markers(sentence.text, len(passages))
         for position in marked:
             matched = match(bare, passages[position - 1].text)
             found.append(_citation(sentence, position, passages[position - 1], matched, "model"))
@@ -57,24 +57,24 @@ def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
     return found
 
 
-def markers(sentence: str, count: int) -> list[int]:
-    """The passage numbers, 1 to `count`, that a sentence's [n] or [n, m] markers name, once each."""
-    return [position for position in named(sentence) if 1 <= position <= count]
+def valid_markers(sentence: str, count: int) -> list[int]:
+    """Read the passage numbers, 1 to `count`, that a sentence's [n] or [n, m] markers name, once each."""
+    return [position for position in read_markers(sentence) if 1 <= position <= count]
 
 
-def named(sentence: str) -> list[int]:
-    """Every number that a sentence's [n] or [n, m] markers name, once each, whether valid or not."""
+def read_markers(sentence: str) -> list[int]:
+    """Read every number that a sentence's [n] or [n, m] markers name, once each, whether valid or not."""
     numbered = (int(part) for group in _MARKER.findall(sentence) for part in group.split(","))
     return list(dict.fromkeys(numbered))
 
 
-def unmarked(sentence: str) -> str:
-    """A sentence with a blank for each marker."""
+def strip_markers(sentence: str) -> str:
+    """Put a blank in place of each marker."""
     return _MARKER.sub(" ", sentence)
 
 
 def attribute(sentence: str, passages: Sequence[Passage]) -> tuple[int, Match] | None:
-    """The passage (from 1) that supports the sentence best, the earlier one of equals; None if none does."""
+    """Find the passage (from 1) that supports the sentence best, the earlier of equals; None if none does."""
     best: tuple[int, Match] | None = None
     figures = numbers(sentence)
     for position, passage in enumerate(passages, start=1):

@@ -11,7 +11,7 @@ from services.core.wire.answer import SEARCH_STAGES, Timings
 
 
 class AnswerClock:
-    """Starts when made. `now` gives seconds on a monotonic clock."""
+    """The clock starts when it is made. `now` gives seconds on a monotonic clock."""
 
     def __init__(self, metrics: Metrics | None = None, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
@@ -25,11 +25,11 @@ class AnswerClock:
         self._last_token: float | None = None
 
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Measure the seconds since the start."""
         return self._now() - self._start
 
-    def resumed(self, elapsed: float) -> AnswerClock:
-        """A clock of its own that has seen the same stages and shows `elapsed` seconds now."""
+    def resume(self, elapsed: float) -> AnswerClock:
+        """Make a clock of its own that has seen the same stages and shows `elapsed` seconds now."""
         twin = AnswerClock(self._metrics, self._now)
         twin._start -= elapsed
         twin._stages = dict(self._stages)
@@ -48,12 +48,12 @@ class AnswerClock:
         finally:
             self._stages[name] = self._now() - start
 
-    def asked(self) -> None:
-        """The request goes to the engine now."""
+    def mark_asked(self) -> None:
+        """Note that the request goes to the engine now."""
         self._asked = self._now()
 
-    def token(self, *, reasoning: bool) -> None:
-        """A piece of output of this kind arrived now."""
+    def mark_token(self, *, reasoning: bool) -> None:
+        """Note that a piece of output of this kind arrived now."""
         at = self._now()
         if self._first_token is None:
             self._first_token = at
@@ -65,7 +65,7 @@ class AnswerClock:
         self._last_token = at
 
     def timings(self, output_tokens: int = 0) -> Timings:
-        """Everything so far, in ms; `e2el` runs to now."""
+        """Sum up everything so far, in ms; `e2el` runs to now."""
         e2el = self._now() - self._start
         ttft = _since(self._start, self._first_token)
         return Timings(
@@ -88,7 +88,7 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def server_timing(timings: Timings, *, whole: bool = True) -> str:
-    """The standard `Server-Timing` header: `name;dur=ms` of every stage that happened.
+    """Write the standard `Server-Timing` header: `name;dur=ms` of every stage that happened.
 
     Not `whole`: the answer goes on, so that there is no `e2el` yet.
     """

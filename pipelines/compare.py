@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from pipelines.arms import Arm
 from pipelines.clock import AnswerClock
 from pipelines.context import freeze
+from pipelines.prompting import PromptName, find_prompt
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from pipelines.search import Evidence, Search
 from services.core.errors import InvalidRequest, RaglineError, ServiceError
 from services.core.wire.answer import FrozenContext, Timings
 from services.core.wire.chat import ChatMessage
+from services.core.wire.sampling import Sampling
 
 QUEUE = 64
 """Events that wait for a slow reader before the arms are held back."""
+
+
+_SHORT = re.compile(r"(?P<model>[^+@=]*)(?:\+(?P<prompt>[^@]*))?(?:@(?P<budget>.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """`name` tells it apart; `model` is a model entry, empty for the default one."""
+
+    name: str
+    model: str = ""
+    prompt: PromptName = "plain"
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def parse_arm(text: str, prompt: PromptName = "plain") -> Arm:
+    """Read an arm from `MODEL[+PROMPT][@TOKENS]`: `small`, `small+cite`, `large@512`; `NAME=` may precede.
+
+    `TOKENS` is the thinking budget, 0 for none. Raises `InvalidRequest` that says what is wrong with it.
+    """
+    name, equals, rest = text.strip().rpartition("=")
+    match = _SHORT.fullmatch(rest)
+    if match is None or (equals and not name) or not rest:
+        raise InvalidRequest(f"arm {text!r}: write MODEL, MODEL+PROMPT, MODEL@TOKENS or NAME=...")
+    budget = match["budget"]
+    if budget is not None and not budget.isdecimal():
+        raise InvalidRequest(f"arm {text!r}: after @ comes the thinking budget in tokens, 0 for none")
+    strategy = find_prompt(match["prompt"]) if match["prompt"] is not None else prompt
+    # not validated here: a budget out of bounds is the arm's own failure, and the other arms go on
+    sampling = Sampling.model_construct(max_reasoning_tokens=None if budget is None else int(budget))
+    return Arm(name or rest, match["model"], strategy, sampling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +79,8 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class ArmPiece:
+    """A piece of one arm's output."""
+
     arm: str
     content: str = ""
     reasoning: str = ""
@@ -67,7 +102,7 @@ Event = Frozen | ArmPiece | ArmDone
 
 
 async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Event]:
-    """`Frozen`, then the arms' pieces as they come, each arm ending with its `ArmDone`.
+    """Yield `Frozen`, then the arms' pieces as they come, each arm ending with its `ArmDone`.
 
     A failing arm is an `ArmDone` with its error, and the others go on. Closing the generator cancels
     every arm. Raises what finding the passages raises, and `InvalidRequest` where two arms share a name.
@@ -86,7 +121,7 @@ async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Ev
                 async for event in events:
                     yield event
         return
-    async with aclosing(_together([_answer(pipeline, asked, arm, found) for arm in asked.arms])) as merged:
+    async with aclosing(_merge([_answer(pipeline, asked, arm, found) for arm in asked.arms])) as merged:
         async for event in merged:
             yield event
 
@@ -111,7 +146,7 @@ def _check(arms: Sequence[Arm]) -> None:
 async def _answer(
     pipeline: RagPipeline, asked: Comparison, arm: Arm, found: _Frozen
 ) -> AsyncGenerator[Event]:
-    """One arm, whose clock shows the search's time when it begins."""
+    """Run one arm, whose clock shows the search's time when it begins."""
     question = Question(
         text=asked.text,
         history=asked.history,
@@ -127,7 +162,7 @@ async def _answer(
     context_id = found.context_id
     finished: Finished | None = None
     error: RaglineError | None = None
-    stream = pipeline.answer_from(question, found.evidence, found.clock.resumed(found.elapsed))
+    stream = pipeline.answer_from(question, found.evidence, found.clock.resume(found.elapsed))
     try:
         async with aclosing(stream) as events:
             async for event in events:
@@ -136,7 +171,7 @@ async def _answer(
                     reasoning.append(event.reasoning)
                     yield ArmPiece(arm.name, event.content, event.reasoning)
                 elif isinstance(event, Found):
-                    context_id = _same(event.context.context_id, found.context_id, arm)
+                    context_id = _require_same(event.context.context_id, found.context_id, arm)
                 else:
                     finished = event
     except RaglineError as failure:
@@ -144,8 +179,8 @@ async def _answer(
     yield ArmDone(arm, context_id, "".join(content), "".join(reasoning), finished, error)
 
 
-def _same(seen: str, frozen: str, arm: Arm) -> str:
-    """Raises `ServiceError` where an arm answered from other passages: its answer proves nothing."""
+def _require_same(seen: str, frozen: str, arm: Arm) -> str:
+    """Raise `ServiceError` where an arm answered from other passages: its answer proves nothing."""
     if seen != frozen:
         raise ServiceError(
             f"arm {arm.name} saw another context ({seen[:12]}) than {frozen[:12]}: not compared"
@@ -153,8 +188,8 @@ def _same(seen: str, frozen: str, arm: Arm) -> str:
     return seen
 
 
-async def _together(arms: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
-    """The events of all arms as they come; every arm is closed with this."""
+async def _merge(arms: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Event]:
+    """Yield the events of all arms as they come; every arm is closed with this."""
     queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(QUEUE)
 
     async def drain(events: AsyncGenerator[Event]) -> None:

@@ -17,7 +17,7 @@ from langchain_core.callbacks import (
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.retrievers import BaseRetriever
 
-from pipelines.neighbours import stretches
+from pipelines.context import join_neighbours
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
@@ -28,7 +28,7 @@ from services.core.wire.retrieval import Mode
 
 
 def to_document(passage: Passage) -> Document:
-    """The passage as a LangChain document; `metadata["passage"]` holds all its fields but the text."""
+    """Turn a passage into a LangChain document; `metadata["passage"]` holds all its fields but the text."""
     return Document(
         id=passage.id,
         page_content=passage.text,
@@ -37,7 +37,7 @@ def to_document(passage: Passage) -> Document:
 
 
 def to_passage(document: Document) -> Passage:
-    """The inverse of `to_document`; a foreign document becomes a passage of its text alone."""
+    """Turn a document back into a passage; a foreign document becomes a passage of its text alone."""
     fields = document.metadata.get("passage")
     if isinstance(fields, dict):
         return Passage(text=document.page_content, **fields)
@@ -94,7 +94,7 @@ class RaglineRetriever(BaseRetriever):
                 ids = [passage.id for passage in passages]
                 span = self.neighbours
                 around = await client.neighbours(self.collection, ids, before=span, after=span)
-                passages = [each.passage for each in stretches(passages, around)]
+                passages = [stretch.passage for stretch in join_neighbours(passages, around)]
         return [to_document(passage) for passage in passages]
 
 

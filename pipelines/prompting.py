@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from services.core.errors import InvalidRequest
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 
@@ -78,15 +79,23 @@ ABSTENTION = "I don't know: the documents hold nothing that answers this."
 """What is answered, without asking a model, where retrieval finds nothing relevant."""
 
 
-def number(passages: Sequence[Passage]) -> str:
-    """The passages as the model sees them, numbered from 1."""
+def find_prompt(name: str) -> PromptName:
+    """Find the strategy of that name. Raises `InvalidRequest` that lists those there are."""
+    for known in PROMPTS:
+        if known == name:
+            return known
+    raise InvalidRequest(f"no prompt {name!r}: there are {', '.join(PROMPTS)}")
+
+
+def number_passages(passages: Sequence[Passage]) -> str:
+    """Write the passages as the model sees them, numbered from 1."""
     return "\n\n".join(
         f"[{position}] {passage.header}\n{passage.text.strip()}"
         for position, passage in enumerate(passages, start=1)
     )
 
 
-def messages(
+def build_messages(
     name: PromptName,
     question: str,
     passages: Sequence[Passage],
@@ -94,14 +103,15 @@ def messages(
     *,
     salt: str = "",
 ) -> list[ChatMessage]:
-    """Instruction (after `salt`, with the caller's own system messages), earlier turns, then passages and
-    question. Without passages it is a closed book: nothing is said of any, or of citing."""
+    """Build the prompt: the instruction (after `salt`, with the caller's own system messages), the earlier
+    turns, then passages and question. Without passages it is a closed book: nothing is said of any, or of
+    citing."""
     prompt = PROMPTS[name]
     own = [message.text for message in history if message.role in {"system", "developer"}]
     turns = [message for message in history if message.role in {"user", "assistant"}]
     instruction, last = prompt.closed, f"Question: {question}"
     if passages:
-        instruction, last = prompt.instruction, f"Passages:\n\n{number(passages)}\n\n{last}"
+        instruction, last = prompt.instruction, f"Passages:\n\n{number_passages(passages)}\n\n{last}"
         last = f"{last}\n{prompt.reminder}" if prompt.reminder else last
     return [
         ChatMessage(role="system", content="\n".join([*([salt] if salt else []), instruction, *own])),

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
-from pipelines.context import freeze
-from pipelines.neighbours import located
-from pipelines.prompting import ABSTENTION, PromptName, messages
+from pipelines.context import freeze, locate_citations
+from pipelines.prompting import ABSTENTION, PromptName, build_messages
 from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
 from services.core.completion import skipped_entries
@@ -78,7 +77,7 @@ class RagPipeline(Finder):
     """A finder of passages that also answers from them."""
 
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
-        """`Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
+        """Yield `Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
 
         Raises what the services raise; nothing is yielded before the first piece of output is there, so
         that a failure up to then keeps its own status.
@@ -94,16 +93,18 @@ class RagPipeline(Finder):
     async def answer_from(
         self, question: Question, found: Evidence, clock: AnswerClock
     ) -> AsyncGenerator[Event]:
-        """As `answer`, from passages that were found before; `clock` goes on from there."""
+        """Answer as `answer` does, from passages that were found before; `clock` goes on from there."""
         passages, degraded = found.passages, found.degraded
         context = freeze(passages, found.query)
         if not passages and question.search.given is None:
             yield Found(context, degraded, question.model, clock.timings())
             yield Piece(model=question.model, content=ABSTENTION)
-            yield _abstention(question.model, clock, degraded)
+            yield _make_abstention(question.model, clock, degraded)
             return
-        prompt = messages(question.prompt, question.text, passages, question.history, salt=question.salt)
-        clock.asked()
+        prompt = build_messages(
+            question.prompt, question.text, passages, question.history, salt=question.salt
+        )
+        clock.mark_asked()
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
         collected = _Collected(model=question.model, degraded=degraded)
         announced = False
@@ -112,7 +113,7 @@ class RagPipeline(Finder):
                 async for delta in deltas:
                     output = delta.content or delta.reasoning
                     if output:
-                        clock.token(reasoning=not delta.content)
+                        clock.mark_token(reasoning=not delta.content)
                     collected.add(delta)
                     if not announced and (output or delta.finish_reason):
                         announced = True
@@ -172,14 +173,14 @@ class _Collected:
             finish_reason=self.finish_reason,
             usage=self.usage,
             timings=clock.timings(self.usage.completion_tokens),
-            citations=located(cite("".join(self.parts), found.passages), found.stretches),
+            citations=locate_citations(cite("".join(self.parts), found.passages), found.stretches),
             degraded=self.degraded,
             abstained=False,
         )
 
 
-def _abstention(model: str, clock: AnswerClock, degraded: tuple[str, ...]) -> Finished:
-    """No model was asked: no tokens."""
+def _make_abstention(model: str, clock: AnswerClock, degraded: tuple[str, ...]) -> Finished:
+    """End an answer for which no model was asked: it has no tokens."""
     usage = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
     return Finished(
         model=model,

@@ -41,7 +41,11 @@ class Plan:
 def plan(
     name: str, collections: Sequence[CollectionInfo], aliases: dict[str, str], model: EmbeddingInfo
 ) -> Plan | None:
-    """None where the collection's vectors are of this model already. Raises `NotFound` for no collection."""
+    """Plan the copy; None where the collection's vectors are of this model already.
+
+    Raises:
+        NotFound: There is no such collection.
+    """
     by_name = {one.name: one for one in collections}
     old = by_name.get(aliases.get(name, name))
     if old is None:
@@ -52,7 +56,7 @@ def plan(
 
 
 def new_name(name: str, model: str) -> str:
-    """The same name for the same model, so that another run goes on where one was killed."""
+    """Name the copy: the same name for the same model, so that another run goes on where one was killed."""
     short = re.sub(r"[^a-z0-9]+", "-", model.rsplit("/", 1)[-1].lower()).strip("-")
     full = f"{name}.{short}"
     if len(full) <= NAME_LENGTH:
@@ -62,7 +66,7 @@ def new_name(name: str, model: str) -> str:
 
 
 def leftovers(name: str, collections: Sequence[CollectionInfo], aliases: dict[str, str]) -> list[str]:
-    """The collections that earlier runs made for `name`, and that nothing means any more."""
+    """List the collections that earlier runs made for `name`, and that nothing means any more."""
     meant = set(aliases.values())
     made = [one.name for one in collections if one.name == new_name(name, one.model)]
     return [one for one in made if one not in meant]
@@ -94,7 +98,7 @@ class Reindex:
         await self.switch(todo, drop_old=drop_old)
 
     async def copy(self, todo: Plan, model: EmbeddingInfo) -> None:
-        """Every passage of the old collection into the new one, and nothing else left there.
+        """Copy every passage of the old collection into the new one, and leave nothing else there.
 
         What is written to the old one meanwhile is found by another round.
         """
@@ -120,6 +124,7 @@ class Reindex:
                 await self.retrieval.delete(todo.new, document[0], revision=document[1])
 
     async def verify(self, todo: Plan) -> None:
+        """Raise `Conflict` where the two collections do not hold the same passages."""
         old, new = await self._ids(todo.old.name), await self._ids(todo.new)
         if old != new:
             raise Conflict(
@@ -128,7 +133,7 @@ class Reindex:
             )
 
     async def switch(self, todo: Plan, *, drop_old: bool) -> None:
-        """In one step, between two requests."""
+        """Let the name mean the copy, in one step, between two requests."""
         if todo.replaces and not drop_old:
             self.say(
                 f"{todo.new} is complete. {todo.name} is that collection's own name and not an alias, so the "
@@ -164,7 +169,7 @@ class Reindex:
         await self.retrieval.upsert(collection, encoded.model, stored)
 
     async def _batches(self, collection: str, done: set[str]) -> AsyncGenerator[list[Passage]]:
-        """The passages that are not done, `batch` at a time."""
+        """Read the passages that are not done, `batch` at a time."""
         waiting: list[Passage] = []
         async for page in self._pages(collection):
             waiting += [one for one in page if one.id not in done]
@@ -185,7 +190,7 @@ class Reindex:
                 return
 
     async def _ids(self, collection: str) -> set[str]:
-        """None where there is no such collection yet."""
+        """Read all passage ids; none where there is no such collection yet."""
         try:
             return {one.id async for page in self._pages(collection) for one in page}
         except NotFound:

@@ -49,7 +49,7 @@ class Rewriter:
     seconds: float = 10.0
 
     async def rewrite(self, question: str, history: Sequence[ChatMessage], *, model: str) -> str:
-        """The question as it stands alone; as it is where no earlier turn can say what it means.
+        """Rewrite the question so that it stands alone; it stays where no earlier turn can say what it means.
 
         Raises `RaglineError` or `TimeoutError` where the model gives none in time.
         """
@@ -58,9 +58,9 @@ class Rewriter:
             return question
         prompt = [ChatMessage(role="system", content=INSTRUCTION)]
         for conversation, last, whole in EXAMPLES:
-            prompt.append(ChatMessage(role="user", content=_task(conversation, last)))
+            prompt.append(ChatMessage(role="user", content=_state_task(conversation, last)))
             prompt.append(ChatMessage(role="assistant", content=whole))
-        prompt.append(ChatMessage(role="user", content=_task(said, question)))
+        prompt.append(ChatMessage(role="user", content=_state_task(said, question)))
         sampling = Sampling(max_tokens=TOKENS, temperature=0.0, max_reasoning_tokens=0)
         parts: list[str] = []
         async with (
@@ -75,28 +75,28 @@ class Rewriter:
         return found
 
 
-def _task(said: str, question: str) -> str:
+def _state_task(said: str, question: str) -> str:
     return f"Conversation:\n{said}\n\nLast question: {question}\n\nStand-alone question:"
 
 
 def transcript(history: Sequence[ChatMessage]) -> str:
-    """The latest turns, one a line, without any thinking; empty where nobody said anything."""
+    """Write the latest turns, one a line, without any thinking; empty where nobody said anything."""
     turns = [message for message in history if message.role in {"user", "assistant"}]
     lines = [
         f"{'User' if message.role == 'user' else 'Assistant'}: {spoken}"
         for message in turns[-TURNS:]
-        if (spoken := _spoken(message.text))
+        if (spoken := _shorten(message.text))
     ]
     return "\n".join(lines)
 
 
 def standalone(reply: str) -> str:
-    """The question in a model's reply: its first line without label and quotes; empty where it has none."""
+    """Read a question from a model's reply: its first line without label and quotes; empty for none."""
     text = _THOUGHT.sub("", reply).strip()
     line = _LABEL.sub("", text.split("\n", 1)[0]).strip().strip("\"'`*\u201c\u201d").strip()
     return line if len(line) <= LONGEST else ""
 
 
-def _spoken(text: str) -> str:
+def _shorten(text: str) -> str:
     words = " ".join(_THOUGHT.sub("", text).split())
     return words if len(words) <= TURN_LENGTH else f"{words[:TURN_LENGTH]} ..."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from pipelines.clock import AnswerClock
-from pipelines.neighbours import Stretch, stretches
+from pipelines.context import Stretch, join_neighbours
 from pipelines.rewriting import Rewriter
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
@@ -85,7 +85,7 @@ class Finder:
         history: Sequence[ChatMessage] = (),
         model: str = "",
     ) -> Evidence:
-        """Evidence without passages where none reaches the floor.
+        """Find evidence; it has no passages where none reaches the floor.
 
         Raises what embedding and retrieval raise. Where rewriting fails the question is searched for as
         it is, where reranking fails the retrieval's order stands, where the neighbours are not to be had
@@ -94,13 +94,13 @@ class Finder:
         if search.given is not None:
             return Evidence(search.given)
         run = _Run(self, search, clock)
-        text = await run.query(question, history, model)
-        passages = await run.retrieved(text)
+        text = await run.make_query(question, history, model)
+        passages = await run.retrieve(text)
         if passages:
-            passages = await run.reranked(text, passages)
-        joined = await run.expanded(passages) if passages and search.neighbours else []
+            passages = await run.rerank(text, passages)
+        joined = await run.expand(passages) if passages and search.neighbours else []
         return Evidence(
-            passages=tuple([each.passage for each in joined] or passages),
+            passages=tuple([stretch.passage for stretch in joined] or passages),
             degraded=tuple(run.degraded),
             query=None if text == question else text,
             stretches=tuple(joined),
@@ -116,7 +116,7 @@ class _Run:
     clock: AnswerClock
     degraded: list[str] = field(default_factory=list)
 
-    async def query(self, question: str, history: Sequence[ChatMessage], model: str) -> str:
+    async def make_query(self, question: str, history: Sequence[ChatMessage], model: str) -> str:
         entry = self.search.rewrite
         if entry is None or not any(message.role == "user" for message in history):
             return question
@@ -125,12 +125,12 @@ class _Run:
             try:
                 return await rewriter.rewrite(question, history, model=entry or model)
             except RaglineError as error:
-                self._without("rewriting", error.message)
+                self._leave_out("rewriting", error.message)
             except TimeoutError:
-                self._without("rewriting", f"over {self.finder.rewrite_seconds:g} s")
+                self._leave_out("rewriting", f"over {self.finder.rewrite_seconds:g} s")
         return question
 
-    async def retrieved(self, text: str) -> list[Passage]:
+    async def retrieve(self, text: str) -> list[Passage]:
         search = self.search
         vector: list[float] | None = None
         if search.mode != "sparse" or search.floor:  # words alone need no vector, the floor is on its cosine
@@ -150,7 +150,7 @@ class _Run:
         # whatever a store makes of the threshold: what no vector vouches for must not reach the prompt
         return [one for one in passages if not search.floor or (one.score or 0.0) >= search.floor]
 
-    async def reranked(self, text: str, passages: list[Passage]) -> list[Passage]:
+    async def rerank(self, text: str, passages: list[Passage]) -> list[Passage]:
         top_n = self.search.top_n
         with self.clock.stage("reranking"):
             try:
@@ -158,14 +158,14 @@ class _Run:
                     ranked = await self.finder.reranking.rerank(
                         text, passages, top_n=top_n, collection=self.search.collection
                     )
-                return _reordered(passages, ranked)
+                return _reorder(passages, ranked)
             except RaglineError as error:
-                self._without("reranking", error.message)
+                self._leave_out("reranking", error.message)
             except TimeoutError:
-                self._without("reranking", f"over {self.finder.rerank_seconds:g} s")
+                self._leave_out("reranking", f"over {self.finder.rerank_seconds:g} s")
         return passages[:top_n]
 
-    async def expanded(self, passages: Sequence[Passage]) -> list[Stretch]:
+    async def expand(self, passages: Sequence[Passage]) -> list[Stretch]:
         ids, span = [passage.id for passage in passages], self.search.neighbours
         with self.clock.stage("neighbours"):
             try:
@@ -173,19 +173,19 @@ class _Run:
                     self.search.collection, ids, before=span, after=span
                 )
             except RaglineError as error:
-                self._without("neighbours", error.message)
+                self._leave_out("neighbours", error.message)
                 return []
-        return stretches(passages, around)
+        return join_neighbours(passages, around)
 
-    def _without(self, stage: str, reason: str) -> None:
+    def _leave_out(self, stage: str, reason: str) -> None:
         log.warning("answering without a stage", stage=stage, reason=reason)
         self.degraded.append(stage)
         if self.finder.metrics is not None:
             self.finder.metrics.count_degraded(stage)
 
 
-def _reordered(passages: Sequence[Passage], ranks: Sequence[RerankedPassage]) -> list[Passage]:
-    """The passages at these positions, with the reranker's scores.
+def _reorder(passages: Sequence[Passage], ranks: Sequence[RerankedPassage]) -> list[Passage]:
+    """Put the passages in the reranker's order, with its scores.
 
     Raises `ServiceError` where a position names no passage.
     """

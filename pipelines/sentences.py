@@ -28,7 +28,7 @@ class Span:
 
 
 def sentences(text: str) -> list[Span]:
-    """The sentences of a text, without the white space between them; list items count as sentences."""
+    """Split a text into its sentences, without white space between them; list items count as sentences."""
     cuts = [0]
     for match in _BREAK.finditer(text):
         if not _ABBREVIATION.search(text[: match.start()][-12:]):
@@ -46,14 +46,14 @@ def sentences(text: str) -> list[Span]:
 
 @lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
-    """Lower-case words and numbers that carry meaning, plurals and common endings cut alike."""
+    """Read the words and numbers that carry meaning, in lower case, plurals and common endings cut alike."""
     words = (match.group().lower() for match in _WORD.finditer(text))
     return frozenset(_stem(word) for word in words if word not in _STOP)
 
 
 @lru_cache(maxsize=4096)
 def numbers(text: str) -> frozenset[str]:
-    """The numbers of a text, thousands separators removed."""
+    """Read the numbers of a text, thousands separators removed."""
     return frozenset(
         match.group().replace(",", "") for match in _WORD.finditer(text) if match.group()[0].isdigit()
     )

@@ -62,7 +62,7 @@ class Observed:
     refusals: dict[str, RaglineError | None]
 
 
-def _answers(seen: Observed) -> Verdict:
+def _check_answers(seen: Observed) -> Verdict:
     if seen.stream.error:
         return "fail", seen.stream.error
     if seen.stream.content:
@@ -70,7 +70,7 @@ def _answers(seen: Observed) -> Verdict:
     return "fail", f"no content, finish_reason {seen.stream.finish_reason}"
 
 
-def _ends(seen: Observed) -> Verdict:
+def _check_ends(seen: Observed) -> Verdict:
     if not seen.stream.done:
         return "fail", "the stream ends without data: [DONE]"
     if seen.stream.after_done:
@@ -78,7 +78,7 @@ def _ends(seen: Observed) -> Verdict:
     return "pass", "[DONE] is the last event"
 
 
-def _usage(seen: Observed) -> Verdict:
+def _check_usage(seen: Observed) -> Verdict:
     for name, usage in (("stream", seen.stream.usage), ("reply", seen.reply.usage)):
         if usage is None:
             return "fail", f"the {name} has no usage"
@@ -89,14 +89,14 @@ def _usage(seen: Observed) -> Verdict:
     return "pass", "in the stream and in the reply"
 
 
-def _reason(seen: Observed) -> Verdict:
+def _check_reason(seen: Observed) -> Verdict:
     for name, reason in (("stream", seen.stream.finish_reason), ("reply", seen.reply.finish_reason)):
         if reason not in REASONS:
             return "fail", f"the {name}'s finish_reason is {reason!r}"
     return "pass", f"{seen.stream.finish_reason}"
 
 
-def _limit(seen: Observed) -> Verdict:
+def _check_limit(seen: Observed) -> Verdict:
     if seen.cut.error:
         return "fail", seen.cut.error
     if seen.cut.finish_reason in CUT:
@@ -104,14 +104,14 @@ def _limit(seen: Observed) -> Verdict:
     return "fail", f"cut by its limit, and finish_reason is {seen.cut.finish_reason!r}"
 
 
-def _never_empty(seen: Observed) -> Verdict:
+def _check_never_empty(seen: Observed) -> Verdict:
     for name, one in (("stream", seen.stream), ("reply", seen.reply), ("cut stream", seen.cut)):
         if one.finish_reason == "stop" and not one.content:
             return "fail", f"the {name} has no content and says stop"
     return "pass", "no empty content with stop"
 
 
-def _channel(seen: Observed) -> Verdict:
+def _check_channel(seen: Observed) -> Verdict:
     if seen.stream.reasoning:
         return "pass", f"{len(seen.stream.reasoning)} characters of reasoning beside the content"
     if TAGS.search(seen.stream.content):
@@ -119,7 +119,7 @@ def _channel(seen: Observed) -> Verdict:
     return "n/a", "this model did not think"
 
 
-def _tags(seen: Observed) -> Verdict:
+def _check_tags(seen: Observed) -> Verdict:
     for name, one in (("stream", seen.stream), ("reply", seen.reply), ("cut stream", seen.cut)):
         found = TAGS.search(one.content)
         if found:
@@ -127,7 +127,7 @@ def _tags(seen: Observed) -> Verdict:
     return "pass", "none in any content"
 
 
-def _order(seen: Observed) -> Verdict:
+def _check_order(seen: Observed) -> Verdict:
     channels = seen.stream.channels
     if "reasoning" not in channels:
         return "n/a", "one channel only"
@@ -136,7 +136,7 @@ def _order(seen: Observed) -> Verdict:
     return "pass", "reasoning, then content"
 
 
-def _reply(seen: Observed) -> Verdict:
+def _check_reply(seen: Observed) -> Verdict:
     if seen.reply.error:
         return "fail", seen.reply.error
     if bool(seen.reply.reasoning) != bool(seen.stream.reasoning):
@@ -144,7 +144,7 @@ def _reply(seen: Observed) -> Verdict:
     return "pass", "the same channels as the stream"
 
 
-def _cancel(seen: Observed) -> Verdict:
+def _check_cancel(seen: Observed) -> Verdict:
     first, after = seen.stream.first_seconds, seen.after_cancel.first_seconds
     if after is None:
         return "fail", seen.after_cancel.error or "no token after a hang-up"
@@ -153,7 +153,7 @@ def _cancel(seen: Observed) -> Verdict:
     return "pass", f"after a hang-up the first token takes {after:.1f} s"
 
 
-def _refuses(kind: str) -> Callable[[Observed], Verdict]:
+def _check_refusal(kind: str) -> Callable[[Observed], Verdict]:
     def check(seen: Observed) -> Verdict:
         error = seen.refusals[kind]
         if error is None:
@@ -170,21 +170,21 @@ def _refuses(kind: str) -> Callable[[Observed], Verdict]:
 REFUSALS = ("no messages", "unknown model", "broken JSON")
 
 CHECKS: Sequence[tuple[str, Callable[[Observed], Verdict]]] = (
-    ("answers", _answers),
-    ("stream ends in [DONE]", _ends),
-    ("usage is there", _usage),
-    ("finish reason is real", _reason),
-    ("a limit is told as one", _limit),
-    ("content is never empty with stop", _never_empty),
-    ("reasoning is a channel of its own", _channel),
-    ("no tags in the content", _tags),
-    ("reasoning comes first", _order),
-    ("a reply has the stream's channels", _reply),
-    ("a hang-up frees the engine", _cancel),
-    *((f"refuses: {kind}", _refuses(kind)) for kind in REFUSALS),
+    ("answers", _check_answers),
+    ("stream ends in [DONE]", _check_ends),
+    ("usage is there", _check_usage),
+    ("finish reason is real", _check_reason),
+    ("a limit is told as one", _check_limit),
+    ("content is never empty with stop", _check_never_empty),
+    ("reasoning is a channel of its own", _check_channel),
+    ("no tags in the content", _check_tags),
+    ("reasoning comes first", _check_order),
+    ("a reply has the stream's channels", _check_reply),
+    ("a hang-up frees the engine", _check_cancel),
+    *((f"refuses: {kind}", _check_refusal(kind)) for kind in REFUSALS),
 )
 
 
-def verdicts(seen: Observed) -> list[tuple[str, Result, str]]:
-    """Every check with its result and why."""
+def judge(seen: Observed) -> list[tuple[str, Result, str]]:
+    """Run every check; returns its name, its result and why."""
     return [(name, *check(seen)) for name, check in CHECKS]

@@ -33,12 +33,12 @@ class Endpoint:
     async def observe(self) -> Observed:
         """Ask everything. What fails is part of what is observed; raises where nobody answers at all."""
         set_deadline(SECONDS)
-        stream = await self._stream(QUESTION, MOST_TOKENS)
-        reply = await self._reply()
-        cut = await self._stream(LONG, FEW_TOKENS)
-        await self._stream(LONG, LONG_TOKENS, pieces=PIECES_BEFORE_HANGING_UP)
-        after = await self._stream(QUESTION, FEW_TOKENS)
-        return Observed(stream, reply, cut, after, {kind: await self._refusal(kind) for kind in REFUSALS})
+        stream = await self._ask_streamed(QUESTION, MOST_TOKENS)
+        reply = await self._ask_whole()
+        cut = await self._ask_streamed(LONG, FEW_TOKENS)
+        await self._ask_streamed(LONG, LONG_TOKENS, pieces=PIECES_BEFORE_HANGING_UP)
+        after = await self._ask_streamed(QUESTION, FEW_TOKENS)
+        return Observed(stream, reply, cut, after, {kind: await self._provoke(kind) for kind in REFUSALS})
 
     def _body(self, text: str, limit: int, *, stream: bool) -> dict[str, object]:
         body: dict[str, object] = {
@@ -49,7 +49,7 @@ class Endpoint:
         }
         return body | ({"stream_options": {"include_usage": True}} if stream else {})
 
-    async def _stream(self, text: str, limit: int, *, pieces: int = 0) -> Stream:
+    async def _ask_streamed(self, text: str, limit: int, *, pieces: int = 0) -> Stream:
         """Read to the end, or hang up after so many pieces."""
         seen, start = Stream(), time.perf_counter()
         payload = self._body(text, limit, stream=True)
@@ -61,7 +61,7 @@ class Endpoint:
                     elif event.data == b"[DONE]":
                         seen.done = True
                     else:
-                        self._take(seen, event.data)
+                        self._read_chunk(seen, event.data)
                     if seen.channels and seen.first_seconds is None:
                         seen.first_seconds = time.perf_counter() - start
                     if pieces and len(seen.channels) >= pieces:
@@ -70,13 +70,13 @@ class Endpoint:
             seen.error = error.message
         return seen
 
-    def _take(self, seen: Stream, data: bytes) -> None:
+    def _read_chunk(self, seen: Stream, data: bytes) -> None:
         try:
             chunk = orjson.loads(data)
             choices, usage = chunk.get("choices") or [], chunk.get("usage")
             seen.usage = Usage.model_validate(usage) if usage else seen.usage
             for choice in choices:
-                content, reasoning = _channels(choice.get("delta") or {})
+                content, reasoning = _read_channels(choice.get("delta") or {})
                 seen.reasoning += reasoning
                 seen.content += content
                 seen.channels += ["reasoning"] * bool(reasoning) + ["content"] * bool(content)
@@ -84,13 +84,13 @@ class Endpoint:
         except (orjson.JSONDecodeError, ValidationError, AttributeError) as error:
             seen.error = f"a chunk is not OpenAI's: {error}"
 
-    async def _reply(self) -> Reply:
+    async def _ask_whole(self) -> Reply:
         try:
             body = orjson.loads(
                 await self._http.post(self._path, self._body(QUESTION, MOST_TOKENS, stream=False))
             )
             choice = body["choices"][0]
-            content, reasoning = _channels(choice["message"])
+            content, reasoning = _read_channels(choice["message"])
             usage = Usage.model_validate(body["usage"]) if body.get("usage") else None
             return Reply(content, reasoning, choice["finish_reason"], usage)
         except RaglineError as error:
@@ -98,7 +98,7 @@ class Endpoint:
         except (orjson.JSONDecodeError, ValidationError, LookupError, TypeError, AttributeError) as error:
             return Reply("", "", "", None, f"the reply is not OpenAI's: {error}")
 
-    async def _refusal(self, kind: str) -> RaglineError | None:
+    async def _provoke(self, kind: str) -> RaglineError | None:
         good = self._body(QUESTION, FEW_TOKENS, stream=False)
         bad = {
             "no messages": orjson.dumps(good | {"messages": []}),
@@ -112,7 +112,7 @@ class Endpoint:
         return None
 
 
-def _channels(message: Mapping[str, object]) -> tuple[str, str]:
+def _read_channels(message: Mapping[str, object]) -> tuple[str, str]:
     """Content and reasoning, under whichever of its names."""
     reasoning = message.get("reasoning_content") or message.get("reasoning") or message.get("thinking")
     return str(message.get("content") or ""), str(reasoning or "")

@@ -52,6 +52,7 @@ class Fact:
 
     @classmethod
     def invent(cls) -> Fact:
+        """Make up a document's name and a number that no document has."""
         return cls(f"selftest-{uuid.uuid4().hex[:12]}.md", random.randrange(1000, 9999))
 
     @property
@@ -62,8 +63,8 @@ class Fact:
         ).encode()
 
 
-def problems(reply: AnswerReply, entry: str, document_id: str) -> list[str]:
-    """What is wrong with an entry's answer; empty where it is as it should be. Pure."""
+def find_problems(reply: AnswerReply, entry: str, document_id: str) -> list[str]:
+    """List what is wrong with an entry's answer; empty where it is as it should be. Pure."""
     wrong: list[str] = []
     choice = reply.choices[0]
     content = choice.message.content
@@ -112,7 +113,7 @@ class SelfTest:
         except RaglineError as error:
             self.say(f"failed  {entry}: {error.service or 'the gateway'}: {error.message}")
             return False
-        wrong = problems(reply, entry, document_id)
+        wrong = find_problems(reply, entry, document_id)
         said = " ".join(reply.choices[0].message.content.split())[:ANSWER_LENGTH]
         if wrong:
             self.say(f"failed  {entry}: {'; '.join(wrong)}. It said: {said!r}")

@@ -10,11 +10,11 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from pipelines.arms import Arm, parse_arm, prompt_named
-from pipelines.compare import ArmDone, ArmPiece, Comparison, Frozen, compare
+from pipelines.compare import Arm, ArmDone, ArmPiece, Comparison, Frozen, compare, parse_arm
 from pipelines.evaluation.grounding.answers import Scorer, ground_answer
 from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, ServiceEncoder
+from pipelines.prompting import find_prompt
 from pipelines.rag import RagPipeline
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -74,7 +74,7 @@ async def compared(request: Request, body: CompareRequest) -> Response:
 def _parse_arm(arm: ArmRequest | str, settings: Settings) -> Arm:
     if isinstance(arm, str):
         return parse_arm(arm, settings.prompt)
-    prompt = prompt_named(arm.prompt) if arm.prompt else settings.prompt
+    prompt = find_prompt(arm.prompt) if arm.prompt else settings.prompt
     return Arm(arm.name or arm.model or "default", arm.model, prompt, arm.sampling)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from starlette.types import ASGIApp
 
-from pipelines.conformance.checks import Observed, Reply, Stream, verdicts
+from pipelines.conformance.checks import Observed, Reply, Stream, judge
 from services.core.errors import MalformedRequest, ServiceError
 from services.core.wire.chat import Usage
 from services.generation.app import create
@@ -114,7 +114,7 @@ def good() -> Observed:
 
 
 def failing(seen: Observed) -> set[str]:
-    return {name for name, result, _ in verdicts(seen) if result == "fail"}
+    return {name for name, result, _ in judge(seen) if result == "fail"}
 
 
 def test_every_check_can_fail() -> None:
@@ -149,6 +149,6 @@ def test_a_model_that_does_not_think_is_not_blamed() -> None:
     seen = good()
     seen.stream.reasoning, seen.stream.channels = "", ["content"]
     quiet = Observed(seen.stream, Reply("Yes.", "", "stop", USAGE), seen.cut, seen.cut, seen.refusals)
-    results = {name: result for name, result, _ in verdicts(quiet)}
+    results = {name: result for name, result, _ in judge(quiet)}
     assert results["reasoning is a channel of its own"] == results["reasoning comes first"] == "n/a"
     assert "fail" not in results.values()

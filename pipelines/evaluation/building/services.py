@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluation.building.drafts import Draft, draft_messages, is_supported, is_worth_asking
-from pipelines.prompting import messages as answer_messages
+from pipelines.prompting import build_messages as answer_messages
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.retrieval import RetrievalClient

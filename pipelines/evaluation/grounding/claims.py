@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.citations import unmarked
+from pipelines.citations import strip_markers
 from pipelines.evaluation.reading.refusals import abstains
 from pipelines.sentences import Span, content_words, sentences
 
@@ -84,7 +84,7 @@ def _split(text: str) -> list[Span]:
 
 
 def _find_claim(sentence: str, question: str) -> str | None:
-    bare = _MARKDOWN.sub("", " ".join(unmarked(sentence.replace("\u2019", "'")).split()))
+    bare = _MARKDOWN.sub("", " ".join(strip_markers(sentence.replace("\u2019", "'")).split()))
     bare = _LABEL.sub("", _LEAD.sub("", bare)).strip()
     words = content_words(bare)
     if not words or bare.endswith("?") or _COURTESY.match(bare) or _PLAN.match(bare):
@@ -105,7 +105,7 @@ class PassageSentence:
 
 def strip_marks(claim: str) -> str:
     """A claim without its citation marks: their numbers are no figures of it."""
-    return " ".join(unmarked(claim).split())
+    return " ".join(strip_markers(claim).split())
 
 
 def read_sentences(passages: Sequence[str]) -> list[PassageSentence]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-from pipelines.arms import parse_arm
+from pipelines.compare import parse_arm
 from pipelines.evaluation.load.driver import Ask, Bounds, LoadGateway, interleave_cells, run_cell
 from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadReport, Sample, Slo
 from pipelines.evaluation.load.results import make_cell, make_verdicts

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.citations import THRESHOLD, named, unmarked
+from pipelines.citations import THRESHOLD, read_markers, strip_markers
 from pipelines.evaluation.metric import ASKED_TO_CITE, FROM_PASSAGES, AnswerInContext, answer_metric
 from pipelines.evaluation.metrics.groundedness import judge_again
 from pipelines.sentences import content_words, numbers, sentences
@@ -52,12 +52,12 @@ def split_statements(answer: str) -> list[Statement]:
         leading = _LEADING.match(text)
         if leading is not None and found:
             before = found[-1]
-            cited = dict.fromkeys((*before.cited, *named(leading.group())))
+            cited = dict.fromkeys((*before.cited, *read_markers(leading.group())))
             found[-1] = Statement(before.text, tuple(cited))
             text = text[leading.end() :]
-        bare = " ".join(unmarked(text).split())
+        bare = " ".join(strip_markers(text).split())
         if content_words(bare):
-            found.append(Statement(bare, tuple(named(text))))
+            found.append(Statement(bare, tuple(read_markers(text))))
     return found
 
 
@@ -112,7 +112,9 @@ def supported_by_words(passages: str, statement: str) -> bool:
 def supported_by_record(record: AnswerGroundedness) -> Supports:
     """A statement is supported where its sentence was judged to be, and one of the places that it was found
     closest to is in the passages. What was not judged goes by words."""
-    judged = {" ".join(unmarked(sentence.text).split()): sentence for sentence in record.answer.sentences}
+    judged = {
+        " ".join(strip_markers(sentence.text).split()): sentence for sentence in record.answer.sentences
+    }
 
     def supports(passages: str, statement: str) -> bool:
         sentence = judged.get(statement)

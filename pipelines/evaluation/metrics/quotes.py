@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pipelines.citations import unmarked
+from pipelines.citations import strip_markers
 from pipelines.evaluation.metric import FROM_PASSAGES, AnswerInContext, answer_metric
 
 _QUOTED = re.compile(
@@ -46,4 +46,4 @@ def _plain(text: str) -> str:
 )  # fmt: skip
 def verbatim_quotes(answer: AnswerInContext) -> float | None:
     """The share of quotations of three words or more that stand in a passage."""
-    return verbatim_share(unmarked(answer.reply.content), answer.passages)
+    return verbatim_share(strip_markers(answer.reply.content), answer.passages)

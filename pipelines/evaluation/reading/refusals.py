@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipelines.citations import unmarked
+from pipelines.citations import strip_markers
 from pipelines.evaluation.reading.text import find_announced_answer, strip_reasoning
 from pipelines.sentences import sentences
 
@@ -42,7 +42,7 @@ def abstains(answer: str) -> bool:
     stated, but the answer is 5") is an answer.
     """
     texts = [
-        sentence.text for sentence in sentences(unmarked(strip_reasoning(answer).replace("\u2019", "'")))
+        sentence.text for sentence in sentences(strip_markers(strip_reasoning(answer).replace("\u2019", "'")))
     ]
     if not texts:
         return True

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pipelines.arms import prompt_named
 from pipelines.evaluation.bundle.files import encode_line
 from pipelines.evaluation.bundle.records import (
     Conditions,
@@ -23,7 +22,7 @@ from pipelines.evaluation.bundle.records import (
 )
 from pipelines.evaluation.runner.contexts import PassageOrigin
 from pipelines.evaluation.runner.plan import ChosenDataset, Options
-from pipelines.prompting import PROMPTS
+from pipelines.prompting import PROMPTS, find_prompt
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
 
@@ -118,7 +117,7 @@ def _prompt_texts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str
     question."""
     texts: dict[str, str] = {}
     for name in sorted({arm.prompt for arm in arms}):
-        prompt = PROMPTS[prompt_named(name)]
+        prompt = PROMPTS[find_prompt(name)]
         if grounds != {"none"}:
             texts[name] = "\n".join(part for part in (prompt.instruction, prompt.reminder) if part)
         if "none" in grounds:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.arms import parse_arm, prompt_named
+from pipelines.compare import parse_arm
 from pipelines.evaluation.bundle.records import Grounds, RunQuestion
 from pipelines.evaluation.datasets import load_dataset
 from pipelines.evaluation.datasets.items import Dataset, Item, Kind, draw_sample
+from pipelines.prompting import find_prompt
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
@@ -160,7 +161,7 @@ def _read_arms(path: Path) -> list[ArmRequest]:
         raise InvalidRequest(f"--arms: {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return [
         arm.model_copy(
-            update={"name": arm.name or arm.model or "default", "prompt": prompt_named(arm.prompt or "plain")}
+            update={"name": arm.name or arm.model or "default", "prompt": find_prompt(arm.prompt or "plain")}
         )
         for arm in arms
     ]

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.conformance.checks import Observed, verdicts
+from pipelines.conformance.checks import Observed, judge
 from pipelines.conformance.endpoint import Endpoint
 from services.cli.console import Output
 from services.cli.errors import UsageError
@@ -48,7 +48,7 @@ def command(
 
 def print_verdicts(seen: Observed, output: Output) -> bool:
     """Print the table. Returns whether no check failed."""
-    checked = verdicts(seen)
+    checked = judge(seen)
     rows = [("check", "result", "why")]
     rows += [(name, result, " ".join(why.split())[:WHY_LENGTH]) for name, result, why in checked]
     output.table(rows)

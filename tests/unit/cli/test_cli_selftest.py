@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.conformance.selftest import Fact, problems
+from pipelines.conformance.selftest import Fact, find_problems
 from services.core.wire.answer import AnswerReply
 
 PASSAGE = {
@@ -48,7 +48,7 @@ def reply(**changes: Any) -> AnswerReply:
 
 
 def test_a_good_answer() -> None:
-    assert problems(reply(message={"reasoning_content": "The passage says so."}), "small", "d") == []
+    assert find_problems(reply(message={"reasoning_content": "The passage says so."}), "small", "d") == []
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_good_answer() -> None:
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], said: str) -> None:
-    found = problems(reply(**changes), "small", "d")
+    found = find_problems(reply(**changes), "small", "d")
     assert len(found) == 1
     assert said in found[0]
 

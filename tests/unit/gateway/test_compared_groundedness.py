@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from pipelines.arms import Arm
-from pipelines.compare import Comparison
+from pipelines.compare import Arm, Comparison
 from pipelines.rag import RagPipeline
 from pipelines.search import Evidence, Search
 from services.core.clients.embedding import EmbeddingClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.arms import Arm, parse_arm
+from pipelines.compare import Arm, parse_arm
 from services.core.errors import InvalidRequest
 from services.core.wire.sampling import Sampling
 

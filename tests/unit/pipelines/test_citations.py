@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipelines.citations import attribute, cite, markers, match
+from pipelines.citations import attribute, cite, match, valid_markers
 from services.core.wire.passages import Passage
 
 POUND = "The pound is 453.59237 grams. It has 16 ounces."
@@ -48,7 +48,7 @@ def test_an_unrelated_sentence_is_attributed_to_nothing() -> None:
 
 
 def test_markers_that_name_no_passage_are_left_out() -> None:
-    assert markers("Yes [3][0][2, 1][2].", 2) == [2, 1]
+    assert valid_markers("Yes [3][0][2, 1][2].", 2) == [2, 1]
     assert cite("Ice floats on water [7].", PASSAGES)[0].method == "attributed"
 
 

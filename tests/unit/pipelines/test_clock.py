@@ -16,13 +16,13 @@ def test_every_duration_by_hand() -> None:
     clock = AnswerClock(now=time)
     with clock.stage("retrieval"):
         time.at += 0.1
-    clock.asked()
+    clock.mark_asked()
     time.at += 0.4
-    clock.token(reasoning=True)
+    clock.mark_token(reasoning=True)
     time.at += 1.0
-    clock.token(reasoning=False)
+    clock.mark_token(reasoning=False)
     time.at += 0.5
-    clock.token(reasoning=False)
+    clock.mark_token(reasoning=False)
     timings = clock.timings(output_tokens=11)
     assert timings.embedding is None
     assert timings.retrieval == 100
@@ -49,5 +49,5 @@ def test_a_failed_stage_is_counted() -> None:
 
 def test_one_token_has_no_time_per_output_token() -> None:
     clock = AnswerClock()
-    clock.token(reasoning=False)
+    clock.mark_token(reasoning=False)
     assert clock.timings(output_tokens=1).tpot is None

@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from pipelines.arms import Arm, parse_arm
-from pipelines.compare import ArmDone, ArmPiece, Comparison, Event, Frozen, compare
+from pipelines.compare import Arm, ArmDone, ArmPiece, Comparison, Event, Frozen, compare, parse_arm
 from pipelines.context import context_id
 from pipelines.rag import RagPipeline
 from pipelines.search import Evidence, Search
