@@ -33,24 +33,51 @@ from services.core.wire.dataprep import (
     ListedFile,
     ListRequest,
 )
-from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
+from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, DocumentInfo
 from services.core.wire.retrieval import DocumentsReply
 from services.dataprep.jobs import routes as jobs
-from services.dataprep.jobs.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
-from services.dataprep.jobs.store import JOBS_URL, PACKAGE, CreateJobStore, JobLimits, JobStore
-from services.dataprep.jobs.synchronous import told
+from services.dataprep.jobs.store import JOBS_URL, PACKAGE, CreateJobStore, JobIntake, JobLimits, JobStore
+from services.dataprep.jobs.synchronous import progress_events
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
 from services.dataprep.upload.links import Fetcher, LinkLimits
+from services.dataprep.upload.multipart import INGEST_BODY
 from services.dataprep.upload.names import clean_name, document_id
-from services.dataprep.upload.openapi import INGEST_BODY
 
 ALL = "all"
+DELETED = "the document was deleted after it was sent"
 
 routes = APIRouter(tags=["dataprep"])
+
+
+class Documents:
+    """Lists and deletes stored documents.
+
+    A deletion holds for all that was accepted before it: files of the document that wait or are being
+    ingested are cancelled first, so that none brings it back.
+    """
+
+    def __init__(self, retrieval: RetrievalClient, jobs: JobIntake) -> None:
+        self._retrieval = retrieval
+        self._jobs = jobs
+
+    async def all(self, collection: str) -> list[DocumentInfo]:
+        return await self._retrieval.documents(collection)
+
+    async def delete(self, collection: str, document: str) -> int | None:
+        """Return how many passages it had; None where there was nothing to delete and nothing on its way."""
+        cancelled = await self._jobs.cancel_documents(collection, document, DELETED)
+        count = await self._retrieval.delete(collection, document)
+        return count if count or cancelled else None
+
+    async def delete_all(self, collection: str) -> list[int]:
+        """Return how many passages each document had."""
+        await self._jobs.cancel_documents(collection, None, DELETED)
+        documents = await self._retrieval.documents(collection)
+        return [await self._retrieval.delete(collection, document.id) for document in documents]
 
 
 async def _documents(request: Request) -> Documents:
@@ -72,10 +99,10 @@ async def ingest(request: Request, stream: bool = False) -> Response:
 
     A caller that hangs up once all of the body is there ends the waiting, not the job.
     """
-    job = await jobs.submitted(request, patient=False)
-    events = told(jobs.store_of(request).changes(job.id))
+    job = await jobs.submit_form(request, patient=False)
+    events = progress_events(jobs.store_of(request).changes(job.id))
     if stream:
-        return await EventStream.open(request, _encoded(events), service=SERVICE)
+        return await EventStream.open(request, _encode_events(events), service=SERVICE)
     return JsonReply((await until_disconnected(request, _reply(events, job))).model_dump())
 
 
@@ -90,7 +117,7 @@ async def _reply(events: AsyncGenerator[IngestProgress | IngestReply], job: Job)
     raise RuntimeError("a job ended without a reply")
 
 
-async def _encoded(events: AsyncGenerator[IngestProgress | IngestReply]) -> AsyncGenerator[bytes]:
+async def _encode_events(events: AsyncGenerator[IngestProgress | IngestReply]) -> AsyncGenerator[bytes]:
     async with aclosing(events):
         async for event in events:
             name = event.stage if isinstance(event, IngestProgress) else "done"
@@ -98,9 +125,9 @@ async def _encoded(events: AsyncGenerator[IngestProgress | IngestReply]) -> Asyn
 
 
 @routes.post("/v1/dataprep/get", response_model=list[ListedFile], summary="OPEA: the documents")
-async def listed(stored: Stored, wanted: ListRequest | None = None) -> Response:
+async def list_files(stored: Stored, wanted: ListRequest | None = None) -> Response:
     documents = await stored.all((wanted or ListRequest()).collection)
-    return JsonReply([ListedFile(name=each.name, id=each.id).model_dump() for each in documents])
+    return JsonReply([ListedFile(name=document.name, id=document.id).model_dump() for document in documents])
 
 
 @routes.post(

@@ -14,13 +14,21 @@ from services.core.backends import load, names
 from services.core.errors import NotFound, RaglineError, RateLimited, ServiceUnavailable
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.redis.client import RedisClient
-from services.dataprep.jobs.reasons import failed
-from services.dataprep.jobs.store import JOBS_URL, PACKAGE, JobLimits, JobStore, Order, Received, Ticket
+from services.dataprep.jobs.store import (
+    JOBS_URL,
+    PACKAGE,
+    ClaimedFile,
+    IngestOrder,
+    JobLimits,
+    JobStore,
+    UploadedFile,
+    fail_file,
+)
 from services.dataprep.parsing.chunking import Chunking
 from tests.redis_server import RedisServer
 
 LIMITS = JobLimits(waiting=8, kept=3, kept_seconds=3600)
-ORDER = Order("c", Chunking(100, 10), patient=True, trace="t")
+ORDER = IngestOrder("c", Chunking(100, 10), patient=True, trace="t")
 SOON = 5.0
 
 Open = Callable[..., Awaitable[JobStore]]
@@ -31,7 +39,7 @@ async def soon(work: Awaitable[object]) -> object:
         return await work
 
 
-async def ticket(store: JobStore) -> Ticket:
+async def ticket(store: JobStore) -> ClaimedFile:
     async with asyncio.timeout(SOON):
         return await store.take()
 
@@ -86,7 +94,7 @@ async def store(opened: Open) -> JobStore:
     return await opened()
 
 
-async def submit(store: JobStore, *files: str, order: Order = ORDER, refused: str = "") -> Job:
+async def submit(store: JobStore, *files: str, order: IngestOrder = ORDER, refused: str = "") -> Job:
     """Files are `name=content`; the document's id is the name."""
     async with store.incoming() as folder:
         received = []
@@ -96,12 +104,12 @@ async def submit(store: JobStore, *files: str, order: Order = ORDER, refused: st
             path.write_bytes(content.encode())
             file = JobFile(name=name, document_id=name, size=len(content))
             if name == refused:
-                file = failed(file, NotFound("no"))
-            received.append(Received(file, f"sha of {content}", path))
+                file = fail_file(file, NotFound("no"))
+            received.append(UploadedFile(file, f"sha of {content}", path))
         return await store.submit(order, received)
 
 
-def ended(ticket: Ticket, status: Status = "done") -> JobFile:
+def ended(ticket: ClaimedFile, status: Status = "done") -> JobFile:
     return ticket.file.model_copy(update={"status": status, "outcome": "ingested", "passages": 3})
 
 
@@ -136,7 +144,7 @@ async def test_a_file_is_taken_once(store: JobStore) -> None:
 
 async def test_the_files_of_a_document_are_taken_in_their_order(store: JobStore) -> None:
     jobs = [await submit(store, f"a={number}") for number in range(3)]
-    await submit(store, "a=elsewhere", order=Order("other", Chunking(100, 10)))
+    await submit(store, "a=elsewhere", order=IngestOrder("other", Chunking(100, 10)))
     order = []
     both = [await ticket(store), await ticket(store)]
     assert {each.order.collection for each in both} == {"c", "other"}

@@ -17,7 +17,7 @@ SETTLE_SECONDS, SETTLE_SECONDS_PER_FILE, SETTLE_SECONDS_MOST = 0.1, 0.02, 1.0
 time, and reading it is reading all of its files."""
 
 
-def ended(job: str) -> str:
+def ended_key(job: str) -> str:
     """The key that is told that a job has finished, by a store that knows."""
     return f"{job} ended"
 
@@ -55,7 +55,7 @@ async def wait(changed: asyncio.Event, seconds: float) -> None:
 
 async def follow(get: Callable[[str], Awaitable[Job]], changes: Changes, job: str) -> AsyncGenerator[Job]:
     """What `JobReader.changes` yields, from a store's `get`."""
-    with changes.watching(job) as changed, changes.watching(ended(job)) as over:
+    with changes.watching(job) as changed, changes.watching(ended_key(job)) as over:
         while True:
             now = await get(job)
             yield now

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
@@ -15,13 +18,14 @@ from services.core.wire.dataprep import Outcome
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
-from services.dataprep.jobs.ahead import ahead
-from services.dataprep.jobs.progress import Progress
 from services.dataprep.jobs.retry import ServiceRetries
-from services.dataprep.jobs.store import Ticket
+from services.dataprep.jobs.store import ClaimedFile, Progress
 from services.dataprep.jobs.tokens import TokenFit
 from services.dataprep.parsing.sandbox import ChunkedDocument, Sandbox
 from services.dataprep.upload.names import document_id, passage_id, revision
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Ingestor:
         self._batching = batching
 
     async def ingest(
-        self, ticket: Ticket, path: Path, progress: Progress, retries: ServiceRetries
+        self, claimed: ClaimedFile, path: Path, progress: Progress, retries: ServiceRetries
     ) -> Outcome:
         """Raises what is wrong with the file, or the error of the service that could not be waited for.
 
@@ -63,16 +67,16 @@ class Ingestor:
         Whether the chunks fit the model is asked before anything is embedded, but of a document that is
         embedded in one request: that request refuses what does not fit.
         """
-        parsed = await retries.call(lambda: self._parse(ticket, path))
-        if len(parsed.chunks) <= self._batching.size and not ticket.order.chunking.tokens:
+        parsed = await retries.call(lambda: self._parse(claimed, path))
+        if len(parsed.chunks) <= self._batching.size and not claimed.order.chunking.tokens:
             with suppress(PayloadTooLarge):  # from the one request that embeds it: nothing is stored then
-                return await self._ingested(ticket, parsed, progress, retries, truncate=False)
-        fitting = await retries.call(lambda: self._fit(ticket, parsed))
-        return await self._ingested(ticket, fitting, progress, retries)
+                return await self._write_document(claimed, parsed, progress, retries, truncate=False)
+        fitting = await retries.call(lambda: self._fit(claimed, parsed))
+        return await self._write_document(claimed, fitting, progress, retries)
 
-    async def _ingested(
+    async def _write_document(
         self,
-        ticket: Ticket,
+        claimed: ClaimedFile,
         prepared: ChunkedDocument,
         progress: Progress,
         retries: ServiceRetries,
@@ -80,37 +84,37 @@ class Ingestor:
         truncate: bool = True,
     ) -> Outcome:
         """Raises `PayloadTooLarge` where the model would not see a chunk to its end and `truncate` is off."""
-        collection = ticket.order.collection
-        passages = _passages(ticket.file.name, _revision(ticket), prepared)
+        collection = claimed.order.collection
+        passages = _passages(claimed.file.name, _revision(claimed), prepared)
         first, total = passages[0], len(passages)
-        await progress.tell(revision=first.revision, passages=total)
-        progress.publishing = ticket.file.attempts > 1  # then all of it may be stored already
+        await progress.report(revision=first.revision, passages=total)
+        progress.publishing = claimed.file.attempts > 1  # then all of it may be stored already
         if await retries.call(lambda: self._is_stored(collection, first, total)):
-            await progress.tell(embedded=total, stored=total)
-            return "ingested" if ticket.file.attempts > 1 else "unchanged"
+            await progress.report(embedded=total, stored=total)
+            return "ingested" if claimed.file.attempts > 1 else "unchanged"
         progress.publishing = False
         await self._write(passages, collection, progress, retries, truncate=truncate)
         progress.publishing = True
         await retries.call(lambda: self._publish(collection, first, total))
         return "ingested"
 
-    async def discard(self, ticket: Ticket) -> bool:
-        """Delete what is stored of the ticket's revision, unless readers see it; whether they do."""
-        collection, document, held = ticket.order.collection, ticket.file.document_id, _revision(ticket)
+    async def discard(self, claimed: ClaimedFile) -> bool:
+        """Delete what is stored of the claimed file's revision, unless readers see it; whether they do."""
+        collection, document, held = claimed.order.collection, claimed.file.document_id, _revision(claimed)
         seen = await self._retrieval.documents(collection)
         if any((info.id, info.revision) == (document, held) for info in seen):
             return True
         await self._retrieval.delete(collection, document, revision=held)
         return False
 
-    async def _parse(self, ticket: Ticket, path: Path) -> ChunkedDocument:
+    async def _parse(self, claimed: ClaimedFile, path: Path) -> ChunkedDocument:
         with self._metrics.stage("parse"):
-            return await self._sandbox.parse(path, ticket.file.name, ticket.order.chunking)
+            return await self._sandbox.parse(path, claimed.file.name, claimed.order.chunking)
 
-    async def _fit(self, ticket: Ticket, parsed: ChunkedDocument) -> ChunkedDocument:
+    async def _fit(self, claimed: ClaimedFile, parsed: ChunkedDocument) -> ChunkedDocument:
         """Cut once more what the embedding model would not see to its end."""
         with self._metrics.stage("tokenize"):
-            return await self._fitting.fit(ticket.file.name, parsed, ticket.order.chunking.tokens)
+            return await self._fitting.fit(claimed.file.name, parsed, claimed.order.chunking.tokens)
 
     async def _is_stored(self, collection: str, first: Passage, total: int) -> bool:
         """Whether all of the revision is stored; it is what readers see then, also after a `kill -9`
@@ -140,14 +144,14 @@ class Ingestor:
         size = self._batching.size
         batches = [passages[start : start + size] for start in range(0, len(passages), size)]
         stored = 0
-        async with aclosing(ahead(batches, encode, self._batching.ahead)) as encoded_batches:
+        async with aclosing(work_ahead(batches, encode, self._batching.ahead)) as encoded_batches:
             async for batch, encoded in encoded_batches:
-                await progress.tell(embedded=stored + len(batch))
+                await progress.report(embedded=stored + len(batch))
                 offered = _with_vectors(batch, encoded)
                 progress.wrote = True
                 await retries.call(lambda: self._store(collection, encoded.model, offered))  # noqa: B023 - awaited here
                 stored += len(batch)
-                await progress.tell(stored=stored)
+                await progress.report(stored=stored)
 
     async def _store(self, collection: str, model: str, offered: Sequence[StoredPassage]) -> None:
         with self._metrics.stage("upsert", model):
@@ -164,8 +168,8 @@ class Ingestor:
         return encoded
 
 
-def _revision(ticket: Ticket) -> str:
-    return revision(ticket.sha256, ticket.order.chunking)
+def _revision(claimed: ClaimedFile) -> str:
+    return revision(claimed.sha256, claimed.order.chunking)
 
 
 def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passage]:
@@ -195,3 +199,30 @@ def _with_vectors(batch: Sequence[Passage], encoded: EncodeReply) -> list[Stored
             batch, encoded.embeddings, encoded.token_vectors or nothing, strict=True
         )
     ]
+
+
+async def work_ahead(
+    items: Iterable[A], work: Callable[[A], Coroutine[object, object, B]], limit: int
+) -> AsyncGenerator[tuple[A, B]]:
+    """Yield each item with the result of its work, in order; up to `limit` are worked on at a time.
+
+    They go on while the consumer is busy. At an error, or when the generator is closed, the others are
+    cancelled.
+    """
+    running: deque[tuple[A, asyncio.Task[B]]] = deque()
+    try:
+        for item in items:
+            ready = None
+            if len(running) == limit:
+                first, task = running.popleft()
+                ready = (first, await task)
+            running.append((item, asyncio.ensure_future(work(item))))
+            if ready is not None:
+                yield ready
+        while running:
+            first, task = running.popleft()
+            yield first, await task
+    finally:
+        for _, task in running:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)

@@ -62,7 +62,7 @@ class JobMetrics:
     def retry(self, dependency: str) -> None:
         self._retries.labels(self._service, dependency or self._service).inc()
 
-    def finished(self, file: JobFile, job: Job, seconds: float) -> None:
+    def count_finished(self, file: JobFile, job: Job, seconds: float) -> None:
         self._files.labels(self._service, file.outcome or file.status).inc()
         self._seconds.labels(self._service).observe(seconds)
         if file.outcome == "ingested":

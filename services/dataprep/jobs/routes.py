@@ -19,8 +19,7 @@ from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply, Sta
 from services.dataprep.jobs.store import JobStore
 from services.dataprep.settings import SERVICE, Settings
 from services.dataprep.upload.batch import Batch
-from services.dataprep.upload.multipart import Form, UploadLimits, receive
-from services.dataprep.upload.openapi import INGEST_BODY
+from services.dataprep.upload.multipart import INGEST_BODY, Form, UploadLimits, receive
 
 WATCH_SECONDS = 24 * 3600.0
 """Longest that one connection follows a job."""
@@ -34,18 +33,18 @@ def store_of(request: Request) -> JobStore:
     return store
 
 
-async def submitted(request: Request, *, patient: bool) -> Job:
-    """The job of the request's form, durable; its body is read to the end first."""
+async def submit_form(request: Request, *, patient: bool) -> Job:
+    """Read the request's form to its end, and return its job, which is durable."""
     settings: Settings = request.app.state.settings
     store = store_of(request)
     async with store.incoming() as folder:
-        form = await _received(request, folder, settings)
+        form = await _receive_form(request, folder, settings)
         batch = Batch.of(form, settings, patient=patient, trace=current_traceparent())
-        files = await batch.received(folder, request.app.state.sandbox, request.app.state.fetcher)
+        files = await batch.receive(folder, request.app.state.sandbox, request.app.state.fetcher)
         return await store.submit(batch.order, files)
 
 
-async def _received(request: Request, folder: Path, settings: Settings) -> Form:
+async def _receive_form(request: Request, folder: Path, settings: Settings) -> Form:
     limits = UploadLimits(settings.max_file_bytes, settings.max_files, settings.max_upload_bytes)
     try:
         return await receive(request.stream(), request.headers.get("content-type", ""), folder, limits)
@@ -61,12 +60,12 @@ async def _received(request: Request, folder: Path, settings: Settings) -> Form:
     summary="Accept files: once answered they will be ingested, whatever process dies meanwhile",
 )
 async def submit(request: Request) -> Response:
-    job = await submitted(request, patient=True)
+    job = await submit_form(request, patient=True)
     return JsonReply(job.model_dump(mode="json"), status_code=202, headers={"location": f"/v1/jobs/{job.id}"})
 
 
 @routes.get("", response_model=JobsReply, summary="The jobs, the newest first")
-async def listed(
+async def list_jobs(
     request: Request,
     status: Annotated[Status | None, Query(description="only these")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,

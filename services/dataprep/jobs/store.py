@@ -13,14 +13,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+import structlog
+
 from services.core.addresses import AddressSetting, StoreAddress
 from services.core.backends import Backend
-from services.core.errors import ServiceUnavailable
+from services.core.context import request_id
+from services.core.errors import Conflict, ErrorDetail, RaglineError, ServiceUnavailable
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.parsing.chunking import Chunking
+from services.dataprep.settings import SERVICE
 
 PACKAGE = "services.dataprep.backends"
 JOBS_URL = AddressSetting(
@@ -31,6 +36,8 @@ JOBS_URL = AddressSetting(
 )
 
 Loss = Literal["cancelled", "taken"]
+
+log = structlog.get_logger(__name__)
 
 
 class StoreUnavailable(ServiceUnavailable):
@@ -47,7 +54,7 @@ class JobLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class IngestOrder:
     """What holds for all files of a job. `patient`: wait for a service that is down, rather than fail;
     `trace`: the request's `traceparent`, which the work joins."""
 
@@ -58,7 +65,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class UploadedFile:
     """A file to ingest: what the store says of it, and its bytes at `path` until it is submitted."""
 
     file: JobFile
@@ -67,12 +74,12 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class ClaimedFile:
     """A file that a worker has taken. `cancelled`: clear up after an earlier attempt, then finish it so."""
 
     job: str
     index: int
-    order: Order
+    order: IngestOrder
     file: JobFile
     sha256: str
     cancelled: bool = False
@@ -86,7 +93,7 @@ class JobIntake(Protocol):
         Raises `RateLimited` where no file would be taken now.
         """
 
-    async def submit(self, order: Order, files: Sequence[Received]) -> Job:
+    async def submit(self, order: IngestOrder, files: Sequence[UploadedFile]) -> Job:
         """Take these files; when it returns they outlive this process and the store's.
 
         A file whose `status` is already failed is only recorded. Raises `RateLimited` with `retry_after`
@@ -121,25 +128,28 @@ class JobReader(Protocol):
 
 
 class JobQueue(Protocol):
-    """The worker's side. A ticket is lost where it was cancelled, or where another worker has it since this
-    one was not heard of for too long; what is said of a lost ticket is ignored."""
+    """The worker's side.
 
-    async def take(self) -> Ticket:
+    A claimed file is lost where it was cancelled, or where another worker has it since this one was not heard
+    of for too long. What is said of a lost one is ignored.
+    """
+
+    async def take(self) -> ClaimedFile:
         """Wait for the next file."""
 
-    def bytes_of(self, ticket: Ticket) -> AbstractAsyncContextManager[Path]:
+    def bytes_of(self, claimed: ClaimedFile) -> AbstractAsyncContextManager[Path]:
         """The file's bytes, at a path of this machine."""
 
-    async def report(self, ticket: Ticket, file: JobFile) -> None:
+    async def report(self, claimed: ClaimedFile, file: JobFile) -> None:
         """How far it is; need not be durable."""
 
-    async def hold(self, ticket: Ticket) -> Loss:
-        """Keep the ticket; returns when it is lost, and how."""
+    async def hold(self, claimed: ClaimedFile) -> Loss:
+        """Keep the claim; returns when it is lost, and how."""
 
-    async def finish(self, ticket: Ticket, file: JobFile) -> Job | None:
-        """Record the end, durably, and drop the file's bytes: the job as it is now; None of a lost ticket."""
+    async def finish(self, claimed: ClaimedFile, file: JobFile) -> Job | None:
+        """Record the end, durably, and drop the file's bytes: the job as it is now; None where it is lost."""
 
-    async def release(self, ticket: Ticket) -> None:
+    async def release(self, claimed: ClaimedFile) -> None:
         """Give it back for another attempt."""
 
 
@@ -151,3 +161,46 @@ class CreateJobStore(Protocol):
     """What a backend file exports as `create`."""
 
     async def __call__(self, url: StoreAddress, limits: JobLimits) -> JobStore: ...
+
+
+def cancellation_error(why: str) -> ErrorDetail:
+    """Say why a file was cancelled, as the error that its result has."""
+    return Conflict(f"cancelled: {why}").body(service=SERVICE, request_id=request_id.get()).error
+
+
+def fail_file(file: JobFile, error: RaglineError) -> JobFile:
+    """Return the file with this error as its end."""
+    detail = error.body(service=SERVICE, request_id=request_id.get()).error
+    return file.model_copy(update={"status": "failed", "error": detail, "finished_at": datetime.now(UTC)})
+
+
+class Progress:
+    """Reports to the job store how far a file is.
+
+    `file` is its present state. `wrote`: hidden passages of it may be stored. `publishing`: they may be
+    visible, so it is too late to cancel.
+    """
+
+    def __init__(self, store: JobQueue, claimed: ClaimedFile) -> None:
+        self._store = store
+        self._ticket = claimed
+        self.file = claimed.file
+        self.wrote = claimed.file.attempts > 1
+        self.publishing = False
+
+    async def report(self, **changed: object) -> None:
+        """Report new values of `JobFile` fields. A store that does not answer misses them, no more."""
+        self.file = self.file.model_copy(update=changed)
+        try:
+            await self._store.report(self._ticket, self.file)
+        except RaglineError as error:
+            log.warning("progress was not recorded", reason=error.message)
+
+    async def report_waiting(self, error: Exception | None) -> None:
+        """Report what a call waits for; None when it waits no more. Several calls may wait at a time."""
+        if isinstance(error, RaglineError):
+            named = error.service in error.message
+            reason = error.message if named else f"{error.service}: {error.message}"
+            await self.report(status="waiting", reason=reason)
+        else:
+            await self.report(status="running", reason="")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from services.core.context import request_id
-from services.core.errors import ErrorDetail, RaglineError, from_detail
+from services.core.errors import ErrorDetail, from_detail
 from services.core.wire.dataprep import IngestedFile, IngestProgress, IngestReply, Job, JobFile, Stage
-from services.dataprep.jobs.reasons import SERVICE
+from services.dataprep.settings import SERVICE
 
 SUCCEEDED = "Data preparation succeeded"
 
 
-async def told(changes: AsyncIterator[Job]) -> AsyncGenerator[IngestProgress | IngestReply]:
-    """Progress, and at the end the reply. Raises the first file's error where every file failed."""
+async def progress_events(changes: AsyncIterator[Job]) -> AsyncGenerator[IngestProgress | IngestReply]:
+    """Yield the progress, and at the end the reply. Raises the first file's error where every file failed."""
     before: list[JobFile] | None = None
     async for job in changes:
         earlier = before or [JobFile(name=file.name) for file in job.files]
@@ -46,10 +46,10 @@ def _between(was: JobFile, now: JobFile, *, alone: bool) -> Iterator[IngestProgr
 
 def reply(job: Job) -> IngestReply:
     """Raises the first file's error where every file failed."""
-    files = [_ingested(file) for file in job.files]
+    files = [_ingested_file(file) for file in job.files]
     failures = [file.error for file in files if file.error is not None]
     if len(failures) == len(files):
-        raise _raised(failures[0])
+        raise from_detail(failures[0], service=SERVICE)
     message = SUCCEEDED
     if failures:
         good = len(files) - len(failures)
@@ -57,7 +57,7 @@ def reply(job: Job) -> IngestReply:
     return IngestReply(message=message, files=files)
 
 
-def _ingested(file: JobFile) -> IngestedFile:
+def _ingested_file(file: JobFile) -> IngestedFile:
     if file.outcome is None:
         return IngestedFile(name=file.name, status="failed", error=_of_this_request(file.error))
     return IngestedFile(
@@ -71,7 +71,3 @@ def _ingested(file: JobFile) -> IngestedFile:
 
 def _of_this_request(detail: ErrorDetail | None) -> ErrorDetail | None:
     return detail and detail.model_copy(update={"request_id": request_id.get()})
-
-
-def _raised(detail: ErrorDetail) -> RaglineError:
-    return from_detail(detail, service=SERVICE)

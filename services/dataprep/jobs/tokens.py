@@ -44,22 +44,22 @@ def cut(text: str, starts: Sequence[int], room: int) -> list[tuple[int, int]]:
     while len(starts) - first > room:
         limit = starts[first + room]
         earliest = starts[first + room // 2]
-        at = _spanned(text, at, _boundary(text, earliest, limit) or limit, spans)
+        at = _add_span(text, at, _boundary(text, earliest, limit) or limit, spans)
         first = max(bisect_left(starts, at), first + 1)
-    _spanned(text, at, len(text), spans)
+    _add_span(text, at, len(text), spans)
     return spans
 
 
 def _boundary(text: str, earliest: int, limit: int) -> int | None:
     """The last end of a sentence, or else of a word, after `earliest`; None where there is neither."""
     for boundary in (_SENTENCE_END, _WORD_END):
-        found = [each.end() for each in boundary.finditer(text, earliest, limit)]
-        if found and found[-1] > earliest:
-            return found[-1]
+        ends = [end.end() for end in boundary.finditer(text, earliest, limit)]
+        if ends and ends[-1] > earliest:
+            return ends[-1]
     return None
 
 
-def _spanned(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> int:
+def _add_span(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> int:
     part = text[start:end]
     if part.strip():
         spans.append((start + len(part) - len(part.lstrip()), start + len(part.rstrip())))
@@ -86,7 +86,9 @@ class TokenFit:
             batch = max(1, info.max_client_batch_size)
             chunks: list[Chunk] = []
             for at in range(0, len(prepared.chunks), batch):
-                chunks += await self._fitted(title, prepared.text, prepared.chunks[at : at + batch], window)
+                chunks += await self._fit_batch(
+                    title, prepared.text, prepared.chunks[at : at + batch], window
+                )
         except (NotFound, NotSupported):
             return prepared
         return replace(prepared, chunks=chunks)
@@ -97,14 +99,16 @@ class TokenFit:
             self._known, self._asked = await self._embedding.info(), time.monotonic()
         return self._known
 
-    async def _fitted(self, title: str, text: str, chunks: Sequence[Chunk], window: int) -> list[Chunk]:
+    async def _fit_batch(self, title: str, text: str, chunks: Sequence[Chunk], window: int) -> list[Chunk]:
         fitting = list(chunks)
         for spare in range(ROUNDS):
-            passages = [_passage(title, text, each) for each in fitting]
-            suspects = [at for at, each in enumerate(passages) if _most_tokens(each.embedded_text) > window]
+            passages = [_passage(title, text, chunk) for chunk in fitting]
+            suspects = [
+                at for at, passage in enumerate(passages) if _most_tokens(passage.embedded_text) > window
+            ]
             if not suspects:
                 break
-            counted = await self._tokenized([passages[at].embedded_text for at in suspects])
+            counted = await self._tokenize([passages[at].embedded_text for at in suspects])
             parts = {
                 at: _parts(fitting[at], passages[at], tokens, window - spare)
                 for at, tokens in zip(suspects, counted, strict=True)
@@ -112,10 +116,10 @@ class TokenFit:
             }
             if not parts:
                 break
-            fitting = [part for at, each in enumerate(fitting) for part in parts.get(at, [each])]
+            fitting = [part for at, chunk in enumerate(fitting) for part in parts.get(at, [chunk])]
         return fitting
 
-    async def _tokenized(self, texts: Sequence[str]) -> list[list[Token]]:
+    async def _tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
         return await self._embedding.tokenize(texts, add_special_tokens=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +16,11 @@ from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
 from services.core.wire.base import StrictWire
 from services.core.wire.dataprep import JobFile
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
-from services.dataprep.jobs.reasons import failed
-from services.dataprep.jobs.store import Order, Received
+from services.dataprep.jobs.store import IngestOrder, UploadedFile, fail_file
+from services.dataprep.parsing.archives import is_archive
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
-from services.dataprep.upload.expansion import expanded
 from services.dataprep.upload.links import Fetcher, links
 from services.dataprep.upload.multipart import FILES_FIELD, Form, Upload
 from services.dataprep.upload.names import clean_name, document_id
@@ -36,7 +37,7 @@ class _Fields(StrictWire):
 @dataclass(frozen=True, slots=True)
 class Batch:
     uploads: Sequence[Upload]
-    order: Order
+    order: IngestOrder
     links: Sequence[str] = ()
 
     @classmethod
@@ -64,28 +65,28 @@ class Batch:
             issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
             raise explain_invalid(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
-        order = Order(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
+        order = IngestOrder(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
         return cls(uploads or form.files, order, wanted)
 
-    async def received(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[Received]:
-        """The files and what is behind the links, archives unpacked, all below `folder`; one that can be
-        told to fail already has.
+    async def receive(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[UploadedFile]:
+        """Return the files and what is behind the links, archives unpacked, all below `folder`; one
+        that is known to fail already has.
 
         Raises the first one's error where all do.
         """
         errors: list[RaglineError] = []
         taken: set[str] = set()
-        received: list[Received] = []
+        received: list[UploadedFile] = []
         fetched = await fetcher.fetch_all(self.links, folder)
-        for upload in await expanded([*self.uploads, *fetched], folder, sandbox):
+        for upload in await unpack_archives([*self.uploads, *fetched], folder, sandbox):
             file = JobFile(name=upload.name, size=upload.size)
             try:
                 name = _acceptable(upload, taken)
                 file = file.model_copy(update={"name": name, "document_id": document_id(name)})
             except RaglineError as error:
                 errors.append(error)
-                file = failed(file, error)
-            received.append(Received(file, upload.sha256, upload.path))
+                file = fail_file(file, error)
+            received.append(UploadedFile(file, upload.sha256, upload.path))
         if len(errors) == len(received):
             raise errors[0]
         return received
@@ -111,3 +112,37 @@ def _chunking(fields: _Fields, settings: Settings) -> Chunking:
     if overlap * 2 > size:
         raise InvalidRequest(f"chunk_overlap: {overlap} is more than half of chunk_size, which is {size}")
     return Chunking(size, overlap, settings.chunk_tokens)
+
+
+async def unpack_archives(uploads: Sequence[Upload], folder: Path, sandbox: Sandbox) -> list[Upload]:
+    """Return the uploads in their order, with the files of an archive in its place; they are named
+    `archive.zip/inner/path.md`.
+
+    They are unpacked below `folder`, all archives together to what one may unpack to. What is wrong with an
+    archive or a file in it is its `error`.
+    """
+    files: list[Upload] = []
+    most = left = sandbox.limits.expanded_bytes
+    for number, upload in enumerate(uploads):
+        if upload.too_large or not is_archive(upload.name):
+            files.append(upload)
+            continue
+        inside = folder / f"archive-{number}"
+        inside.mkdir()
+        try:
+            members = await sandbox.unpack(upload.path, upload.name, inside)
+        except RaglineError as error:
+            files.append(replace(upload, error=error))
+            continue
+        size = sum(member.size for member in members)
+        if size > left:
+            await asyncio.to_thread(shutil.rmtree, inside)
+            words = f"and the archives before it unpack to more than {most} bytes: send it by itself"
+            files.append(replace(upload, error=PayloadTooLarge(f"{upload.name} {words}")))
+            continue
+        left -= size
+        files += [
+            Upload(member.name, member.path, member.size, member.sha256, error=member.error)
+            for member in members
+        ]
+    return files

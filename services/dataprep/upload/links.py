@@ -33,7 +33,7 @@ _VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-
 """Content types that say less than the link's own suffix does."""
 
 _TRANSLATED = tuple(
-    ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+    ipaddress.ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
 )
 """IPv6 addresses that stand for an IPv4 one somewhere on the way: nobody needs them here."""
 
@@ -51,7 +51,7 @@ def links(values: Sequence[str]) -> list[str]:
             listed = json.loads(value)
         except ValueError:
             listed = None
-        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        if not isinstance(listed, list) or not all(isinstance(link, str) for link in listed):
             raise InvalidRequest('link_list is not a JSON list of links, such as ["https://example.org/"]')
         found += listed
     return found
@@ -103,7 +103,7 @@ class Fetcher:
                     headers={"User-Agent": "ragline-dataprep"},
                 ) as session,
             ):
-                return await self._followed(session, link, path)
+                return await self._follow(session, link, path)
         except TimeoutError:
             raise InvalidRequest(
                 f"{link} cannot be fetched: it takes longer than {self._limits.seconds:g} s"
@@ -127,19 +127,19 @@ class Fetcher:
 
         return await asyncio.gather(*(one(number, link) for number, link in enumerate(links)))
 
-    async def _followed(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
-        url = self._checked(link, link)
+    async def _follow(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
+        url = self._check_url(link, link)
         for _ in range(REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as reply:
                 if reply.status in _REDIRECTS and "location" in reply.headers:
-                    url = self._checked(link, str(url.join(URL(reply.headers["location"]))))
+                    url = self._check_url(link, str(url.join(URL(reply.headers["location"]))))
                     continue
                 if reply.status != 200:
                     raise InvalidRequest(f"{link} cannot be fetched: the server answers {reply.status}")
-                return await self._saved(reply, _name(link, url, reply.content_type), path)
+                return await self._save(reply, _name(link, url, reply.content_type), path)
         raise InvalidRequest(f"{link} cannot be fetched: it redirects more than {REDIRECTS} times")
 
-    def _checked(self, link: str, target: str) -> URL:
+    def _check_url(self, link: str, target: str) -> URL:
         """A URL that may be asked for; an address in place of a name is vetted here, names when resolved."""
         try:
             url = URL(target)
@@ -158,7 +158,7 @@ class Fetcher:
             raise InvalidRequest(f"{link} is refused: {host} is not an address of the internet")
         return url
 
-    async def _saved(self, reply: aiohttp.ClientResponse, name: str, path: Path) -> Upload:
+    async def _save(self, reply: aiohttp.ClientResponse, name: str, path: Path) -> Upload:
         size, sha256 = 0, hashlib.sha256()
         with path.open("xb") as out:
             async for piece in reply.content.iter_chunked(PIECE_BYTES):
@@ -185,7 +185,7 @@ class _Vetted(AbstractResolver):
         self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        refused = [each["host"] for each in found if not self._allowed(each["host"])]
+        refused = [entry["host"] for entry in found if not self._allowed(entry["host"])]
         if refused:
             raise _Refused(f"{host} is at {refused[0]}, which is not an address of the internet")
         return found

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -23,6 +23,39 @@ from services.core.errors import (
 FILES_FIELD = "files"
 FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 1000
+
+INGEST_BODY: Final[dict[str, object]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "documents and archives; a file's name is its document's",
+                        },
+                        "names": {
+                            "type": "array",
+                            "items": {"type": "string"},
+                            "description": "names in place of the files' own, in their order: guide/setup.md",
+                        },
+                        "link_list": {
+                            "type": "string",
+                            "description": "a JSON list of links, where DATAPREP_FETCH_URLS allows them",
+                        },
+                        "collection": {"type": "string"},
+                        "chunk_size": {"type": "integer", "description": "characters; default CHUNK_SIZE"},
+                        "chunk_overlap": {"type": "integer", "description": "at most half of chunk_size"},
+                    },
+                }
+            }
+        },
+    }
+}
+"""What `/docs` says of the form, which the route reads as it comes."""
 
 
 @dataclass(frozen=True, slots=True)

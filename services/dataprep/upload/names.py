@@ -36,7 +36,7 @@ def _problem(name: str) -> str:
     rules = (
         (not name.strip(), "is empty"),
         ("\ufffd" in name, "is not UTF-8"),
-        (any(unicodedata.category(each) in _FORBIDDEN for each in name), "contains a control character"),
+        (any(unicodedata.category(letter) in _FORBIDDEN for letter in name), "contains a control character"),
         ("\\" in name, "contains a backslash"),
         (_ABSOLUTE.match(name) is not None, "is an absolute path"),
         (any(part.strip() in _NO_NAMES for part in name.split("/")), "has an empty, . or .. part"),

@@ -22,10 +22,17 @@ from services.core.errors import ErrorDetail, PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.redis.client import RedisClient
-from services.dataprep.backends.sqlite.journal import cancelled, full, job_of, order_of, unknown
+from services.dataprep.backends.sqlite.journal import cancel_file, full, job_of, order_of, unknown
 from services.dataprep.jobs.changes import Changes, follow, wait
-from services.dataprep.jobs.reasons import cancellation
-from services.dataprep.jobs.store import JobLimits, Loss, Order, Received, StoreUnavailable, Ticket
+from services.dataprep.jobs.store import (
+    ClaimedFile,
+    IngestOrder,
+    JobLimits,
+    Loss,
+    StoreUnavailable,
+    UploadedFile,
+    cancellation_error,
+)
 
 WORK = "work"
 PAGE = 100
@@ -66,7 +73,7 @@ class RedisJobs:
         with TemporaryDirectory(prefix="ragline-upload-") as folder:
             yield Path(folder)
 
-    async def submit(self, order: Order, files: Sequence[Received]) -> Job:
+    async def submit(self, order: IngestOrder, files: Sequence[UploadedFile]) -> Job:
         job = uuid.uuid4().hex
         rows: list[str] = []
         for at, received in enumerate(files):
@@ -88,7 +95,7 @@ class RedisJobs:
         known = await self.get(job)
         await self._cancel(
             {f"{job}:{at}": file for at, file in enumerate(known.files)},
-            cancellation("the job was cancelled"),
+            cancellation_error("the job was cancelled"),
         )
         return await self.get(job)
 
@@ -101,7 +108,7 @@ class RedisJobs:
             if document.startswith(prefix) and document_id in {None, document.removeprefix(prefix)}
         ]
         files = {f: await self._file(f) for f in doomed}
-        count = await self._cancel({f: file for f, file in files.items() if file}, cancellation(why))
+        count = await self._cancel({f: file for f, file in files.items() if file}, cancellation_error(why))
         for f in doomed:
             with self._changes.watching(_job(f)) as changed:
                 while await self._redis.hget("open", f):
@@ -109,7 +116,7 @@ class RedisJobs:
         return count
 
     async def _cancel(self, files: dict[str, JobFile], why: ErrorDetail) -> int:
-        rows = [part for f, file in files.items() for part in (f, _dump(cancelled(file, why)))]
+        rows = [part for f, file in files.items() for part in (f, _dump(cancel_file(file, why)))]
         return int(str(await self._redis.run("cancel", *_now(), *rows)))
 
     async def get(self, job: str) -> Job:
@@ -138,55 +145,55 @@ class RedisJobs:
     async def waiting(self) -> int:
         return await self._redis.hlen("open") - await self._redis.hlen("held")
 
-    async def take(self) -> Ticket:
+    async def take(self) -> ClaimedFile:
         token = uuid.uuid4().hex
         with self._changes.watching(WORK) as changed:
             while True:
                 lease = str(round(self._lease * 1e3))
                 taken = await self._redis.run("take", self._consumer, token, lease)
                 if isinstance(taken, list):
-                    ticket = _ticket(taken, token)
-                    if not ticket.cancelled:
+                    claimed = _claimed_file(taken, token)
+                    if not claimed.cancelled:
                         with suppress(StoreUnavailable):
-                            await self.report(ticket, ticket.file)
-                    return ticket
+                            await self.report(claimed, claimed.file)
+                    return claimed
                 await wait(changed, self._lease / 10)
 
     @asynccontextmanager
-    async def bytes_of(self, ticket: Ticket) -> AsyncIterator[Path]:
-        data = await self._redis.get(f"bytes:{_name(ticket)}")
+    async def bytes_of(self, claimed: ClaimedFile) -> AsyncIterator[Path]:
+        data = await self._redis.get(f"bytes:{_name(claimed)}")
         with TemporaryDirectory(prefix="ragline-file-") as folder:
             path = Path(folder) / "0"
             await asyncio.to_thread(path.write_bytes, data)
             yield path
 
-    async def report(self, ticket: Ticket, file: JobFile) -> None:
-        await self._redis.run("report", _name(ticket), ticket.token, _dump(file))
+    async def report(self, claimed: ClaimedFile, file: JobFile) -> None:
+        await self._redis.run("report", _name(claimed), claimed.token, _dump(file))
 
-    async def hold(self, ticket: Ticket) -> Loss:
+    async def hold(self, claimed: ClaimedFile) -> Loss:
         """While Redis does not answer nobody else can take it either."""
-        name = _name(ticket)
+        name = _name(claimed)
         with self._changes.watching(name) as changed:
             while True:
                 with suppress(StoreUnavailable):
-                    state = await self._redis.run("renew", name, ticket.token, self._consumer)
+                    state = await self._redis.run("renew", name, claimed.token, self._consumer)
                     if state in {b"taken", b"cancelled"}:
                         return "taken" if state == b"taken" else "cancelled"
                 await wait(changed, self._lease / 3)
 
-    async def finish(self, ticket: Ticket, file: JobFile) -> Job | None:
-        ours = await self._redis.run("finish", _name(ticket), ticket.token, _dump(file), *_now())
+    async def finish(self, claimed: ClaimedFile, file: JobFile) -> Job | None:
+        ours = await self._redis.run("finish", _name(claimed), claimed.token, _dump(file), *_now())
         if not ours:
             return None
-        job = await self.get(ticket.job)
+        job = await self.get(claimed.job)
         if job.finished:
             oldest = time.time() - self._limits.kept_seconds
             await self._redis.run("sweep", str(oldest), str(self._limits.kept))
         return job
 
-    async def release(self, ticket: Ticket) -> None:
-        file = ticket.file.model_copy(update={"status": "queued"})
-        await self._redis.run("release", _name(ticket), ticket.token, _dump(file))
+    async def release(self, claimed: ClaimedFile) -> None:
+        file = claimed.file.model_copy(update={"status": "queued"})
+        await self._redis.run("release", _name(claimed), claimed.token, _dump(file))
 
     async def ready(self) -> None:
         await self._redis.ping()
@@ -202,23 +209,23 @@ class RedisJobs:
         return JobFile.model_validate_json(body) if body else None
 
 
-def _name(ticket: Ticket) -> str:
-    return f"{ticket.job}:{ticket.index}"
+def _name(claimed: ClaimedFile) -> str:
+    return f"{claimed.job}:{claimed.index}"
 
 
 def _job(f: str) -> str:
     return f.rpartition(":")[0]
 
 
-def _ticket(taken: list[object], token: str) -> Ticket:
+def _claimed_file(taken: list[object], token: str) -> ClaimedFile:
     f, attempts, doomed, body, sha256, head = (
-        each.decode() if isinstance(each, bytes) else each for each in taken
+        entry.decode() if isinstance(entry, bytes) else entry for entry in taken
     )
     job, _, number = str(f).rpartition(":")
     update = {"status": "running", "attempts": attempts, "started_at": datetime.now(UTC)}
     file = JobFile.model_validate_json(str(body)).model_copy(update=update)
     order = order_of(str(head))
-    return Ticket(job, int(number), order, file, str(sha256), cancelled=bool(doomed), token=token)
+    return ClaimedFile(job, int(number), order, file, str(sha256), cancelled=bool(doomed), token=token)
 
 
 def _now() -> tuple[str, str]:

@@ -13,7 +13,7 @@ import orjson
 
 from services.core.errors import ErrorDetail, NotFound, RateLimited, ServiceUnavailable
 from services.core.wire.dataprep import FINISHED, Job, JobFile, Status, status_of
-from services.dataprep.jobs.store import JobLimits, Order, Received, Ticket
+from services.dataprep.jobs.store import ClaimedFile, IngestOrder, JobLimits, UploadedFile
 from services.dataprep.parsing.chunking import Chunking
 
 FORMAT = 1
@@ -88,7 +88,7 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, job: str, order: Order, files: Sequence[Received]) -> Job:
+    def add(self, job: str, order: IngestOrder, files: Sequence[UploadedFile]) -> Job:
         made = datetime.now(UTC)
         opened = [received.file.finished is False for received in files]
         status = status_of([received.file for received in files])
@@ -138,7 +138,7 @@ class Journal:
         (count,) = self._db.execute("select count(*) from files where open").fetchone()
         return int(count)
 
-    def take(self, held: Collection[Key]) -> Ticket | None:
+    def take(self, held: Collection[Key]) -> ClaimedFile | None:
         """The next file that may be ingested and is none of these."""
         rows = self._db.execute(_HEADS, (len(held) + 1,)).fetchall()
         row = next((row for row in rows if (row[0], row[1]) not in held), None)
@@ -153,7 +153,7 @@ class Journal:
                 (_dump(before.model_copy(update=update)), job, at),
             )
         file = before.model_copy(update={**update, "status": "running"})
-        return Ticket(job, at, self._order(job), file, sha256, cancelled=bool(is_cancelled))
+        return ClaimedFile(job, at, self._order(job), file, sha256, cancelled=bool(is_cancelled))
 
     def finish(self, job: str, index: int, file: JobFile) -> Job | None:
         """None where it has finished before."""
@@ -190,9 +190,9 @@ class Journal:
                 doomed.append(Doomed((job_, at), closed=not file.attempts and not is_held))
                 self._db.execute(
                     "update files set cancelled = 1, open = ?, body = ? where job = ? and at = ?",
-                    (not doomed[-1].closed, body if is_held else _dump(cancelled(file, why)), job_, at),
+                    (not doomed[-1].closed, body if is_held else _dump(cancel_file(file, why)), job_, at),
                 )
-            for settled in {each.key[0] for each in doomed}:
+            for settled in {entry.key[0] for entry in doomed}:
                 self._settle(settled)
         return doomed
 
@@ -225,7 +225,7 @@ class Journal:
         files = [JobFile.model_validate_json(body) for (body,) in bodies]
         return job_of(id_, orjson.loads(head)["collection"], made, finished, files)
 
-    def _order(self, job: str) -> Order:
+    def _order(self, job: str) -> IngestOrder:
         (head,) = self._db.execute("select head from jobs where id = ?", (job,)).fetchone()
         return order_of(head)
 
@@ -240,10 +240,10 @@ class Journal:
         self._db.execute("commit")
 
 
-def order_of(head: str | bytes) -> Order:
+def order_of(head: str | bytes) -> IngestOrder:
     """An order from its JSON."""
     fields = orjson.loads(head)
-    return Order(**{**fields, "chunking": Chunking(**fields["chunking"])})
+    return IngestOrder(**{**fields, "chunking": Chunking(**fields["chunking"])})
 
 
 def job_of(id_: str, collection: str, made: str, finished: str | None, files: list[JobFile]) -> Job:
@@ -259,7 +259,7 @@ def job_of(id_: str, collection: str, made: str, finished: str | None, files: li
     )
 
 
-def cancelled(file: JobFile, why: ErrorDetail) -> JobFile:
+def cancel_file(file: JobFile, why: ErrorDetail) -> JobFile:
     update = {"status": "cancelled", "error": why, "reason": "", "finished_at": datetime.now(UTC)}
     return file.model_copy(update=update)
 

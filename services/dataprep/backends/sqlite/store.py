@@ -18,9 +18,15 @@ from services.core.settings import HomeSettings
 from services.core.wire.dataprep import Job, JobFile, Status
 from services.dataprep.backends.sqlite.journal import Doomed, Journal, Key, full, job_of
 from services.dataprep.backends.sqlite.spool import Spool
-from services.dataprep.jobs.changes import Changes, ended, follow, wait
-from services.dataprep.jobs.reasons import cancellation
-from services.dataprep.jobs.store import JobLimits, Loss, Order, Received, Ticket
+from services.dataprep.jobs.changes import Changes, ended_key, follow, wait
+from services.dataprep.jobs.store import (
+    ClaimedFile,
+    IngestOrder,
+    JobLimits,
+    Loss,
+    UploadedFile,
+    cancellation_error,
+)
 
 T = TypeVar("T")
 
@@ -55,7 +61,7 @@ class SqliteJobs:
         with self._spool.incoming() as folder:
             yield folder
 
-    async def submit(self, order: Order, files: Sequence[Received]) -> Job:
+    async def submit(self, order: IngestOrder, files: Sequence[UploadedFile]) -> Job:
         job = uuid.uuid4().hex
 
         def accept() -> Job:
@@ -75,14 +81,14 @@ class SqliteJobs:
 
     async def cancel(self, job: str) -> Job:
         await self.get(job)
-        await self._cancel(job, "", None, cancellation("the job was cancelled"))
+        await self._cancel(job, "", None, cancellation_error("the job was cancelled"))
         return await self.get(job)
 
     async def cancel_documents(self, collection: str, document_id: str | None, why: str) -> int:
-        doomed = await self._cancel(None, collection, document_id, cancellation(why))
-        for each in doomed:
-            with self._changes.watching(each.key[0]) as changed:
-                while await self._run(partial(self._journal.is_open, each.key)):
+        doomed = await self._cancel(None, collection, document_id, cancellation_error(why))
+        for entry in doomed:
+            with self._changes.watching(entry.key[0]) as changed:
+                while await self._run(partial(self._journal.is_open, entry.key)):
                     await wait(changed, IDLE_SECONDS)
         return len(doomed)
 
@@ -91,16 +97,16 @@ class SqliteJobs:
     ) -> list[Doomed]:
         def cancel() -> list[Doomed]:
             doomed = self._journal.cancel(job, collection, document, held=self._held, why=why)
-            for each in doomed:
-                if each.closed:
-                    self._spool.remove(*each.key)
+            for entry in doomed:
+                if entry.closed:
+                    self._spool.remove(*entry.key)
             return doomed
 
         doomed = await _whole(self._run(cancel))
-        for each in doomed:
-            if each.key in self._held:
-                self._held[each.key].lost.set()
-            self._changes.tell(each.key[0])
+        for entry in doomed:
+            if entry.key in self._held:
+                self._held[entry.key].lost.set()
+            self._changes.tell(entry.key[0])
         self._changes.tell(WORK)
         return doomed
 
@@ -117,57 +123,57 @@ class SqliteJobs:
     async def waiting(self) -> int:
         return await self._run(self._journal.open) - len(self._held)
 
-    async def take(self) -> Ticket:
+    async def take(self) -> ClaimedFile:
         with self._changes.watching(WORK) as changed:
             while True:
-                ticket = await _whole(self._run(self._take))
-                if ticket is not None:
-                    self._changes.tell(ticket.job)
-                    return ticket
+                claimed = await _whole(self._run(self._take))
+                if claimed is not None:
+                    self._changes.tell(claimed.job)
+                    return claimed
                 await wait(changed, IDLE_SECONDS)
 
-    def _take(self) -> Ticket | None:
-        ticket = self._journal.take(self._held)
-        if ticket is not None:  # in the thread, so that no other can take it meanwhile
-            self._held[ticket.job, ticket.index] = _Held(ticket.file)
-        return ticket
+    def _take(self) -> ClaimedFile | None:
+        claimed = self._journal.take(self._held)
+        if claimed is not None:  # in the thread, so that no other can take it meanwhile
+            self._held[claimed.job, claimed.index] = _Held(claimed.file)
+        return claimed
 
     @asynccontextmanager
-    async def bytes_of(self, ticket: Ticket) -> AsyncIterator[Path]:
-        yield self._spool.path(ticket.job, ticket.index)
+    async def bytes_of(self, claimed: ClaimedFile) -> AsyncIterator[Path]:
+        yield self._spool.path(claimed.job, claimed.index)
 
-    async def report(self, ticket: Ticket, file: JobFile) -> None:
-        held = self._held.get((ticket.job, ticket.index))
+    async def report(self, claimed: ClaimedFile, file: JobFile) -> None:
+        held = self._held.get((claimed.job, claimed.index))
         if held is not None:
             held.file = file
-            self._changes.tell(ticket.job)
+            self._changes.tell(claimed.job)
 
-    async def hold(self, ticket: Ticket) -> Loss:
-        held = self._held.get((ticket.job, ticket.index))
+    async def hold(self, claimed: ClaimedFile) -> Loss:
+        held = self._held.get((claimed.job, claimed.index))
         if held is None:
             return "taken"
         await held.lost.wait()
         return "cancelled"
 
-    async def finish(self, ticket: Ticket, file: JobFile) -> Job | None:
+    async def finish(self, claimed: ClaimedFile, file: JobFile) -> Job | None:
         def finish() -> Job | None:
-            job = self._journal.finish(ticket.job, ticket.index, file)
-            self._held.pop((ticket.job, ticket.index), None)
-            self._spool.remove(ticket.job, ticket.index)
+            job = self._journal.finish(claimed.job, claimed.index, file)
+            self._held.pop((claimed.job, claimed.index), None)
+            self._spool.remove(claimed.job, claimed.index)
             if job is not None and job.finished:
                 self._journal.sweep()
             return job
 
         job = await _whole(self._run(finish))
-        self._changes.tell(ticket.job)
+        self._changes.tell(claimed.job)
         if job is not None and job.finished:
-            self._changes.tell(ended(ticket.job))
+            self._changes.tell(ended_key(claimed.job))
         self._changes.tell(WORK)  # the next file of the same document
         return None if job is None else self._now(job)
 
-    async def release(self, ticket: Ticket) -> None:
-        self._held.pop((ticket.job, ticket.index), None)
-        self._changes.tell(ticket.job)
+    async def release(self, claimed: ClaimedFile) -> None:
+        self._held.pop((claimed.job, claimed.index), None)
+        self._changes.tell(claimed.job)
         self._changes.tell(WORK)
 
     async def ready(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from services.dataprep.jobs.ahead import ahead
+from services.dataprep.jobs.ingest import work_ahead
 
 
 class Work:
@@ -31,18 +31,18 @@ class Work:
 
 async def test_results_come_in_order_and_no_more_than_the_limit_are_worked_on() -> None:
     work = Work()
-    assert [each async for each in ahead(range(10), work, 3)] == [(n, n * n) for n in range(10)]
+    assert [each async for each in work_ahead(range(10), work, 3)] == [(n, n * n) for n in range(10)]
     assert work.most == 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 async def test_fewer_items_than_the_limit(count: int) -> None:
-    assert [item async for item, _ in ahead(range(count), Work(), 5)] == list(range(count))
+    assert [item async for item, _ in work_ahead(range(count), Work(), 5)] == list(range(count))
 
 
 async def test_it_goes_on_while_the_consumer_is_busy() -> None:
     work = Work()
-    async with aclosing(ahead(range(10), work, 2)) as results:
+    async with aclosing(work_ahead(range(10), work, 2)) as results:
         await anext(results)
         await asyncio.sleep(0.02)
         assert (work.begun, work.under_way) == ([0, 1, 2], 0)
@@ -51,13 +51,13 @@ async def test_it_goes_on_while_the_consumer_is_busy() -> None:
 async def test_an_error_ends_the_others() -> None:
     work = Work()
     with pytest.raises(ValueError, match="13"):
-        [each async for each in ahead([1, 13, 2, 2, 2], work, 3)]
+        [each async for each in work_ahead([1, 13, 2, 2, 2], work, 3)]
     assert work.under_way == 0
 
 
 async def test_a_consumer_that_leaves_ends_the_work() -> None:
     work = Work()
-    async with aclosing(ahead(range(100), work, 4)) as results:
+    async with aclosing(work_ahead(range(100), work, 4)) as results:
         await anext(results)
     assert work.under_way == 0
     assert len(work.begun) <= 5

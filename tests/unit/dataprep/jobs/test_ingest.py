@@ -24,11 +24,11 @@ from services.core.wire.dataprep import Job, JobFile
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
+from services.dataprep.app import Documents
 from services.dataprep.backends.sqlite.store import SqliteJobs, create
-from services.dataprep.jobs.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
-from services.dataprep.jobs.store import JOBS_URL, JobLimits, Order, Received
+from services.dataprep.jobs.store import JOBS_URL, IngestOrder, JobLimits, UploadedFile
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.document import Limits
@@ -194,8 +194,8 @@ class World:
                 path.write_text(text)
                 shown = clean_name(name if len(texts) == 1 else f"{number}-{name}")
                 file = JobFile(name=shown, document_id=document_id(shown), size=len(text))
-                received.append(Received(file, hashlib.sha256(text.encode()).hexdigest(), path))
-            return await self.jobs.submit(Order("c", chunking or Chunking(50, 0)), received)
+                received.append(UploadedFile(file, hashlib.sha256(text.encode()).hexdigest(), path))
+            return await self.jobs.submit(IngestOrder("c", chunking or Chunking(50, 0)), received)
 
     async def seen(self, job: Job) -> list[Job]:
         """The job at each change until its end."""

@@ -15,7 +15,7 @@ from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
 from services.dataprep.parsing.archives import ArchiveRefused, is_archive, read_members
 from services.dataprep.parsing.document import Limits, Unparsable
 from services.dataprep.parsing.sandbox import Sandbox
-from services.dataprep.upload.expansion import expanded
+from services.dataprep.upload.batch import unpack_archives
 from services.dataprep.upload.multipart import Upload
 from tests.samples import encrypted_zip, tarred, zipped
 
@@ -161,7 +161,7 @@ async def test_the_archives_of_an_upload_share_what_one_may_unpack_to(tmp_path: 
         uploads.append(Upload(name, path, len(data), ""))
     (folder := tmp_path / "folder").mkdir()
     try:
-        files = await expanded(uploads, folder, sandbox)
+        files = await unpack_archives(uploads, folder, sandbox)
     finally:
         await sandbox.close()
     assert [each.name for each in files] == ["a.tar/a.txt", "b.tar/a.txt", "c.tar", "d.txt"]
