@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from services.cli.errors import UsageError
 from services.core.client import HttpClient
 from services.core.context import start_request
 from services.core.errors import RaglineError, RateLimited, ServiceError
+from services.core.forms import write_form
 from services.core.retry import RetryPolicy
 from services.core.sse import Event
 from services.core.wire.dataprep import FileChange, Job, JobsReply, Status
@@ -25,7 +25,6 @@ from services.dataprep.parsing.registry import supported_suffixes
 
 SUBMIT_SECONDS = 600.0
 FOLLOW_SECONDS = 24 * 3600.0
-CHUNK_BYTES = 1 << 18
 FILES_PER_JOB = 20
 BYTES_PER_JOB = 32 * 1024 * 1024
 
@@ -135,11 +134,10 @@ class Jobs:
 
     async def _submit(self, uploads: Sequence[Upload], collection: str) -> Job:
         start_request(uuid.uuid4().hex, self._seconds)
-        boundary = uuid.uuid4().hex
-        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        body = await self._client.post(
-            "/v1/jobs", _multipart_form(uploads, collection, boundary), headers=headers
+        headers, form = write_form(
+            {"collection": collection}, [(upload.name, upload.path) for upload in uploads]
         )
+        body = await self._client.post("/v1/jobs", form, headers=headers)
         return decode(_JOB, body, self._client.service)
 
     async def follow(self, job: Job) -> AsyncGenerator[Job]:
@@ -207,21 +205,3 @@ class _JobChanges:
         if self._events is not None:
             await self._events.aclose()
             self._events = None
-
-
-async def _multipart_form(uploads: Sequence[Upload], collection: str, boundary: str) -> AsyncGenerator[bytes]:
-    """The form: `collection`, then the files in `files`, read as they are sent."""
-    yield (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="collection"\r\n\r\n{collection}\r\n'
-    ).encode()
-    for upload in uploads:
-        name = upload.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        yield (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        ).encode()
-        with upload.path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield chunk
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()

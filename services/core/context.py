@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
 from services.core.errors import DeadlineExceeded
@@ -37,6 +37,17 @@ def start_request(identifier: str, seconds: float) -> None:
     """Begin a request: its id, and a deadline that owes nothing to an earlier one."""
     request_id.set(identifier)
     _deadline.set(asyncio.get_running_loop().time() + seconds)
+
+
+@contextmanager
+def separate_request(identifier: str, seconds: float) -> Iterator[None]:
+    """Begin a request as `start_request` does; after the body, what was there before is there again."""
+    tokens = request_id.set(identifier), _deadline.set(asyncio.get_running_loop().time() + seconds)
+    try:
+        yield
+    finally:
+        request_id.reset(tokens[0])
+        _deadline.reset(tokens[1])
 
 
 def seconds_left(default: float | None = None) -> float | None:

@@ -94,6 +94,8 @@ class NotSupported(RaglineError):
 
 
 class InvalidRequest(RaglineError):
+    """The caller must change the request."""
+
     status, code, type = 422, "invalid_request", "invalid_request_error"
 
 
@@ -110,6 +112,8 @@ class Unauthorized(InvalidRequest):
 
 
 class NotFound(InvalidRequest):
+    """There is no such entry, document or collection."""
+
     status, code = 404, "not_found"
 
 
@@ -130,18 +134,26 @@ class UnsupportedMedia(InvalidRequest):
 
 
 class RateLimited(InvalidRequest):
+    """There are too many requests; `retry_after` says when the same one may succeed, where that is known."""
+
     status, code, type = 429, "rate_limited", "rate_limit_error"
 
 
 class ServiceError(RaglineError):
+    """A service or an engine answered wrongly."""
+
     status, code = 502, "bad_gateway"
 
 
 class ServiceUnavailable(ServiceError):
+    """A service is down, or not ready yet."""
+
     status, code = 503, "service_unavailable"
 
 
 class DeadlineExceeded(ServiceError):
+    """A service did not finish in time."""
+
     status, code = 504, "deadline_exceeded"
 
 

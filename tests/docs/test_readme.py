@@ -80,6 +80,6 @@ def test_constraints_are_exact_and_hold_every_dependency() -> None:
 
 
 def test_no_module_is_longer_than_300_lines() -> None:
-    for folder in ("services", "pipelines"):
-        for module in (ROOT / folder).rglob("*.py"):
-            assert len(module.read_text().splitlines()) <= 300, module
+    folders = (ROOT / "services", ROOT / "pipelines")
+    for module in (ROOT / "ragline.py", *(module for folder in folders for module in folder.rglob("*.py"))):
+        assert len(module.read_text().splitlines()) <= 300, module
