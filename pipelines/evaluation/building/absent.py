@@ -36,7 +36,7 @@ class Substituted:
 
 
 class Vocabulary:
-    """The words of a collection, lower-cased; parts of compounds count as words of their own."""
+    """Holds the words of a collection, lower-cased; parts of compounds count as words of their own."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: set[str] = set()
@@ -81,7 +81,7 @@ def _is_known(text: str, vocabulary: Vocabulary) -> bool:
 
 
 def _invent_name(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
-    """A name of as many invented words as the old one has, at most two."""
+    """Invent a name of as many words as the old one has, at most two."""
     free: Sequence[str] = [name for name in INVENTED if name not in vocabulary]
     count = min(2, len(old.split()))
     return " ".join(generator.sample(free, count)) if len(free) >= count else None
@@ -95,7 +95,7 @@ def _invent_identifier(old: str, vocabulary: Vocabulary, generator: random.Rando
 
 
 def _invent_number(old: str, vocabulary: Vocabulary, generator: random.Random) -> str | None:
-    """A number of as many digits."""
+    """Invent a number of as many digits."""
     for _ in range(TRIES):
         new = str(generator.randrange(10 ** (len(old) - 1), 10 ** len(old)))
         if not vocabulary.holds(new):

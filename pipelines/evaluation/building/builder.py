@@ -15,7 +15,7 @@ from pipelines.evaluation.building.drafts import (
     Reason,
     find_fault,
     is_worth_asking,
-    normal_form,
+    normalise_text,
     parse_draft,
 )
 from pipelines.evaluation.building.lines import Dropped, Files, Made, Source
@@ -82,8 +82,8 @@ class Builder:
             NotFound: there is no such collection or model entry.
             InvalidRequest: the collection has nothing to ask about, or the files were made otherwise.
         """
-        passages = await self._services.passages(plan.collection)
-        model = await self._services.model(plan.model)
+        passages = await self._services.read_passages(plan.collection)
+        model = await self._services.find_model(plan.model)
         made, dropped = files.read(plan.options)
         build = _Build(self._services, plan, files, model, passages, made, dropped)
         await build.embed_made()
@@ -95,7 +95,7 @@ class Builder:
 
 
 class _Build:
-    """One build in progress: what was asked so far, and what comes next."""
+    """Keeps one build in progress: what was asked so far, and what comes next."""
 
     def __init__(  # noqa: PLR0917 - made in one place
         self,
@@ -130,7 +130,7 @@ class _Build:
         asked_before = [line.question for line in self.made if line.source.passage == passage.id]
         seed = self._plan.seed + number
         again = number >= len(self._order)
-        reply = await self._services.draft(passage, self._model, asked_before, seed, again=again)
+        reply = await self._services.draft_question(passage, self._model, asked_before, seed, again=again)
         reason = await self._check_and_keep(number, passage, parse_draft(reply))
         if reason is not None:
             line = Dropped(
@@ -145,7 +145,7 @@ class _Build:
             self.dropped.append(line)
 
     async def _check_and_keep(self, number: int, passage: Passage, draft: Draft | None) -> Reason | None:
-        """Why the draft is dropped; None where it was kept."""
+        """Keep a draft that passes every check; the reason where it is dropped, else None."""
         if draft is None:
             return "unreadable"
         fault = find_fault(draft, passage)
@@ -165,7 +165,7 @@ class _Build:
         answer = draft.answer if answerable else None
         if self._is_known(question, vector, passage, answer):
             return "asked already"
-        rank = await self._services.rank(question, vector, self._plan.collection, passage.id)
+        rank = await self._services.find_rank(question, vector, self._plan.collection, passage.id)
         line = Made(
             id=f"{self._plan.seed}-{number}",
             question=question,
@@ -195,13 +195,14 @@ class _Build:
     def _is_known(
         self, question: str, vector: NDArray[np.float32], passage: Passage, answer: str | None
     ) -> bool:
-        """Word for word, or alike: but how heavy a clay brick is, and a slate one, are two questions."""
-        question, answer = normal_form(question), answer and normal_form(answer)
+        """Tell whether a question is there, word for word or alike: but how heavy a clay brick is, and a
+        slate one, are two questions."""
+        question, answer = normalise_text(question), answer and normalise_text(answer)
         for line, other in zip(self.made, self._vectors, strict=True):
-            if question == normal_form(line.question):
+            if question == normalise_text(line.question):
                 return True
             same_answer = (
-                answer is not None and line.answer is not None and answer == normal_form(line.answer)
+                answer is not None and line.answer is not None and answer == normalise_text(line.answer)
             )
             if (same_answer or line.source.passage == passage.id) and float(vector @ other) >= ALIKE:
                 return True
@@ -209,8 +210,8 @@ class _Build:
 
 
 def order_passages(passages: Sequence[Passage], seed: int) -> list[Passage]:
-    """All passages once: documents in a seeded order, one passage of each, then the next of each, and so on,
-    so that a long document does not fill the set. Pure.
+    """Put all passages in order: documents in a seeded order, one passage of each, then the next of each,
+    and so on, so that a long document does not fill the set. Pure.
 
     The order depends on ids and the seed alone, not on the order in which the passages come.
     """
@@ -225,5 +226,5 @@ def order_passages(passages: Sequence[Passage], seed: int) -> list[Passage]:
 
 
 def count_unanswerable(kept: int, share: float) -> int:
-    """How many of the first `kept` questions are to be unanswerable: rounded down."""
+    """Count how many of the first `kept` questions are to be unanswerable: rounded down."""
     return int(kept * share + 1e-9)

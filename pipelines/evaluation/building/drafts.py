@@ -81,7 +81,8 @@ def is_worth_asking(passage: Passage) -> bool:
 
 
 def draft_messages(passage: Passage, asked_before: Sequence[str] = ()) -> list[ChatMessage]:
-    """The prompt for a draft: two examples, then the passage, and its questions that must not come again."""
+    """Write the prompt for a draft: two examples, then the passage, and its questions that must not come
+    again."""
     again = "".join(f"\nDo not ask again: {question}" for question in asked_before)
     turns = [
         ("user", _EXAMPLE[0]),
@@ -114,13 +115,13 @@ def parse_draft(reply: str) -> Draft | None:
 
 
 def _strip_marks(text: str) -> str:
-    """The text without marks around it, and with single spaces."""
+    """Return the text without marks around it, and with single spaces."""
     text = " ".join(text.split()).strip("*_ ")
     return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
 
 
 def find_fault(draft: Draft, passage: Passage) -> Reason | None:
-    """Check a draft; the first thing that is wrong with it, None where nothing is."""
+    """Check a draft. Returns the first thing that is wrong with it, None where nothing is."""
     return (
         _check_question(draft.question)
         or _check_answer(draft, passage.text)
@@ -150,9 +151,9 @@ def _check_topic(question: str, passage: Passage) -> Reason | None:
 
 
 def is_supported(answer: str, text: str) -> bool:
-    """Whether the answer stands in the text: its words in a row, case, punctuation and articles aside, and
-    its numbers as numbers ("2.5" is not "25"). An answer that is one number with at most two words beside it
-    may stand apart: a number equal to it, and these words."""
+    """Tell whether the answer stands in the text: its words in a row, case, punctuation and articles aside,
+    and its numbers as numbers ("2.5" is not "25"). An answer that is one number with at most two words beside
+    it may stand apart: a number equal to it, and these words."""
     answer_numbers, text_numbers = find_numbers(answer), find_numbers(text)
     if any(number not in text_numbers for number in answer_numbers):
         return False
@@ -162,11 +163,11 @@ def is_supported(answer: str, text: str) -> bool:
     return apart or _within(words, text_words)
 
 
-def normal_form(text: str) -> str:
-    """A form that is equal for two texts that differ in case, punctuation or articles alone."""
+def normalise_text(text: str) -> str:
+    """Return a form that is equal for two texts that differ in case, punctuation or articles alone."""
     return normalise(text)
 
 
 def _within(words: list[str], text: list[str]) -> bool:
-    """Whether the words stand in the text in a row."""
+    """Tell whether the words stand in the text in a row."""
     return any(text[at : at + len(words)] == words for at in range(len(text) - len(words) + 1))

@@ -22,7 +22,7 @@ class _Line(_Record):
 
 
 class Source(_Record):
-    """Where a question is from, for its reviewer. `replaced` says which words were replaced by which."""
+    """Says where a question is from, for its reviewer. `replaced` says which words were replaced by which."""
 
     document: str
     title: str = ""
@@ -72,7 +72,7 @@ _R = TypeVar("_R", bound=_Line)
 
 
 class Files:
-    """Both files. They grow a whole line at a time; a last line that a kill cut short is taken off."""
+    """Keeps both files. They grow a whole line at a time; a last line that a kill cut short is taken off."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -120,12 +120,12 @@ class Files:
 
 
 def count_reasons(dropped: list[Dropped]) -> dict[str, int]:
-    """How many drafts were dropped for each reason, the most frequent first."""
+    """Count the drafts that were dropped for each reason, the most frequent first."""
     return dict(Counter(line.reason for line in dropped).most_common())
 
 
 def _read_whole_lines(path: Path) -> list[tuple[int, bytes]]:
-    """The numbers and the bytes of a file's lines; a last line without its end is cut off."""
+    """Read the numbers and the bytes of a file's lines; a last line without its end is cut off."""
     if not path.exists():
         return []
     content = path.read_bytes()

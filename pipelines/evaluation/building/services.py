@@ -31,13 +31,13 @@ PAGE = 256
 
 @dataclass(frozen=True, slots=True)
 class BuildServices:
-    """Every call begins a request of its own and raises what its service reports."""
+    """Asks the services. Every call begins a request of its own and raises what its service reports."""
 
     retrieval: RetrievalClient
     embedding: EmbeddingClient
     generation: GenerationClient
 
-    async def passages(self, collection: str) -> list[Passage]:
+    async def read_passages(self, collection: str) -> list[Passage]:
         """Read all passages of a collection.
 
         Raises:
@@ -64,7 +64,7 @@ class BuildServices:
             raise InvalidRequest(f"the collection {collection!r} {what}: ingest documents first")
         return passages
 
-    async def model(self, name: str) -> ModelInfo:
+    async def find_model(self, name: str) -> ModelInfo:
         """Find the model entry of that name or alias. NotFound lists those there are."""
         _start_step()
         models = (await self.generation.models()).data
@@ -73,33 +73,35 @@ class BuildServices:
                 return model
         raise NotFound(f"no model entry {name!r}: it is one of {', '.join(model.id for model in models)}")
 
-    async def draft(
+    async def draft_question(
         self, passage: Passage, model: ModelInfo, asked_before: Sequence[str], seed: int, *, again: bool
     ) -> str:
-        """Ask for a question with its answer; the reply as the model gave it."""
-        return await self._reply(draft_messages(passage, asked_before), model, seed, WARMER if again else 0.0)
+        """Ask for a question with its answer. Returns the reply as the model gave it."""
+        return await self._ask(draft_messages(passage, asked_before), model, seed, WARMER if again else 0.0)
 
     async def confirms(self, draft: Draft, passage: Passage, model: ModelInfo, seed: int) -> bool:
-        """Whether the model gives the same answer when it is asked: Alberti et al. (2019), "Synthetic QA
+        """Tell whether the model gives the same answer when it is asked: Alberti et al. (2019), "Synthetic QA
         Corpora Generation with Roundtrip Consistency"."""
-        answer = await self._reply(answer_messages("plain", draft.question, [passage]), model, seed, 0.0)
+        answer = await self._ask(answer_messages("plain", draft.question, [passage]), model, seed, 0.0)
         return is_supported(draft.answer, answer)
 
     async def embed(self, question: str) -> NDArray[np.float32]:
-        """The question's unit vector."""
+        """Compute the question's unit vector."""
         _start_step()
         return np.asarray(await self.embedding.embed_query(question), np.float32)
 
-    async def rank(self, question: str, vector: NDArray[np.float32], collection: str, passage_id: str) -> str:
-        """Where a search finds the passage: 1 is first, "none" not among the first ten."""
+    async def find_rank(
+        self, question: str, vector: NDArray[np.float32], collection: str, passage_id: str
+    ) -> str:
+        """Find the place of the passage in a search: 1 is first, "none" not among the first ten."""
         hits = await self.retrieval.search(question, vector.tolist(), k=SEARCH_DEPTH, collection=collection)
         ids = [hit.id for hit in hits]
         return str(ids.index(passage_id) + 1) if passage_id in ids else "none"
 
-    async def _reply(
+    async def _ask(
         self, prompt: Sequence[ChatMessage], model: ModelInfo, seed: int, temperature: float
     ) -> str:
-        """The model's answer. A model that thinks keeps its own temperature and length."""
+        """Ask the model. One that thinks keeps its own temperature and length."""
         _start_step()
         plain = model.profile in {"", "none"}
         sampling = Sampling(

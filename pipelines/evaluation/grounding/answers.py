@@ -8,7 +8,7 @@ from typing import Protocol
 from pipelines.evaluation.grounding.calibration import judge_sentence, rescore, sum_up
 from pipelines.evaluation.grounding.claims import AnswerSentence, find_claims
 from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
-from pipelines.evaluation.grounding.trace import trace_agreement
+from pipelines.evaluation.grounding.trace import compare_with_trace
 from services.core.wire.grounding import (
     AnswerGroundedness,
     EvidenceSpan,
@@ -95,7 +95,7 @@ async def ground_answer(
 
 
 def _judge_trace(reasoning: str, answer: str, options: Sequence[str]) -> TraceVerdict | None:
-    agreement = trace_agreement(reasoning, answer, options)
+    agreement = compare_with_trace(reasoning, answer, options)
     if agreement is None:
         return None
     return TraceVerdict(

@@ -1,4 +1,4 @@
-"""From a sentence's evidence to its probabilities and its verdict. Pure: the same evidence, the same bits.
+"""Turns a sentence's evidence into probabilities and a verdict. Pure: the same evidence, the same bits.
 
 The probability is a logistic regression whose numbers `make fit-grounding` has fitted.
 """
@@ -38,7 +38,7 @@ class Calibration:
     weights: Mapping[str, float]
 
     def probability(self, features: Mapping[str, float]) -> float:
-        """That a person would call the claim supported, in (0, 1)."""
+        """Compute how likely a person would call the claim supported, in (0, 1)."""
         score = self.intercept + sum(weight * features[name] for name, weight in self.weights.items())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
@@ -52,7 +52,7 @@ def load_calibration(kind: CalibrationKind) -> Calibration:
 
 @cache
 def calibration_id() -> str:
-    """The beginning of the fitted numbers' SHA-256."""
+    """Return the beginning of the fitted numbers' SHA-256."""
     return hashlib.sha256(_read_fitted()).hexdigest()[:12]
 
 
@@ -60,8 +60,8 @@ def _read_fitted() -> bytes:
     return files(__package__).joinpath("fitted.json").read_bytes()
 
 
-def probabilities(evidence: SentenceEvidence) -> tuple[float, float]:
-    """p_supported and p_contradicted, to four places; at most 1 together, but for the rounding."""
+def compute_probabilities(evidence: SentenceEvidence) -> tuple[float, float]:
+    """Compute p_supported and p_contradicted, to four places; at most 1 together, but for the rounding."""
     if evidence.kind == "detector":
         supported, contradicted = evidence.features["supported"], evidence.features["contradicted"]
         return round(supported, PLACES), round(contradicted * (1 - supported), PLACES)
@@ -69,7 +69,7 @@ def probabilities(evidence: SentenceEvidence) -> tuple[float, float]:
 
 
 def apply_rules(evidence: SentenceEvidence, weights: Calibration) -> tuple[float, float]:
-    """The `probabilities` with these weights, for evidence that is no detector's."""
+    """Compute the probabilities with these weights, for evidence that is no detector's."""
     weighed = weights.probability(evidence.features)
     supported = max(weighed, QUOTED) if evidence.quoted else weighed
     supported *= 1 - evidence.conflict
@@ -77,17 +77,17 @@ def apply_rules(evidence: SentenceEvidence, weights: Calibration) -> tuple[float
 
 
 def verdict(p_supported: float, p_contradicted: float) -> Verdict:
-    """The outcome of a check: that of the greater probability where it is over a half."""
+    """Return the outcome of a check: that of the greater probability where it is over a half."""
     if max(p_supported, p_contradicted) <= THRESHOLD:
         return "unsupported"
     return "contradicted" if p_contradicted > p_supported else "supported"
 
 
 def judge_sentence(sentence: GroundedSentence) -> GroundedSentence:
-    """The sentence with the figures that its evidence has now; one without evidence as it is."""
+    """Return the sentence with the figures that its evidence has now; one without evidence as it is."""
     if sentence.evidence is None:
         return sentence
-    supported, contradicted = probabilities(sentence.evidence)
+    supported, contradicted = compute_probabilities(sentence.evidence)
     return sentence.model_copy(
         update={
             "verdict": verdict(supported, contradicted),
@@ -98,7 +98,7 @@ def judge_sentence(sentence: GroundedSentence) -> GroundedSentence:
 
 
 def sum_up(sentences: Sequence[GroundedSentence]) -> GroundedText:
-    """A text's sentences with their counts and the share of claims that are supported."""
+    """Put a text's sentences together with their counts and the share of claims that are supported."""
     counts = {
         name: sum(sentence.verdict == name for sentence in sentences)
         for name in ("supported", "unsupported", "contradicted")

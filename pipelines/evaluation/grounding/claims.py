@@ -71,7 +71,8 @@ def find_claims(text: str, question: str = "") -> list[AnswerSentence]:
 
 
 def _split(text: str) -> list[Span]:
-    """The spans of `sentences`, but the number of a list item stays with it; a tag of thinking is no word."""
+    """Split a text as `sentences` does, but the number of a list item stays with it; a tag of thinking is no
+    word."""
     untagged = _THINKING.sub(lambda match: " " * len(match.group()), text)  # every place is kept
     spans: list[Span] = []
     for span in sentences(untagged):
@@ -104,13 +105,13 @@ class PassageSentence:
 
 
 def strip_marks(claim: str) -> str:
-    """A claim without its citation marks: their numbers are no figures of it."""
+    """Return a claim without its citation marks: their numbers are no figures of it."""
     return " ".join(strip_markers(claim).split())
 
 
 def read_sentences(passages: Sequence[str]) -> list[PassageSentence]:
-    """The sentences of all passages, without those that are an address and nothing else: what stands there
-    is not known."""
+    """Read the sentences of all passages, without those that are an address and nothing else: what stands
+    there is not known."""
     passage_sentences = [
         PassageSentence(number, span, _ADDRESS.sub(" ", span.text).strip())
         for number, passage in enumerate(passages)
@@ -120,5 +121,5 @@ def read_sentences(passages: Sequence[str]) -> list[PassageSentence]:
 
 
 def has_only_addresses(passages: Sequence[str]) -> bool:
-    """Whether the passages hold addresses and nothing that can be read."""
+    """Tell whether the passages hold addresses and nothing that can be read."""
     return any(_ADDRESS.search(passage) for passage in passages) and not read_sentences(passages)

@@ -1,4 +1,5 @@
-"""What speaks against a claim: a sentence that is the same but for a figure, a negation, an opposite. Pure.
+"""Finds what speaks against a claim: a sentence that is the same but for a figure, a negation, an opposite.
+Pure.
 
 Rules, not a fitted model: no public set with labelled contradictions was at hand. A conflict is therefore
 claimed only where one sentence holds most of the claim's words, and differs from it by one mark: by a figure
@@ -33,7 +34,8 @@ _YEAR = re.compile(r"(?:1\d|20)\d\d$")
 
 
 def find_conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | None]:
-    """How strongly one sentence contradicts the claim, in [0, 1], and its number; 0 and None where none does.
+    """Measure how strongly one sentence contradicts the claim, in [0, 1], and its number; 0 and None where
+    none does.
 
     None does where another sentence that is as near or nearer to the claim says the same: the short brick's
     weight does not contradict the long brick's.
@@ -49,7 +51,8 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> tuple[float, int | No
 
 
 def _compare(claim: str, sentence: str) -> tuple[float, int]:
-    """The share of the claim's words that a sentence holds (0 below `SAME_WORDS`); how many marks differ."""
+    """Compute the share of the claim's words that a sentence holds (0 below `SAME_WORDS`); how many marks
+    differ."""
     figures = numbers(claim)
     mine, theirs = _words(claim), _words(sentence)
     flipped = {
@@ -76,7 +79,7 @@ def _differs_in_figure(claim: str, sentence: str, *, alike: bool) -> bool:
 
 
 def _figures_by_unit(text: str) -> dict[str, set[str]]:
-    """The figures of each unit: the word after them, cut as content words are; years are a unit too."""
+    """Group the figures by unit: the word after them, cut as content words are; years are a unit too."""
     figures: dict[str, set[str]] = {}
     for match in _MEASURED.finditer(text):
         figure = match.group(1).replace(",", "")

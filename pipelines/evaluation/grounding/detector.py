@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pipelines.evaluation.grounding.calibration import PLACES, probabilities
+from pipelines.evaluation.grounding.calibration import PLACES, compute_probabilities
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
 from services.core.clients.reranking import DetectionClient, Prediction
 from services.core.errors import InvalidRequest
@@ -108,7 +108,7 @@ class DetectorScorer:
 
 def _with_evidence(place: Grounding, evidence: SentenceEvidence) -> Grounding:
     """A grounding with the spans of one and the probabilities of the detector's evidence."""
-    supported, contradicted = probabilities(evidence)
+    supported, contradicted = compute_probabilities(evidence)
     return Grounding(supported, contradicted, place.spans, place.against, evidence)
 
 

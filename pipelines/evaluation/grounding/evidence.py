@@ -1,4 +1,4 @@
-"""What speaks for a claim in the sentences of its passages, as numbers. Pure.
+"""Measures what speaks for a claim in the sentences of its passages. Pure.
 
 Lexical evidence (words, the rarer the weightier; figures; names) and, where vectors are given, that of the
 embedding model: the cosine of whole sentences, and how well each token of the claim is matched by its best
@@ -104,15 +104,15 @@ def gather_evidence(
 
 
 def is_quoted(claim: str, sentences: Sequence[str]) -> bool:
-    """Whether a sentence has the claim word for word; one content word alone is no quotation."""
+    """Tell whether a sentence has the claim word for word; one content word alone is no quotation."""
     wanted = _tokens(claim)
     if len(content_words(claim)) < 2:
         return False
     return any(_contains(wanted, _tokens(sentence)) for sentence in sentences)
 
 
-def word_recalls(claim: str, sentences: Sequence[str]) -> Floats:
-    """The share of the claim's content words that each sentence holds, shape (n,)."""
+def share_of_words(claim: str, sentences: Sequence[str]) -> Floats:
+    """Compute the share of the claim's content words that each sentence holds, shape (n,)."""
     words = content_words(claim)
     shares = [len(words & content_words(sentence)) / max(1, len(words)) for sentence in sentences]
     return np.array(shares, np.float32)
@@ -127,7 +127,8 @@ def _window_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) 
 
 
 def _cover_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
-    """The share of the words that `COVER` sentences hold, chosen greedily: within 1 - 1/e of the best."""
+    """Compute the share of the words that `COVER` sentences hold, chosen greedily: within 1 - 1/e of the
+    best."""
     rest = words
     for _ in range(COVER):
         rest -= max(by_sentence, key=lambda held: len(rest & held))

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pipelines.evaluation.grounding.calibration import UNKNOWN, calibration_id, probabilities
+from pipelines.evaluation.grounding.calibration import UNKNOWN, calibration_id, compute_probabilities
 from pipelines.evaluation.grounding.claims import (
     PassageSentence,
     has_only_addresses,
@@ -20,7 +20,7 @@ from pipelines.evaluation.grounding.claims import (
     strip_marks,
 )
 from pipelines.evaluation.grounding.conflict import find_conflict
-from pipelines.evaluation.grounding.evidence import Floats, gather_evidence, is_quoted, word_recalls
+from pipelines.evaluation.grounding.evidence import Floats, gather_evidence, is_quoted, share_of_words
 from services.core.clients.embedding import EmbeddingClient
 from services.core.wire.grounding import SentenceEvidence
 from services.core.wire.passages import TokenVectors
@@ -162,7 +162,7 @@ class GroundednessScorer:
 
 
 def weigh_evidence(claim: str, texts: Sequence[str], similarity: Similarity) -> SentenceEvidence:
-    """The evidence for one claim in the sentences of its passages, rounded as it is kept."""
+    """Gather the evidence for one claim in the sentences of its passages, rounded as it is kept."""
     found = gather_evidence(claim, texts, similarity.cosines, similarity.best)
     return SentenceEvidence(
         kind="lexical" if similarity.best is None else "full",
@@ -175,9 +175,9 @@ def weigh_evidence(claim: str, texts: Sequence[str], similarity: Similarity) -> 
 def _ground(claim: str, sentences: Sequence[PassageSentence], similarity: Similarity) -> Grounding:
     texts = [sentence.text for sentence in sentences]
     evidence = weigh_evidence(claim, texts, similarity)
-    supported, contradicted = probabilities(evidence)
+    supported, contradicted = compute_probabilities(evidence)
     _, contradicting = find_conflict(claim, texts)
-    shared = word_recalls(claim, texts)
+    shared = share_of_words(claim, texts)
     nearness = shared if similarity.cosines is None else (shared + similarity.cosines) / 2
     shown = [int(at) for at in np.argsort(-nearness, kind="stable")[:SPANS] if nearness[at] >= WORTH_SHOWING]
     return Grounding(
@@ -192,18 +192,18 @@ def _ground(claim: str, sentences: Sequence[PassageSentence], similarity: Simila
 def _find_closest(
     vectors: Floats, claims: Sequence[str], texts: Sequence[str]
 ) -> tuple[list[Floats], list[list[int]]]:
-    """For each claim its cosines to the sentences, and the numbers of the `CLOSEST` ones."""
+    """Find for each claim its cosines to the sentences, and the numbers of the `CLOSEST` ones."""
     held = vectors[len(claims) :]
     cosines = [(held @ vectors[at]).astype(np.float32) for at in range(len(claims))]
     closest = [
-        [int(at) for at in np.argsort(-(of_claim + word_recalls(claim, texts)), kind="stable")[:CLOSEST]]
+        [int(at) for at in np.argsort(-(of_claim + share_of_words(claim, texts)), kind="stable")[:CLOSEST]]
         for claim, of_claim in zip(claims, cosines, strict=True)
     ]
     return cosines, closest
 
 
 def _best_cosines(tokens: Floats, sentences: Sequence[Floats]) -> Floats:
-    """The cosine of each token of a claim to the best token of some sentences."""
+    """Compute the cosine of each token of a claim to the best token of some sentences."""
     rows = [sentence for sentence in sentences if len(sentence)]
     if not len(tokens) or not rows:
         return np.zeros(0, np.float32)
@@ -231,11 +231,11 @@ class ServiceEncoder:
             packed += reply.token_vectors or []
         complete = len(packed) == len(texts)
         return Encoded(
-            np.array(vectors, np.float32), [unit_rows(rows) for rows in packed] if complete else None
+            np.array(vectors, np.float32), [unpack_tokens(rows) for rows in packed] if complete else None
         )
 
 
-def unit_rows(packed: TokenVectors) -> Floats:
+def unpack_tokens(packed: TokenVectors) -> Floats:
     """Unpack token vectors to rows of unit length, shape (tokens, dim)."""
     rows = np.frombuffer(packed.data, np.int8).reshape(packed.tokens, packed.dim).astype(np.float32)
     units: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))

@@ -37,7 +37,7 @@ class TraceAgreement:
     answer: str
 
 
-def trace_agreement(reasoning: str, answer: str, options: Sequence[str] = ()) -> TraceAgreement | None:
+def compare_with_trace(reasoning: str, answer: str, options: Sequence[str] = ()) -> TraceAgreement | None:
     """Compare the trace's conclusion with the answer's; None where either is empty.
 
     The first comparison that both texts settle decides: the option (where there are `options`), whether
@@ -73,7 +73,7 @@ def _compare_choice(thought: str, answer: str, options: Sequence[str]) -> Agreem
 
 
 def _compare_abstention(end: str, answer: str) -> Agreement | None:
-    """The verdict where either declines; that both answer says nothing yet."""
+    """Compare where either declines; that both answer says nothing yet."""
     one, other = abstains(end), abstains(answer)
     if not (one or other):
         return None
@@ -81,7 +81,7 @@ def _compare_abstention(end: str, answer: str) -> Agreement | None:
 
 
 def _compare_number(thought: str, answer: str) -> Agreement | None:
-    one, other = _settled_number(thought), _settled_number(answer)
+    one, other = _find_settled_number(thought), _find_settled_number(answer)
     if one is None:
         return None
     if find_announced_answer(answer) is None and any(
@@ -93,8 +93,8 @@ def _compare_number(thought: str, answer: str) -> Agreement | None:
     return "agrees" if _is_close(one, other) else "contradicts"
 
 
-def _settled_number(text: str) -> float | None:
-    """The number that a text announces, or the only one of its last sentence."""
+def _find_settled_number(text: str) -> float | None:
+    """Find the number that a text announces, or the only one of its last sentence."""
     scope = find_announced_answer(text)
     end = find_conclusion(text)
     if scope is None and len({number.value for number in find_numbers(end)}) != 1:
@@ -108,7 +108,7 @@ def _is_close(one: float, other: float) -> bool:
 
 
 def _compare_statement(end: str, answer: str) -> Agreement | None:
-    against = max(find_conflict(answer, [end])[0], find_conflict(end, [answer])[0])
-    if against >= STRONG:
+    strength = max(find_conflict(answer, [end])[0], find_conflict(end, [answer])[0])
+    if strength >= STRONG:
         return "contradicts"
     return "agrees" if end.casefold().strip(" .") == answer.casefold().strip(" .") else None

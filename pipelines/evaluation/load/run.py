@@ -21,7 +21,7 @@ from pipelines.evaluation.load.driver import Ask, Bounds, LoadGateway, interleav
 from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadReport, Sample, Slo
 from pipelines.evaluation.load.results import make_cell, make_verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
-from pipelines.evaluation.runner.manifest import describe_machine, installed_versions
+from pipelines.evaluation.runner.manifest import describe_machine, list_installed_versions
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
 from services.core.files import replace_atomically
@@ -292,7 +292,7 @@ def _make_report(
         target_share=plan.target_share,
         conditions=conditions,
         models=models,
-        versions=installed_versions(),
+        versions=list_installed_versions(),
         machine=describe_machine(),
         cells=tuple(ordered),
         verdicts=make_verdicts(ordered, plan.slo, plan.target_share),

@@ -66,7 +66,8 @@ _RELATIVE = 1e-9
 
 
 def expression_matches(answer: str, reference: str) -> float:
-    """1 where the answer comes to the reference, else 0. A form that it cannot read counts as different."""
+    """Return 1 where the answer comes to the reference, else 0. A form that cannot be read counts as
+    different."""
     if abstains(answer):
         return 0.0
     ending = find_conclusion(answer)
@@ -74,7 +75,7 @@ def expression_matches(answer: str, reference: str) -> float:
 
 
 def split_alternatives(reference: str) -> list[str]:
-    """The forms that a reference allows: "252" and "C(10, 5)" of "C(10, 5), or equivalently 252"."""
+    """List the forms that a reference allows: "252" and "C(10, 5)" of "C(10, 5), or equivalently 252"."""
     found: list[str] = []
     for part in _OR.split(reference):
         aside = _ASIDE.search(part)
@@ -86,7 +87,7 @@ def split_alternatives(reference: str) -> list[str]:
 
 
 def same_formula(one: str, other: str) -> bool:
-    """Whether two formulas have the same variables and agree at three or more values of them."""
+    """Tell whether two formulas have the same variables and agree at three or more values of them."""
     try:
         names = sorted(find_variables(one))
         if names != sorted(find_variables(other)) or len(names) > 4:
@@ -126,7 +127,7 @@ def _matches(ending: str, reference: str, answer: str) -> bool:
 
 
 def _find_polarity(ending: str, answer: str) -> str:
-    """The yes or no that stands in the conclusion, else "no" of a denial, "yes" of an affirmation; or
+    """Find the yes or no that stands in the conclusion, else "no" of a denial, "yes" of an affirmation; or
     nothing."""
     found = _YES_NO.findall(ending) or _YES_NO.findall(strip_reasoning(answer)[:5])
     if found:
@@ -137,7 +138,8 @@ def _find_polarity(ending: str, answer: str) -> str:
 
 
 def _amount_matches(ending: str, reference: str) -> bool:
-    """Whether the amount that the conclusion states is the reference's; of a list there is no one amount."""
+    """Tell whether the amount that the conclusion states is the reference's; of a list there is no one
+    amount."""
     stated = _AMOUNT.findall(_SIDE_CLAUSE.split(_strip_latex_marks(ending))[0])
     if stated:
         return number_matches(stated[-1], reference) == 1.0
@@ -151,7 +153,7 @@ def _strip_latex_marks(ending: str) -> str:
 
 
 def _split_chain(reference: str) -> str:
-    """ "x=0, y=0" of "x=y=0"."""
+    """Split a chain of equations: "x=y=0" becomes "x=0, y=0"."""
     chain = re.fullmatch(r"((?:[a-z]=)+)(-?\d+)", reference)
     if chain is None:
         return reference
@@ -167,7 +169,7 @@ def _is_formula(text: str) -> bool:
 
 
 def _list_candidates(ending: str, answer: str) -> list[str]:
-    """What in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
+    """List what in the conclusion may be a formula: itself, what follows "=" or "is", its LaTeX."""
     maths = [next(filter(None, match.groups())) for match in _MATHS.finditer(ending)]
     if find_announced_answer(answer) is None:
         whole = strip_reasoning(answer)
@@ -187,5 +189,5 @@ def _list_candidates(ending: str, answer: str) -> list[str]:
 
 
 def _squeeze(text: str) -> str:
-    """A statement without case, articles, blanks, commas and multiplication signs."""
+    """Return a statement without case, articles, blanks, commas and multiplication signs."""
     return re.sub(r"[\s*,]|\b(?:the|an?|and)\b", "", rewrite_latex(text).lower())

@@ -64,11 +64,11 @@ _WORDS = frozenset(
 
 
 class NotAFormula(ValueError):
-    """The text is prose, or uses what the language lacks."""
+    """Raised for a text that is prose, or that uses what the language lacks."""
 
 
 def rewrite_latex(text: str) -> str:
-    """LaTeX rewritten into the language, innermost fractions first."""
+    """Rewrite LaTeX into the language, innermost fractions first."""
     text = text[: 4 * MAX_CHARACTERS]
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
@@ -81,22 +81,27 @@ def rewrite_latex(text: str) -> str:
 
 
 def find_variables(formula: str) -> frozenset[str]:
-    """The variables of a formula in the language. NotAFormula where it is none."""
+    """Find the variables of a formula. Raises NotAFormula where the text is none."""
     reader = _Reader(formula, None)
-    reader.whole()
+    reader.read_all()
     return frozenset(reader.seen)
 
 
 def compute(formula: str, values: Values) -> float:
-    """Its value. NotAFormula where it is none, ArithmeticError or ValueError where it has none there."""
-    value = _Reader(formula, values).whole()
+    """Compute a formula at these values.
+
+    Raises:
+        NotAFormula: The text is no formula.
+        ArithmeticError, ValueError: The formula has no value there.
+    """
+    value = _Reader(formula, values).read_all()
     if not math.isfinite(value):
         raise OverflowError(formula)
     return value
 
 
 class _Reader:
-    """Recursive descent, computing while reading; without values every variable is 2."""
+    """Reads a formula by recursive descent and computes it on the way; without values every variable is 2."""
 
     def __init__(self, formula: str, values: Values | None) -> None:
         if len(formula) > MAX_CHARACTERS:
@@ -109,19 +114,19 @@ class _Reader:
         self._depth = 0
         self.seen: set[str] = set()
 
-    def whole(self) -> float:
+    def read_all(self) -> float:
         try:
-            value = self._sum()
+            value = self._read_sum()
         except (ArithmeticError, ValueError) as error:
             if self._values is None and not isinstance(error, NotAFormula):
-                return self._scan()
+                return self._collect_names()
             raise
         if self._at != len(self._tokens):
             raise NotAFormula(self._tokens[self._at])
         return value
 
-    def _scan(self) -> float:
-        """Only the names were asked for, and the formula has no value where all are 2."""
+    def _collect_names(self) -> float:
+        """Collect the names of a formula that has no value where all variables are 2."""
         self.seen |= {name for name in self._tokens if name.isalpha() and len(name) == 1 and name != "C"}
         return math.nan
 
@@ -138,55 +143,55 @@ class _Reader:
             raise NotAFormula("too many steps")
         return found
 
-    def _sum(self) -> float:
+    def _read_sum(self) -> float:
         self._depth += 1
         if self._depth > 40:
             raise NotAFormula("nested too deeply")
-        value = self._product()
+        value = self._read_product()
         while self._peek() in {"+", "-"}:
-            value = value + self._product() if self._take() == "+" else value - self._product()
+            value = value + self._read_product() if self._take() == "+" else value - self._read_product()
         self._depth -= 1
         return value
 
-    def _product(self) -> float:
-        value = self._signed()
+    def _read_product(self) -> float:
+        value = self._read_signed()
         while True:
             ahead = self._peek()
             if ahead == "*":
                 self._take()
-                value *= self._signed()
+                value *= self._read_signed()
             elif ahead == "/":
                 self._take()
-                value /= self._signed()
+                value /= self._read_signed()
             elif ahead[:1].isalnum() or ahead == "(":
-                value *= self._power()
+                value *= self._read_power()
             else:
                 return value
 
-    def _signed(self) -> float:
+    def _read_signed(self) -> float:
         sign = 1.0
         while self._peek() in {"+", "-"}:
             sign = -sign if self._take() == "-" else sign
-        return sign * self._power()
+        return sign * self._read_power()
 
-    def _power(self) -> float:
-        base = self._factorial()
+    def _read_power(self) -> float:
+        base = self._read_factorial()
         if self._peek() != "^":
             return base
         self._take()
-        return math.pow(base, self._signed())
+        return math.pow(base, self._read_signed())
 
-    def _factorial(self) -> float:
-        value = self._atom()
+    def _read_factorial(self) -> float:
+        value = self._read_atom()
         while self._peek() == "!":
             self._take()
             value = _factorial(value)
         return value
 
-    def _atom(self) -> float:
+    def _read_atom(self) -> float:
         found = self._take()
         if found == "(":
-            value = self._sum()
+            value = self._read_sum()
             self._take(")")
             return value
         if found[0].isdigit() or found[0] == ".":
@@ -194,10 +199,10 @@ class _Reader:
         if not found.isalpha():
             raise NotAFormula(found)
         if found.lower() in _NAMES and not (found == "c" or (found == "C" and self._peek() != "(")):
-            return self._named(found.lower())
-        return self._variables(found)
+            return self._read_named(found.lower())
+        return self._multiply_variables(found)
 
-    def _variables(self, names: str) -> float:
+    def _multiply_variables(self, names: str) -> float:
         if len(names) > 2 or names.lower() in _WORDS:
             raise NotAFormula(names)
         value = 1.0
@@ -214,32 +219,32 @@ class _Reader:
                 raise NotAFormula(f"no value for {name}")
         return value
 
-    def _named(self, name: str) -> float:
+    def _read_named(self, name: str) -> float:
         if name == "pi":
             return math.pi
         if name == "sum":
-            return self._summation()
+            return self._read_summation()
         if self._peek() != "(":
-            return _call(name, self._factorial())
+            return _call(name, self._read_factorial())
         self._take("(")
-        first = self._sum()
+        first = self._read_sum()
         if name == "c":
             self._take(",")
-            second = self._sum()
+            second = self._read_sum()
             self._take(")")
             return _choose(first, second)
         self._take(")")
         return _call(name, first)
 
-    def _summation(self) -> float:
+    def _read_summation(self) -> float:
         self._take("_")
         self._take("(")
         index = self._take()
         self._take("=")
-        start = _whole(self._sum())
+        start = _to_whole_number(self._read_sum())
         self._take(")")
         self._take("^")
-        stop = _whole(self._atom())
+        stop = _to_whole_number(self._read_atom())
         body, total = self._at, 0.0
         if stop - start > 60 or not index.isalpha():
             raise NotAFormula("sum")
@@ -247,7 +252,7 @@ class _Reader:
         for value in range(start, stop + 1):
             self._at = body
             self._bound[index] = float(value)
-            total += self._product()
+            total += self._read_product()
         self._bound = shadowed
         if self._at == body:
             raise ValueError("an empty sum")
@@ -270,7 +275,7 @@ def _call(name: str, value: float) -> float:
             return math.log(value)
 
 
-def _whole(value: float) -> int:
+def _to_whole_number(value: float) -> int:
     nearest = round(value)
     if abs(value - nearest) > 1e-9 or abs(nearest) > 10_000:
         raise ValueError(f"{value} is no whole number")
@@ -278,11 +283,11 @@ def _whole(value: float) -> int:
 
 
 def _factorial(value: float) -> float:
-    number = _whole(value)
+    number = _to_whole_number(value)
     if number > 150:
         raise OverflowError("factorial")
     return float(math.factorial(number))
 
 
 def _choose(top: float, bottom: float) -> float:
-    return float(math.comb(_whole(top), _whole(bottom)))
+    return float(math.comb(_to_whole_number(top), _to_whole_number(bottom)))

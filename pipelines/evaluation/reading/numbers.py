@@ -77,14 +77,15 @@ class Number:
 
 
 def find_numbers(text: str) -> list[Number]:
-    """Every number of a text in order: thousands separators, fractions, powers of ten, percent, LaTeX."""
+    """Find every number of a text in order: thousands separators, fractions, powers of ten, percent,
+    LaTeX."""
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     return [number for match in _NUMBER.finditer(text) if (number := _read_match(match)) is not None]
 
 
 def find_final_number(answer: str) -> Number | None:
-    """The number that the answer comes to; None where it names none, not even in words."""
+    """Find the number that the answer comes to; None where it names none, not even in words."""
     announced = find_announced_answer(answer)
     if announced is not None and (found := _first_number(announced)) is not None:
         return found
@@ -101,7 +102,7 @@ def find_final_number(answer: str) -> Number | None:
 def number_matches(
     answer: str, reference: str, *, relative: float = RELATIVE, absolute: float = ABSOLUTE
 ) -> float:
-    """1 where the answer comes to the reference's number, else 0.
+    """Return 1 where the answer comes to the reference's number, else 0.
 
     Equal within `relative` or `absolute`, whichever allows more. "50 %" is 50 and 0.5, on either side.
     """
@@ -118,7 +119,7 @@ def number_matches(
 
 
 def _first_number(announced: str) -> Number | None:
-    """The number of an announced answer: after the last "=" where it calculates, else its first."""
+    """Read the number of an announced answer: after the last "=" where it calculates, else its first."""
     numbers = find_numbers(announced.rsplit("=", 1)[-1]) or find_numbers(announced)
     if numbers:
         return numbers[0]

@@ -23,7 +23,7 @@ _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
 
 
 def find_choice(answer: str, options: Sequence[str]) -> int | None:
-    """The index of the option that the answer settles on; None where it settles on none, or on several.
+    """Find the index of the option that the answer settles on; None where it settles on none, or on several.
 
     In this order: the announced answer ("the answer is B", a boxed one), a letter that stands alone or leads
     a line from the end, the last bracketed letter, then the options' own words: at the answer's start, in its
@@ -55,7 +55,7 @@ def find_choice(answer: str, options: Sequence[str]) -> int | None:
 
 
 def choice_matches(answer: str, options: Sequence[str], reference: int) -> float:
-    """1 where the answer chose the option of that index, else 0."""
+    """Return 1 where the answer chose the option of that index, else 0."""
     return float(find_choice(answer, options) == reference)
 
 
@@ -97,7 +97,7 @@ def _find_by_words(plain: str, options: Sequence[str]) -> int | None:
 
 
 def _find_named(text: str, options: Sequence[str]) -> list[int]:
-    """The options whose words stand in a text; one that is part of another named one does not count."""
+    """Find the options whose words stand in a text; one that is part of another named one does not count."""
     spoken = f" {_normalise_words(text)} "
     words = [_normalise_words(option) for option in options]
     found = [index for index, option in enumerate(words) if option and f" {option} " in spoken]
@@ -112,7 +112,7 @@ def _find_named(text: str, options: Sequence[str]) -> list[int]:
 
 
 def _normalise_words(text: str) -> str:
-    """Normalised, and without contractions: "doesn't" is "does not"."""
+    """Normalise a text, and undo contractions: "doesn't" is "does not"."""
     return normalise(text.replace("\u2019", "'").replace("n't", " not"))
 
 

@@ -1,4 +1,4 @@
-"""Whether an answer declines to answer: a pattern of phrases."""
+"""Tells whether an answer declines to answer, by patterns of phrases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _FIRST_PERSON = re.compile(r"\b(?:i|we)\b", re.IGNORECASE)
 
 
 def abstains(answer: str) -> bool:
-    """Whether the answer declines: it is empty, or its first or last sentence says that nothing is known.
+    """Tell whether the answer declines: it is empty, or its first or last sentence says that nothing is
+    known.
 
     A pattern, not an understanding: a refusal in unusual words is taken for an answer, and a guess after a
     refusal for a refusal. A sentence that declines in passing and then answers all the same ("... is not
@@ -58,7 +59,7 @@ def _declines(sentence: str) -> bool:
 
 
 def _supplies_answer(sentence: str, *, firmly: bool) -> bool:
-    """Whether a sentence supplies an answer; where it declines first, after a "but"."""
+    """Tell whether a sentence supplies an answer; where it declines first, after a "but"."""
     found = _ABSTAINS.search(sentence)
     if found is not None:
         turn = _YET.search(sentence, found.end())

@@ -29,7 +29,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def strip_reasoning(text: str) -> str:
-    """What follows the thinking; nothing where thinking was opened and never closed.
+    """Return what follows the thinking; nothing where thinking was opened and never closed.
 
     The gateway's answers carry none; replies of other systems, and raw traces, may.
     """
@@ -37,7 +37,7 @@ def strip_reasoning(text: str) -> str:
 
 
 def find_boxed_answer(text: str) -> str | None:
-    r"""What stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
+    r"""Return what stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
     matches = list(_BOXED.finditer(text))
     if not matches:
         return None
@@ -50,7 +50,7 @@ def find_boxed_answer(text: str) -> str | None:
 
 
 def find_announced_answer(text: str) -> str | None:
-    """What the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
+    """Find what the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
     plain = strip_reasoning(text)
     inside = find_boxed_answer(plain)
     if inside is not None:
@@ -68,15 +68,15 @@ def find_announced_answer(text: str) -> str | None:
 
 
 def find_stated_answer(text: str) -> str:
-    """What stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the whole
-    text."""
+    """Return what stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the
+    whole text."""
     plain = _MARKDOWN.sub("", strip_reasoning(text))
     matches = list(_LINE.finditer(plain))
     return plain[matches[-1].end() :].strip() if matches else plain
 
 
 def find_conclusion(text: str) -> str:
-    """What is announced, else the last sentence, but for a note or a "This is the answer" after it."""
+    """Return what is announced, else the last sentence, but for a note or a "This is the answer" after it."""
     announced = find_announced_answer(text)
     if announced is not None:
         return announced
@@ -87,12 +87,12 @@ def find_conclusion(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Lower case, without punctuation, articles and surplus white space, in SQuAD's order."""
+    """Return a text in lower case without punctuation, articles and surplus white space, in SQuAD's order."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def contains_reference(answer: str, references: Sequence[str]) -> float:
-    """1 where a reference's tokens stand in the answer in a row, else 0: the accuracy of RGB.
+    """Return 1 where a reference's tokens stand in the answer in a row, else 0: the accuracy of RGB.
 
     Chen et al. (2024), "Benchmarking Large Language Models in Retrieval-Augmented Generation", AAAI. It
     forgives a whole sentence around the answer, and also an answer that names every possibility: read it

@@ -29,10 +29,10 @@ LONGEST_PAUSE = 30.0
 _TRANSIENT = {RateLimited.code, ServiceUnavailable.code}
 
 
-def engine_retry(
+def make_engine_retry(
     seconds: float, retries: Callable[[Exception], bool], sleep: Sleep = asyncio.sleep
 ) -> RetryPolicy:
-    """The policy of a request to an engine that may be busy, loading or restarting.
+    """Make the retry policy of a request to an engine that may be busy, loading or restarting.
 
     Args:
         seconds: All pauses together: 1, 2, 4 ... up to 30 s.
@@ -59,7 +59,7 @@ class _BusyReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks arms through the gateway, with patience."""
+    """Asks arms through the gateway, again while an engine is busy."""
 
     gateway: Gateway
     sleep: Sleep = asyncio.sleep
@@ -93,7 +93,7 @@ class Asker:
             return reply
 
         try:
-            reply = await engine_retry(wait_seconds, self._is_transient, self.sleep).call(ask_once)
+            reply = await make_engine_retry(wait_seconds, self._is_transient, self.sleep).call(ask_once)
         except _BusyReply as busy:
             reply = busy.reply
         except Unauthorized:
@@ -105,15 +105,15 @@ class Asker:
         return reply, attempts
 
     def _is_transient(self, error: Exception) -> bool:
-        """Whether an engine is busy or down, or the gateway broke off."""
+        """Tell whether an engine is busy or down, or the gateway broke off."""
         if isinstance(error, _BusyReply | RateLimited | ServiceUnavailable):
             return True
         return type(error) is ServiceError and error.service == self.gateway.name
 
 
 def check_reply(reply: ArmReply, arm: ArmRequest, context: FrozenContext) -> ArmReply:
-    """The reply, or a failure in its place: an answer from other passages, or by another entry, proves
-    nothing about this arm."""
+    """Return the reply, or a failure in its place: an answer from other passages, or by another entry,
+    proves nothing about this arm."""
     if reply.context_id != context.context_id:
         return _refuse(
             reply,
@@ -143,7 +143,7 @@ def _failed_reply(arm: ArmRequest, context: FrozenContext, error: RaglineError) 
 
 
 def _refuse(reply: ArmReply, code: str, message: str) -> ArmReply:
-    """A failure in a reply's place, without its text, so that nobody scores it."""
+    """Put a failure in a reply's place, without its text, so that nobody scores it."""
     return ArmReply(
         arm=reply.arm,
         model=reply.model,

@@ -84,7 +84,8 @@ def check_same(present: Manifest, wanted: Manifest, folder: str) -> None:
 
 
 def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
-    """What differs between two runs and must not be mixed, in words; the present run's value comes first."""
+    """Say what differs between two runs and must not be mixed, in words; the present run's value comes
+    first."""
     if present.version != wanted.version:
         yield f"it is of Ragline {present.version}, this is {wanted.version}"
     for name in dict.fromkeys(dataset.name for dataset in (*present.datasets, *wanted.datasets)):
@@ -106,7 +107,7 @@ def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
 
 
 def _find_engine_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
-    """What differs in prompts, judge, versions, models and machine."""
+    """Say what differs in prompts, judge, versions, models and machine."""
     if present.prompts != wanted.prompts:
         yield "its prompts have another text"
     if present.judge is not None and _judge_conditions(present) != _judge_conditions(wanted):
@@ -128,7 +129,7 @@ def _find_engine_differences(present: Manifest, wanted: Manifest) -> Iterator[st
 
 
 def _judge_conditions(manifest: Manifest) -> tuple[object, ...]:
-    """What the verdicts of a run's judge depend on."""
+    """Collect what the verdicts of a run's judge depend on."""
     judge = manifest.judge
     if judge is None:
         return ()
@@ -143,7 +144,7 @@ def _judge_conditions(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _format_arms(arms: Sequence[ArmRequest]) -> str:
-    """The arms' names, with all that is set."""
+    """Write the arms' names, with all that is set."""
     return ", ".join(f"{arm.name} ({_format_settings(arm)})" for arm in arms)
 
 

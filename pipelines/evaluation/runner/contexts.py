@@ -40,7 +40,7 @@ def choose_origin(dataset: ChosenDataset, item: Item, options: Options) -> Passa
     if options.retrieve is False:
         return PassageOrigin("none")
     if dataset.whole.corpus and not (dataset.own and not item.passages):
-        return PassageOrigin("retrieved", corpus_collection(dataset.whole))
+        return PassageOrigin("retrieved", name_corpus_collection(dataset.whole))
     if dataset.own or options.retrieve:
         return PassageOrigin("retrieved", options.collection)
     return PassageOrigin("none")
@@ -62,12 +62,12 @@ class ContextBuilder:
             ServiceError: The passages found are not those of the context id that came with them.
         """
         if origin.grounds != "retrieved":
-            passages = given_passages(question.item) if origin.grounds == "given" else []
+            passages = freeze_own_passages(question.item) if origin.grounds == "given" else []
             return Context(
                 question=question.id,
                 grounds=origin.grounds,
                 context=freeze(passages),
-                relevant_found=self._relevant_found(question.item, passages),
+                relevant_found=self._match_relevant(question.item, passages),
             )
         rag = RagOptions(collection=origin.collection, floor=self.options.floor, top_n=self.options.top_n)
         reply = await self.gateway.search(question.item.question, rag)
@@ -82,12 +82,13 @@ class ContextBuilder:
             grounds="retrieved",
             context=reply.context,
             timings=reply.timings,
-            relevant_found=self._relevant_found(question.item, passages),
+            relevant_found=self._match_relevant(question.item, passages),
             degraded=tuple(reply.degraded),
         )
 
-    def _relevant_found(self, item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
-        """The relevant id of each passage, "" where it has none: its source's, its own or its document's."""
+    def _match_relevant(self, item: Item, passages: Sequence[Passage]) -> tuple[str, ...]:
+        """Match each passage with its relevant id, "" where it has none: its source's, its own or its
+        document's."""
         if not item.relevant:
             return ()
         relevant = set(item.relevant)
@@ -98,8 +99,8 @@ class ContextBuilder:
         return tuple(relevant_ids)
 
 
-def given_passages(item: Item) -> list[Passage]:
-    """The item's own passages, each one a document by itself."""
+def freeze_own_passages(item: Item) -> list[Passage]:
+    """Make passages of the item's own texts, each one a document by itself."""
     return [
         Passage(
             id=source.id, document_id=source.id, title=source.title, text=source.text, end=len(source.text)
@@ -108,19 +109,19 @@ def given_passages(item: Item) -> list[Passage]:
     ]
 
 
-def corpus_collection(dataset: Dataset) -> str:
-    """The name of the collection for a data set's corpus: the same corpus has the same name, another corpus
+def name_corpus_collection(dataset: Dataset) -> str:
+    """Name the collection for a data set's corpus: the same corpus has the same name, another corpus
     another one."""
     digest = hashlib.sha256()
-    for name, source in zip(corpus_file_names(dataset.corpus), dataset.corpus, strict=True):
+    for name, source in zip(name_corpus_files(dataset.corpus), dataset.corpus, strict=True):
         for part in (source.id, name, source.text):
             digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
     readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", dataset.name)[:_NAME_LENGTH]
     return f"eval-{readable}-{digest.hexdigest()[:12]}"
 
 
-def corpus_file_names(corpus: Sequence[Source]) -> list[str]:
-    """A file name for each source: its title and its place.
+def name_corpus_files(corpus: Sequence[Source]) -> list[str]:
+    """Name a file for each source: its title and its place.
 
     Models and the search see the name as the heading, so it must not be the id, which may say what the
     passage is good for.
@@ -137,7 +138,7 @@ async def ingest_corpus(gateway: Gateway, dataset: Dataset, watcher: Watcher) ->
     Returns:
         The ids of the corpus's sources by the ids of their documents.
     """
-    collection, names = corpus_collection(dataset), corpus_file_names(dataset.corpus)
+    collection, names = name_corpus_collection(dataset), name_corpus_files(dataset.corpus)
     documents = await gateway.documents(collection)
     sources = dict(zip(names, dataset.corpus, strict=True))
     missing = [name for name in names if name not in documents]
@@ -152,5 +153,5 @@ async def ingest_corpus(gateway: Gateway, dataset: Dataset, watcher: Watcher) ->
 
 
 def _clean_title(title: str) -> str:
-    """A title as part of a file name: letters, digits and a few signs."""
+    """Clean a title for a file name: letters, digits and a few signs."""
     return " ".join(re.sub(r"[^\w ,()+-]+", " ", title).split())[:_NAME_LENGTH]

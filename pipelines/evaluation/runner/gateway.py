@@ -38,14 +38,14 @@ _INGEST = TypeAdapter(IngestReply)
 
 
 class Gateway:
-    """Every call begins a request of its own and raises what the gateway reports."""
+    """Calls the gateway. Every call begins a request of its own and raises what the gateway reports."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
         self.name = client.service
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """The model entries that the gateway lists."""
+        """List the gateway's model entries."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
         return tuple(decode(_MODELS, await self._client.get("/v1/models"), self.name).data)
 
@@ -73,7 +73,7 @@ class Gateway:
         return reply.arms[0]
 
     async def documents(self, collection: str) -> dict[str, str]:
-        """The ids of a collection's documents by their names; none where there is no such collection."""
+        """List the ids of a collection's documents by their names; none where there is no such collection."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
         try:
             body = await self._client.get(f"/v1/documents?collection={quote(collection)}")
@@ -114,7 +114,7 @@ def _encode(request: BaseModel) -> bytes:
 
 
 def _multipart_form(collection: str, texts: Sequence[tuple[str, str]], boundary: str) -> bytes:
-    """The body of an upload. The names must have no quotation marks or line ends."""
+    """Write the body of an upload. The names must have no quotation marks or line ends."""
     parts = [f'Content-Disposition: form-data; name="collection"\r\n\r\n{collection}']
     parts += [
         f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n'

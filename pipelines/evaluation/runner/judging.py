@@ -13,7 +13,7 @@ from pipelines.evaluation.bundle.records import AnswerPair, Bundle, JudgeRecord,
 from pipelines.evaluation.bundle.store import BundleStore
 from pipelines.evaluation.judge import SYSTEM, Judge, judge_prompt, open_judge
 from pipelines.evaluation.runner import Count, Watcher
-from pipelines.evaluation.runner.asking import BUSY_SECONDS, LOADING_SECONDS, engine_retry
+from pipelines.evaluation.runner.asking import BUSY_SECONDS, LOADING_SECONDS, make_engine_retry
 from pipelines.evaluation.runner.checks import check_can_answer
 from services.core.clients.generation import GenerationClient
 from services.core.context import request_id, start_request
@@ -102,7 +102,7 @@ async def judge_all(
     if not missing:
         return
     watcher.begin("judging", {"verdicts": Count(len(due) - len(missing), len(due))})
-    retry = engine_retry(LOADING_SECONDS, _is_transient, sleep)
+    retry = make_engine_retry(LOADING_SECONDS, _is_transient, sleep)
     with store.open_verdicts() as journal:
         for pair, first in missing:
             one, other = pair.baseline, pair.other
@@ -120,7 +120,7 @@ async def judge_all(
                 verdict = verdict.model_copy(update={"error": detail})
             journal.append(verdict)
             watcher.advance("verdicts", failed=verdict.error is not None)
-            retry = engine_retry(BUSY_SECONDS, _is_transient, sleep)
+            retry = make_engine_retry(BUSY_SECONDS, _is_transient, sleep)
 
 
 async def _ask(judge: Judge, messages: Sequence[ChatMessage]) -> str:

@@ -87,7 +87,7 @@ def make_manifest(
         ),
         models=tuple(model for model in models if model.id in used),
         prompts=_prompt_texts(arms, {origin.grounds for origin in origins.values()}),
-        versions=installed_versions(),
+        versions=list_installed_versions(),
         machine=describe_machine(),
     )
 
@@ -113,8 +113,8 @@ def _describe_dataset(
 
 
 def _prompt_texts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str, str]:
-    """The texts of the prompt strategies in use: what opens the system message, and the reminder after the
-    question."""
+    """Collect the texts of the prompt strategies in use: what opens the system message, and the reminder
+    after the question."""
     texts: dict[str, str] = {}
     for name in sorted({arm.prompt for arm in arms}):
         prompt = PROMPTS[find_prompt(name)]
@@ -125,8 +125,8 @@ def _prompt_texts(arms: Sequence[ArmRequest], grounds: set[Grounds]) -> dict[str
     return texts
 
 
-def installed_versions() -> dict[str, str]:
-    """The versions of the installed packages that decide about a result.
+def list_installed_versions() -> dict[str, str]:
+    """List the versions of the installed packages that decide about a result.
 
     A gateway on another machine may have others.
     """
@@ -158,7 +158,7 @@ def _processor_name() -> str:
 
 
 def _usable_cores() -> int:
-    """The cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

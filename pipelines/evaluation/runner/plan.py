@@ -99,7 +99,7 @@ def _choose_dataset(name: str, data: Path | None, n: int | None, seed: int) -> C
 
 
 def _parse_counts(text: str, names: Sequence[str]) -> dict[str, int]:
-    """The number of questions by data set; a number alone holds for all of them."""
+    """Read the number of questions by data set; a number alone holds for all of them."""
     counts: dict[str, int] = {}
     for part in (part.strip() for part in text.split(",")):
         if not part:
@@ -187,7 +187,7 @@ def word_question(whole: Dataset, item: Item, grounds: Grounds) -> RunQuestion:
 
 
 def _form_kind(whole: Dataset, item: Item) -> Kind:
-    """The kind whose form a question is asked in: its own, or the most frequent one of its data set."""
+    """Find the kind whose form a question is asked in: its own, or the most frequent one of its data set."""
     if item.kind != "abstain":
         return item.kind
     kinds = Counter(other.kind for other in whole.items if other.kind != "abstain")

@@ -21,8 +21,8 @@ from pipelines.evaluation.runner.contexts import (
     ContextBuilder,
     PassageOrigin,
     choose_origin,
-    corpus_collection,
     ingest_corpus,
+    name_corpus_collection,
 )
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.manifest import make_manifest
@@ -137,9 +137,10 @@ class _Run:
             await judge_all(judge, answered, self.store, self.watcher)
 
     async def _check_collections(self) -> None:
-        """InvalidRequest where there is nothing to search in: a run of closed-book questions is not meant."""
+        """Raise InvalidRequest where there is nothing to search in: no run of closed-book questions is
+        meant."""
         datasets = self.evaluation.datasets
-        ingested = {corpus_collection(dataset.whole) for dataset in datasets if dataset.whole.corpus}
+        ingested = {name_corpus_collection(dataset.whole) for dataset in datasets if dataset.whole.corpus}
         for name in sorted({origin.collection for origin in self.origins.values()} - {"", *ingested}):
             if not await self.gateway.documents(name):
                 raise InvalidRequest(
@@ -148,7 +149,7 @@ class _Run:
                 )
 
     async def _find_contexts(self, present: Bundle) -> dict[str, Context]:
-        """The context of each question; those that are not on the disk yet are built and put there."""
+        """Find the context of each question; those that are not on the disk yet are built and put there."""
         contexts = {context.question: context for context in present.contexts}
         missing = [question for question in self.questions.values() if question.id not in contexts]
         if not missing:
@@ -173,7 +174,7 @@ class _Run:
         collections = {self.origins[question.id].collection for question in missing}
         sources: dict[str, str] = {}
         for dataset in self.evaluation.datasets:
-            if dataset.whole.corpus and corpus_collection(dataset.whole) in collections:
+            if dataset.whole.corpus and name_corpus_collection(dataset.whole) in collections:
                 sources |= await ingest_corpus(self.gateway, dataset.whole, self.watcher)
         return sources
 
@@ -252,13 +253,13 @@ class _Run:
 
 
 def _with_seed(arm: ArmRequest, manifest: Manifest, repeat: int) -> ArmRequest:
-    """The arm with the seed of a repeat: with one seed it would be the same answer again."""
+    """Give the arm the seed of a repeat: with one seed it would be the same answer again."""
     first = manifest.conditions.seed if arm.seed is None else arm.seed
     return arm.model_copy(update={"seed": first + repeat})
 
 
 def _end_seconds(answer: Answer) -> float:
-    """When an answer ended, in seconds since the run began."""
+    """Tell when an answer ended, in seconds since the run began."""
     timings = answer.reply.timings
     return answer.at + (timings.e2el / 1e3 if timings is not None else 0.0)
 

@@ -14,7 +14,7 @@ Winner = Literal["one", "other", "tie"]
 
 @dataclass(frozen=True, slots=True)
 class CountedShare:
-    """`count` of `n`, and Wilson's 95 % interval; both are None where nothing was counted."""
+    """Holds `count` of `n`, with Wilson's 95 % interval; both are None where nothing was counted."""
 
     count: int
     n: int
@@ -29,14 +29,14 @@ class CountedShare:
 
 
 def agreement(pairs: Iterable[tuple[str, str]]) -> CountedShare:
-    """Pairs of labels that are the same."""
+    """Count the pairs of labels that are the same."""
     labels = list(pairs)
     return CountedShare(sum(one == other for one, other in labels), len(labels))
 
 
 def cohens_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
-    """(p_o - p_e) / (1 - p_e), p_e by each side's own shares of the labels: Cohen (1960), "A Coefficient of
-    Agreement for Nominal Scales".
+    """Compute (p_o - p_e) / (1 - p_e), p_e by each side's own shares of the labels: Cohen (1960), "A
+    Coefficient of Agreement for Nominal Scales".
 
     1: always the same, 0: as chance would have it; None without pairs, or where both sides give one and the
     same label throughout, of which kappa says nothing.
@@ -52,7 +52,8 @@ def cohens_kappa(pairs: Iterable[tuple[str, str]]) -> float | None:
 
 
 def flip_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> CountedShare:
-    """Pairs whose winner changes with the order in which the two are shown, among those judged in both.
+    """Count the pairs whose winner changes with the order in which the two are shown, among those judged in
+    both.
 
     A tie in one order and a winner in the other is a flip too. 1 - consistency of Zheng et al. (2023),
     "Judging LLM-as-a-Judge", section 3.3.
@@ -62,7 +63,8 @@ def flip_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> CountedSh
 
 
 def first_shown_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> CountedShare:
-    """Verdicts for whichever was shown first, among those that are no tie: 0.5 is no bias by position.
+    """Count the verdicts for whichever was shown first, among those that are no tie: 0.5 is no bias by
+    position.
 
     In the first order of a pair `one` is shown first, in the second one `other`.
     """
@@ -72,7 +74,7 @@ def first_shown_rate(pairs: Sequence[tuple[Winner | None, Winner | None]]) -> Co
 
 
 def consistent_winner(pair: tuple[Winner | None, Winner | None]) -> Winner | None:
-    """The winner in both orders; a tie where they differ; None where either order has no verdict."""
+    """Return the winner in both orders; a tie where they differ; None where either order has no verdict."""
     one, other = pair
     if one is None or other is None:
         return None

@@ -53,8 +53,8 @@ def mean_interval(
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> Interval:
-    """The interval of a mean of one value per question; `clusters` names each question's, "" for one of its
-    own."""
+    """Compute the interval of a mean of one value per question; `clusters` names each question's, "" for one
+    of its own."""
     scores = np.asarray(values, dtype=np.float64)
     if not len(scores):
         raise InvalidRequest("no value to take a mean of: score at least one question")
@@ -74,13 +74,13 @@ def interval(
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> Interval:
-    """The same as `mean_interval`, with clusters already numbered from 0."""
+    """Do the same as `mean_interval`, with clusters already numbered from 0."""
     value = float(values.mean())
     sums, sizes = sum_by_cluster(values, cluster, clusters)
     if clusters < 2:
         return Interval(value, None, None, confidence, 1.0, math.inf, len(values), clusters)
     means = np.sort(resample_means(sums, sizes, seed=seed, resamples=resamples))
-    tail = _outward(1 - confidence, clusters)
+    tail = _widen_level(1 - confidence, clusters)
     # the k-th smallest of the resampled means; with this k the p below agrees with the interval exactly
     rank = 0 if np.allclose(sums, value * sizes) else math.floor(tail * (resamples + 1))
     # spread over half a step to both sides, they reach beyond what any sample can give
@@ -93,7 +93,7 @@ def interval(
         low=max(least, float(means[rank - 1])) if rank else None,
         high=min(most, float(means[resamples - rank])) if rank else None,
         confidence=confidence,
-        p=_inward(share, clusters),
+        p=_narrow_level(share, clusters),
         error=float(means.std(ddof=1)) * math.sqrt(clusters / (clusters - 1)),
         n=len(values),
         clusters=clusters,
@@ -103,7 +103,7 @@ def interval(
 def resample_means(
     sums: NDArray[np.float64], sizes: NDArray[np.float64], *, seed: int, resamples: int
 ) -> NDArray[np.float64]:
-    """The mean over questions of each of `resamples` draws of as many clusters as there are.
+    """Compute the mean over questions of each of `resamples` draws of as many clusters as there are.
 
     Sums of zeros and ones fall on whole numbers, and a good share of them on 0 itself. Each is spread evenly
     over half a step to both sides (a smoothed bootstrap), so that a tie counts half, as in Lancaster's mid-p
@@ -133,7 +133,7 @@ def sign_flip(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> float:
-    """The two-sided p of a permutation test that swaps the two arms within whole clusters.
+    """Compute the two-sided p of a permutation test that swaps the two arms within whole clusters.
 
     Where the arms are alike, swapping them in any cluster changes nothing: the sum of the differences is as
     likely with either sign of each cluster (Good, 2005, "Permutation, Parametric and Bootstrap Tests of
@@ -155,14 +155,14 @@ def sign_flip(
     return (1 + as_large) / (resamples + 1)
 
 
-def _outward(alpha: float, clusters: int) -> float:
-    """The share of resampled means to leave out on each side for a level of `alpha`."""
+def _widen_level(alpha: float, clusters: int) -> float:
+    """Widen the interval: the share of resampled means to leave out on each side for a level of `alpha`."""
     wide = math.sqrt(clusters / (clusters - 1))
     return float(ndtr(wide * stdtrit(clusters - 1, alpha / 2)))
 
 
-def _inward(share: float, clusters: int) -> float:
-    """The inverse of `_outward`: the level at which the interval just reaches 0."""
+def _narrow_level(share: float, clusters: int) -> float:
+    """Undo `_widen_level`: the level at which the interval just reaches 0."""
     if share >= 0.5:
         return 1.0
     wide = math.sqrt(clusters / (clusters - 1))

@@ -108,13 +108,14 @@ def compare(
 
 
 def adjust_together(differences: Sequence[Difference]) -> list[Difference]:
-    """The same differences, with p adjusted for being looked at together."""
+    """Adjust the p of differences that are looked at together."""
     adjusted = holm([difference.p for difference in differences])
     return [replace(difference, p_adjusted=p) for difference, p in zip(differences, adjusted, strict=True)]
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given: all at or under alpha hold together at level alpha.
+    """Adjust p values by Holm's method, in the order given: all at or under alpha hold together at level
+    alpha.
 
     Holm (1979), Scandinavian Journal of Statistics 6, 65-70: the k-th smallest of m is multiplied by
     m - k + 1, never below a smaller one's and never above 1.
@@ -128,13 +129,16 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def describe_difference(difference: Difference, *, baseline: str, candidate: str, unit: str = "") -> str:
-    """One sentence: what a difference shows of two arms, and no more.
+    """Say in one sentence what a difference shows of two arms, and no more.
 
     Scores between 0 and 1 are told in points (hundredths); with a `unit` ("ms", "tokens") in that.
     """
-    facts = [f"n = {_sample(difference)}"]
+    facts = [f"n = {_format_sample(difference)}"]
     if difference.low is not None and difference.high is not None:
-        low, high = _amount(difference.low, unit, signed=True), _amount(difference.high, unit, signed=True)
+        low, high = (
+            _format_amount(difference.low, unit, signed=True),
+            _format_amount(difference.high, unit, signed=True),
+        )
         facts.append(f"{1 - difference.alpha:.0%} interval {low} to {high} {unit or 'points'}")
     corrected = " after Holm's correction" if difference.p_adjusted > difference.p else ""
     facts.append(f"p {format_p(difference.p_adjusted)}{corrected}")
@@ -143,23 +147,23 @@ def describe_difference(difference: Difference, *, baseline: str, candidate: str
     listed = ", ".join(facts)
     if difference.detectable:
         word = "better" if difference.better else "worse"
-        size = f"{_amount(abs(difference.difference), unit)} {unit or 'points'}"
+        size = f"{_format_amount(abs(difference.difference), unit)} {unit or 'points'}"
         return f"{candidate} is {word} than {baseline} in {difference.metric} by {size} ({listed})."
     smallest = "this sample does not tell what difference it could show"
     if difference.smallest_detectable is not None:
-        size = f"{_amount(difference.smallest_detectable, unit)} {unit or 'points'}"
+        size = f"{_format_amount(difference.smallest_detectable, unit)} {unit or 'points'}"
         smallest = f"the smallest detectable difference is {size}"
     arms = f"between {candidate} and {baseline}"
     return f"No detectable difference in {difference.metric} {arms} ({listed}): {smallest}."
 
 
 def format_p(value: float) -> str:
-    """The text after "p": "= 0.031", "< 0.001", never "= 0.000"."""
+    """Write the text after "p": "= 0.031", "< 0.001", never "= 0.000"."""
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _count_telling_clusters(paired: Paired) -> int:
-    """How many clusters tell the arms apart."""
+    """Count the clusters that tell the arms apart."""
     sums, _ = sum_by_cluster(paired.differences, paired.cluster, paired.clusters)
     return int(np.count_nonzero(sums))
 
@@ -179,8 +183,8 @@ def _choose_test(
 def _choose_interval(
     paired: Paired, discordant: Discordance | None, spread: Interval, p: float, alpha: float
 ) -> tuple[float | None, float | None]:
-    """The interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not happen
-    yet, and trusts the few."""
+    """Choose the interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not
+    happen yet, and trusts the few."""
     low, high = spread.low, spread.high
     if discordant is not None and paired.clusters > 1:
         n = len(paired.questions)
@@ -214,14 +218,14 @@ def _smallest_detectable(
 
 
 def _design_effect(paired: Paired, error: float) -> float:
-    """How many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
+    """Compute how many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
     if not paired.clustered:
         return 1.0
     naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
     return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0
 
 
-def _sample(difference: Difference) -> str:
+def _format_sample(difference: Difference) -> str:
     return (
         f"{difference.n}"
         if difference.clusters == difference.n
@@ -229,6 +233,6 @@ def _sample(difference: Difference) -> str:
     )
 
 
-def _amount(value: float, unit: str, *, signed: bool = False) -> str:
+def _format_amount(value: float, unit: str, *, signed: bool = False) -> str:
     amount = value if unit else 100 * value
     return f"{amount:+.1f}" if signed else f"{amount:.1f}"

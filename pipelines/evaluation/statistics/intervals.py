@@ -19,7 +19,7 @@ _EDGE = 1e-9
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Wilson's score interval (1927), JASA 22, 209-212; None where nothing was counted.
+    """Compute Wilson's score interval (1927), JASA 22, 209-212; None where nothing was counted.
 
     For questions without clusters; with clusters, or for graded scores, `share_interval` is the honest one.
     """
@@ -35,7 +35,8 @@ def share_interval(
     *,
     confidence: float = 0.95,
 ) -> tuple[float, float] | None:
-    """The interval of the mean of scores in [0, 1], one per question; `clusters` as in `mean_interval`.
+    """Compute the interval of the mean of scores in [0, 1], one per question; `clusters` as in
+    `mean_interval`.
 
     Wilson's, with t for z and the effective sample size for n, as Dean and Pagano (2015), "Evaluating
     Confidence Interval Methods for Binomial Proportions in Clustered Surveys", Journal of Survey Statistics
@@ -60,7 +61,7 @@ def share_interval(
 def _effective_size(
     values: NDArray[np.float64], share: float, cluster: NDArray[np.intp], count: int
 ) -> float:
-    """How many independent zeros and ones say as much about the share."""
+    """Count how many independent zeros and ones say as much about the share."""
     n = len(values)
     sums, sizes = sum_by_cluster(values, cluster, count)
     between = count / (count - 1) * float(((sums - share * sizes) ** 2).sum()) / n**2
@@ -71,7 +72,7 @@ def _effective_size(
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
-    """`value` with its interval; all None where `n` is below `needed`: "insufficient"."""
+    """Holds a `value` with its interval; all None where `n` is below `needed`: "insufficient"."""
 
     level: float
     value: float | None
@@ -92,7 +93,7 @@ class Percentile:
 
 
 def samples_needed(level: float, confidence: float = 0.95) -> int:
-    """The samples that a two-sided interval of this percentile needs: 72 for 0.95, 368 for 0.99.
+    """Count the samples that a two-sided interval of this percentile needs: 72 for 0.95, 368 for 0.99.
 
     The sample's ends must reach past the percentile: max(level, 1 - level)^n <= (1 - confidence) / 2.
     """
@@ -102,7 +103,8 @@ def samples_needed(level: float, confidence: float = 0.95) -> int:
 
 
 def percentile(values: Sequence[float], level: float, *, confidence: float = 0.95) -> Percentile:
-    """The percentile (linear between order statistics, numpy's default) and its order-statistic interval.
+    """Compute the percentile (linear between order statistics, numpy's default) and its order-statistic
+    interval.
 
     The interval [x_(l), x_(u)] covers with at least `confidence`, tails alike, because the number of values
     below the percentile is binomial: David and Nagaraja (2003), "Order Statistics", 7.1.
@@ -129,7 +131,7 @@ def percentile(values: Sequence[float], level: float, *, confidence: float = 0.9
 
 
 def score_interval(gained: float, lost: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Tango's score interval of (gained - lost) / n.
+    """Compute Tango's score interval of (gained - lost) / n.
 
     Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design", Statistics in Medicine 17, 891-908. Unlike a bootstrap it does not shrink to a
@@ -152,7 +154,8 @@ def score_interval(gained: float, lost: float, n: float, *, confidence: float = 
 
 
 def score_statistic(difference: float, gained: float, lost: float, n: float) -> float:
-    """The score statistic of the true difference being `difference`, which lies strictly between -1 and 1."""
+    """Compute the score statistic of the true difference being `difference`, which lies strictly between -1
+    and 1."""
     linear = -gained - lost + (2 * n - gained + lost) * difference
     constant = -lost * difference * (1 - difference)
     # the likeliest share of lost pairs under that difference

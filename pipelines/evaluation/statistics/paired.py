@@ -80,7 +80,8 @@ def pair(baseline: Iterable[Score], candidate: Iterable[Score]) -> Paired:
 
 
 def number_clusters(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:
-    """Each item's cluster number, in order of appearance, and how many there are; "" stands alone."""
+    """Number the clusters: each item's number, in order of appearance, and how many there are; "" stands
+    alone."""
     keys = [(name, None) if name else ("", index) for index, name in enumerate(clusters)]
     number = {key: index for index, key in enumerate(dict.fromkeys(keys))}
     return np.array([number[key] for key in keys], dtype=np.intp), len(number)
@@ -89,7 +90,7 @@ def number_clusters(clusters: Sequence[str]) -> tuple[NDArray[np.intp], int]:
 def sum_by_cluster(
     values: NDArray[np.float64], cluster: NDArray[np.intp], clusters: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The sum of each cluster's values, and how many they are."""
+    """Add up each cluster's values, and count them."""
     sums = np.bincount(cluster, weights=values, minlength=clusters).astype(np.float64)
     return sums, np.bincount(cluster, minlength=clusters).astype(np.float64)
 
@@ -118,7 +119,7 @@ def _check_cluster(question: str, one: str, other: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Discordance:
-    """The questions on which the arms differ, and the exact two-sided p that they split evenly.
+    """Holds how many questions the arms differ on, and the exact two-sided p that they split evenly.
 
     `gained`: the candidate alone is right; `lost`: the baseline alone is. The p takes the questions for
     independent.
@@ -130,7 +131,7 @@ class Discordance:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """The exact two-sided p: a binomial test of `gained` among `gained + lost` against one half.
+    """Compute the exact two-sided p: a binomial test of `gained` among `gained + lost` against one half.
 
     McNemar (1947), Psychometrika 12, 153-157; the exact form as in Fagerland, Lydersen and Laake (2013),
     BMC Medical Research Methodology 13:91. It keeps its level at any sample size, at the price of being

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.evaluation.datasets import Dataset, Item, Source
 from pipelines.evaluation.runner import SilentWatcher
-from pipelines.evaluation.runner.contexts import corpus_collection
+from pipelines.evaluation.runner.contexts import name_corpus_collection
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import ChosenDataset, Options
 from pipelines.evaluation.runner.run import Evaluation, run
@@ -34,11 +34,11 @@ async def test_a_corpus_is_brought_in_once_and_searched(running: Running, tmp_pa
         for name in ("first", "second"):
             asked = Evaluation([ChosenDataset(dataset, dataset)], arms, Options(top_n=2), tmp_path / name)
             bundle = await run(asked, gateway, SilentWatcher())
-        documents = await gateway.documents(corpus_collection(dataset))
+        documents = await gateway.documents(name_corpus_collection(dataset))
     assert sorted(documents) == ["Physics 1.txt", "passage 2.txt", "passage 3.txt"]
     assert [context.grounds for context in bundle.contexts] == ["retrieved", "retrieved"]
     assert [context.relevant_found[0] for context in bundle.contexts] == ["C_ice", "H_moon"]
     assert {len(context.context.passages) for context in bundle.contexts} == {2}
     frozen = {context.question: context.context.context_id for context in bundle.contexts}
     assert all(answer.reply.context_id == frozen[answer.question] for answer in bundle.answers)
-    assert bundle.manifest.datasets[0].collection == corpus_collection(dataset)
+    assert bundle.manifest.datasets[0].collection == name_corpus_collection(dataset)

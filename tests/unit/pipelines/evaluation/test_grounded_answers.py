@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.evaluation.datasets.items import Source
 from pipelines.evaluation.grounding.answers import ground_answer, rescore
-from pipelines.evaluation.grounding.calibration import calibration_id, probabilities, verdict
+from pipelines.evaluation.grounding.calibration import calibration_id, compute_probabilities, verdict
 from pipelines.evaluation.grounding.claims import find_claims
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 from services.core.errors import ServiceUnavailable
@@ -137,10 +137,10 @@ def test_probabilities_by_hand() -> None:
     blank = dict.fromkeys(("window", "cover", "figures_and_names", "figures_missing", "names_missing"), 0.0)
     blank |= dict.fromkeys(("rarity_missing", "trigrams", "words", "sentences"), 0.0)
     found = SentenceEvidence(kind="lexical", features=blank, quoted=True, conflict=0.0)
-    assert probabilities(found) == (0.95, 0.0)
-    assert probabilities(found.model_copy(update={"conflict": 0.6})) == (0.38, 0.372)
-    assert probabilities(found.model_copy(update={"conflict": 1.0})) == (0.0, 1.0)
-    assert probabilities(found.model_copy(update={"quoted": False}))[0] < 0.5
+    assert compute_probabilities(found) == (0.95, 0.0)
+    assert compute_probabilities(found.model_copy(update={"conflict": 0.6})) == (0.38, 0.372)
+    assert compute_probabilities(found.model_copy(update={"conflict": 1.0})) == (0.0, 1.0)
+    assert compute_probabilities(found.model_copy(update={"quoted": False}))[0] < 0.5
 
 
 @pytest.mark.parametrize(

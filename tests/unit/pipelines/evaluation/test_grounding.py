@@ -17,7 +17,7 @@ from pipelines.evaluation.grounding.evidence import (
     LEXICAL,
     gather_evidence,
     is_quoted,
-    word_recalls,
+    share_of_words,
 )
 from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
 
@@ -57,7 +57,7 @@ def test_vectors_are_summed_up() -> None:
 def test_nothing_is_a_division_by_zero() -> None:
     assert gather_evidence("", []).window == 0.0
     assert gather_evidence("of the", ["and"]).cover == 0.0
-    assert word_recalls("of the", ["and"]).tolist() == [0.0]
+    assert share_of_words("of the", ["and"]).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from pipelines.evaluation.runner.asking import Asker
 from pipelines.evaluation.runner.contexts import (
     PassageOrigin,
     choose_origin,
-    corpus_collection,
-    corpus_file_names,
+    name_corpus_collection,
+    name_corpus_files,
 )
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import ChosenDataset, Options, schedule, word_question
@@ -163,14 +163,14 @@ def test_where_passages_are_from() -> None:
         == PassageOrigin("given")
     )
     assert found(plain, alone, None) == found(searched, alone, False) == PassageOrigin("none")
-    assert found(searched, alone, None) == PassageOrigin("retrieved", corpus_collection(searched))
-    assert found(searched, has, True) == PassageOrigin("retrieved", corpus_collection(searched))
+    assert found(searched, alone, None) == PassageOrigin("retrieved", name_corpus_collection(searched))
+    assert found(searched, has, True) == PassageOrigin("retrieved", name_corpus_collection(searched))
     assert found(searched, alone, None, own=True) == PassageOrigin("retrieved", "mine")
     assert found(plain, alone, True) == PassageOrigin("retrieved", "mine")
-    assert corpus_collection(searched) != corpus_collection(
+    assert name_corpus_collection(searched) != name_corpus_collection(
         searched.model_copy(update={"corpus": (passage,)})
     )
-    assert corpus_file_names([Source(id="H_1", text="x", title="a/b: c"), passage]) == [
+    assert name_corpus_files([Source(id="H_1", text="x", title="a/b: c"), passage]) == [
         "a b c 1.txt",
         "passage 2.txt",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.evaluation.grounding.trace import trace_agreement
+from pipelines.evaluation.grounding.trace import compare_with_trace
 
 OPTIONS = ("the water", "the bricks", "the feathers", "the air")
 
@@ -29,7 +29,7 @@ OPTIONS = ("the water", "the bricks", "the feathers", "the air")
     ],
 )
 def test_agreement(reasoning: str, answer: str, verdict: str, by: str | None) -> None:
-    found = trace_agreement(reasoning, answer)
+    found = compare_with_trace(reasoning, answer)
     assert found is not None
     assert (found.verdict, found.by) == (verdict, by)
 
@@ -43,17 +43,17 @@ def test_agreement(reasoning: str, answer: str, verdict: str, by: str | None) ->
     ],
 )
 def test_options(reasoning: str, answer: str, verdict: str) -> None:
-    found = trace_agreement(reasoning, answer, OPTIONS)
+    found = compare_with_trace(reasoning, answer, OPTIONS)
     assert found is not None
     assert (found.verdict, found.by) == (verdict, "choice")
 
 
 @pytest.mark.parametrize(("reasoning", "answer"), [("", "x"), ("x", ""), ("<think></think>", "x")])
 def test_without_a_trace_or_an_answer_there_is_nothing_to_compare(reasoning: str, answer: str) -> None:
-    assert trace_agreement(reasoning, answer) is None
+    assert compare_with_trace(reasoning, answer) is None
 
 
 def test_the_conclusions_are_shown() -> None:
-    found = trace_agreement("Hm. So the answer is 7.", "It is 8.")
+    found = compare_with_trace("Hm. So the answer is 7.", "It is 8.")
     assert found is not None
     assert (found.trace, found.answer) == ("7.", "It is 8.")
