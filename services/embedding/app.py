@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
@@ -18,9 +17,8 @@ from numpy.typing import NDArray
 from services.core.app import create_app
 from services.core.backends import load
 from services.core.context import within_deadline
-from services.core.errors import InvalidRequest, PayloadTooLarge
+from services.core.errors import InvalidRequest
 from services.core.health import Check, Soft
-from services.core.metrics import Metrics
 from services.core.replies import PackedReply, accepts_packed, until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
@@ -33,13 +31,11 @@ from services.core.wire.embedding import (
     Token,
     TokenizeRequest,
 )
-from services.embedding.backend import PACKAGE, CreateBackend, EmbeddingBackend
+from services.embedding.backend import PACKAGE, CreateBackend
 from services.embedding.cache import EmbeddingCache, SharedCache
+from services.embedding.call import SERVICE, Call, EmbeddingMetrics
 from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
-from services.embedding.metrics import EmbeddingMetrics
 from services.embedding.settings import Settings
-
-SERVICE = "embedding"
 
 TEI_ROUTES = ("/info", "/embed", "/embed_all", "/tokenize")
 
@@ -85,72 +81,14 @@ def create(settings: Settings) -> FastAPI:
     )
 
 
-class _Call:
-    """One request: limits first, then its work within its deadline, while its client listens."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.settings: Settings = request.app.state.settings
-        self.encoder: Encoder = request.app.state.encoder
-        self.backend: EmbeddingBackend = request.app.state.backend
-        self._metrics: Metrics = request.app.state.metrics
-        self._embedding_metrics: EmbeddingMetrics = request.app.state.embedding_metrics
-
-    async def info(self) -> EmbeddingInfo:
-        """Describe the model, with the service's own limits."""
-        info = await self.encoder.info()
-        limits = {"max_client_batch_size": self.settings.max_batch, "version": self._request.app.version}
-        return info.model_copy(update=limits)
-
-    async def encode(
-        self, texts: str | Sequence[str], options: EmbedOptions, *, dimensions: int | None = None
-    ) -> tuple[EmbeddedTexts, str]:
-        """Embed texts. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does.
-
-        Returns:
-            The vectors, and the model's id.
-        """
-        inputs = self.check_texts(texts)
-        info = await self.encoder.info()
-        if dimensions not in {None, info.dim}:
-            raise InvalidRequest(f"`dimensions`: {info.model_id} gives {info.dim}, leave it out")
-        if options.token_vectors and not info.token_vectors:
-            options = replace(options, token_vectors=False)
-        return await self.run(self.encoder.encode(inputs, options), info), info.model_id
-
-    async def run(self, work: Coroutine[object, object, T], info: EmbeddingInfo) -> T:
-        """Run the model's work within the deadline, measured, while the client listens."""
-        async with within_deadline("embedding", service=SERVICE):
-            with self._metrics.stage("embed", info.model_id):
-                try:
-                    return await until_disconnected(self._request, work)
-                finally:
-                    self._embedding_metrics.count_passes(self.backend)
-
-    def check_texts(self, texts: str | Sequence[str]) -> Sequence[str]:
-        """Return the texts as a sequence. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
-        texts = [texts] if isinstance(texts, str) else texts
-        if not texts:
-            raise InvalidRequest("`inputs` cannot be empty: send at least one text")
-        if len(texts) > self.settings.max_batch:
-            raise PayloadTooLarge(
-                f"batch size {len(texts)} > maximum allowed batch size {self.settings.max_batch}: "
-                "send fewer texts per request"
-            )
-        for position, text in enumerate(texts):
-            if not text:
-                raise InvalidRequest(f"`inputs` cannot be empty: text {position} is")
-        return texts
-
-
 @router.get("/info", summary="TEI: the model and its limits")
 async def info(request: Request) -> EmbeddingInfo:
-    return await _Call(request).info()
+    return await Call(request).info()
 
 
 @tei_route("/embed", response_model=list[list[float]], summary="TEI: one vector per text")
 async def embed(request: Request, body: EmbedRequest) -> Response:
-    embedded, _ = await _Call(request).encode(body.inputs, _read_options(body), dimensions=body.dimensions)
+    embedded, _ = await Call(request).encode(body.inputs, _read_options(body), dimensions=body.dimensions)
     return json_reply(embedded.vectors)
 
 
@@ -160,7 +98,7 @@ async def embed(request: Request, body: EmbedRequest) -> Response:
     summary="TEI: the last hidden state of every token, special ones included, not normalised",
 )
 async def embed_all(request: Request, body: EmbedRequest) -> Response:
-    call = _Call(request)
+    call = Call(request)
     inputs, info = call.check_texts(body.inputs), await call.encoder.info()
     if not info.token_vectors:
         raise InvalidRequest(f"{info.model_id} behind this service gives no token vectors: use /embed")
@@ -171,7 +109,7 @@ async def embed_all(request: Request, body: EmbedRequest) -> Response:
 @tei_route("/tokenize", response_model=list[list[Token]], summary="TEI: tokens, with offsets in characters")
 async def tokenize(request: Request, body: TokenizeRequest) -> Response:
     """Nothing is truncated. 501 where the backend has no tokenizer to ask."""
-    call = _Call(request)
+    call = Call(request)
     texts = await call.encoder.add_prefix(call.check_texts(body.inputs), body.prompt_name)
     tokens = call.backend.tokenize(texts, add_special_tokens=body.add_special_tokens)
     async with within_deadline("tokenization", service=SERVICE):
@@ -181,7 +119,7 @@ async def tokenize(request: Request, body: TokenizeRequest) -> Response:
 @router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")
 async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response:
     """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries."""
-    call = _Call(request)
+    call = Call(request)
     options = EmbedOptions(truncate=call.settings.auto_truncate)
     embedded, model = await call.encode(body.input, options, dimensions=body.dimensions)
     return make_openai_reply(embedded, model, as_base64=body.encoding_format == "base64")
@@ -190,7 +128,7 @@ async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response
 @router.post("/v1/encode", response_model=EncodeReply, summary="Vectors and int8 token vectors in one pass")
 async def encode(request: Request, body: EncodeRequest) -> Response:
     options = EmbedOptions(truncate=body.truncate, prompt=body.prompt_name, token_vectors=body.token_vectors)
-    embedded, model = await _Call(request).encode(body.inputs, options)
+    embedded, model = await Call(request).encode(body.inputs, options)
     # megabytes of token vectors: not on the event loop
     return await asyncio.to_thread(make_encode_reply, embedded, model, packed=accepts_packed(request))
 

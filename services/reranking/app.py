@@ -30,16 +30,16 @@ TEI_ROUTES = ("/info", "/rerank")
 router = APIRouter(tags=["reranking"])
 
 
-class _Module(Protocol):
+class _BackendModule(Protocol):
     async def create(self) -> Reranker: ...
 
 
 def create(settings: Settings) -> FastAPI:
-    """The service's app; its backend opens and closes with it, at `app.state.reranker`."""
+    """Make the service's app; its backend opens and closes with it, at `app.state.reranker`."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
-        backend = await cast(_Module, load(PACKAGE, settings.backend)).create()
+        backend = await cast(_BackendModule, load(PACKAGE, settings.backend)).create()
         app.state.reranker = backend
         try:
             yield backend.dependencies()
@@ -51,10 +51,10 @@ def create(settings: Settings) -> FastAPI:
     )
 
 
-async def _ranked(
+async def _rank_passages(
     request: Request, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool
 ) -> list[tuple[int, float]]:
-    """Positions and scores, best first; of equals the earlier one first."""
+    """Score passages; give positions and scores, best first, of equals the earlier one first."""
     settings: Settings = request.app.state.settings
     backend: Reranker = request.app.state.reranker
     metrics: Metrics = request.app.state.metrics
@@ -68,7 +68,7 @@ async def _ranked(
     async with within_deadline("reranking", service=SERVICE):
         with metrics.stage("rerank", backend.model):
             scores = await until_disconnected(request, work)
-    return sorted(enumerate(scores), key=lambda ranked: -ranked[1])
+    return sorted(enumerate(scores), key=lambda scored: -scored[1])
 
 
 @router.get("/info", summary="TEI: the model and its limits")
@@ -91,7 +91,7 @@ async def rerank(request: Request, body: RerankRequest) -> JsonReply:
     passages = [
         Passage(id=str(position), document_id="", text=text) for position, text in enumerate(body.texts)
     ]
-    ranked = await _ranked(request, body.query, passages, collection=None, truncate=body.truncate)
+    ranked = await _rank_passages(request, body.query, passages, collection=None, truncate=body.truncate)
     ranks: list[dict[str, int | float | str]] = []
     for index, score in ranked:
         rank: dict[str, int | float | str] = {
@@ -107,7 +107,7 @@ async def rerank(request: Request, body: RerankRequest) -> JsonReply:
 @router.post("/v1/reranking", response_model=RerankingReply, summary="The best passages of a retrieval")
 async def reranking(request: Request, body: RerankingRequest) -> JsonReply:
     """Too long texts are truncated. Scores are the backend's own: see its file for their meaning."""
-    ranked = await _ranked(
+    ranked = await _rank_passages(
         request, body.initial_query, body.retrieved_docs, collection=body.collection, truncate=True
     )
     results = [{"index": index, "score": score} for index, score in ranked[: body.top_n]]

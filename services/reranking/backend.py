@@ -16,20 +16,30 @@ PACKAGE = "services.reranking.backends"
 
 
 class Reranker(Backend, Protocol):
-    """Scores passages against a query. Safe to call concurrently."""
+    """Scores passages against a query. It is safe to call concurrently."""
 
     @property
     def model(self) -> str:
-        """What it scores with, for replies, metrics and `/info`."""
+        """Name what it scores with, for replies, metrics and `/info`."""
 
     def dependencies(self) -> Mapping[str, Check]:
-        """What it needs to serve, by name, for `/health/ready`; empty where it needs nothing."""
+        """Give what it needs to serve, by name, for `/health/ready`; empty where it needs nothing."""
 
     async def score(
         self, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool = True
     ) -> list[float]:
-        """One relevance per passage, in order; higher is better, comparable within one call only.
+        """Score passages.
 
-        `collection` names the collection that the passages' ids are from; None for bare texts. Raises
-        `PayloadTooLarge` where a text is longer than the model's limit and `truncate` is off.
+        Args:
+            query: Not empty.
+            passages: Any number, none too.
+            collection: The collection that the passages' ids are from; None for bare texts.
+            truncate: Whether a text that is too long for the model is cut.
+
+        Returns:
+            One relevance per passage, in order; higher is better, comparable within one call only.
+
+        Raises:
+            PayloadTooLarge: A text is longer than the model's limit, and `truncate` is off.
+            ServiceError: The model, or a server behind the backend, failed.
         """

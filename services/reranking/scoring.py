@@ -27,7 +27,7 @@ Scores = NDArray[np.float64]
 
 
 def maxsim(query: TokenArray, passages: Sequence[TokenArray], weighting: Weighting = "uniform") -> Scores:
-    """MaxSim of each passage, shape (n,), in [-1, 1]; 0 where the query or the passage has no token."""
+    """Compute MaxSim for each passage, shape (n,), in [-1, 1]; 0 where either has no token."""
     best = best_cosines(query, passages)
     if not best.size:
         return np.zeros(len(passages), np.float64)
@@ -36,7 +36,7 @@ def maxsim(query: TokenArray, passages: Sequence[TokenArray], weighting: Weighti
 
 
 def token_weights(best: Scores, weighting: Weighting) -> Scores:
-    """What each query token counts, summing up to 1; `best` is what `best_cosines` gives.
+    """Compute how much each query token counts, summing up to 1; `best` is from `best_cosines`.
 
     `idf` counts a token the less the more of these very passages have it, by BM25's formula (Robertson and
     Zaragoza 2009, equation 3.3): a passage has a token where its best cosine is at least `SAME_TOKEN`.
@@ -51,7 +51,7 @@ def token_weights(best: Scores, weighting: Weighting) -> Scores:
 
 
 def best_cosines(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
-    """For each passage the best cosine of each query token, shape (passages, query tokens), in [-1, 1].
+    """Find each query token's best cosine in each passage, shape (passages, query tokens), in [-1, 1].
 
     Token vectors have shape (tokens, dim) and unit length; int8 ones are scaled by 127. The row of a
     passage without tokens is 0.
@@ -59,39 +59,39 @@ def best_cosines(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
     best = np.zeros((len(passages), len(query)), np.float64)
     if not len(query):
         return best
-    columns = np.ascontiguousarray(_floats(query).T)
+    columns = np.ascontiguousarray(_to_floats(query).T)
     block: list[int] = []
     rows = 0
     for position, passage in enumerate(passages):
         if not len(passage):
             continue
         if block and rows + len(passage) > BLOCK_ROWS:
-            best[block] = _block(columns, [passages[one] for one in block])
+            best[block] = _score_block(columns, [passages[index] for index in block])
             block, rows = [], 0
         block.append(position)
         rows += len(passage)
     if block:
-        best[block] = _block(columns, [passages[one] for one in block])
+        best[block] = _score_block(columns, [passages[index] for index in block])
     return best
 
 
-def _block(columns: NDArray[np.float32], passages: Sequence[TokenArray]) -> NDArray[np.float32]:
-    """One matrix product for all passages: (all their tokens, dim) @ (dim, query tokens)."""
+def _score_block(columns: NDArray[np.float32], passages: Sequence[TokenArray]) -> NDArray[np.float32]:
+    """Multiply all passages by the query at once: (all their tokens, dim) @ (dim, query tokens)."""
     lengths = [len(passage) for passage in passages]
     starts = np.concatenate(([0], np.cumsum(lengths[:-1]))).astype(np.intp)
-    best: NDArray[np.float32] = np.maximum.reduceat(_joined(passages) @ columns, starts, axis=0)
+    best: NDArray[np.float32] = np.maximum.reduceat(_join_as_floats(passages) @ columns, starts, axis=0)
     return best
 
 
-def _joined(passages: Sequence[TokenArray]) -> NDArray[np.float32]:
-    """All tokens as float32; int8 is converted once for all, which is cheaper than one by one."""
+def _join_as_floats(passages: Sequence[TokenArray]) -> NDArray[np.float32]:
+    """Join all tokens as float32; int8 is converted once for all, which is cheaper than one by one."""
     small = [passage for passage in passages if passage.dtype == np.int8]
     if len(small) == len(passages):
-        return _floats(np.concatenate(small, dtype=np.int8))
-    return np.concatenate([_floats(passage) for passage in passages])
+        return _to_floats(np.concatenate(small, dtype=np.int8))
+    return np.concatenate([_to_floats(passage) for passage in passages])
 
 
-def _floats(vectors: TokenArray) -> NDArray[np.float32]:
+def _to_floats(vectors: TokenArray) -> NDArray[np.float32]:
     if vectors.dtype != np.int8:
         return vectors.astype(np.float32, copy=False)
     floats: NDArray[np.float32] = vectors.astype(np.float32)
@@ -99,8 +99,8 @@ def _floats(vectors: TokenArray) -> NDArray[np.float32]:
     return floats
 
 
-def standardized(scores: Scores) -> Scores:
-    """z-scores: mean 0, standard deviation 1; all 0 where the scores are all the same."""
+def standardise(scores: Scores) -> Scores:
+    """Turn scores into z-scores (mean 0, deviation 1); all 0 where the scores are all the same."""
     spread = scores.std()
     if spread < 1e-9:
         return np.zeros_like(scores)
@@ -121,21 +121,26 @@ class Part(NamedTuple):
 
 
 def blend(late: Scores, *parts: Part) -> Scores:
-    """z(MaxSim) + the weighted z-scores of the parts; MaxSim as it is where no part counts.
+    """Add up z(MaxSim) and the weighted z-scores of the parts; MaxSim stays as it is where no part counts.
 
-    All are put on one scale first, because cosines of pooled vectors
-    spread differently from MaxSim, and BM25 is in another unit altogether.
+    All are put on one scale first, because cosines of pooled vectors spread differently from MaxSim, and BM25
+    is in another unit altogether.
     """
-    used = [(known, part.weight) for part in parts if part.weight and (known := _known(part)) is not None]
+    used = [
+        (known, part.weight)
+        for part in parts
+        if part.weight and (known := _complete_scores(part)) is not None
+    ]
     if not used:
         return late
-    total = standardized(late)
+    total = standardise(late)
     for known, weight in used:
-        total = total + weight * standardized(known)
+        total = total + weight * standardise(known)
     return total
 
 
-def _known(part: Part) -> Scores | None:
+def _complete_scores(part: Part) -> Scores | None:
+    """Give a part's score for every passage; None where the part is to be left out."""
     if all(score is None for score in part.scores):
         return None
     known = [part.absent if score is None else score for score in part.scores]
@@ -144,5 +149,5 @@ def _known(part: Part) -> Scores | None:
 
 
 def sigmoid(score: float) -> float:
-    """1 / (1 + e^-x), without overflow for very negative scores."""
+    """Compute 1 / (1 + e^-x), without overflow for very negative scores."""
     return float(0.5 * (1 + np.tanh(0.5 * score)))

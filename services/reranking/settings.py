@@ -8,6 +8,8 @@ from services.core.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
+    """The reranking service."""
+
     port: int = Field(
         8000, ge=1, le=65535, validation_alias="RERANKING_PORT", description="port of the reranking service"
     )

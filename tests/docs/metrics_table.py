@@ -8,7 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics import Metrics
 from services.dataprep.jobs.metrics import JobMetrics
-from services.embedding.metrics import EmbeddingMetrics
+from services.embedding.call import EmbeddingMetrics
 from services.generation.metrics import GenerationMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"

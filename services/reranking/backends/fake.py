@@ -1,4 +1,4 @@
-"""Word overlap: deterministic and at no cost. For load tests and unit tests."""
+"""A reranker that counts common words: deterministic and at no cost, for load tests and unit tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORD = re.compile(r"\w+")
 
 
 class WordOverlap:
-    """The score is the share of the query's words that the passage has, in [0, 1]."""
+    """Scores a passage by the share of the query's words that the passage has, in [0, 1]."""
 
     model = "fake"
 
@@ -22,9 +22,9 @@ class WordOverlap:
     async def score(
         self, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool = True
     ) -> list[float]:
-        wanted = _words(query)
+        wanted = _split_words(query)
         return [
-            len(wanted & _words(passage.embedded_text)) / len(wanted) if wanted else 0.0
+            len(wanted & _split_words(passage.embedded_text)) / len(wanted) if wanted else 0.0
             for passage in passages
         ]
 
@@ -35,7 +35,7 @@ class WordOverlap:
         return
 
 
-def _words(text: str) -> frozenset[str]:
+def _split_words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower()))
 
 

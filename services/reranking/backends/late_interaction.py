@@ -16,10 +16,10 @@ from services.core.clients.embedding import EmbeddingClient, Prompt
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, ServiceError, ServiceUnavailable
 from services.core.health import Check
+from services.core.lru import ByteLru
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
-from services.reranking.cache import Key, TokenVectorCache
 from services.reranking.scoring import Part, Weighting, blend, maxsim
 
 ENCODE_BATCH = 64
@@ -28,9 +28,18 @@ BY_TEXT = ""
 """Stands for the collection in the keys of texts that were encoded here; no collection is named so."""
 
 Vectors = NDArray[np.int8]
+"""The token vectors of one text: int8, shape (tokens, dim)."""
+
+Key = tuple[str, str]
+"""Collection and passage id. An id contains its document's revision, so an entry never goes stale."""
+
+ENTRY_BYTES = 400
+"""What a cached entry costs besides its vectors: the array's and the key's own objects."""
 
 
 class Settings(BaseSettings):
+    """Where token vectors come from, and what each score counts."""
+
     embedding_url: str = Field(
         "http://127.0.0.1:6000",
         validation_alias="EMBEDDING_URL",
@@ -66,8 +75,15 @@ class Settings(BaseSettings):
     )
 
 
+class TokenVectorCache(ByteLru[Key, Vectors]):
+    """Keeps passages' token vectors in at most `limit` bytes of memory."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, lambda vectors: vectors.nbytes + ENTRY_BYTES)
+
+
 class LateInteraction:
-    """Token vectors come from this cache, else the store, else the embedding service.
+    """Scores passages by their token vectors: from its cache, else the store, else the embedding service.
 
     The score is z(MaxSim) + weight * z(dense) + weight * z(sparse), without the parts that a passage lacks.
     """
@@ -92,16 +108,16 @@ class LateInteraction:
     async def score(
         self, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool = True
     ) -> list[float]:
-        keys = [_key(passage, collection) for passage in passages]
+        keys = [_make_key(passage, collection) for passage in passages]
         reply, found = await asyncio.gather(
-            self._encode([query], truncate=truncate, prompt="query"), self._known(keys)
+            self._encode([query], truncate=truncate, prompt="query"), self._find_vectors(keys)
         )
         if self._encoder not in {"", reply.model}:
             # vectors of two models cannot be compared, and ids do not tell them apart
             self._cache.clear()
-            found = await self._known(keys)
+            found = await self._find_vectors(keys)
         self._encoder = reply.model
-        wanted = _arrays(reply)[0]
+        wanted = _read_all_vectors(reply)[0]
         vectors = [found.get(key) for key in keys]
         missing = [
             position
@@ -109,9 +125,10 @@ class LateInteraction:
             if known is None or known.shape[1] != wanted.shape[1]
         ]
         texts = [passages[position].embedded_text for position in missing]
-        for position, fresh in zip(missing, await self._encoded(texts, truncate=truncate), strict=True):
+        encoded = await self._encode_passages(texts, truncate=truncate)
+        for position, fresh in zip(missing, encoded, strict=True):
             vectors[position] = fresh
-        complete = [one for one in vectors if one is not None]
+        complete = [array for array in vectors if array is not None]
         late = await asyncio.to_thread(maxsim, wanted, complete, self._settings.token_weights)
         dense = Part([passage.score for passage in passages], self._settings.dense_weight)
         # a passage that the sparse search did not find shares no word with the query, or next to none
@@ -127,8 +144,8 @@ class LateInteraction:
         for http in self._http:
             await http.aclose()
 
-    async def _known(self, keys: Sequence[Key]) -> dict[Key, Vectors]:
-        """What the cache has, then what the store has; absent where neither has it."""
+    async def _find_vectors(self, keys: Sequence[Key]) -> dict[Key, Vectors]:
+        """Look passages up in the cache, then in the store; a passage that neither has is left out."""
         found: dict[Key, Vectors] = {}
         asked: list[Key] = []
         for key in dict.fromkeys(keys):
@@ -138,24 +155,24 @@ class LateInteraction:
             elif key[0] != BY_TEXT:
                 asked.append(key)
         for start in range(0, len(asked), LOOKUP_BATCH):
-            found.update(await self._stored(asked[start : start + LOOKUP_BATCH]))
+            found.update(await self._fetch_stored(asked[start : start + LOOKUP_BATCH]))
         return found
 
-    async def _stored(self, keys: Sequence[Key]) -> dict[Key, Vectors]:
-        """From the retrieval service; nothing for a collection that it does not know."""
+    async def _fetch_stored(self, keys: Sequence[Key]) -> dict[Key, Vectors]:
+        """Ask the retrieval service; it gives nothing for a collection that it does not know."""
         collection = keys[0][0]
         try:
             reply = await self._retrieval.token_vectors(collection, [identifier for _, identifier in keys])
         except NotFound:
             return {}
-        stored = {(collection, identifier): _array(packed) for identifier, packed in reply.items()}
+        stored = {(collection, identifier): _read_vectors(packed) for identifier, packed in reply.items()}
         for key, vectors in stored.items():
             self._cache.put(key, vectors)
         return stored
 
-    async def _encoded(self, texts: Sequence[str], *, truncate: bool) -> list[Vectors]:
-        """From the cache by the text itself, else from the embedding service."""
-        keys = [_text_key(text) for text in texts]
+    async def _encode_passages(self, texts: Sequence[str], *, truncate: bool) -> list[Vectors]:
+        """Look texts up in the cache by themselves, else let the embedding service encode them."""
+        keys = [_make_text_key(text) for text in texts]
         found = {key: vectors for key in keys if (vectors := self._cache.get(key)) is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         names, bodies = list(missing), list(missing.values())
@@ -163,7 +180,7 @@ class LateInteraction:
             reply = await self._encode(
                 bodies[start : start + ENCODE_BATCH], truncate=truncate, prompt="passage"
             )
-            for key, vectors in zip(names[start:], _arrays(reply), strict=False):
+            for key, vectors in zip(names[start:], _read_all_vectors(reply), strict=False):
                 found[key] = vectors
                 self._cache.put(key, vectors)
         return [found[key] for key in keys]
@@ -179,19 +196,19 @@ class LateInteraction:
         return reply
 
 
-def _key(passage: Passage, collection: str | None) -> Key:
-    return _text_key(passage.embedded_text) if collection is None else (collection, passage.id)
+def _make_key(passage: Passage, collection: str | None) -> Key:
+    return _make_text_key(passage.embedded_text) if collection is None else (collection, passage.id)
 
 
-def _text_key(text: str) -> Key:
+def _make_text_key(text: str) -> Key:
     return BY_TEXT, blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _arrays(reply: EncodeReply) -> list[Vectors]:
-    return [_array(packed) for packed in reply.token_vectors or []]
+def _read_all_vectors(reply: EncodeReply) -> list[Vectors]:
+    return [_read_vectors(packed) for packed in reply.token_vectors or []]
 
 
-def _array(packed: TokenVectors) -> Vectors:
+def _read_vectors(packed: TokenVectors) -> Vectors:
     raw = np.frombuffer(packed.data, np.int8)
     if raw.size != packed.tokens * packed.dim:
         raise ServiceError(

@@ -9,7 +9,7 @@ from services.core.wire.passages import Passage
 
 
 class KeepOrder:
-    """The score is the reciprocal of the rank that the passage came with."""
+    """Scores a passage by the reciprocal of the rank that it came with."""
 
     model = "none"
 

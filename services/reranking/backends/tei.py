@@ -22,6 +22,8 @@ _RANKS = TypeAdapter(list[Rank])
 
 
 class Settings(BaseSettings):
+    """The TEI server."""
+
     endpoint: str = Field(
         "http://127.0.0.1:8091",
         validation_alias="TEI_RERANKING_ENDPOINT",
@@ -82,7 +84,7 @@ class TeiReranker:
             try:
                 self._info = _Info.model_validate_json(await self._http.get("/info"))
             except ValidationError as error:
-                raise self._wrong("its /info is not that of a TEI") from error
+                raise self._make_error("its /info is not that of a TEI") from error
         return self._info
 
     async def _score(self, query: str, texts: list[str], *, truncate: bool) -> list[float]:
@@ -92,13 +94,13 @@ class TeiReranker:
         try:
             ranks = _RANKS.validate_json(body)
         except ValidationError as error:
-            raise self._wrong("its reply is not a list of ranks") from error
+            raise self._make_error("its reply is not a list of ranks") from error
         by_index = {rank.index: rank.score for rank in ranks}
         if sorted(by_index) != list(range(len(texts))):
-            raise self._wrong(f"it ranked {len(by_index)} of {len(texts)} texts")
+            raise self._make_error(f"it ranked {len(by_index)} of {len(texts)} texts")
         return [by_index[index] for index in range(len(texts))]
 
-    def _wrong(self, why: str) -> ServiceError:
+    def _make_error(self, why: str) -> ServiceError:
         return ServiceError(
             f"the server at TEI_RERANKING_ENDPOINT does not rerank as TEI does: {why}",
             service=self._http.service,

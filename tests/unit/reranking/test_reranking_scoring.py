@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.reranking import scoring
-from services.reranking.scoring import Part, best_cosines, blend, maxsim, sigmoid, standardized, token_weights
+from services.reranking.scoring import Part, best_cosines, blend, maxsim, sigmoid, standardise, token_weights
 
 RANDOM = np.random.default_rng(11)
 
@@ -56,10 +56,10 @@ def test_texts_without_tokens_score_zero_and_disturb_nobody() -> None:
 
 
 def test_standardized_scores_have_mean_0_and_deviation_1() -> None:
-    z = standardized(RANDOM.normal(3, 7, 50))
+    z = standardise(RANDOM.normal(3, 7, 50))
     assert z.mean() == pytest.approx(0, abs=1e-12)
     assert z.std() == pytest.approx(1)
-    assert not standardized(np.full(5, 0.3)).any()
+    assert not standardise(np.full(5, 0.3)).any()
 
 
 def test_the_blend_weighs_both_sides() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reranking.cache import ENTRY_BYTES, TokenVectorCache
+from services.reranking.backends.late_interaction import ENTRY_BYTES, TokenVectorCache
 
 
 def vectors(rows: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:

@@ -1,0 +1,123 @@
+"""A request's way through the service: its limits, its deadline, and what is counted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from fastapi import Request
+from prometheus_client import Counter, Gauge
+
+from services.core.context import within_deadline
+from services.core.errors import InvalidRequest, PayloadTooLarge
+from services.core.metrics import Metrics
+from services.core.replies import until_disconnected
+from services.core.wire.embedding import EmbeddingInfo
+from services.embedding.backend import EmbeddingBackend, HasQueue, QueueLoad
+from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
+from services.embedding.settings import Settings
+
+SERVICE = "embedding"
+
+T = TypeVar("T")
+
+
+class EmbeddingMetrics:
+    """Counts in the registry of `metrics`; `watch` connects the gauges once there is something to watch."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._service = metrics.service
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"ragline_embedding_{name}", text, ["service"], registry=metrics.registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"ragline_embedding_{name}", text, ["service", *labels], registry=metrics.registry)
+
+        self._waiting_texts = gauge("queue_texts", "Texts that wait for a pass")
+        self._waiting_tokens = gauge("queue_tokens", "Tokens that wait for a pass, padding included")
+        self._passes = counter("passes", "Passes of the engine")
+        self._texts = counter("pass_texts", "Texts in passes of the engine")
+        self._tokens = counter("pass_tokens", "Tokens in passes of the engine, padding included")
+        self._lookups = counter("cache_lookups", "Texts looked up, by cache and result", "cache", "result")
+        self._cache_bytes = gauge("cache_bytes", "Memory that the cache takes")
+        self._seen = QueueLoad()
+
+    def watch(self, backend: object, cache_bytes: Callable[[], float]) -> None:
+        """Show the queue of a backend that has one, and the size of the cache, whenever they are read."""
+        self._cache_bytes.labels(self._service).set_function(cache_bytes)
+        if isinstance(backend, HasQueue):
+            self._waiting_texts.labels(self._service).set_function(lambda: backend.load().waiting_texts)
+            self._waiting_tokens.labels(self._service).set_function(lambda: backend.load().waiting_tokens)
+
+    def count_lookups(self, cache: str, result: str, count: int) -> None:
+        """Count texts that were looked up; see `cache.CountLookups`."""
+        self._lookups.labels(self._service, cache, result).inc(count)
+
+    def count_passes(self, backend: object) -> None:
+        """Count the passes since the last call."""
+        if isinstance(backend, HasQueue):
+            now, before = backend.load(), self._seen
+            self._seen = now
+            self._passes.labels(self._service).inc(now.passes - before.passes)
+            self._texts.labels(self._service).inc(now.texts - before.texts)
+            self._tokens.labels(self._service).inc(now.tokens - before.tokens)
+
+
+class Call:
+    """One request: limits first, then its work within its deadline, while its client listens."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.settings: Settings = request.app.state.settings
+        self.encoder: Encoder = request.app.state.encoder
+        self.backend: EmbeddingBackend = request.app.state.backend
+        self._metrics: Metrics = request.app.state.metrics
+        self._embedding_metrics: EmbeddingMetrics = request.app.state.embedding_metrics
+
+    async def info(self) -> EmbeddingInfo:
+        """Describe the model, with the service's own limits."""
+        info = await self.encoder.info()
+        limits = {"max_client_batch_size": self.settings.max_batch, "version": self._request.app.version}
+        return info.model_copy(update=limits)
+
+    async def encode(
+        self, texts: str | Sequence[str], options: EmbedOptions, *, dimensions: int | None = None
+    ) -> tuple[EmbeddedTexts, str]:
+        """Embed texts. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does.
+
+        Returns:
+            The vectors, and the model's id.
+        """
+        inputs = self.check_texts(texts)
+        info = await self.encoder.info()
+        if dimensions not in {None, info.dim}:
+            raise InvalidRequest(f"`dimensions`: {info.model_id} gives {info.dim}, leave it out")
+        if options.token_vectors and not info.token_vectors:
+            options = replace(options, token_vectors=False)
+        return await self.run(self.encoder.encode(inputs, options), info), info.model_id
+
+    async def run(self, work: Coroutine[object, object, T], info: EmbeddingInfo) -> T:
+        """Run the model's work within the deadline, measured, while the client listens."""
+        async with within_deadline("embedding", service=SERVICE):
+            with self._metrics.stage("embed", info.model_id):
+                try:
+                    return await until_disconnected(self._request, work)
+                finally:
+                    self._embedding_metrics.count_passes(self.backend)
+
+    def check_texts(self, texts: str | Sequence[str]) -> Sequence[str]:
+        """Return the texts as a sequence. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
+        texts = [texts] if isinstance(texts, str) else texts
+        if not texts:
+            raise InvalidRequest("`inputs` cannot be empty: send at least one text")
+        if len(texts) > self.settings.max_batch:
+            raise PayloadTooLarge(
+                f"batch size {len(texts)} > maximum allowed batch size {self.settings.max_batch}: "
+                "send fewer texts per request"
+            )
+        for position, text in enumerate(texts):
+            if not text:
+                raise InvalidRequest(f"`inputs` cannot be empty: text {position} is")
+        return texts
