@@ -25,7 +25,7 @@ import psutil
 import uvloop
 from _report import report
 
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.settings import copy_environment
 
@@ -162,7 +162,7 @@ def _cpu(process: psutil.Process) -> float:
 def stack(tokens: int) -> Iterator[tuple[Target, int]]:
     """Four fakes and a gateway, each its own process; the answer has `tokens` tokens."""
     services = ("embedding", "retrieval", "reranking", "generation")
-    ports = free([*services, "gateway"])
+    ports = free_ports([*services, "gateway"])
     environment = {
         **copy_environment(),
         "EMBEDDING_BACKEND": "fake",

@@ -31,7 +31,7 @@ from _filling import Filling
 from _report import report
 from _watch import Usage, Watch
 
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.settings import copy_environment
 from services.embedding.backends.openvino import OpenVinoEmbedding
@@ -246,7 +246,7 @@ def running(home: Path) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as folder:
         environment["VECTOR_URL"] = f"edge://{folder}/vectors"
         environment["JOBS_URL"] = f"sqlite:{folder}/jobs.sqlite"
-        with Stack(home, environment, free(SERVICES), run=Path(folder) / "run") as stack:
+        with Stack(home, environment, free_ports(SERVICES), run=Path(folder) / "run") as stack:
             for name in SERVICES:
                 stack.start(name)
             stack.wait_ready(180)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.evaluation import datasets
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.settings import HomeSettings, copy_environment
 from tests.bench.evaluation_data import evaluation_data
@@ -37,7 +37,7 @@ def running(folder: Path) -> Iterator[Mapping[str, str]]:
     given = copy_environment()
     environment = {name: value for name, value in given.items() if not name.endswith(("_URL", "_PORT"))}
     environment |= {"VECTOR_URL": f"edge://{folder}/vectors", "JOBS_URL": f"sqlite:{folder}/jobs"}
-    with Stack(HomeSettings().root, environment, free(SERVICES), run=folder / "run") as stack:
+    with Stack(HomeSettings().root, environment, free_ports(SERVICES), run=folder / "run") as stack:
         for name in SERVICES:
             stack.start(name)
         stack.wait_ready(START_SECONDS)

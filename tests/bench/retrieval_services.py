@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter
 
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -115,7 +115,7 @@ def _environment() -> dict[str, str]:
 @asynccontextmanager
 async def services(names: Sequence[str] = SERVICES) -> AsyncIterator[Services]:
     """These as processes, and clients of all."""
-    ports = free({*names, "generation"})
+    ports = free_ports({*names, "generation"})
     with Stack(HomeSettings.load().root, _environment(), ports, run=FOLDER / "run") as stack:
         for name in names:
             stack.start(name)

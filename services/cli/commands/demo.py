@@ -23,11 +23,12 @@ from services.cli.ingesting import ingest
 from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER
 from services.cli.local.models import fetch_models, needed_models
-from services.cli.local.ports import free
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.cli.settings import Settings
 from services.cli.uploading import Jobs, Upload, collect_uploads
 from services.core.client import HttpClient
+from services.core.errors import DeadlineExceeded, RateLimited, ServiceUnavailable
 from services.core.retry import RetryPolicy
 from services.core.settings import copy_environment
 from services.core.wire.passages import DEFAULT_COLLECTION
@@ -48,14 +49,24 @@ UNHURRIED = dict.fromkeys(
         "DATAPREP_DEADLINE_SECONDS",
         "DATAPREP_PARSE_SECONDS",
         "DATAPREP_RETRY_SECONDS",
+        "GROUNDING_SECONDS",
         "RERANKING_SECONDS",
+        "REWRITE_SECONDS",
         "UPLOAD_SECONDS",
     ),
     f"{NO_DEADLINE:.0f}",
 )
 """The demo's services do not hurry either: a slow machine misses no deadline, and skips no step."""
 
-AGAIN_WHEN_DOWN = RetryPolicy(attempts=5, first=2.0, longest=20.0, jitter=0.5)
+
+def _is_answer(error: Exception) -> bool:
+    """Whether a service was there, and failed; one that is too busy to be there is waited for."""
+    return not isinstance(error, ServiceUnavailable | DeadlineExceeded | RateLimited)
+
+
+AGAIN_WHEN_DOWN = RetryPolicy(attempts=5, first=2.0, longest=20.0, jitter=0.5, counts=_is_answer)
+"""How often what failed is tried again; how long, `ActivityWatch` decides."""
+
 FROM, TO = "small", "large"
 
 
@@ -106,7 +117,7 @@ class Demo:
         self._output.line(f"here: {', '.join(models)}")
         with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
             run = Path(folder)
-            with Stack(self._home, self.environment(run), free(names), run=run / "run") as stack:
+            with Stack(self._home, self.environment(run), free_ports(names), run=run / "run") as stack:
                 self._run_steps(stack)
 
     def environment(self, folder: Path) -> dict[str, str]:

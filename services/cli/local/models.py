@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pydantic_settings import BaseSettings
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -26,6 +28,9 @@ S = TypeVar("S", bound=BaseSettings)
 IN_PROCESS = frozenset({"auto", "openvino", "llamacpp"})
 STEP_PERCENT = 10
 """Between two lines of progress, where it is not a terminal."""
+
+TELL_SECONDS = 15.0
+"""After so long without a line it is said that the fetching still goes on, and what it does."""
 
 
 def needed_models(names: Iterable[str], env: Mapping[str, str]) -> list[str]:
@@ -60,7 +65,8 @@ def format_size(size: int) -> str:
 @contextmanager
 def _show_progress(output: Output) -> Iterator[ProgressCallback]:
     if not output.out.is_terminal:
-        yield _ProgressLines(output)
+        with _ProgressLines(output) as lines:
+            yield lines
         return
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Bars(*columns, console=output.out, transient=True) as bars:
@@ -73,18 +79,44 @@ def _show_progress(output: Output) -> Iterator[ProgressCallback]:
 
 
 class _ProgressLines:
-    """Progress where it is no terminal: a line every ten percent, and for each new kind of wait."""
+    """Progress where it is no terminal: a line every ten percent, at each new kind of wait, and now and then.
+
+    The lines that come now and then come from a thread: pip at work, a large file that is hashed and a hub
+    that does not answer report nothing.
+    """
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._told: tuple[int, str] = (-1, "")
+        self._begun = self._last = time.monotonic()
+        self._now = "looking for it"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_telling, name="fetch-lines", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
     def __call__(self, progress: Progress) -> None:
-        step = 100 * progress.done // max(1, progress.total) // STEP_PERCENT
+        percent = 100 * progress.done // max(1, progress.total)
+        self._now = f"{percent} %, {progress.note}"
+        step = percent // STEP_PERCENT
         waiting = progress.note if progress.note.startswith("waiting") else ""
         if step > self._told[0] or waiting != self._told[1]:
             self._told = (max(step, self._told[0]), waiting)
+            self._last = time.monotonic()
             self._output.line(f"  {step * STEP_PERCENT:3d} %  {progress.note}")
+
+    def _keep_telling(self) -> None:
+        while not self._ended.wait(max(0.01, self._last + TELL_SECONDS - time.monotonic())):
+            now = time.monotonic()
+            if now - self._last >= TELL_SECONDS:
+                self._last = now
+                self._output.line(f"  still fetching after {now - self._begun:.0f} s: {self._now}")
 
 
 def _embedding_models(env: Mapping[str, str]) -> list[str]:

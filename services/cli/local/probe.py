@@ -1,16 +1,21 @@
-"""Ask a service whether it is ready, without an event loop."""
+"""Look at this machine's ports, and ask a service whether it is ready; without an event loop."""
 
 from __future__ import annotations
 
 import http.client
+import socket
+from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 from pydantic import ValidationError
 
 from services.core.wire.base import Readiness
 
 PROBE_SECONDS = 4.0
 STARTING = "starting"
+COMMAND_LENGTH = 60
 
 
 def _get(url: str, path: str) -> tuple[int, bytes]:
@@ -26,7 +31,7 @@ def _get(url: str, path: str) -> tuple[int, bytes]:
 
 
 def readiness(name: str, url: str) -> Readiness | None:
-    """The service's own account; None where nothing answers.
+    """Read the service's own account; None where nothing answers.
 
     A server that has no `/health/ready` (TEI, vLLM) is ready where its `/health` answers 200.
     """
@@ -42,7 +47,7 @@ def readiness(name: str, url: str) -> Readiness | None:
 
 
 def awaits_ready(name: str, url: str) -> str:
-    """What a service waits for before it is ready, in one line; empty where it is ready."""
+    """Say what a service waits for before it is ready, in one line; empty where it is ready."""
     state = readiness(name, url)
     if state is None:
         return STARTING
@@ -59,3 +64,43 @@ def awaits_ready(name: str, url: str) -> str:
 def awaits_answer(name: str, url: str) -> str:
     """As `awaits_ready`, but any account of its readiness will do."""
     return STARTING if readiness(name, url) is None else ""
+
+
+def is_port_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def port_owner(port: int) -> str:
+    """Name the process that listens on `port` as "python -m http.server (pid 12)", where it can be told."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
+            if listens and connection.pid is not None:
+                command = psutil.Process(connection.pid).cmdline()
+                words = [Path(command[0]).name, *command[1:]] if command else ["a process"]
+                return f"{' '.join(words)[:COMMAND_LENGTH]} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return "another process"
+
+
+def free_ports(names: Iterable[str]) -> dict[str, int]:
+    """Find a loopback port for each name, all different and free at the time of the call."""
+    held: dict[str, socket.socket] = {}
+    try:
+        for name in names:
+            held[name] = socket.socket()
+            held[name].bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in held.items()}
+    finally:
+        for probe in held.values():
+            probe.close()

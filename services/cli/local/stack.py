@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
-from services.cli.local import ports as tcp
 from services.cli.local import probe, process
 from services.cli.local.addresses import ROSTER, Addresses
 from services.cli.local.process import ServiceRecord, StateFile
@@ -27,6 +26,9 @@ POLL_SECONDS = 0.2
 CALM_POLL_SECONDS = 1.0
 """Where it is watched whether the services work: seldom, so that being asked is no work to speak of."""
 REAP_SECONDS = 5.0
+KILLED_SECONDS = 60.0
+"""How long a killed process may take to give back its memory and its port."""
+
 TAIL_LINES = 15
 
 OnWait = Callable[[str, str], None]
@@ -129,10 +131,10 @@ class Stack:
         taken = []
         for name in names:
             port = self._addresses.port(name)
-            if not tcp.is_free(self._addresses.host, port):
+            if not probe.is_port_free(self._addresses.host, port):
                 variable = ROSTER[name].port_variable
                 taken.append(
-                    f"port {port} ({name}) is in use by {tcp.owner(port)}: set {variable} or stop it"
+                    f"port {port} ({name}) is in use by {probe.port_owner(port)}: set {variable} or stop it"
                 )
         if taken:
             raise PortInUse("\n".join(taken))
@@ -251,7 +253,7 @@ class Stack:
         for record in leaving.values():
             if not process.wait_gone(record.pid, record.started, max(0.0, end - time.monotonic())):
                 process.kill(record.pid, record.started)
-                process.wait_gone(record.pid, record.started, 5.0)
+                process.wait_gone(record.pid, record.started, KILLED_SECONDS)
         self._reap(leaving)
 
     def _reap(self, names: Iterable[str]) -> None:

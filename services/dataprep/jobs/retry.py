@@ -1,12 +1,19 @@
-"""Calling a service or the job store again where it cannot answer just now."""
+"""Calling a service or the job store again where it cannot answer just now.
+
+A call of a service may take `DEFAULT_SECONDS`, and twice as long each time that this was not enough: a slow
+processor embeds its batch in the end, a connection that hangs is made anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 import structlog
 
+from services.core.client import DEFAULT_SECONDS
+from services.core.context import request_id, start_request
 from services.core.errors import DeadlineExceeded, RaglineError, RateLimited, ServiceUnavailable
 from services.core.retry import RetryPolicy, ToldWaiting
 
@@ -49,9 +56,23 @@ class ServiceRetries:
             give_up=give_up,
         )
 
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         """Return what `work` returns. Raises its error where that is the caller's fault or lasts too long."""
-        return await self._policy.call(work, self._told)
+        seconds = DEFAULT_SECONDS
+
+        async def attempt() -> T:
+            start_request(request_id.get(), seconds)
+            return await work()
+
+        async def attempt_longer() -> T:
+            nonlocal seconds
+            try:
+                return await asyncio.create_task(attempt())  # so that the deadline is this attempt's alone
+            except DeadlineExceeded:
+                seconds *= 2
+                raise
+
+        return await self._policy.call(attempt_longer, self._told)
 
 
 async def call_store(work: Callable[[], Awaitable[T]]) -> T:

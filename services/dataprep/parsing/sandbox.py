@@ -26,6 +26,8 @@ FILES_PER_PROCESS = 200
 """A parser process is replaced after so many files, whatever a native library has leaked."""
 
 START_SECONDS = 30.0
+"""A parser process may take so long to start, or as long as a file may take to parse if that is longer."""
+
 END_SECONDS = 2.0
 
 _INHERITED = frozenset(
@@ -136,7 +138,7 @@ class Sandbox:
         child = _Child(process)
         self._all = {other for other in self._all if other.is_alive} | {child}
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(max(START_SECONDS, self._seconds)):
                 await child.receive()
         except (EOFError, OSError, TimeoutError):
             child.kill()

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
-from services.cli.local import ports, process
+from services.cli.local import process
 from services.cli.local.addresses import ROSTER
+from services.cli.local.probe import free_ports
 from services.cli.local.process import ServiceRecord, StateFile
 from services.cli.local.stack import Stack
 
@@ -69,7 +70,7 @@ def behaviour(tmp_path: Path) -> Behaviour:
 @pytest.fixture
 def stack(tmp_path: Path, behaviour: Behaviour) -> Iterator[Stack]:
     environment = {"PATH": os.environ["PATH"]}
-    with Stack(tmp_path / "home", environment, ports.free(ROSTER), command=behaviour) as stack:
+    with Stack(tmp_path / "home", environment, free_ports(ROSTER), command=behaviour) as stack:
         yield stack
         behaviour.of.clear()
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.cli.local import ports
 from services.cli.local.addresses import ROSTER
+from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 
 STAND_IN = """
@@ -54,7 +54,7 @@ class Cli:
             "RAGLINE_HOME": str(self.home),
             "EMBEDDING_BACKEND": "fake",
             "LLM_ENGINE": "fake",
-            **{ROSTER[name].port_variable: str(port) for name, port in ports.free(ROSTER).items()},
+            **{ROSTER[name].port_variable: str(port) for name, port in free_ports(ROSTER).items()},
         }
         self.started: list[subprocess.Popen[str]] = []
 

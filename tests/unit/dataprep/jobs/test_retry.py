@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.core.context import seconds_left, within_deadline
 from services.core.errors import (
     Conflict,
     DeadlineExceeded,
@@ -95,3 +96,21 @@ async def test_a_service_that_says_when_is_asked_then() -> None:
     start = asyncio.get_running_loop().time()
     await ServiceRetries(60, call.waiting).call(call)
     assert asyncio.get_running_loop().time() - start >= 0.19
+
+
+async def test_a_call_that_is_late_may_take_twice_as_long_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retry, "DEFAULT_SECONDS", 0.1)
+    call = Call()
+    limits: list[float | None] = []
+
+    async def slow() -> str:
+        limits.append(seconds_left())
+        async with within_deadline("embedding", service="embedding"):
+            await asyncio.sleep(0.25)
+        return "well"
+
+    assert await ServiceRetries(60, call.waiting).call(slow) == "well"
+    assert [round(limit or 0, 1) for limit in limits] == [0.1, 0.2, 0.4]
+    assert seconds_left() is None  # what follows has no deadline of a call that is over

@@ -219,3 +219,12 @@ def test_a_worker_imports_nothing_of_the_service() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_parser_that_starts_slowly_is_waited_for_as_long_as_a_file_may_take(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.001)
+    async with opened() as sandbox:
+        document = await sandbox.parse(write(b"It is here."), "a.txt", Chunking(1500, 100))
+    assert document.text == "It is here."
