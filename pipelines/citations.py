@@ -109,6 +109,7 @@ def _citation(
     sentence: Span, position: int, passage: Passage, matched: Match, method: Literal["model", "attributed"]
 ) -> FileCitation:
     return FileCitation(
+        start_index=sentence.start,
         index=sentence.end,
         marker=position,
         file_id=passage.document_id,

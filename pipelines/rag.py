@@ -16,7 +16,7 @@ from services.core.completion import skipped_entries
 from services.core.errors import ServiceError
 from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
-from services.core.wire.chat import ChatMessage, FinishReason, Usage
+from services.core.wire.chat import ChatMessage, Ending, FinishReason, Outcome, Usage, split_ending
 from services.core.wire.sampling import Sampling
 
 
@@ -62,11 +62,16 @@ class Finished:
 
     model: str
     finish_reason: FinishReason
+    outcome: Outcome
     usage: Usage
     timings: Timings
     citations: list[FileCitation]
     degraded: tuple[str, ...]
-    abstained: bool
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no model was asked."""
+        return self.outcome == "abstained"
 
 
 Event = Found | Piece | Finished
@@ -97,9 +102,10 @@ class RagPipeline(Finder):
         passages, degraded = found.passages, found.degraded
         context = freeze(passages, found.query)
         if not passages and question.search.given is None:
-            yield Found(context, degraded, question.model, clock.timings())
-            yield Piece(model=question.model, content=ABSTENTION)
-            yield _make_abstention(question.model, clock, degraded)
+            model = await self._name_entry(question.model)
+            yield Found(context, degraded, model, clock.timings())
+            yield Piece(model=model, content=ABSTENTION)
+            yield _make_abstention(model, clock, degraded)
             return
         prompt = build_messages(
             question.prompt, question.text, passages, question.history, salt=question.salt
@@ -124,16 +130,29 @@ class RagPipeline(Finder):
             self._account(finished, span)
         yield finished
 
+    async def _name_entry(self, model: str) -> str:
+        """Name the entry that a request means, where no model is asked; as it is where nobody can tell.
+
+        Raises:
+            NotFound: There is no such entry.
+        """
+        try:
+            listed = await self.generation.models()
+        except ServiceError:
+            return model
+        return listed.find(model).id
+
     def _span(self, question: Question) -> ChatSpan:
         request = ChatRequestAttributes(question.model, provider="ragline", sampling=question.sampling)
         return ChatSpan(self.metrics.tracer if self.metrics else None, request)
 
     def _account(self, finished: Finished, span: ChatSpan) -> None:
+        is_truncated = finished.outcome == "reasoning_truncated"
         usage, seconds = finished.usage, (finished.timings.generation or 0.0) / 1e3
         span.end_answered(
             ChatReplyAttributes(
                 model=finished.model,
-                finish_reason=finished.finish_reason,
+                finish_reason="reasoning_truncated" if is_truncated else finished.finish_reason,
                 input_tokens=usage.prompt_tokens,
                 output_tokens=usage.completion_tokens,
                 reasoning_tokens=usage.completion_tokens_details.reasoning_tokens,
@@ -152,7 +171,7 @@ class _Collected:
     model: str
     degraded: tuple[str, ...]
     parts: list[str] = field(default_factory=list)
-    finish_reason: FinishReason | None = None
+    finish_reason: Ending | None = None
     usage: Usage | None = None
 
     def add(self, delta: ChatDelta) -> None:
@@ -168,14 +187,15 @@ class _Collected:
             raise ServiceError("generation ended without a finish_reason", service="generation")
         if self.usage is None:
             raise ServiceError("generation sent no usage: the engine must count tokens", service="generation")
+        finish_reason, outcome = split_ending(self.finish_reason)
         return Finished(
             model=self.model,
-            finish_reason=self.finish_reason,
+            finish_reason=finish_reason,
+            outcome="answered_without_passages" if outcome == "answered" and not found.passages else outcome,
             usage=self.usage,
             timings=clock.timings(self.usage.completion_tokens),
             citations=locate_citations(cite("".join(self.parts), found.passages), found.stretches),
             degraded=self.degraded,
-            abstained=False,
         )
 
 
@@ -185,9 +205,9 @@ def _make_abstention(model: str, clock: AnswerClock, degraded: tuple[str, ...]) 
     return Finished(
         model=model,
         finish_reason="stop",
+        outcome="abstained",
         usage=usage,
         timings=clock.timings(),
         citations=[],
         degraded=degraded,
-        abstained=True,
     )

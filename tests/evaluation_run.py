@@ -215,7 +215,7 @@ def _reply(
         reasoning_content=reasoning if not hostile or not reasoning else reasoning + HOSTILE,
         finish_reason="stop",
         groundedness=_judged(context, content) if not abstained else None,
-        annotations=_citations(context, len(content)) if not abstained else [],
+        citations=_citations(context, len(content)) if not abstained else [],
         usage=_usage(tokens + thought, thought),
         timings=Timings(
             ttft=ttft, ttfo=ttfo, think=ttfo - ttft if thought else None, generation=ttfo + tokens * each,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from services.core.errors import InvalidRequest, RaglineError
-from services.core.wire.chat import Usage
+from services.core.wire.chat import FinishReason, Usage
 
 Result = Literal["pass", "fail", "n/a"]
 Verdict = tuple[Result, str]
@@ -19,8 +19,8 @@ TAGS = re.compile(
 )
 """What a trace begins or ends with, as the families of reasoning models write it."""
 
-REASONS = frozenset({"stop", "length", "content_filter", "tool_calls", "reasoning_truncated"})
-CUT = frozenset({"length", "reasoning_truncated"})
+REASONS = frozenset(get_args(FinishReason))
+CUT = frozenset({"length"})
 SLACK_SECONDS = 2.0
 
 

@@ -67,16 +67,16 @@ def find_problems(reply: AnswerReply, entry: str, document_id: str) -> list[str]
     """List what is wrong with an entry's answer; empty where it is as it should be. Pure."""
     wrong: list[str] = []
     choice = reply.choices[0]
-    content = choice.message.content
+    content = choice.message.content or ""
     if reply.model != entry or any(stage.startswith("generation") for stage in reply.degraded):
         wrong.append(f"{reply.model} answered in its place ({', '.join(reply.degraded) or 'not marked'})")
-    if reply.abstained:
+    if reply.outcome == "abstained":
         wrong.append("it abstained: the document was not found, or not thought relevant")
     if not content.strip():
         wrong.append(f"the answer is empty, finish_reason {choice.finish_reason}")
     elif tag := TAGS.search(content):
         wrong.append(f"thinking is in the answer: {tag.group()!r}")
-    cited = [citation for citation in choice.message.annotations if citation.file_id == document_id]
+    cited = [citation for citation in choice.message.citations if citation.file_id == document_id]
     if content.strip() and not cited:
         wrong.append("the answer does not cite the document")
     if not any(passage.document_id == document_id for passage in reply.context.passages):
@@ -114,7 +114,7 @@ class SelfTest:
             self.say(f"failed  {entry}: {error.service or 'the gateway'}: {error.message}")
             return False
         wrong = find_problems(reply, entry, document_id)
-        said = " ".join(reply.choices[0].message.content.split())[:ANSWER_LENGTH]
+        said = " ".join((reply.choices[0].message.content or "").split())[:ANSWER_LENGTH]
         if wrong:
             self.say(f"failed  {entry}: {'; '.join(wrong)}. It said: {said!r}")
             return False

@@ -46,8 +46,8 @@ class AnswerPrinter:
             if choice.delta.content:
                 self._content.append(choice.delta.content)
                 self._write("answer", choice.delta.content)
-            if choice.delta.annotations:
-                self._citations = choice.delta.annotations
+            if choice.delta.citations:
+                self._citations = choice.delta.citations
         if chunk.timings is not None:
             self._last = chunk
 
@@ -55,7 +55,7 @@ class AnswerPrinter:
         return Answer(
             model=self._last.model,
             content="".join(self._content),
-            abstained=bool(self._last.abstained),
+            abstained=self._last.outcome == "abstained",
             degraded=tuple(self._last.degraded or ()),
             passages=tuple(self._context.passages if self._context else ()),
             citations=tuple(self._citations),
@@ -95,8 +95,10 @@ class AnswerPrinter:
 def format_notes(chunk: AnswerChunk) -> list[str]:
     """What the reader must know about an answer besides its text."""
     lines = []
-    if chunk.abstained:
+    if chunk.outcome == "abstained":
         lines.append("Nothing relevant enough was found, so this is not an answer.")
+    if chunk.outcome == "answered_without_passages":
+        lines.append("No passage was used: the model answered from the conversation, or from what it knows.")
     names = skipped_entries(chunk.degraded or ())
     stages = [stage for stage in chunk.degraded or () if stage not in fallback_marks(names)]
     if stages:
@@ -104,7 +106,9 @@ def format_notes(chunk: AnswerChunk) -> list[str]:
     if names:
         lines.append(f"Degraded: {chunk.model} answered, because {', '.join(names)} could not.")
     reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
-    if "length" in reasons:
+    if chunk.outcome == "reasoning_truncated":
+        lines.append("No answer: the thinking ran into its limit.")
+    elif "length" in reasons:
         lines.append("The answer was cut at its token limit.")
     return lines
 

@@ -15,7 +15,7 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, documents, search
+from services.gateway import chat, compare, documents, passages, search
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
@@ -66,6 +66,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(chat.router)
     router.include_router(compare.router)
     router.include_router(search.router)
+    router.include_router(passages.router)
     router.include_router(documents.router)
     router.include_router(documents.jobs_router)
     return create_app(service="gateway", settings=settings, router=router, resources=resources)

@@ -1,4 +1,4 @@
-"""`/v1/chat/completions` and `/v1/models`."""
+"""`/v1/chat/completions` and `/v1/models`, as OpenAI has them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
+from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
 
@@ -31,12 +32,13 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
     question = read_question(body, settings)
+    links = Links(request, question.search.collection, are_stored=question.search.given is None)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         headers: dict[str, str] = {}
-        events = _write_chunks(pipeline, question, headers, include_usage=include_usage)
+        events = _write_chunks(pipeline, question, links, headers, include_usage=include_usage)
         return await EventStream.open(request, events, service="gateway", headers=headers)
-    reply = await until_disconnected(request, _collect(pipeline, question))
+    reply = await until_disconnected(request, _collect(pipeline, question, links))
     return Response(
         reply.model_dump_json(exclude_none=True),
         media_type="application/json",
@@ -66,7 +68,7 @@ def read_question(body: AnswerRequest, settings: Settings) -> Question:
     )
 
 
-async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
+async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> AnswerReply:
     """Collect the whole answer in one piece."""
     content: list[str] = []
     reasoning: list[str] = []
@@ -85,7 +87,10 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
         raise ServiceError("generation ended before it answered", service="generation")
     identity = ChunkWriter()
     message = AnswerMessage(
-        content="".join(content), reasoning_content="".join(reasoning) or None, annotations=finished.citations
+        content="".join(content),
+        reasoning_content="".join(reasoning) or None,
+        annotations=links.annotate(finished.citations),
+        citations=finished.citations,
     )
     return AnswerReply(
         id=identity.id,
@@ -96,12 +101,12 @@ async def _collect(pipeline: RagPipeline, question: Question) -> AnswerReply:
         context=found.context,
         timings=finished.timings,
         degraded=list(finished.degraded),
-        abstained=finished.abstained,
+        outcome=finished.outcome,
     )
 
 
 async def _write_chunks(
-    pipeline: RagPipeline, question: Question, headers: dict[str, str], *, include_usage: bool
+    pipeline: RagPipeline, question: Question, links: Links, headers: dict[str, str], *, include_usage: bool
 ) -> AsyncGenerator[bytes]:
     """Stream the answer as `AnswerChunk` events.
 
@@ -122,15 +127,18 @@ async def _write_chunks(
                     fields={"context": event.context.model_dump(exclude_none=True)},
                 )
             else:
-                citations = [citation.model_dump(exclude_none=True) for citation in event.citations]
+                delta: dict[str, object] = {
+                    "annotations": [link.model_dump() for link in links.annotate(event.citations)],
+                    "citations": [citation.model_dump(exclude_none=True) for citation in event.citations],
+                }
                 fields: dict[str, object] = {
                     "timings": event.timings.model_dump(exclude_none=True),
                     "degraded": list(event.degraded),
-                    "abstained": event.abstained,
+                    "outcome": event.outcome,
                 }
                 if not include_usage:
                     fields["usage"] = event.usage.model_dump()
-                yield chunks.delta(event.model, {"annotations": citations}, event.finish_reason, fields)
+                yield chunks.delta(event.model, delta, event.finish_reason, fields)
                 if include_usage:
                     yield chunks.usage(event.model, event.usage)
     yield DONE

@@ -158,14 +158,14 @@ def _make_reply(done: ArmDone) -> ArmReply:
     status: ArmStatus = "answered"
     if finished.abstained:
         status = "abstained"
-    elif finished.finish_reason == "reasoning_truncated":
+    elif finished.outcome == "reasoning_truncated":
         status = "reasoning_truncated"
     return common.model_copy(
         update={
             "model": finished.model,
             "status": status,
             "finish_reason": finished.finish_reason,
-            "annotations": finished.citations,
+            "citations": finished.citations,
             "usage": finished.usage,
             "timings": finished.timings,
             "degraded": list(finished.degraded),

@@ -30,6 +30,12 @@ class Settings(ServiceSettings):
     dataprep_url: str = Field(
         "http://127.0.0.1:5000", validation_alias="DATAPREP_URL", description="the dataprep service"
     )
+    public_url: str = Field(
+        "",
+        validation_alias="GATEWAY_PUBLIC_URL",
+        description="the address at which readers reach the gateway, for the links of citations; empty: the "
+        "one that a request was sent to",
+    )
     top_k: int = Field(
         50, ge=1, le=200, validation_alias="RETRIEVAL_TOP_K", description="passages to retrieve for reranking"
     )

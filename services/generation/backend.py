@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.core.backends import Backend
-from services.core.wire.chat import FinishReason
+from services.core.wire.chat import Ending
 from services.generation.entries import ModelEntry
 
 PACKAGE = "services.generation.backends"
@@ -104,7 +104,7 @@ class Delta:
 
     content: str = ""
     reasoning: str = ""
-    finish_reason: FinishReason | None = None
+    finish_reason: Ending | None = None
     tokens: TokenCounts | None = None
 
 

@@ -19,8 +19,9 @@ from services.core.wire.chat import (
     ChatChoice,
     ChatReply,
     CompletionTokensDetails,
-    FinishReason,
+    Ending,
     Usage,
+    split_ending,
 )
 from services.core.wire.sampling import Sampling
 from services.generation.backend import Delta, Prompt, TokenCounts
@@ -104,6 +105,7 @@ class Completion:
                 last = delta
         if last.finish_reason is None:
             raise ServiceError(f"model {self._model} ended without a finish reason", service=SERVICE)
+        finish_reason, outcome = split_ending(last.finish_reason)
         thought, answer = "".join(reasoning), "".join(content)
         if self._misplaced:
             thought += answer[: self._misplaced].strip()
@@ -113,8 +115,9 @@ class Completion:
             id=self._chunks.id,
             created=self._chunks.created,
             model=self._model,
-            choices=[ChatChoice(message=message, finish_reason=last.finish_reason)],
+            choices=[ChatChoice(message=message, finish_reason=finish_reason)],
             usage=_usage(last.tokens) if last.tokens else None,
+            outcome=outcome,
             degraded=self._fallback_marks,
         )
 
@@ -190,11 +193,12 @@ class Completion:
         thinker, self._thinker = self._thinker, self._model
         return delta if thinker in {"", self._model} else replace(delta, reasoning=f"\n{delta.reasoning}")
 
-    def _chunk(
-        self, delta: dict[str, str], degraded: list[str], finish_reason: FinishReason | None = None
-    ) -> bytes:
-        fields = {"degraded": degraded} if degraded else {}
-        return self._chunks.delta(self._model, delta, finish_reason, fields)
+    def _chunk(self, delta: dict[str, str], degraded: list[str], ending: Ending | None = None) -> bytes:
+        fields: dict[str, object] = {"degraded": degraded} if degraded else {}
+        if ending is None:
+            return self._chunks.delta(self._model, delta, fields=fields)
+        finish_reason, outcome = split_ending(ending)
+        return self._chunks.delta(self._model, delta, finish_reason, fields | {"outcome": outcome})
 
 
 def _gives_no_answer(delta: Delta) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal
 from prometheus_client import Counter, Histogram
 
 from services.core.metrics import SECONDS, Metrics
-from services.core.wire.chat import FinishReason
+from services.core.wire.chat import Ending
 from services.generation.backend import Delta, TokenCounts
 from services.generation.reasoning.thinking import Outcome
 from services.generation.routing import Reason
@@ -134,7 +134,7 @@ class Timing:
         if self._entry is not self._request:
             self._entry.see(delta)
 
-    def end_entry(self, model: str, outcome: FinishReason, tokens: TokenCounts | None) -> None:
+    def end_entry(self, model: str, outcome: Ending, tokens: TokenCounts | None) -> None:
         """Observe a generation by this entry that has a finish reason."""
         metrics = self._metrics
         labels = (metrics.service, model)

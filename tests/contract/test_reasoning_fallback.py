@@ -75,7 +75,7 @@ class Reply:
                 choice["message"]["content"],
             )
             self.finish_reason, self.usage = choice["finish_reason"], whole["usage"]
-            self.model, self.degraded = whole["model"], whole["degraded"]
+            self.model, self.degraded, self.outcome = whole["model"], whole["degraded"], whole["outcome"]
             return
         self.chunks = [orjson.loads(line[6:]) for line in body.split(b"\n\n") if line.startswith(b"data: {")]
         deltas = [choice["delta"] for chunk in self.chunks for choice in chunk["choices"]]
@@ -83,7 +83,7 @@ class Reply:
         self.content = "".join(delta.get("content") or "" for delta in deltas)
         *_, last, usage = self.chunks
         self.finish_reason, self.usage = last["choices"][0]["finish_reason"], usage["usage"]
-        self.model, self.degraded = last["model"], last.get("degraded", [])
+        self.model, self.degraded, self.outcome = last["model"], last.get("degraded", []), last["outcome"]
 
 
 async def ask(session: aiohttp.ClientSession, url: str, model: str, *, stream: bool = False) -> Reply:
@@ -133,7 +133,8 @@ async def test_without_a_fallback_it_is_its_own_outcome(
     session: aiohttp.ClientSession, url: str, stream: bool
 ) -> None:
     reply = await ask(session, url, "alone", stream=stream)
-    assert (reply.content, reply.finish_reason, reply.degraded) == ("", "reasoning_truncated", [])
+    assert (reply.content, reply.finish_reason, reply.degraded) == ("", "length", [])
+    assert reply.outcome == "reasoning_truncated"
     assert reply.reasoning.startswith("Thinking on")
     assert "x-ragline-fallback" not in reply.headers
 
@@ -142,7 +143,7 @@ async def test_where_every_entry_thinks_in_vain_it_is_so_too(
     session: aiohttp.ClientSession, url: str
 ) -> None:
     reply = await ask(session, url, "never")
-    assert (reply.content, reply.finish_reason) == ("", "reasoning_truncated")
+    assert (reply.content, reply.finish_reason, reply.outcome) == ("", "length", "reasoning_truncated")
     assert (reply.model, reply.degraded) == ("again", ["generation:never"])
 
 
@@ -151,7 +152,7 @@ async def test_a_fallback_that_fails_changes_nothing(
     session: aiohttp.ClientSession, url: str, stream: bool
 ) -> None:
     reply = await ask(session, url, "unlucky", stream=stream)
-    assert (reply.content, reply.finish_reason) == ("", "reasoning_truncated")
+    assert (reply.content, reply.finish_reason, reply.outcome) == ("", "length", "reasoning_truncated")
 
 
 async def test_each_entrys_thinking_is_kept_and_all_tokens_are_told(

@@ -47,8 +47,8 @@ def answered(project: Project) -> None:
     message = reply["choices"][0]["message"]
     assert "453" in message["content"]
     assert "<think>" not in message["content"]
-    assert message["annotations"][0]["filename"] == "mass-and-weight.md"
-    assert ask(project, "Who invented the telephone?")["abstained"] is True
+    assert message["citations"][0]["filename"] == "mass-and-weight.md"
+    assert ask(project, "Who invented the telephone?")["outcome"] == "abstained"
 
 
 def test_the_demo_questions_are_answered_through_it(project: Project):

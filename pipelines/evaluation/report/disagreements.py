@@ -107,7 +107,7 @@ def _show_answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswe
         ),
         reasoning_tokens=reply.usage.completion_tokens_details.reasoning_tokens if reply.usage else None,
         e2el=reply.timings.e2el if reply.timings else None,
-        markers=tuple(sorted({citation.marker for citation in reply.annotations})),
+        markers=tuple(sorted({citation.marker for citation in reply.citations})),
         checked=judged is not None,
         error=f"{reply.error.code}: {reply.error.message}" if reply.error else "",
     )
@@ -140,7 +140,7 @@ def _show_passage(marker: int, passage: Passage, replies: Sequence[ArmReply]) ->
     cited: list[Span] = [
         (citation.start - passage.start, citation.end - passage.start, "cited")
         for reply in replies
-        for citation in reply.annotations
+        for citation in reply.citations
         if citation.passage_id == passage.id
     ]
     return ShownPassage(

@@ -162,7 +162,7 @@ def _print_comparison(reply: CompareReply, output: Output) -> None:
     if reply.context.passages:
         output.line("Sources of every arm", style="bold")
         for line in format_sources(
-            reply.context.passages, [cite for arm in reply.arms for cite in arm.annotations]
+            reply.context.passages, [cite for arm in reply.arms for cite in arm.citations]
         ):
             output.line(line)
         output.line()
@@ -177,7 +177,7 @@ def _print_comparison(reply: CompareReply, output: Output) -> None:
                     for name in ("ttft", "ttfo", "think", "e2el")
                 ),
                 _token_count(arm),
-                str(len(arm.annotations)),
+                str(len(arm.citations)),
                 _supported_share(arm),
             ]
             for arm in reply.arms

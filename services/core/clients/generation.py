@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.errors import ServiceError
-from services.core.wire.chat import ChatMessage, FinishReason, ModelList, Usage
+from services.core.wire.chat import ChatMessage, Ending, ModelList, Usage
 from services.core.wire.encoding import decode
 from services.core.wire.sampling import Sampling
 
@@ -23,12 +23,13 @@ class ChatDelta:
     model: str = ""
     content: str = ""
     reasoning: str = ""
-    finish_reason: FinishReason | None = None
+    finish_reason: Ending | None = None
     usage: Usage | None = None
     degraded: tuple[str, ...] = ()
 
 
 _MODELS = TypeAdapter(ModelList)
+_ENDING: TypeAdapter[Ending | None] = TypeAdapter(Ending | None)
 
 
 class GenerationClient:
@@ -73,7 +74,7 @@ class GenerationClient:
                 model=chunk.get("model") or "",
                 content=delta.get("content") or "",
                 reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
-                finish_reason=choice.get("finish_reason"),
+                finish_reason=_read_ending(choice.get("finish_reason"), chunk.get("outcome")),
                 usage=Usage.model_validate(usage) if usage else None,
                 degraded=tuple(chunk.get("degraded") or ()),
             )
@@ -83,9 +84,17 @@ class GenerationClient:
             ) from error
 
 
+def _read_ending(finish_reason: object, outcome: object) -> Ending | None:
+    """Read how the output ended. Raises `ValidationError` for a word that is not OpenAI's."""
+    is_truncated = finish_reason and outcome == "reasoning_truncated"
+    return _ENDING.validate_python("reasoning_truncated" if is_truncated else finish_reason or None)
+
+
 def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) -> bytes:
     request: dict[str, object] = {
-        "messages": [{"role": message.role, "content": message.text} for message in messages],
+        "messages": [
+            {"role": message.role, "content": message.text} | message.tool_fields() for message in messages
+        ],
         "stream": True,
         "stream_options": {"include_usage": True},
     }

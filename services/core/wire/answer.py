@@ -16,6 +16,7 @@ from services.core.wire.chat import (
     ChatRequest,
     ChunkChoice,
     ChunkDelta,
+    Outcome,
 )
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
 from services.core.wire.retrieval import Mode
@@ -63,13 +64,14 @@ class AnswerRequest(ChatRequest):
 class FileCitation(Wire):
     """One sentence of the answer and the place that supports it.
 
-    `index` is where the sentence ends in `content`. `quote` is `document_text[start:end]`, part of the
-    passage. `method` says who drew the connection: the model by a [n] marker, or Ragline by the words
-    that sentence and quote share; `support` is the share of the sentence's content words in the quote's
-    passage, 0 to 1.
+    `start_index` and `index` are where the sentence begins and ends in `content`. `quote` is
+    `document_text[start:end]`, part of the passage. `method` says who drew the connection: the model by a
+    [n] marker, or Ragline by the words that sentence and quote share; `support` is the share of the
+    sentence's content words in the quote's passage, 0 to 1.
     """
 
     type: Literal["file_citation"] = "file_citation"
+    start_index: int = 0
     index: int
     marker: int
     file_id: str
@@ -83,6 +85,22 @@ class FileCitation(Wire):
     score: float | None = None
     support: float
     method: Literal["model", "attributed"]
+
+
+class UrlPlace(Wire):
+    """The span of `content` that a web page supports, the page's address and its title."""
+
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+
+
+class UrlCitation(Wire):
+    """The one kind of annotation that OpenAI's chat completions have; `url` opens the passage."""
+
+    type: Literal["url_citation"] = "url_citation"
+    url_citation: UrlPlace
 
 
 class FrozenContext(Wire):
@@ -141,7 +159,10 @@ class SearchReply(Wire):
 
 
 class AnswerMessage(AssistantMessage):
-    annotations: list[FileCitation] = Field(default_factory=list)
+    """`annotations` say in OpenAI's form what `citations` say; passages of the request have no address."""
+
+    annotations: list[UrlCitation] = Field(default_factory=list)
+    citations: list[FileCitation] = Field(default_factory=list)
 
 
 class AnswerChoice(ChatChoice):
@@ -155,11 +176,12 @@ class AnswerReply(ChatReply):
     context: FrozenContext
     timings: Timings
     degraded: list[str] = Field(default_factory=list)
-    abstained: bool = False
+    outcome: Outcome = "answered"
 
 
 class AnswerDelta(ChunkDelta):
-    annotations: list[FileCitation] | None = None
+    annotations: list[UrlCitation] | None = None
+    citations: list[FileCitation] | None = None
 
 
 class AnswerChunkChoice(ChunkChoice):
@@ -173,4 +195,4 @@ class AnswerChunk(ChatChunk):
     context: FrozenContext | None = None
     timings: Timings | None = None
     degraded: list[str] | None = None
-    abstained: bool | None = None
+    outcome: Outcome | None = None

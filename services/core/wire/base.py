@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 def _encodable(text: str) -> str:
@@ -39,6 +49,25 @@ class StrictWire(Wire):
     """A request of our own: an unknown field is the caller's mistake and is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class WireWithNulls(Wire):
+    """A part of a reply that says null where clients expect a field, also where other nulls are left out."""
+
+    written_nulls: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _write_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields: dict[str, object] = handler(self)
+        return dict.fromkeys(self.written_nulls) | fields
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the fields, not the dictionary that they are written as."""
+        plain = {name: value for name, value in core_schema.items() if name != "serialization"}
+        return handler(plain)
 
 
 class DependencyHealth(Wire):

@@ -2,33 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from services.core.wire.base import Text, Wire
+from services.core.errors import NotFound
+from services.core.wire.base import Text, Wire, WireWithNulls
+from services.core.wire.features import Logprobs, ToolCall, ToolCallDelta
 from services.core.wire.sampling import Sampling, SamplingFields
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "reasoning_truncated"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+"""Why an answer ends, in OpenAI's words: clients that validate replies accept no other."""
+
+Ending = FinishReason | Literal["reasoning_truncated"]
+"""Why a model's output ends. A limit may end it within its thinking; on the wire that is `length`, and the
+outcome says the rest."""
+
+Outcome = Literal["answered", "answered_without_passages", "abstained", "reasoning_truncated"]
+"""What came of a request where OpenAI has no word for it.
+
+`answered_without_passages`: from the conversation, or from what the model knows. `abstained`: nothing
+relevant was found, and no model was asked. `reasoning_truncated`: all there is, is thinking.
+"""
+
+
+def split_ending(ending: Ending) -> tuple[FinishReason, Outcome]:
+    """Say in OpenAI's word and in ours how an output ended."""
+    if ending == "reasoning_truncated":
+        return "length", "reasoning_truncated"
+    return ending, "answered"
 
 
 class ContentPart(Wire):
-    """OpenAI's list form of a message's content; only text parts are understood."""
+    """OpenAI's list form of a message's content; text is understood, and a refusal that a model wrote."""
 
-    type: Literal["text"]
-    text: Text
+    type: Literal["text", "input_text", "output_text", "refusal"]
+    text: Text = ""
+    refusal: Text = ""
 
 
 class ChatMessage(Wire):
+    """A message. One that only calls tools has no content; `tool_call_id` is the call that a tool answers."""
+
     role: Role
-    content: Text | list[ContentPart] = ""
+    content: Text | list[ContentPart] | None = ""
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: Text | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _name_unknown_parts(cls, content: object) -> object:
+        known = ContentPart.model_fields["type"].annotation.__args__  # type: ignore[union-attr]  # a Literal
+        for part in content if isinstance(content, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and kind not in known:
+                raise ValueError(f"parts of type {kind!r} cannot be read, only text")
+        return content
 
     @property
     def text(self) -> str:
         if isinstance(self.content, str):
             return self.content
-        return "".join(part.text for part in self.content)
+        return "".join(part.text or part.refusal for part in self.content or ())
+
+    @property
+    def concerns_tools(self) -> bool:
+        """Whether it calls tools, or is the reply of one."""
+        return self.role == "tool" or bool(self.tool_calls)
+
+    def tool_fields(self) -> dict[str, object]:
+        """OpenAI's fields of a message that concerns tools, besides role and content."""
+        return self.model_dump(include={"tool_calls", "tool_call_id"}, exclude_none=True)
 
 
 class StreamOptions(Wire):
@@ -66,8 +111,10 @@ class ChatRequest(SamplingFields):
         return super().sampling.model_copy(update=own)
 
 
-class CompletionTokensDetails(Wire):
+class CompletionTokensDetails(WireWithNulls):
     """`reasoning_tokens` is None where there was thinking that the engine did not count."""
+
+    written_nulls: ClassVar[tuple[str, ...]] = ("reasoning_tokens",)
 
     reasoning_tokens: int | None = 0
 
@@ -85,12 +132,14 @@ class ChunkDelta(Wire):
     role: Role | None = None
     content: str | None = None
     reasoning_content: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
 
 
 class ChunkChoice(Wire):
     index: int = 0
     delta: ChunkDelta
     finish_reason: FinishReason | None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatChunk(Wire):
@@ -107,19 +156,29 @@ class ChatChunk(Wire):
     model: str
     choices: list[ChunkChoice] = Field(default_factory=list)
     usage: Usage | None = None
+    outcome: Outcome | None = None
     degraded: list[str] | None = None
 
 
-class AssistantMessage(Wire):
+class AssistantMessage(WireWithNulls):
+    """The answer; `content` is null where the model calls tools and says nothing."""
+
+    written_nulls: ClassVar[tuple[str, ...]] = ("content", "refusal")
+
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None = None
+    refusal: str | None = None
     reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
 
 
-class ChatChoice(Wire):
+class ChatChoice(WireWithNulls):
+    written_nulls: ClassVar[tuple[str, ...]] = ("logprobs",)
+
     index: int = 0
     message: AssistantMessage
     finish_reason: FinishReason
+    logprobs: Logprobs | None = None
 
 
 class ChatReply(Wire):
@@ -130,6 +189,7 @@ class ChatReply(Wire):
     choices: list[ChatChoice]
     usage: Usage | None = None
     """None where the engine's server does not count tokens."""
+    outcome: Outcome = "answered"
     degraded: list[str] = Field(default_factory=list)
 
 
@@ -172,3 +232,19 @@ class ModelInfo(Wire):
 class ModelList(Wire):
     object: Literal["list"] = "list"
     data: list[ModelInfo]
+
+    def find(self, model: str) -> ModelInfo:
+        """Find the entry that a request's `model` names: by name, else alias, else model id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if not model:
+            candidates = [info for info in self.data if info.default] or self.data
+        else:
+            named = [info for info in self.data if info.id == model]
+            with_alias = [info for info in self.data if model in info.aliases]
+            candidates = [*named, *with_alias, *(info for info in self.data if info.model_id == model)]
+        if candidates:
+            return candidates[0]
+        raise NotFound(f"no model entry {model!r}: choose one of {', '.join(info.id for info in self.data)}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import FileCitation, FrozenContext, RagOptions, Timings
 from services.core.wire.base import StrictWire, Text, Wire
-from services.core.wire.chat import ChatMessage, FinishReason, Usage
+from services.core.wire.chat import ChatMessage, Ending, Usage
 from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.sampling import SamplingFields
 
@@ -50,7 +50,9 @@ class CompareRequest(StrictWire):
 class ArmReply(Wire):
     """What one arm made of the context whose id is `context_id`; `error` where `status` is failed.
 
-    `model` is the entry that answered. `timings` hold the search, which all arms share, and this arm's own.
+    `model` is the entry that answered. Earlier recordings call the citations `annotations`, and have
+    the finish reason `reasoning_truncated`. `timings` hold the search, which all arms share, and this arm's
+    own.
     `groundedness` is judged afterwards and in no timing; where it could not be, `groundedness_missing` says
     why, and both are None where it was not asked for or where there is no answer. An event `arm` has neither.
     """
@@ -62,8 +64,10 @@ class ArmReply(Wire):
     context_id: str
     content: str = ""
     reasoning_content: str | None = None
-    finish_reason: FinishReason | None = None
-    annotations: list[FileCitation] = Field(default_factory=list)
+    finish_reason: Ending | None = None
+    citations: list[FileCitation] = Field(
+        default_factory=list, validation_alias=AliasChoices("citations", "annotations")
+    )
     usage: Usage | None = None
     timings: Timings | None = None
     degraded: list[str] = Field(default_factory=list)

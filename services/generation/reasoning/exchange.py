@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from services.core.errors import ContextLengthExceeded
-from services.core.wire.chat import FinishReason
+from services.core.wire.chat import Ending
 from services.generation.backend import Delta, Engine, Prompt, TokenCounts
 from services.generation.reasoning.budget import TokenTally
 from services.generation.reasoning.conversation import add_system_lines
@@ -30,7 +30,7 @@ class Exchange:
         """Whether a model that is switched by its system text is told to think."""
         self.has_field = False
         """Whether the engine has delivered thinking in a field of its own."""
-        self.finish_reason: FinishReason | None = None
+        self.finish_reason: Ending | None = None
         """Of the last request; None where it has not ended."""
 
     @property

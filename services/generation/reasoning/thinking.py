@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Literal
 
 from services.core.errors import ContextLengthExceeded
-from services.core.wire.chat import FinishReason
+from services.core.wire.chat import Ending
 from services.generation.backend import Delta, Engine, Prompt
 from services.generation.reasoning.budget import Estimate, Limits, choose_method, least_effort
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
@@ -95,7 +95,7 @@ class Thinking:
         return parser.thought or parser.truncated or self.outcome != "none"
 
     @property
-    def _finish_reason(self) -> FinishReason:
+    def _finish_reason(self) -> Ending:
         if self.outcome == "truncated":
             return "reasoning_truncated"
         return self._exchange.finish_reason or "length"

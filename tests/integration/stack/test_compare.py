@@ -127,7 +127,7 @@ def test_a_closed_book_is_answered_and_not_declined(running: Running) -> None:
         httpx.post(f"{running.url}/v1/compare", json=body, timeout=120).json()
     )
     arm = reply.arms[0]
-    assert (arm.status, arm.annotations, reply.context.passages) == ("answered", [], [])
+    assert (arm.status, arm.citations, reply.context.passages) == ("answered", [], [])
     assert arm.usage is not None
     assert arm.usage.prompt_tokens > 0
 

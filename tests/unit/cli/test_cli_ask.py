@@ -72,8 +72,8 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 def last(finish: str = "stop", **extra: object) -> bytes:
-    ending = {"timings": TIMINGS, "degraded": [], "abstained": False, "usage": USAGE} | extra
-    return chunk({"annotations": [CITATION]}, finish, **ending)
+    ending = {"timings": TIMINGS, "degraded": [], "outcome": "answered", "usage": USAGE} | extra
+    return chunk({"citations": [CITATION]}, finish, **ending)
 
 
 DONE = b"data: [DONE]\n\n"
@@ -233,7 +233,7 @@ def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ragline: 
 
 
 def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ragline) -> None:
-    gateway.events = [FIRST, *ANSWER, last("length", degraded=["reranking"], abstained=True), DONE]
+    gateway.events = [FIRST, *ANSWER, last("length", degraded=["reranking"], outcome="abstained"), DONE]
     done = ragline("ask", "x")
     assert "answered without reranking" in done.stdout
     assert "not an answer" in done.stdout

@@ -32,7 +32,7 @@ CITATION = {
 
 
 def reply(**changes: Any) -> AnswerReply:
-    message = {"content": "It burns 4711 litres.", "annotations": [CITATION], **changes.pop("message", {})}
+    message = {"content": "It burns 4711 litres.", "citations": [CITATION], **changes.pop("message", {})}
     return AnswerReply.model_validate(
         {
             "id": "x",
@@ -57,9 +57,9 @@ def test_a_good_answer() -> None:
         ({"message": {"content": " "}}, "the answer is empty, finish_reason stop"),
         ({"message": {"content": "<think>It says</think> It burns"}}, "thinking is in the answer: '<think>'"),
         ({"message": {"content": "so</think>It burns"}}, "thinking is in the answer: '</think>'"),
-        ({"message": {"annotations": []}}, "the answer does not cite the document"),
-        ({"message": {"annotations": [{**CITATION, "file_id": "other"}]}}, "does not cite the document"),
-        ({"abstained": True}, "it abstained"),
+        ({"message": {"citations": []}}, "the answer does not cite the document"),
+        ({"message": {"citations": [{**CITATION, "file_id": "other"}]}}, "does not cite the document"),
+        ({"outcome": "abstained"}, "it abstained"),
         (
             {"model": "large", "degraded": ["generation:small"]},
             "large answered in its place (generation:small)",

@@ -17,7 +17,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.base import Filter
-from services.core.wire.chat import ChatMessage, Usage
+from services.core.wire.chat import ChatMessage, ModelInfo, ModelList, Usage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
 from services.core.wire.sampling import Sampling
@@ -109,6 +109,9 @@ class Generation(GenerationClient):
         finally:
             self.closed = True
 
+    async def models(self) -> ModelList:
+        return ModelList(data=[ModelInfo(id="other"), ModelInfo(id="m", aliases=["nick"], default=True)])
+
 
 def chain(
     embedding: EmbeddingClient | None = None,
@@ -188,6 +191,24 @@ async def test_nothing_relevant_is_an_abstention_without_a_model(passages: list[
     assert found.context.passages == []
     assert "".join(piece.content for piece in pieces) == ABSTENTION
     assert (finished.abstained, finished.usage.total_tokens, finished.citations) == (True, 0, [])
+
+
+@pytest.mark.parametrize(("wanted", "named"), [("", "m"), ("nick", "m"), ("other", "other")])
+async def test_an_abstention_is_by_the_entry_that_was_meant(wanted: str, named: str) -> None:
+    events = [one async for one in chain(retrieval=Retrieval([])).answer(Question("q", model=wanted))]
+    assert {event.model for event in events} == {named}
+
+
+async def test_an_abstention_by_an_unknown_entry_is_refused_and_needs_no_generation_that_is_down() -> None:
+    class Down(Generation):
+        async def models(self) -> ModelList:
+            raise ServiceUnavailable("generation is down")
+
+    with pytest.raises(NotFound):
+        _ = [one async for one in chain(retrieval=Retrieval([])).answer(Question("q", model="nobody"))]
+    pipeline = chain(retrieval=Retrieval([]), generation=Down())
+    events = [one async for one in pipeline.answer(Question("q", model="nobody"))]
+    assert {event.model for event in events} == {"nobody"}
 
 
 async def test_only_passages_that_reach_the_floor_are_answered_from() -> None:
