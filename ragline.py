@@ -157,8 +157,8 @@ class GatewayClient:
             sampling: How the answer is drawn: its length, temperature, seed, thinking.
 
         Returns:
-            OpenAI's reply with citations (`choices[0].message.annotations`), `context`, `timings`, `degraded`
-            and `abstained`.
+            OpenAI's reply with citations (`choices[0].message.citations`), `context`, `timings`, `degraded`
+            and `outcome`.
         """
         body = await self._post("/v1/chat/completions", _encode_question(question, model, rag, sampling))
         return decode(_ANSWER, body, "gateway")

@@ -120,8 +120,8 @@ async def test_an_answer_comes_with_its_evidence(client: ragline.GatewayClient) 
     reply = await client.ask(QUESTION, rag=ragline.RagOptions(top_n=1))
     message = reply.choices[0].message
     assert isinstance(reply, ragline.AnswerReply)
-    assert isinstance(message.annotations[0], ragline.FileCitation)
-    assert message.annotations[0].filename == "honey.md"
+    assert isinstance(message.citations[0], ragline.FileCitation)
+    assert message.citations[0].filename == "honey.md"
     assert [passage.title for passage in reply.context.passages] == ["honey.md"]
 
 
