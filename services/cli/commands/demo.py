@@ -100,6 +100,7 @@ class Demo:
     def __init__(self, home: Path, env: Mapping[str, str], checkout: Path, output: Output) -> None:
         self._home = home
         kept = {name: value for name, value in env.items() if not _changes_demo(name)}
+        self._set_aside = sorted(name for name, value in env.items() if value and name not in kept)
         self._env = kept | UNHURRIED | {"LLM_BACKEND": FROM}
         self._checkout = checkout
         self._output = output
@@ -109,6 +110,8 @@ class Demo:
         if not (self._checkout / CORPUS).is_dir():
             raise DemoFailed(f"run it in Ragline's checkout: there is no folder {CORPUS} here")
         names = list(ROSTER)
+        if self._set_aside:
+            self._output.problem(f"set aside, as the demo starts all it needs: {', '.join(self._set_aside)}")
         self._print_title("Models")
         models = dict.fromkeys(
             [*needed_models(names, self._env), *needed_models(names, self._env | {"LLM_BACKEND": TO})]

@@ -14,6 +14,7 @@ import typer
 from pipelines.conformance import selftest
 from services.cli.console import Output
 from services.cli.gateway import local_stack
+from services.cli.local.addresses import describe_external
 from services.cli.settings import Settings
 
 PANEL = "Look after"
@@ -26,6 +27,11 @@ def command(
     wait: Annotated[float, typer.Option(help="Seconds to wait for what is not ready.", min=0)] = 60,
 ) -> None:
     settings, output = Settings.load(), Output.standard()
-    gateway = url or settings.url or local_stack().url("gateway")
+    stack = local_stack()
+    gateway = url or settings.url or stack.url("gateway")
+    named = "" if url or not settings.url else " (RAGLINE_URL)"
+    output.line(f"testing {gateway}{named}")
+    if not url and not settings.url and stack.external:
+        output.line(describe_external(stack.external))
     work = selftest.check(gateway, settings.api_key, wait=wait, skip=skip or [], say=output.line)
     raise typer.Exit(0 if asyncio.run(work) else 1)

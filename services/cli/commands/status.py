@@ -10,7 +10,7 @@ import typer
 from services.cli.console import Output
 from services.cli.gateway import local_stack
 from services.cli.local import probe
-from services.cli.local.addresses import ROSTER
+from services.cli.local.addresses import ROSTER, describe_external
 from services.cli.local.stack import Stack
 
 PANEL = "Run"
@@ -25,6 +25,7 @@ def show_status(stack: Stack, output: Output) -> bool:
     recorded, running = stack.recorded, stack.running
     if not recorded:
         output.line("not running: 'ragline up' starts it")
+        _tell_external(stack, output)
         return False
     rows = [["service", "pid", "address", "state"]]
     all_ready = True
@@ -40,7 +41,13 @@ def show_status(stack: Stack, output: Output) -> bool:
         all_ready = all_ready and ready
         rows.append([name, pid, stack.url(name), state])
     output.table(rows)
+    _tell_external(stack, output)
     return all_ready
+
+
+def _tell_external(stack: Stack, output: Output) -> None:
+    if stack.external:
+        output.line(describe_external(stack.external))
 
 
 def _describe_state(name: str, url: str) -> tuple[str, bool]:

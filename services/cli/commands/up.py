@@ -1,8 +1,8 @@
 """Start the services; Ctrl-C stops them.
 
 Each of the six services is a process of its own. Models that are not here are fetched first. EMBEDDING_PORT,
-RETRIEVAL_PORT and so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) is not started: it
-runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
+RETRIEVAL_PORT and so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) to another
+address is not started: it runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.cli.errors import UsageError
 from services.cli.gateway import local_stack
 from services.cli.local import probe
 from services.cli.local.activity import ActivityWatch
-from services.cli.local.addresses import check_names
+from services.cli.local.addresses import ROSTER, check_names, describe_external
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.stack import POLL_SECONDS, Stack
 from services.core.settings import copy_environment
@@ -57,6 +57,7 @@ class Up:
         """The exit code: 1 where a service ended by itself. Raises what kept it from starting."""
         names = choose_services(self._stack, only)
         self._stack.check_ports(names)
+        self._tell_external(complete=not only)
         ready = False
         with _stop_signals():
             try:
@@ -77,8 +78,6 @@ class Up:
         return int(self._accident) if ready else INTERRUPTED
 
     def _start(self, names: Sequence[str], *, complete: bool, timeout: float) -> None:
-        for name, url in self._stack.external.items():
-            self._output.line(f"{name:<{NAME_WIDTH}} external at {url}")
         for name in names:
             pid = self._stack.start(name)
             self._output.line(f"{name:<{NAME_WIDTH}} starting at {self._stack.url(name)} (pid {pid})")
@@ -86,6 +85,16 @@ class Up:
         wait_for_services(self._stack, names, self._output, timeout, complete=complete)
         if complete:
             self._output.line(f"\nRagline is ready: {self._stack.url('gateway')}", style="bold green")
+
+    def _tell_external(self, *, complete: bool) -> None:
+        """Say which services run elsewhere, which of them do not answer, and what is not started."""
+        external = self._stack.external
+        for name, url in external.items():
+            answers = probe.readiness(name, url) is not None
+            now = "" if answers else "; nothing answers there now"
+            self._output.line(f"{name:<{NAME_WIDTH}} external at {url} ({ROSTER[name].url_variable}){now}")
+        if external and complete:
+            self._output.problem(describe_external(external))
 
     def _watch(self, names: Sequence[str]) -> None:
         """Tell of services that end by themselves; return when everything was stopped from elsewhere."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from services.cli.errors import UsageError
 
@@ -12,7 +14,8 @@ from services.cli.errors import UsageError
 class ServiceSpec:
     """`python -m services.<name>` serves on `port_variable` (else `port`).
 
-    `url_variable` tells the others where it is; set by the user, the service is somebody else's to run.
+    `url_variable` tells the others where it is. Where the user sets it to another address than the one at
+    which the service would be started here, the service is somebody else's to run.
     """
 
     name: str
@@ -42,7 +45,8 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what i
 class Addresses:
     """A port comes from `ports`, else from `<NAME>_PORT` in `env`, else from `recorded`, else the usual one.
 
-    A service whose `<NAME>_URL` is in `env` (and that has no entry in `ports`) is external.
+    A service whose `<NAME>_URL` is in `env` (and that has no entry in `ports`) is external, unless that is
+    the address at which it would be started here: its own port, on loopback or at `HOST`.
     """
 
     def __init__(
@@ -57,13 +61,16 @@ class Addresses:
             name: ports.get(name) or _from_env(env, spec.port_variable) or recorded.get(name) or spec.port
             for name, spec in ROSTER.items()
         }
-        given = {
+        wanted = {
             name: env[spec.url_variable]
             for name, spec in ROSTER.items()
-            if spec.url_variable and env.get(spec.url_variable) and name not in ports
+            if spec.url_variable and env.get(spec.url_variable)
         }
-        kept = {name: url for name, url in recorded_external.items() if name not in ports}
-        self.external = {name: url.rstrip("/") for name, url in {**kept, **given}.items()}
+        self.named = frozenset(name for name, url in wanted.items() if self._is_own(name, url))
+        """The services whose `<NAME>_URL` names the address at which they are started here anyway."""
+        external = {name: url for name, url in recorded_external.items() if name not in wanted}
+        external |= {name: url for name, url in wanted.items() if name not in self.named}
+        self.external = {name: url.rstrip("/") for name, url in external.items() if name not in ports}
 
     def port(self, name: str) -> int:
         return self._ports[name]
@@ -78,10 +85,45 @@ class Addresses:
         host = _EVERYWHERE.get(self.host, self.host)
         return f"http://[{host}]:{self._ports[name]}" if ":" in host else f"http://{host}:{self._ports[name]}"
 
+    def _is_own(self, name: str, url: str) -> bool:
+        """Whether a URL names the very address at which that service is started here."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 80
+        except ValueError:
+            return False
+        is_plain = parts.scheme == "http" and parts.path in {"", "/"} and not parts.username
+        is_here = _is_loopback(parts.hostname or "") or parts.hostname == self.host
+        return is_plain and is_here and port == self._ports[name]
+
     def environment(self, name: str) -> dict[str, str]:
         """The variables a service needs to serve at its port and to find the others."""
         urls = {spec.url_variable: self.url(other) for other, spec in ROSTER.items() if spec.url_variable}
         return {**urls, ROSTER[name].port_variable: str(self._ports[name])}
+
+
+def describe_external(external: Mapping[str, str]) -> str:
+    """Say which services run elsewhere, which variables say so, and how to run them here; empty for none."""
+    if not external:
+        return ""
+    variables = [ROSTER[name].url_variable or "" for name in ROSTER if name in external]
+    names = [name for name in ROSTER if name in external]
+    verb = "names" if len(variables) == 1 else "name"
+    return (
+        f"not started here, because {_join(variables)} {verb} another address: {', '.join(names)}. "
+        f"Unset {'it' if len(variables) == 1 else 'them'} to run {'it' if len(names) == 1 else 'them'} here"
+    )
+
+
+def _join(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -132,9 +132,14 @@ class Stack:
         for name in names:
             port = self._addresses.port(name)
             if not probe.is_port_free(self._addresses.host, port):
-                variable = ROSTER[name].port_variable
+                spec = ROSTER[name]
+                use_it = (
+                    f"; to use what listens there as the {name} service, set {spec.port_variable} to another "
+                    f"port and keep {spec.url_variable}"
+                )
                 taken.append(
-                    f"port {port} ({name}) is in use by {probe.port_owner(port)}: set {variable} or stop it"
+                    f"port {port} ({name}) is in use by {probe.port_owner(port)}: set {spec.port_variable} "
+                    f"or stop it{use_it if name in self._addresses.named else ''}"
                 )
         if taken:
             raise PortInUse("\n".join(taken))

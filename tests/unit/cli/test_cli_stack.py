@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
 from services.cli.local import process
-from services.cli.local.addresses import ROSTER
+from services.cli.local.addresses import ROSTER, describe_external
 from services.cli.local.probe import free_ports
 from services.cli.local.process import ServiceRecord, StateFile
 from services.cli.local.stack import Stack
@@ -113,6 +113,60 @@ def test_an_url_of_the_user_makes_a_service_external(tmp_path: Path, behaviour: 
     assert "embedding" not in stack.local
     with pytest.raises(UsageError, match="unset EMBEDDING_URL"):
         stack.start("embedding")
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"EMBEDDING_URL": "http://127.0.0.1:6000"},
+        {"EMBEDDING_URL": "http://localhost:6000/"},
+        {"EMBEDDING_URL": "http://[::1]:6000"},
+        {"EMBEDDING_URL": "http://127.0.1.1:6100", "EMBEDDING_PORT": "6100"},
+        {"EMBEDDING_URL": "http://10.1.2.3:6000", "HOST": "10.1.2.3"},
+    ],
+)
+def test_the_own_address_of_a_service_makes_it_no_external_one(tmp_path: Path, env: dict[str, str]) -> None:
+    stack = Stack(tmp_path, env)
+    assert not stack.external
+    assert "embedding" in stack.local
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"EMBEDDING_URL": "http://127.0.0.1:6001"},
+        {"EMBEDDING_URL": "http://127.0.0.1:6000", "EMBEDDING_PORT": "6001"},
+        {"EMBEDDING_URL": "https://127.0.0.1:6000"},
+        {"EMBEDDING_URL": "http://127.0.0.1:6000/tei"},
+        {"EMBEDDING_URL": "http://10.1.2.3:6000"},
+        {"EMBEDDING_URL": "http://127.0.0.1"},
+        {"EMBEDDING_URL": "http://127.0.0.1:none"},
+        {"EMBEDDING_URL": "http://127.0.0.1:6000/", "RERANKING_URL": "http://127.0.0.1:6000"},
+    ],
+)
+def test_any_other_address_does(tmp_path: Path, env: dict[str, str]) -> None:
+    assert len(Stack(tmp_path, env).external) == 1
+
+
+def test_what_runs_elsewhere_is_named_with_the_variables_that_say_so() -> None:
+    said = describe_external({"retrieval": "http://a", "embedding": "http://b", "reranking": "http://c"})
+    assert said == (
+        "not started here, because EMBEDDING_URL, RETRIEVAL_URL and RERANKING_URL name another address: "
+        "embedding, retrieval, reranking. Unset them to run them here"
+    )
+    assert "EMBEDDING_URL names" in describe_external({"embedding": "http://b"})
+    assert not describe_external({})
+
+
+def test_a_taken_port_that_the_url_names_can_be_used_as_it_is(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {"EMBEDDING_PORT": str(port), "EMBEDDING_URL": f"http://127.0.0.1:{port}"}
+        with pytest.raises(PortInUse) as caught:
+            Stack(tmp_path, env).check_ports(["embedding"])
+    assert "set EMBEDDING_PORT to another port and keep EMBEDDING_URL" in caught.value.message
 
 
 def test_what_a_service_waits_for_is_reported_once_per_change(stack: Stack, behaviour: Behaviour) -> None:

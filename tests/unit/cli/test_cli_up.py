@@ -223,3 +223,30 @@ def test_unknown_names_are_refused(cli: Cli) -> None:
         assert code == 1
         assert "choose" in output
         assert "Traceback" not in output
+
+
+def test_services_that_urls_name_are_not_started_and_that_is_said(cli: Cli) -> None:
+    elsewhere = cli.start("up", "--only", "embedding", RAGLINE_HOME=str(cli.home) + "-2")
+    read_until(elsewhere, "Ctrl-C")
+    port = free_ports(["embedding"])["embedding"]
+    urls = {
+        "EMBEDDING_URL": f"http://127.0.0.1:{cli.env['EMBEDDING_PORT']}",
+        "EMBEDDING_PORT": str(port),
+        "RERANKING_URL": "http://127.0.0.1:9",
+        "RETRIEVAL_URL": f"http://127.0.0.1:{cli.env['RETRIEVAL_PORT']}/",
+    }
+    code, output = cli.run("up", "--detach", **urls)
+    assert code == 0, output
+    assert f"embedding   external at {urls['EMBEDDING_URL']} (EMBEDDING_URL)\n" in output
+    assert "reranking   external at http://127.0.0.1:9 (RERANKING_URL); nothing answers there now\n" in output
+    assert "because EMBEDDING_URL and RERANKING_URL name another address: embedding, reranking." in output
+    assert set(cli.pids()) == {"retrieval", "generation", "dataprep", "gateway"}
+    _, output = cli.run("status")
+    assert "because EMBEDDING_URL and RERANKING_URL name another address" in output, (
+        "without the variables too"
+    )
+    assert cli.run("down")[0] == 0
+    _, output = cli.run("status", **urls)
+    assert "because EMBEDDING_URL and RERANKING_URL name another address" in output
+    assert cli.run("down", RAGLINE_HOME=str(cli.home) + "-2")[0] == 0
+    elsewhere.communicate(timeout=20)
