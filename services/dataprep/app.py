@@ -124,7 +124,10 @@ async def _encode_events(events: AsyncGenerator[IngestProgress | IngestReply]) -
             yield format_event(orjson.dumps(event.model_dump()), name)
 
 
-@routes.post("/v1/dataprep/get", response_model=list[ListedFile], summary="OPEA: the documents")
+# the name is part of the operation ids, which generated clients call
+@routes.post(
+    "/v1/dataprep/get", response_model=list[ListedFile], summary="OPEA: the documents", name="listed"
+)
 async def list_files(stored: Stored, wanted: ListRequest | None = None) -> Response:
     documents = await stored.all((wanted or ListRequest()).collection)
     return JsonReply([ListedFile(name=document.name, id=document.id).model_dump() for document in documents])

@@ -64,7 +64,8 @@ async def submit(request: Request) -> Response:
     return JsonReply(job.model_dump(mode="json"), status_code=202, headers={"location": f"/v1/jobs/{job.id}"})
 
 
-@routes.get("", response_model=JobsReply, summary="The jobs, the newest first")
+# the name is part of the operation ids, which generated clients call
+@routes.get("", response_model=JobsReply, summary="The jobs, the newest first", name="listed")
 async def list_jobs(
     request: Request,
     status: Annotated[Status | None, Query(description="only these")] = None,

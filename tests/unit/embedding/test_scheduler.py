@@ -69,7 +69,7 @@ def test_a_query_goes_before_a_large_request() -> None:
     assert [queued for queued, _ in scheduler.next()] == [large]
 
 
-def test_queries_of_several_queueshare_a_pass() -> None:
+def test_queries_of_several_requests_share_a_pass() -> None:
     scheduler, queue = scheduler_of(*[[12]] * 5)
     assert [queued for queued, _ in scheduler.next()] == queue
     assert scheduler.next() == []
@@ -92,7 +92,7 @@ def test_a_stream_of_queries_does_not_starve_a_large_request() -> None:
     assert served == 4
 
 
-def test_large_queuetake_turns_and_fill_each_others_last_pass() -> None:
+def test_large_requests_take_turns_and_fill_each_others_last_pass() -> None:
     scheduler, (first, second) = scheduler_of([128] * 6, [128] * 6)
     owners = [[queued for queued, _ in parts] for parts in drain(scheduler)]
     assert owners == [[first], [second], [first, second]]
