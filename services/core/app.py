@@ -6,6 +6,7 @@ failure leaves as the one error body.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -107,7 +108,7 @@ def _render_errors(app: FastAPI, service: str, tei_routes: frozenset[str]) -> No
     """Have every failure leave as the one error body, or on TEI's routes as TEI's."""
 
     def reply(request: Request, error: RaglineError) -> Response:
-        headers = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:.0f}"}
+        headers = retry_headers(error)
         if request.url.path in tei_routes:
             status, tei_body = tei.render_error(error, service=service, request_id=request_id.get())
             return JsonReply(tei_body.model_dump(), status_code=status, headers=headers)
@@ -132,6 +133,11 @@ def _render_errors(app: FastAPI, service: str, tei_routes: frozenset[str]) -> No
             refusal = f"{request.url.path} does not take {request.method}: see /docs"
             return reply(request, MethodNotAllowed(refusal))
         return reply(request, from_status(error.status_code, str(error.detail), service=service))
+
+
+def retry_headers(error: RaglineError) -> dict[str, str]:
+    """Make the header that says when to come again; whole seconds, never sooner than the error says."""
+    return {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
 
 
 def explain_invalid(error: RequestValidationError) -> InvalidRequest:
@@ -256,6 +262,7 @@ class _Exchange:
         else:
             body = orjson.dumps(error.body(**named).model_dump())
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in retry_headers(error).items()]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

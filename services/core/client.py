@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Self
 
 import aiohttp
 import orjson
-from pydantic import ValidationError
 
-from services.core import tracing
-from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, request_id, seconds_left
-from services.core.errors import (
-    DeadlineExceeded,
-    ErrorBody,
-    ErrorDetail,
-    RaglineError,
-    ServiceError,
-    ServiceUnavailable,
-    from_detail,
-    from_status,
-)
-from services.core.sse import Event, SseParser
-from services.core.tei import TeiError
-from services.core.wire.base import Readiness
+from services.core.connections import Connections, Payload, StaleConnection
+from services.core.errors import RaglineError, ServiceError, ServiceUnavailable
+from services.core.peer_errors import error_from_body, read_retry_after, what_is_missing
+from services.core.peer_events import read_events
+from services.core.sse import MAX_EVENT_BYTES, Event
 
 NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
 
-CONNECT_SECONDS = 1.0
-DEFAULT_SECONDS = 120.0
-MESSAGE_LENGTH = 500
+MAX_REPLY_BYTES = 128_000_000
+"""More than the token vectors of a thousand passages."""
+MAX_REFUSAL_BYTES = 65_536
 
 
 class HttpClient:
@@ -42,13 +31,30 @@ class HttpClient:
     """
 
     def __init__(
-        self, service: str, base_url: str, *, headers: Mapping[str, str] | None = None, connections: int = 256
+        self,
+        service: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        connections: int = 256,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
+        """Make a client that connects at first use.
+
+        Args:
+            service: The peer's name in errors.
+            base_url: Its address.
+            headers: Sent with every request.
+            connections: How many requests it gets at once; more wait.
+            max_reply_bytes: The longest reply that is read.
+            max_event_bytes: The longest event of a stream that is read.
+        """
         self.service = service
         self.base_url = base_url.rstrip("/")
-        self._headers = dict(headers or {})
-        self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections(service, self.base_url, headers or {}, connections)
+        self._max_reply_bytes = max_reply_bytes
+        self._max_event_bytes = max_event_bytes
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,8 +63,7 @@ class HttpClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.aclose()
 
     async def get(self, path: str) -> bytes:
         """Return the body of a 2xx reply; anything else raises."""
@@ -88,29 +93,36 @@ class HttpClient:
         idempotent: bool = False,
     ) -> AsyncGenerator[Event]:
         """POST, or without a payload GET, and yield the reply's events. An `error` event is raised as its
-        exception.
+        exception; what only keeps the connection open is left out.
 
-        `idempotent` allows one retry as in `post`, before the reply has begun. Raises `ServiceError` where
-        the connection ends inside an event.
+        A chat completion in one piece of JSON, from a server that does not stream, is one event.
+        `idempotent` allows one retry as in `post`, before the reply has begun.
+
+        Raises:
+            RaglineError: What the refusal stands for, also of a 200 that is no event stream.
+            ServiceError: The connection ends inside an event, or an event is too large.
         """
-        parser = SseParser()
+        method, body = ("GET", None) if payload is None else ("POST", _encode(payload))
         try:
-            method, body = ("GET", None) if payload is None else ("POST", _encode(payload))
-            reply = await self._begin(method, path, body, headers, idempotent=idempotent)
-            async with reply:
+            async with (
+                self._connections.take_turn(),
+                await self._begin(method, path, body, headers, idempotent=idempotent) as reply,
+            ):
                 if reply.status >= 400:
-                    raise self._error_from_reply(reply, await reply.read())
-                async for chunk in reply.content.iter_any():
-                    for event in parser.feed(chunk):
+                    raise await self._refusal(reply)
+                chunks = read_events(
+                    reply.content.iter_any(),
+                    reply.content_type if "content-type" in reply.headers else "",
+                    service=self.service,
+                    limit=self._max_event_bytes,
+                )
+                async with aclosing(chunks) as events:
+                    async for event in events:
                         if event.event == "error":
-                            raise self._error_from_body(502, event.data, None)
+                            raise error_from_body(self.service, 502, event.data)
                         yield event
         except (aiohttp.ClientError, OSError) as error:
-            raise self._translate(error) from error
-        if parser.pending:
-            raise ServiceError(
-                f"{self.service} closed its stream in the middle of an event", service=self.service
-            )
+            raise self._connections.translate(error) from error
 
     async def ready(self) -> None:
         """Return where the peer is ready; raise `ServiceUnavailable` that says what it waits for.
@@ -122,21 +134,21 @@ class HttpClient:
             await self.get("/health")
         elif status >= 400:
             raise ServiceUnavailable(
-                f"{self.service} waits for {_what_is_missing(body)}", service=self.service
+                f"{self.service} waits for {what_is_missing(body)}", service=self.service
             )
 
     async def _call(
         self,
         method: str,
         path: str,
-        body: bytes | AsyncIterator[bytes] | None = None,
+        body: Payload = None,
         headers: Mapping[str, str] = NO_HEADERS,
         *,
         idempotent: bool = True,
     ) -> bytes:
         try:
             _, reply = await self._exchange(method, path, body, headers, refuse=True)
-        except _StaleConnection:
+        except StaleConnection:
             if not idempotent:
                 raise
             _, reply = await self._exchange(method, path, body, headers, refuse=True)
@@ -146,144 +158,64 @@ class HttpClient:
         self,
         method: str,
         path: str,
-        body: bytes | AsyncIterator[bytes] | None,
+        body: Payload,
         headers: Mapping[str, str],
         *,
         idempotent: bool,
     ) -> aiohttp.ClientResponse:
         """Return the reply once its head is there; to be used as a context manager."""
         try:
-            return await self._request(method, path, body, headers)
+            return await self._connections.request(method, path, body, headers)
         except (aiohttp.ClientError, OSError) as error:
-            if not (idempotent and isinstance(self._translate(error), _StaleConnection)):
+            if not (idempotent and isinstance(self._connections.translate(error), StaleConnection)):
                 raise
-        return await self._request(method, path, body, headers)
+        return await self._connections.request(method, path, body, headers)
 
     async def _exchange(
         self,
         method: str,
         path: str,
-        body: bytes | AsyncIterator[bytes] | None,
+        body: Payload,
         headers: Mapping[str, str],
         *,
         refuse: bool = False,
     ) -> tuple[int, bytes]:
         """Return status and body; an error status raises where `refuse` is set."""
         try:
-            async with await self._request(method, path, body, headers) as reply:
-                content = await reply.read()
+            async with (
+                self._connections.take_turn(),
+                await self._connections.request(method, path, body, headers) as reply,
+            ):
+                if refuse and reply.status >= 400:
+                    raise await self._refusal(reply)
+                return reply.status, await self._read(reply)
         except (aiohttp.ClientError, OSError) as error:
-            raise self._translate(error) from error
-        if refuse and reply.status >= 400:
-            raise self._error_from_reply(reply, content)
-        return reply.status, content
+            raise self._connections.translate(error) from error
 
-    async def _request(
-        self, method: str, path: str, body: bytes | AsyncIterator[bytes] | None, headers: Mapping[str, str]
-    ) -> aiohttp.ClientResponse:
-        seconds = seconds_left(DEFAULT_SECONDS)
-        return await self._pool().request(
-            method,
-            self.base_url + path,
-            data=body,
-            headers=self._outgoing(seconds, headers),
-            # sock_connect bounds new connections only; a bound on `connect` would cost a timer per call
-            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
-        )
+    async def _refusal(self, reply: aiohttp.ClientResponse) -> RaglineError:
+        """Make the exception of a reply with an error status, from as much of it as may hold a message."""
+        body = bytearray()
+        async for chunk in reply.content.iter_any():
+            body += chunk
+            if len(body) > MAX_REFUSAL_BYTES:
+                reply.close()
+                break
+        retry_after = read_retry_after(reply.headers)
+        return error_from_body(self.service, reply.status, bytes(body), retry_after=retry_after)
 
-    def _translate(self, error: aiohttp.ClientError | OSError) -> RaglineError:
-        """Make the exception of ours that an aiohttp one stands for."""
-        name = self.service
-        if isinstance(error, aiohttp.ServerDisconnectedError):
-            return _StaleConnection(f"{name} closed the connection: it may have died", service=name)
-        if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
-            return ServiceUnavailable(f"{name} is down: no answer at {self.base_url}", service=name)
-        if isinstance(error, TimeoutError):
-            return DeadlineExceeded(f"{name} did not answer before the deadline", service=name)
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return ServiceError(f"{name} broke off its reply: it may have died", service=name)
-        if isinstance(error, OSError):
-            return _StaleConnection(f"{name} reset the connection: it may have died", service=name)
-        return ServiceError(f"{name} answered with something that is not HTTP: {error}", service=name)
-
-    def _error_from_reply(self, reply: aiohttp.ClientResponse, body: bytes) -> RaglineError:
-        return self._error_from_body(reply.status, body, reply.headers.get("retry-after"))
-
-    def _pool(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-                skip_auto_headers={"User-Agent"},
-            )
-        return self._session
-
-    def _outgoing(self, seconds: float | None, extra: Mapping[str, str]) -> dict[str, str]:
-        headers = {"content-type": "application/json", **self._headers, **extra}
-        if seconds is not None:
-            headers[DEADLINE_HEADER] = f"{seconds * 1e3:.0f}"
-        identifier = request_id.get()
-        if identifier:
-            headers[REQUEST_ID_HEADER] = identifier
-        tracing.inject(headers, self.base_url)
-        return headers
-
-    def _error_from_body(self, status: int, body: bytes, retry_after: str | None) -> RaglineError:
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        detail = _error_detail(body)
-        if detail is None:
-            message = f"{self.service} answered {status}: {_readable_message(body)}"
-            return from_status(status, message, service=self.service, retry_after=seconds)
-        error = from_detail(detail, service=self.service, retry_after=seconds, upstream_status=status)
-        if type(error) is ServiceError and status != ServiceError.status:
-            return from_status(status, detail.message, service=self.service, retry_after=seconds)
-        return error
-
-
-def _error_detail(body: bytes) -> ErrorDetail | None:
-    """Read what one of our services says in its own error body or in TEI's; None where it is neither."""
-    try:
-        return ErrorBody.model_validate_json(body).error
-    except ValidationError:
-        try:
-            return TeiError.model_validate_json(body).detail
-        except ValidationError:
-            return None
+    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+        """Read a reply. Raises `ServiceError` where it is longer than the limit."""
+        limit = self._max_reply_bytes
+        body = bytearray()
+        async for chunk in reply.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                reply.close()
+                raise ServiceError(
+                    f"{self.service} sent a reply of more than {limit / 1e6:g} MB", service=self.service
+                )
+        return bytes(body)
 
 
 def _encode(payload: Body) -> bytes | AsyncIterator[bytes]:
     return orjson.dumps(payload) if isinstance(payload, Mapping) else payload
-
-
-class _StaleConnection(ServiceUnavailable):
-    """A pooled connection that the peer had closed: the request was not answered."""
-
-
-def _what_is_missing(body: bytes) -> str:
-    """Say what a peer that is not ready waits for, from its `Readiness`."""
-    try:
-        state = Readiness.model_validate_json(body)
-    except ValidationError:
-        return _readable_message(body)
-    missing = (health.detail or name for name, health in state.dependencies.items() if not health.ready)
-    return "; ".join(missing) or "something it does not name"
-
-
-def _readable_message(body: bytes) -> str:
-    """Find the message in a foreign error body (OpenAI's, TEI's, FastAPI's), a proxy's page as text, or its
-    first characters."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = None
-    if isinstance(parsed, dict):
-        error = parsed.get("error") or parsed.get("message") or parsed.get("detail")
-        if isinstance(error, dict):
-            error = error.get("message")
-        if isinstance(error, str):
-            return error[:MESSAGE_LENGTH]
-    text = body.decode("utf-8", "replace")
-    if text.lstrip().startswith("<"):
-        text = " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())
-    return text[:MESSAGE_LENGTH] or "an empty body"

@@ -14,6 +14,7 @@
         RateLimited              429  rate_limited           may carry `retry_after` seconds
       ServiceError               502  bad_gateway            a service or engine answered wrongly
         ServiceUnavailable       503  service_unavailable    down, or not ready yet
+          Busy                   503  busy                   alive, and too busy just now: try again
         DeadlineExceeded         504  deadline_exceeded
 
 A handler raises; `services.core.app` renders. A client turns a reply's body back into the same
@@ -149,6 +150,12 @@ class ServiceUnavailable(ServiceError):
     """A service is down, or not ready yet."""
 
     status, code = 503, "service_unavailable"
+
+
+class Busy(ServiceUnavailable):
+    """Somebody listens, and cannot take this now: nothing is said of whether the peer works."""
+
+    status, code = 503, "busy"
 
 
 class DeadlineExceeded(ServiceError):

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import structlog
 
 from services.core.context import seconds_left
-from services.core.errors import InvalidRequest, RaglineError
+from services.core.errors import Busy, InvalidRequest, RaglineError
 from services.generation.entries import ModelEntry
 
 
@@ -84,8 +84,9 @@ class Route:
     ) -> AsyncGenerator[T]:
         """The items of the first attempt that gives one; what fails later is raised.
 
-        An entry that is down, or does not begin, is passed over for the next one and remembered; the
-        caller's own mistakes and a full queue are not. Raises the first failure where none begins.
+        An entry that is down, or does not begin, is passed over for the next one and remembered, unless it is
+        only busy; the caller's own mistakes and a full queue are not. Raises the first failure where none
+        begins.
 
         An attempt whose last item is `unanswered` is followed by the next in the chain, after the items
         that it gave; that last one comes only where no other begins.
@@ -115,7 +116,7 @@ class Route:
                 passes = self._can_pass_over(error)
                 if begun or not (passes or held is not None):
                     raise
-                if passes:
+                if passes and not isinstance(error, Busy):
                     self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))
                 log.warning("model entry cannot answer", model=entry.name, reason=error.message)

@@ -181,7 +181,7 @@ FAILED: list[tuple[str, type[RaglineError], str]] = [
     ("busy", RateLimited, "slow down"),
     ("broken", ServiceError, "answered 500"),
     ("gateway-timeout", DeadlineExceeded, "504: 504 Gateway Time-out 504 nginx"),
-    ("page", ServiceError, "finish reason|middle of an event"),
+    ("page", ServiceError, "no event stream: 504 Gateway Time-out"),
     ("silent", DeadlineExceeded, "deadline"),
     ("stall", DeadlineExceeded, "deadline"),
     ("cut", ServiceError, "middle of an event"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import orjson
@@ -10,6 +12,7 @@ from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.errors import ServiceError
+from services.core.peer_errors import error_from_body
 from services.core.wire.chat import ChatMessage, Ending, ModelList, Usage
 from services.core.wire.encoding import decode
 from services.core.wire.sampling import Sampling
@@ -31,6 +34,9 @@ class ChatDelta:
 _MODELS = TypeAdapter(ModelList)
 _ENDING: TypeAdapter[Ending | None] = TypeAdapter(Ending | None)
 
+LAST_SECONDS = 5.0
+"""Longest wait for what follows an answer's end: its usage, `[DONE]`, the end of the stream."""
+
 
 class GenerationClient:
     def __init__(self, http: HttpClient) -> None:
@@ -39,23 +45,37 @@ class GenerationClient:
     async def chat(
         self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
     ) -> AsyncGenerator[ChatDelta]:
-        """Stream a completion. Raises `ServiceError` where the stream ends before `[DONE]`."""
+        """Stream a completion.
+
+        An answer is complete with its finish reason: whatever the stream does then, it is kept. Asking twice
+        changes nothing, so a pooled connection that turns out to be closed costs one more try.
+
+        Raises:
+            ServiceError: The stream ends before the answer, or has an error in the place of a chunk.
+        """
         payload = _payload(messages, model, sampling or Sampling())
-        events = self._http.stream("/v1/chat/completions", payload)
-        done = False
-        try:
-            async for event in events:  # to its very end: a connection with unread bytes cannot be pooled
+        is_complete = is_done = False
+        async with aclosing(self._http.stream("/v1/chat/completions", payload, idempotent=True)) as events:
+            while True:  # to its very end: a connection with unread bytes cannot be pooled
+                try:
+                    async with asyncio.timeout(LAST_SECONDS if is_complete or is_done else None):
+                        event = await anext(events, None)
+                except (TimeoutError, ServiceError):
+                    if is_complete or is_done:
+                        return
+                    raise
+                if event is None:
+                    break
                 if event.data == b"[DONE]":
-                    done = True
-                elif not done:
-                    yield self._delta(event.data)
-        finally:
-            await events.aclose()
-        if done:
-            return
-        raise ServiceError(
-            "generation ended its stream before it was done: it may have died", service="generation"
-        )
+                    is_done = True
+                elif not is_done:
+                    delta = self._delta(event.data)
+                    is_complete = is_complete or delta.finish_reason is not None
+                    yield delta
+        if not (is_complete or is_done):
+            raise ServiceError(
+                "generation ended its stream before it was done: it may have died", service="generation"
+            )
 
     async def models(self) -> ModelList:
         return decode(_MODELS, await self._http.get("/v1/models"), self._http.service)
@@ -66,6 +86,8 @@ class GenerationClient:
     def _delta(self, data: bytes) -> ChatDelta:
         try:
             chunk = orjson.loads(data)
+            if chunk.get("error"):
+                raise error_from_body(self._http.service, 502, data)
             choices = chunk.get("choices")
             usage = chunk.get("usage")
             choice = choices[0] if choices else {}

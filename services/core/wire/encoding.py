@@ -12,6 +12,7 @@ import ormsgpack
 from pydantic import TypeAdapter, ValidationError
 
 from services.core.errors import MalformedRequest, ServiceError
+from services.core.peer_errors import readable_message
 
 T = TypeVar("T")
 
@@ -78,4 +79,6 @@ def decode(adapter: TypeAdapter[T], body: bytes, service: str) -> T:
         issue = error.errors()[0]
         where = ".".join(str(part) for part in issue["loc"]) or "the body"
         message = f"{service} sent a reply that does not fit: {where}: {issue['msg']}"
+        if issue["type"] == "json_invalid":
+            message += f" in {readable_message(body)!r}"
         raise ServiceError(message, service=service) from error

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from services.core.client import DEFAULT_SECONDS
+from services.core.connections import DEFAULT_SECONDS
 from services.core.context import request_id, start_request
 from services.core.errors import DeadlineExceeded, RaglineError, RateLimited, ServiceUnavailable
 from services.core.retry import RetryPolicy, ToldWaiting

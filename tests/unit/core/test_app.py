@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from services.core.app import create_app
 from services.core.context import seconds_left
-from services.core.errors import RateLimited, ServiceUnavailable
+from services.core.errors import Busy, RateLimited, ServiceUnavailable
 from services.core.health import Check, Soft
 from services.core.settings import ServiceSettings
 
@@ -35,6 +35,10 @@ def service(checks: Mapping[str, Check]) -> FastAPI:
     @router.get("/busy")
     async def busy() -> None:
         raise RateLimited("slow down", retry_after=7)
+
+    @router.get("/a-little-busy")
+    async def a_little_busy() -> None:
+        raise Busy("slow down", retry_after=0.3)
 
     @router.get("/remaining")
     async def left() -> float | None:
@@ -100,6 +104,11 @@ async def test_a_body_that_does_not_declare_its_size_is_limited_too(client: http
 
 async def test_retry_after_is_a_header(client: httpx.AsyncClient) -> None:
     assert (await client.get("/busy")).headers["retry-after"] == "7"
+
+
+async def test_retry_after_is_never_sooner_than_the_error_says(client: httpx.AsyncClient) -> None:
+    """Half a second is not none."""
+    assert (await client.get("/a-little-busy")).headers["retry-after"] == "1"
 
 
 async def test_the_caller_bounds_the_deadline(client: httpx.AsyncClient) -> None:

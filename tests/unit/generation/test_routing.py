@@ -9,6 +9,7 @@ import pytest
 
 from services.core.context import set_deadline
 from services.core.errors import (
+    Busy,
     ContextLengthExceeded,
     DeadlineExceeded,
     RaglineError,
@@ -88,6 +89,15 @@ async def test_it_is_remembered_and_tried_again_later() -> None:
     assert route.passed_over == {}
     await world.ask()
     assert world.tried[5:] == ["a", "a"]
+
+
+async def test_one_that_is_only_busy_is_passed_over_and_not_remembered() -> None:
+    world = World()
+    world.failing["a"] = Busy("a accepts late", retry_after=30)
+    await world.ask()
+    world.failing.clear()
+    _, route = await world.ask()
+    assert (world.tried, route.used.name) == (["a", "b", "a"], "a")
 
 
 async def test_one_request_probes_for_the_others() -> None:
