@@ -90,12 +90,14 @@ class Prompt:
 class TokenCounts:
     """Tokens by the engine's own tokenizer.
 
-    `reasoning` is the part of `completion` that was spent thinking, None where that is not known.
+    `reasoning` is the part of `completion` that was spent thinking, None where that is not known. With
+    `estimated` the engine has not counted, and these are our estimates.
     """
 
     prompt: int
     completion: int
     reasoning: int | None = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

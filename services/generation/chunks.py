@@ -7,15 +7,20 @@ and llama.cpp, `thinking` in others); and the errors that servers send in the pl
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Self
 
 import orjson
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
+from services.generation.text import SurrogateJoiner
+
+log = structlog.get_logger(__name__)
 
 DONE = b"[DONE]"
 
@@ -46,16 +51,22 @@ class _Wire(BaseModel):
 
 
 class _Delta(_Wire):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    thinking: str | None = None
+    content: object = None
+    reasoning: object = None
+    reasoning_content: object = None
+    reasoning_details: object = None
+    thinking: object = None
+    refusal: object = None
+    tool_calls: object = None
+    function_call: object = None
 
 
 class _Choice(_Wire):
+    index: object = 0
     delta: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
+    message: _Delta | None = None
+    text: object = None
+    finish_reason: object = None
 
 
 class _Details(_Wire):
@@ -93,8 +104,8 @@ class Step(_Wire):
             ServiceError: The event is another error, or nothing that is known.
         """
         try:
-            step = cls.model_validate(orjson.loads(data))
-        except (orjson.JSONDecodeError, ValidationError) as error:
+            step = cls.model_validate(_load_json(data))
+        except ValueError as error:
             start = data[:200].decode("utf-8", "replace")
             raise engine_failure(engine, f"sent a chunk that is not its protocol's: {start}") from error
         problem = step.error
@@ -108,7 +119,7 @@ class Step(_Wire):
 
 class _Chunk(Step):
     choices: list[_Choice] | None = Field(default_factory=list)
-    usage: _Usage | None = None
+    usage: object = None
 
 
 class ChunkReader:
@@ -118,18 +129,49 @@ class ChunkReader:
         self._engine = engine
         self._reason: FinishReason | None = None
         self._counts: TokenCounts | None = None
+        self._content, self._reasoning = SurrogateJoiner(), SurrogateJoiner()
+        self._has_text = self._refused = self._ended_early = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is complete: a finish reason came, and no text after it."""
+        return self._reason is not None and not self._ended_early
 
     def read(self, data: bytes) -> Delta:
         """Return the text of one event, possibly none. Raises `ServiceError` for what is no chunk."""
+        if data.strip().lower() in KEEPALIVES:
+            return Delta()
         chunk = _Chunk.read(data, self._engine)
         self._counts = _count_tokens(chunk.usage) or self._counts
-        if not chunk.choices:
+        choice = next((one for one in chunk.choices or () if one.index in {0, None}), None)
+        if choice is None:
             return Delta()
-        choice = chunk.choices[0]
+        message = self._find_message(choice)
+        content, reasoning = read_text(message.content)
+        for field in (
+            message.reasoning_content,
+            message.reasoning,
+            message.thinking,
+            message.reasoning_details,
+        ):
+            if not reasoning:
+                reasoning = "".join(read_text(field))
+        refusal = "".join(read_text(message.refusal))
+        self._refused = self._refused or bool(refusal)
+        delta = Delta(self._content.push(content + refusal), self._reasoning.push(reasoning))
+        has_text = bool(delta.content or delta.reasoning)
+        self._has_text = self._has_text or has_text
+        self._ended_early = self._ended_early or (has_text and self._reason is not None)
         self._reason = read_finish_reason(choice.finish_reason, self._engine) or self._reason
-        delta = choice.delta or _Delta(content=choice.text)
-        reasoning = delta.reasoning_content or delta.reasoning or delta.thinking or ""
-        return Delta(content=delta.content or "", reasoning=reasoning)
+        return delta
+
+    def _find_message(self, choice: _Choice) -> _Delta:
+        """Find what a choice adds; a whole `message` that repeats what has come adds nothing."""
+        if choice.delta is not None and (choice.message is None or choice.delta.content):
+            return choice.delta
+        if choice.message is not None:
+            return _Delta() if self._has_text else choice.message
+        return _Delta(content=choice.text)
 
     def end(self) -> Delta:
         """Return the last delta; its `tokens` are None where the server sent no usage.
@@ -141,20 +183,80 @@ class ChunkReader:
             raise engine_failure(
                 self._engine, "ended its stream without a finish reason: it may have been stopped"
             )
-        return Delta(finish_reason=self._reason, tokens=self._counts)
+        reason = "content_filter" if self._refused else self._reason
+        return Delta(self._content.flush(), self._reasoning.flush(), reason, self._counts)
 
 
-def read_finish_reason(reason: str | None, engine: str) -> FinishReason | None:
+KEEPALIVES = frozenset(
+    {b"", b"{}", b"ping", b'"ping"', b"keepalive", b"keep-alive", b"heartbeat", b"processing"}
+)
+"""Events, in lower case, by which servers and proxies only say that they are still there."""
+
+
+def read_text(value: object) -> tuple[str, str]:
+    """Read content and thinking from what a server puts in the place of a text.
+
+    Args:
+        value: A text, a number, or a list of parts, each with a `type` and a text, as some servers send.
+
+    Returns:
+        The content, then the thinking.
+    """
+    if isinstance(value, str):
+        return value, ""
+    if isinstance(value, list):
+        parts = [read_text(part) for part in value]
+        return "".join(content for content, _ in parts), "".join(thinking for _, thinking in parts)
+    if isinstance(value, dict):
+        thinks = str(value.get("type", "")).startswith(("thinking", "reasoning"))
+        inner = next((value[key] for key in ("text", "thinking", "content", "summary") if value.get(key)), "")
+        text = "".join(read_text(inner))
+        return ("", text) if thinks else (text, "")
+    return ("" if value is None or isinstance(value, bool) else str(value)), ""
+
+
+def _load_json(data: bytes) -> object:
+    """Read JSON, also with half characters or broken bytes in it. Raises `ValueError`."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data.decode("utf-8", "replace"))
+
+
+_FAILURE = re.compile(
+    r"abort|error|cancel|fail|time_?out|insufficient|overload|interrupt|unavailable|malformed"
+)
+_KINDS: tuple[tuple[re.Pattern[str], FinishReason], ...] = (
+    (re.compile(r"length|max|limit|trunc|budget|context"), "length"),
+    (re.compile(r"filter|safety|recitation|block|refus|prohibit|moderat"), "content_filter"),
+    (re.compile(r"tool|function"), "tool_calls"),
+)
+"""What finish reasons mean that are not in `REASONS`, by the words in them; what is left is `stop`."""
+
+
+def read_finish_reason(reason: object, engine: str) -> FinishReason | None:
     """Translate a server's finish reason; None and empty: the answer goes on.
 
+    A word that nobody knows ends an answer as `stop`, and is logged.
+
     Raises:
-        ServiceError: The reason means failure, or nobody knows it: it is not an answer's end.
+        ServiceError: The reason means failure: it is not an answer's end.
     """
-    if not reason:
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason.get("reason")
+    if reason is None or reason is False or reason == "":
         return None
-    if reason not in REASONS:
+    word = str(reason).lower()
+    if word in REASONS:
+        return REASONS[word]
+    if word in {"null", "none"}:
+        return None
+    if _FAILURE.search(word):
         raise engine_failure(engine, f"broke off with finish_reason {reason!r}")
-    return REASONS[reason]
+    kind = next((kind for pattern, kind in _KINDS if pattern.search(word)), None)
+    if kind is None:
+        log.warning("unknown finish reason, taken as stop", engine=engine, finish_reason=word)
+    return kind or "stop"
 
 
 def is_too_long(message: str) -> bool:
@@ -167,10 +269,13 @@ def engine_failure(engine: str, what: str) -> ServiceError:
     return ServiceError(f"{engine} {what}", service=engine)
 
 
-def _count_tokens(usage: _Usage | None) -> TokenCounts | None:
-    if usage is None:
+def _count_tokens(usage: object) -> TokenCounts | None:
+    """Read a server's token counts; None where there are none that can be true."""
+    try:
+        counts = _Usage.model_validate(usage)
+    except ValidationError:
         return None
-    details = usage.completion_tokens_details
+    details = counts.completion_tokens_details
     return TokenCounts(
-        usage.prompt_tokens, usage.completion_tokens, (details and details.reasoning_tokens) or 0
+        counts.prompt_tokens, counts.completion_tokens, (details and details.reasoning_tokens) or 0
     )

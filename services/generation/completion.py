@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from services.core.completion import ChunkWriter, fallback_headers, fallback_marks
-from services.core.context import within_deadline
+from services.core.context import seconds_left, within_deadline
 from services.core.errors import ServiceError
 from services.core.sse import DONE
 from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
@@ -30,7 +30,7 @@ from services.generation.metrics import GenerationMetrics, Timing
 from services.generation.reasoning.budget import sum_counts
 from services.generation.reasoning.thinking import Thinking
 from services.generation.registry import Registry
-from services.generation.task import Task
+from services.generation.task import NoAnswer, Task, WaitLimits
 
 SERVICE = "generation"
 
@@ -134,7 +134,9 @@ class Completion:
         outcome: Literal["error", "cancelled"] = "cancelled"
         last: Delta | None = None
         try:
-            async with aclosing(self._route.stream(self._attempt, unanswered=_gives_no_answer)) as deltas:
+            async with aclosing(
+                self._route.stream(self._attempt, unanswered=_gives_no_answer, answers=_has_content)
+            ) as deltas:
                 while last is None or last.finish_reason is None:
                     async with within_deadline("the model's answer", service=SERVICE):
                         last = await anext(deltas, None)
@@ -160,20 +162,31 @@ class Completion:
 
     async def _attempt(self, entry: ModelEntry) -> AsyncGenerator[Delta]:
         """Yield the deltas of one entry, from the wait for its engine on."""
-        task = self._task(entry)
+        task = replace(self._task(entry), waits=self._decide_waits(entry))
         before = self._written
         with ChatSpan(self._tracer, _request_attributes(entry, task.prompt)) as span:
             async with self._registry.lease(entry) as engine:
                 thinking = Thinking(engine, task)
-                async with aclosing(span.follow(thinking.deltas())) as deltas:
-                    async for delta in deltas:
-                        if delta.finish_reason:
-                            self._repair(entry, thinking.misplaced, before)
-                            span.end_answered(_reply_attributes(entry, delta, self._timing.first_token))
-                            self._timing.count_thinking(entry.name, thinking.outcome)
-                            self._timing.end_entry(entry.name, delta.finish_reason, delta.tokens)
-                            self._spent.append(delta.tokens)
-                        yield delta
+                try:
+                    async with aclosing(span.follow(thinking.deltas())) as deltas:
+                        async for delta in deltas:
+                            if delta.finish_reason:
+                                self._repair(entry, thinking.misplaced, before)
+                                span.end_answered(_reply_attributes(entry, delta, self._timing.first_token))
+                                self._timing.count_thinking(entry.name, thinking.outcome)
+                                self._timing.end_entry(entry.name, delta.finish_reason, delta.tokens)
+                                self._spent.append(delta.tokens)
+                            yield delta
+                except NoAnswer as error:
+                    raise NoAnswer(f"model {entry.name} {error.message}", service=SERVICE) from error
+
+    def _decide_waits(self, entry: ModelEntry) -> WaitLimits:
+        """Decide how long the entry may keep silent: as it says, else as long as leaves its fallback time."""
+        first = entry.first_token_seconds
+        left = seconds_left()
+        if first is None and entry.endpoint and left is not None and self._route.has_next:
+            first = left / 2
+        return WaitLimits(entry.name, first, entry.between_tokens_seconds)
 
     def _repair(self, entry: ModelEntry, misplaced: int, before: int) -> None:
         """Remember how much of the content was thinking, so that a reply in one piece can be put right.
@@ -201,6 +214,10 @@ class Completion:
         return self._chunks.delta(self._model, delta, finish_reason, fields | {"outcome": outcome})
 
 
+def _has_content(delta: Delta) -> bool:
+    return bool(delta.content)
+
+
 def _gives_no_answer(delta: Delta) -> bool:
     return delta.finish_reason == "reasoning_truncated"
 
@@ -211,6 +228,7 @@ def _usage(tokens: TokenCounts) -> Usage:
         completion_tokens=tokens.completion,
         total_tokens=tokens.prompt + tokens.completion,
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=tokens.reasoning),
+        estimated=tokens.estimated,
     )
 
 

@@ -91,6 +91,8 @@ def _apply_overrides(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
         "profile": settings.profile,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
+        "first_token_seconds": settings.first_token_seconds,
+        "between_tokens_seconds": settings.between_tokens_seconds,
         "aliases": _split_names(settings.aliases),
         "fallback": _split_names(settings.fallback),
     }

@@ -33,6 +33,15 @@ class ModelEntry(BaseModel):
     top_p: float | None = Field(
         None, gt=0, le=1, description="instead of the profile's, where a request sets none"
     )
+    first_token_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="how long it may take to its first token; unset: the request's deadline, or for a server "
+        "with a fallback half of it",
+    )
+    between_tokens_seconds: float | None = Field(
+        60, gt=0, description="how long it may keep silent once it has begun; null: the request's deadline"
+    )
     aliases: tuple[str, ...] = Field((), description="other names that a request's `model` may say")
     fallback: tuple[str, ...] = Field(
         (), description="names of the entries to answer instead where this one is down or gives no answer"

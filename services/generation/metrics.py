@@ -139,12 +139,12 @@ class Timing:
         metrics = self._metrics
         labels = (metrics.service, model)
         metrics.ended.labels(*labels, outcome).inc()
-        spans = self._entry.spans(tokens.completion if tokens else None)
+        spans = self._entry.spans(tokens.completion if tokens and not tokens.estimated else None)
         self._entry = Clock()
         for name, histogram in metrics.seconds.items():
             if name in spans:
                 histogram.labels(*labels).observe(spans[name])
-        if tokens is None:
+        if tokens is None or tokens.estimated:
             return
         for amount, counter, per_request in (
             (tokens.prompt, metrics.prompt_tokens, metrics.request_prompt),
@@ -161,7 +161,7 @@ class Timing:
 
     def finish(self, tokens: TokenCounts | None) -> None:
         """Note that the request has its answer; `tokens` are all that it took."""
-        self._spans = self._request.spans(tokens.completion if tokens else None)
+        self._spans = self._request.spans(tokens.completion if tokens and not tokens.estimated else None)
 
     def count_thinking(self, model: str, outcome: Outcome) -> None:
         """Count how the thinking of this entry has ended."""

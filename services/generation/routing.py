@@ -12,6 +12,7 @@ import structlog
 from services.core.context import seconds_left
 from services.core.errors import Busy, InvalidRequest, RaglineError
 from services.generation.entries import ModelEntry
+from services.generation.task import NoAnswer
 
 
 class Health:
@@ -76,27 +77,41 @@ class Route:
         before = names[: names.index(self.used.name)]
         return {name: "unanswered" if name in self._unanswered else "unavailable" for name in before}
 
+    @property
+    def has_next(self) -> bool:
+        """Whether another entry is left that could answer where `used` does not."""
+        return self.used is not self._chain[-1]
+
     async def stream(
         self,
         attempt: Callable[[ModelEntry], AsyncGenerator[T]],
         *,
         unanswered: Callable[[T], bool] = lambda _: False,
+        answers: Callable[[T], bool] = lambda _: True,
     ) -> AsyncGenerator[T]:
-        """The items of the first attempt that gives one; what fails later is raised.
+        """Yield the items of the first attempt that answers; what fails later is raised.
 
-        An entry that is down, or does not begin, is passed over for the next one and remembered, unless it is
-        only busy; the caller's own mistakes and a full queue are not. Raises the first failure where none
-        begins.
+        An entry that is down, late, or fails before its answer begins, is passed over for the next one and
+        remembered, unless it is only busy; the caller's own mistakes and a full queue are not. One that gives
+        no answer is passed over and not remembered.
 
         An attempt whose last item is `unanswered` is followed by the next in the chain, after the items
         that it gave; that last one comes only where no other begins.
+
+        Args:
+            attempt: Asks one entry.
+            unanswered: Tells whether an item says that there is no answer.
+            answers: Tells whether an item is part of the answer: no other entry can answer after it.
+
+        Raises:
+            RaglineError: No entry answers; the first failure.
         """
         failures: list[tuple[ModelEntry, RaglineError]] = []
         held: tuple[ModelEntry, T] | None = None
         for entry in self._candidates():
             if held is not None and not self._follows(entry, held[0]):
                 continue
-            begun = False
+            begun = committed = False
             self.used = entry
             try:
                 async with aclosing(attempt(entry)) as items:
@@ -104,6 +119,7 @@ class Route:
                         if not begun:
                             begun = True
                             self._health.succeed(entry.name)
+                        committed = committed or answers(item)
                         if unanswered(item):
                             held = (entry, item)
                             break
@@ -114,9 +130,11 @@ class Route:
                 log.warning("model entry gave no answer", model=entry.name)
             except RaglineError as error:
                 passes = self._can_pass_over(error)
-                if begun or not (passes or held is not None):
+                if committed or not (passes or held is not None):
                     raise
-                if passes and not isinstance(error, Busy):
+                if isinstance(error, NoAnswer):
+                    self._unanswered.add(entry.name)
+                elif passes and not isinstance(error, Busy):
                     self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))
                 log.warning("model entry cannot answer", model=entry.name, reason=error.message)

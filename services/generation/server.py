@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+
+import structlog
 
 from services.core.client import HttpClient
 from services.core.errors import (
@@ -24,12 +27,19 @@ from services.generation.entries import ModelEntry
 
 Request = Mapping[str, object]
 
+LAST_SECONDS = 2.0
+"""How long a stream may be silent after its finish reason, where its token counts come; at most half of what
+the entry may be silent between two tokens."""
+
+log = structlog.get_logger(__name__)
+
 
 class Server:
     """One model of one server. It holds a connection pool; closing a stream closes its connection."""
 
     def __init__(self, entry: ModelEntry) -> None:
         self._model_id = entry.model_id
+        self._last_seconds = min(LAST_SECONDS, (entry.between_tokens_seconds or LAST_SECONDS) / 2)
         self.name = entry.engine
         base, self.version = _split_endpoint(entry.endpoint)
         headers = {"authorization": f"Bearer {entry.api_key}"} if entry.api_key else {}
@@ -88,10 +98,19 @@ class Server:
     async def _read_deltas(self, path: str, request: Request) -> AsyncGenerator[Delta]:
         chunks = ChunkReader(self.name)
         async with aclosing(self.events(path, {"model": self._model_id, **request})) as events:
-            async for event in events:
-                if event.data == DONE:
+            while True:
+                try:
+                    async with asyncio.timeout(self._last_seconds if chunks.finished else None):
+                        event = await anext(events, None)
+                    if event is None or event.data.strip() == DONE:
+                        break
+                    delta = chunks.read(event.data)
+                except (RaglineError, TimeoutError) as error:
+                    if not chunks.finished:
+                        raise
+                    # the answer is complete: what comes after it may only count its tokens
+                    log.warning("stream ended oddly after its answer", engine=self.name, reason=str(error))
                     break
-                delta = chunks.read(event.data)
                 if delta.content or delta.reasoning:
                     yield delta
         yield chunks.end()

@@ -86,6 +86,19 @@ class EntrySettings(BaseSettings):
         validation_alias="LLM_TOP_P",
         description="the default entry's top_p where a request sets none; unset: its profile's",
     )
+    first_token_seconds: float | None = Field(
+        None,
+        gt=0,
+        validation_alias="LLM_FIRST_TOKEN_SECONDS",
+        description="how long the default entry may take to its first token, then its fallback answers; "
+        "unset: the request's deadline, or for a server with a fallback half of it",
+    )
+    between_tokens_seconds: float | None = Field(
+        None,
+        gt=0,
+        validation_alias="LLM_BETWEEN_TOKENS_SECONDS",
+        description="how long the default entry may keep silent once it has begun; unset: 60",
+    )
     aliases: str = Field(
         "",
         validation_alias="LLM_ALIASES",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.errors import InvalidRequest
+from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatRequest
 from services.generation.backend import Prompt
 from services.generation.entries import ModelEntry
@@ -15,6 +15,22 @@ from services.generation.reasoning.profiles import PROFILES, Profile, find_profi
 MOST_STOPS = 16
 
 
+class NoAnswer(ServiceError):
+    """A model that can be reached ended its answer before it began; another entry may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitLimits:
+    """How long the entry `name` may keep silent, in seconds: before its first token, and between two.
+
+    None: up to the request's deadline.
+    """
+
+    name: str = ""
+    first: float | None = None
+    between: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A request as one model entry gets it; `prompt.max_tokens` is left to the limits."""
@@ -22,6 +38,7 @@ class Task:
     prompt: Prompt
     profile: Profile
     limits: Limits
+    waits: WaitLimits = WaitLimits()
 
 
 def profile_of(entry: ModelEntry) -> Profile:

@@ -46,10 +46,15 @@ class Misbehaving:
     """Answers `helpers` paths well, and every other POST with the row that the body's `row=NAME` names."""
 
     def __init__(
-        self, rows: Mapping[str, Reply], helpers: Mapping[str, Callable[[dict[str, object]], object]]
+        self,
+        rows: Mapping[str, Reply],
+        helpers: Mapping[str, Callable[[dict[str, object]], object]],
+        *,
+        pause: float = 0.01,
     ) -> None:
         self._rows = rows
         self._helpers = helpers
+        self._pause = pause
         self._server: asyncio.Server | None = None
 
     async def start(self) -> str:
@@ -72,7 +77,7 @@ class Misbehaving:
                 else:
                     writer.write(part)
                     await writer.drain()
-                    await asyncio.sleep(0.01)  # so that the next part is a segment of its own
+                    await asyncio.sleep(self._pause)  # so that the next part is a segment of its own
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

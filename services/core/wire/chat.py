@@ -120,12 +120,14 @@ class CompletionTokensDetails(WireWithNulls):
 
 
 class Usage(Wire):
-    """Token counts by the engine's own tokenizer; never a count of stream chunks."""
+    """Token counts by the engine's own tokenizer; with `estimated` it counts nothing, and these are estimates
+    from the length of the texts."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     completion_tokens_details: CompletionTokensDetails = Field(default_factory=CompletionTokensDetails)
+    estimated: bool = False
 
 
 class ChunkDelta(Wire):
@@ -188,7 +190,6 @@ class ChatReply(Wire):
     model: str
     choices: list[ChatChoice]
     usage: Usage | None = None
-    """None where the engine's server does not count tokens."""
     outcome: Outcome = "answered"
     degraded: list[str] = Field(default_factory=list)
 

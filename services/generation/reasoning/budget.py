@@ -96,6 +96,11 @@ class Estimate:
         return max(self._deltas, self._bytes // 4)
 
 
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text whose engine counts nothing: a quarter of its bytes."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)
+
+
 def effort_word(request: ChatRequest, profile: Profile, limits: Limits) -> str:
     """Choose the word of the model's scale of effort.
 
@@ -129,6 +134,7 @@ class TokenTally:
         self._unknown = False
         self._has_reasoning_count = False
         self._reasoning = 0
+        self._estimated = False
         self.completion = 0
 
     def begin(self) -> None:
@@ -145,6 +151,7 @@ class TokenTally:
             return
         if self._prompt is None:
             self._prompt = tokens.prompt
+        self._estimated = self._estimated or tokens.estimated
         self.completion += tokens.completion
         self._reasoning += tokens.completion if thinking else tokens.reasoning or 0
         self._has_reasoning_count = self._has_reasoning_count or thinking or bool(tokens.reasoning)
@@ -157,7 +164,8 @@ class TokenTally:
         if self._prompt is None:
             return None
         unknown = self._unknown or self._open or (thought and not self._has_reasoning_count)
-        return TokenCounts(self._prompt, self.completion, None if unknown else self._reasoning)
+        reasoning = None if unknown else self._reasoning
+        return TokenCounts(self._prompt, self.completion, reasoning, self._estimated)
 
 
 def sum_counts(counts: Sequence[TokenCounts | None]) -> TokenCounts | None:
@@ -174,4 +182,5 @@ def sum_counts(counts: Sequence[TokenCounts | None]) -> TokenCounts | None:
         sum(count.prompt for count in known),
         sum(count.completion for count in known),
         sum(reasoning) if len(reasoning) == len(known) else None,
+        any(count.estimated for count in known),
     )

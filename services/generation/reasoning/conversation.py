@@ -33,10 +33,16 @@ _EXAMPLES = (
 _ANSWER_NOW = "Now give the answer alone."
 
 
-def split_reasoning(text: str, profile: Profile) -> tuple[str, str]:
-    """Split a whole text into reasoning and answer; also where it closes what it never opened."""
+def split_reasoning(text: str, profile: Profile, *, cut: bool = False) -> tuple[str, str]:
+    """Split a whole text into reasoning and answer; also where it closes what it never opened.
+
+    Args:
+        text: What a model wrote.
+        profile: The model's.
+        cut: A limit has ended the text.
+    """
     parser = ReasoningParser(profile)
-    pieces = [*parser.feed(content=text), *parser.finish()]
+    pieces = [*parser.feed(content=text), *parser.finish(cut=cut)]
     reasoning = "".join(piece.text for piece in pieces if piece.channel == "reasoning")
     content = "".join(piece.text for piece in pieces if piece.channel == "content")
     if parser.misplaced:
@@ -47,7 +53,10 @@ def split_reasoning(text: str, profile: Profile) -> tuple[str, str]:
 def remove_thinking(messages: Messages) -> Messages:
     """Leave the answers alone of the assistant's turns: no model is shown what one has thought."""
     return tuple(
-        (role, split_reasoning(text, PROFILES["unknown"])[1].strip() if role == "assistant" else text)
+        (
+            role,
+            split_reasoning(text, PROFILES["unknown"], cut=True)[1].strip() if role == "assistant" else text,
+        )
         for role, text in messages
     )
 

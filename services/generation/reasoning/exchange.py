@@ -1,17 +1,21 @@
-"""The requests that one question takes: each is sent to the engine, parsed, and counted."""
+"""The requests that one question takes: each is sent to the engine, parsed, counted, and waited for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from dataclasses import replace
 
-from services.core.errors import ContextLengthExceeded
+from services.core.errors import ContextLengthExceeded, DeadlineExceeded
 from services.core.wire.chat import Ending
 from services.generation.backend import Delta, Engine, Prompt, TokenCounts
-from services.generation.reasoning.budget import TokenTally
+from services.generation.reasoning.budget import TokenTally, estimate_tokens
 from services.generation.reasoning.conversation import add_system_lines
-from services.generation.reasoning.parser import Piece, ReasoningParser
+from services.generation.reasoning.markup import Piece
+from services.generation.reasoning.parser import ReasoningParser
 from services.generation.reasoning.profiles import Profile
+from services.generation.task import Task, WaitLimits
 
 
 class Exchange:
@@ -20,13 +24,16 @@ class Exchange:
     The deltas that it yields have one channel each, and no finish reason.
     """
 
-    def __init__(self, engine: Engine, profile: Profile, *, thinks: bool) -> None:
+    def __init__(self, engine: Engine, task: Task) -> None:
         self._engine = engine
-        self._profile = profile
+        self._profile = task.profile
+        self._waits = task.waits
         self._tally = TokenTally()
         self._text: list[str] = []
-        self.parser = ReasoningParser(profile)
-        self.thinks = thinks
+        self._content: list[str] = []
+        self._estimate = TokenCounts(0, 0, estimated=True)
+        self.parser = ReasoningParser(task.profile)
+        self.thinks = task.limits.thinking > 0
         """Whether a model that is switched by its system text is told to think."""
         self.has_field = False
         """Whether the engine has delivered thinking in a field of its own."""
@@ -39,13 +46,22 @@ class Exchange:
         return "".join(self._text)
 
     @property
+    def content(self) -> str:
+        """The text since the last `restart` that did not come in a field for thinking."""
+        return "".join(self._content)
+
+    @property
     def completion_tokens(self) -> int:
         """The tokens that were generated until now."""
         return self._tally.completion
 
-    def count_tokens(self, *, thought: bool) -> TokenCounts | None:
-        """Count the tokens of all requests; see `TokenTally.counts`."""
-        return self._tally.counts(thought=thought)
+    def count_tokens(self, *, thought: bool) -> TokenCounts:
+        """Count the tokens of all requests; an estimate where no request got to the engine's own count."""
+        counts = self._tally.counts(thought=thought)
+        if counts is not None:
+            return counts
+        estimate = self._estimate
+        return TokenCounts(estimate.prompt, estimate.completion, None if thought else 0, estimated=True)
 
     def parse_as(self, profile: Profile) -> None:
         """Read what follows with a parser for this profile."""
@@ -55,6 +71,7 @@ class Exchange:
         """Forget the text, and read what follows with a parser for this profile."""
         self.parse_as(profile)
         self._text.clear()
+        self._content.clear()
 
     async def ask(self, prompt: Prompt, *, only_thinking: bool = False) -> AsyncGenerator[Delta]:
         """Send one request and yield what the parser makes of its text.
@@ -62,22 +79,36 @@ class Exchange:
         Args:
             prompt: The request.
             only_thinking: All that it generates counts as thinking.
+
+        Raises:
+            DeadlineExceeded: The engine sends nothing for longer than the entry's limits allow.
         """
         self.finish_reason = None
         self._tally.begin()
         prompt = add_system_lines(prompt, self._profile, self._engine.capabilities, thinks=self.thinks)
-        async with aclosing(self._engine.generate(prompt)) as deltas:
-            async for delta in deltas:
-                if delta.reasoning:
-                    self.has_field = True
-                self._text.append(delta.reasoning or delta.content)
-                pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
-                for parsed in to_deltas(pieces):
-                    yield parsed
-                if delta.finish_reason:
-                    self.finish_reason = delta.finish_reason
-                    self._tally.end(delta.tokens, thinking=only_thinking)
-                    return
+        read = sum(estimate_tokens(text) for _, text in prompt.messages) + estimate_tokens(prompt.prefix)
+        self._estimate = replace(self._estimate, prompt=self._estimate.prompt or read)
+        steps = size = 0
+        try:
+            async with aclosing(wait_for_deltas(self._engine.generate(prompt), self._waits)) as deltas:
+                async for delta in deltas:
+                    self.has_field = self.has_field or bool(delta.reasoning)
+                    output = delta.reasoning + delta.content
+                    steps, size = steps + bool(output), size + len(output.encode("utf-8", "replace"))
+                    self._text.append(output)
+                    self._content.append(delta.content)
+                    pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
+                    for parsed in to_deltas(pieces):
+                        yield parsed
+                    if delta.finish_reason:
+                        self.finish_reason = delta.finish_reason
+                        tokens = complete_counts(delta.tokens, read, max(steps, size // 4))
+                        self._tally.end(tokens, thinking=only_thinking)
+                        return
+        finally:
+            estimate = self._estimate
+            completion = estimate.completion + max(steps, size // 4)
+            self._estimate = replace(estimate, completion=completion)
 
     async def ask_if_it_fits(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """Send one request as `ask` does, but yield nothing where the thinking has left no room for it."""
@@ -87,6 +118,42 @@ class Exchange:
                     yield delta
         except ContextLengthExceeded:
             return
+
+
+def complete_counts(tokens: TokenCounts | None, prompt: int, completion: int) -> TokenCounts:
+    """Replace what an engine did not count, or counts as nothing, by our estimates, and mark them."""
+    if tokens is None:
+        return TokenCounts(prompt, completion, estimated=True)
+    if (tokens.prompt or not prompt) and (tokens.completion or not completion):
+        return tokens
+    return TokenCounts(
+        tokens.prompt or prompt, tokens.completion or completion, tokens.reasoning, estimated=True
+    )
+
+
+async def wait_for_deltas(deltas: AsyncGenerator[Delta], waits: WaitLimits) -> AsyncGenerator[Delta]:
+    """Yield the deltas of an engine that sends the first, and each after it, in time.
+
+    Raises:
+        DeadlineExceeded: It does not; the message says which limit it was.
+    """
+    seconds, setting = waits.first, "first_token_seconds"
+    async with aclosing(deltas):
+        while True:
+            limit = asyncio.timeout(seconds)
+            try:
+                async with limit:
+                    delta = await anext(deltas, None)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise DeadlineExceeded(
+                    f"model {waits.name} sent nothing for {seconds:.3g} s ({setting})", service="generation"
+                ) from None
+            if delta is None:
+                return
+            seconds, setting = waits.between, "between_tokens_seconds"
+            yield delta
 
 
 def to_deltas(pieces: Iterable[Piece]) -> list[Delta]:

@@ -1,4 +1,4 @@
-"""What the parser looks for in a text: a profile's tags, and Markdown code around them. Pure."""
+"""What the parser looks for in a text: a profile's tags, Markdown code around them, tags in prose. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,37 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from services.generation.reasoning.profiles import Profile
 
 _TOKEN = re.compile(r"`+|~+|\n|[^`~\n]+")
 _FENCE = 3
+_BEFORE_WORD = frozenset(" \t([{\"'\u201c\u2018\u00ab\u201e*_|")
+_AFTER_WORD = frozenset(" \t.,;:!?)]}\"'\u201d\u2019\u00bb\u201c*_|/-")
+
+Channel = Literal["reasoning", "content"]
+
+
+@dataclass(slots=True)
+class Piece:
+    """Text for one of the two channels, never empty. Not frozen: that would double the cost of a token."""
+
+    channel: Channel
+    text: str
+
+
+def is_prose(before: str, after: str) -> bool:
+    """Tell whether a tag between these characters is named in a sentence, as in `a <think> tag`.
+
+    Models that open or close their thinking put the tag at the start of a line or before a line break, or
+    write on without a space.
+
+    Args:
+        before: The character before the tag; empty at the start of the answer.
+        after: The character after it; empty at the end of the text.
+    """
+    return (not before or before in _BEFORE_WORD) and (not after or after in _AFTER_WORD)
 
 
 class TagSet:
@@ -52,6 +78,8 @@ class Tags:
     leading: TagSet
     thinking: Mapping[str, TagSet]
     answering: TagSet
+    closing: Mapping[str, TagSet]
+    """By opener: the closers alone."""
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +101,7 @@ def compile_tags(profile: Profile) -> Tags:
         closers=closers,
         leading=TagSet((*openers, *(closer for _, closer in profile.pairs), *profile.drop)),
         thinking={opener: TagSet((*closers[opener], *inner[opener], *profile.drop)) for opener in openers},
+        closing={opener: TagSet(closers[opener]) for opener in openers},
         answering=TagSet((profile.opener, profile.closer, *profile.drop)),
     )
 

@@ -27,7 +27,7 @@ from services.generation.reasoning.budget import Estimate, Limits, choose_method
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
 from services.generation.reasoning.exchange import Exchange, to_deltas
 from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text
-from services.generation.task import Task
+from services.generation.task import NoAnswer, Task
 
 Outcome = Literal["none", "finished", "closed", "reasked", "truncated"]
 """How the thinking ended: there was none; it ended by itself; it was closed; the question was asked again
@@ -45,7 +45,8 @@ class Thinking:
         self._prompt = task.prompt
         self._limits = task.limits
         self._profile = task.profile
-        self._exchange = Exchange(engine, task.profile, thinks=task.limits.thinking > 0)
+        self._task = task
+        self._exchange = Exchange(engine, task)
         self.outcome: Outcome = "none"
 
     @property
@@ -56,12 +57,47 @@ class Thinking:
     async def deltas(self) -> AsyncGenerator[Delta]:
         """Yield deltas of one channel each, then one with the finish reason and the counts.
 
-        Content is empty with `stop` only where a model that does not think says nothing.
+        Content is empty with `stop` only where one of the request's own stop strings came first.
 
         Raises:
+            NoAnswer: The engine ended its answer before it began.
             ServiceError: The engine fails.
             ContextLengthExceeded: The prompt does not fit, also where less is set aside for thinking.
         """
+        blank, answers = "", False
+        async with aclosing(self._answer()) as deltas:
+            async for delta in deltas:
+                if answers or not (delta.content or delta.finish_reason):
+                    yield delta
+                elif delta.finish_reason:
+                    yield self._judge_empty(delta)
+                else:
+                    blank += delta.content
+                    answers = not blank.isspace()
+                    if answers:
+                        yield replace(delta, content=blank)
+
+    def _judge_empty(self, last: Delta) -> Delta:
+        """Return the last delta of an answer that has no text.
+
+        Raises:
+            NoAnswer: Nothing says why there is none.
+        """
+        if last.finish_reason in {"content_filter", "reasoning_truncated"}:
+            return last
+        if last.tokens is not None and last.tokens.reasoning:
+            self.outcome = "truncated"  # it has thought where nobody could see it
+            return replace(last, finish_reason="reasoning_truncated")
+        if last.finish_reason == "length" or self._prompt.stop:
+            return last
+        raise NoAnswer(
+            "calls a tool that nobody offered"
+            if last.finish_reason == "tool_calls"
+            else "ended its answer before it began"
+        )
+
+    async def _answer(self) -> AsyncGenerator[Delta]:
+        """Ask, and see to it that thinking is followed by an answer."""
         begun = False
         try:
             async with aclosing(self._ask()) as steps:
@@ -72,13 +108,14 @@ class Thinking:
             smaller = self._smaller_limits()
             if begun or smaller is None:
                 raise
-            again = Thinking(self._engine, Task(self._prompt, self._profile, smaller))
-            async with aclosing(again.deltas()) as deltas:
+            again = Thinking(self._engine, replace(self._task, limits=smaller))
+            async with aclosing(again._answer()) as deltas:
                 async for delta in deltas:
                     yield delta
             self.outcome, self._exchange = again.outcome, again._exchange
             return
-        for delta in to_deltas(self._exchange.parser.finish()):
+        cut = self._exchange.finish_reason == "length"
+        for delta in to_deltas(self._exchange.parser.finish(cut=cut)):
             yield delta
         if self._has_thought and not self._exchange.parser.answered:
             async with aclosing(self._ask_without_thinking()) as deltas:
@@ -198,7 +235,9 @@ class Thinking:
                     break
                 yield delta
         parser = exchange.parser
-        for delta in to_deltas(parser.settle()):  # a closer at the very end may have been held back
+        for delta in to_deltas(
+            parser.settle(cut=exchange.finish_reason == "length")
+        ):  # a closer at the very end may have been held back
             yield delta
         if parser.answered or not self._has_thought:
             return
@@ -235,9 +274,13 @@ class Thinking:
                 if delta.reasoning:
                     yield Delta(reasoning=between + delta.reasoning)
                     between = ""
-        text = exchange.text
-        reasoning, content = split_reasoning(text, expect_tags_in_text(profile))
-        if profile.trace == "prefilled" and profile.closer not in text and exchange.finish_reason != "stop":
+        text = exchange.content
+        cut = exchange.finish_reason != "stop"
+        if exchange.has_field:  # the engine has separated thinking and answer by itself
+            reasoning, content = "", text
+        else:
+            reasoning, content = split_reasoning(text, expect_tags_in_text(profile), cut=cut)
+        if profile.trace == "prefilled" and profile.closer not in text and cut and not exchange.has_field:
             reasoning, content = text, ""
         if reasoning:
             yield Delta(reasoning=between + reasoning)

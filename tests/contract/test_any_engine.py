@@ -1,0 +1,173 @@
+"""An engine that nobody has seen, behind the real generation service: no wrong answer looks right.
+
+Whatever it sends, whatever the profile: no thinking in the answer, no cut answer called `stop`, no empty
+answer called `stop`, no waiting past the limits; an answer that is there is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import pytest_asyncio
+from starlette.types import ASGIApp
+
+from services.core.sse import SseParser
+from services.generation.app import create
+from services.generation.settings import Settings
+from tests.contract.engine_scenarios import (
+    ANSWERED,
+    BROKEN,
+    HM,
+    NO_ANSWER,
+    PROFILES,
+    SCENARIOS,
+    TAGGED,
+    Scenario,
+)
+from tests.contract.misbehaving import Misbehaving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PATIENT: dict[str, object] = {"first_token_seconds": 60, "between_tokens_seconds": 60}
+HASTY: dict[str, object] = {"first_token_seconds": 0.4, "between_tokens_seconds": 0.4}
+"""For scenarios that hang: any other would fail on a machine that is busy."""
+
+FALLBACK = "Bees make honey. [1]"
+PASSAGES = "Passages:\n\n[1] Bees\nBees make honey. They dance.\n\nQuestion: row="
+
+
+async def each_profile(row: str, check: Callable[[str, Scenario], Awaitable[None]]) -> None:
+    """Check the row with every profile that it is for, all at once."""
+    scenario = SCENARIOS[row]
+    suffix = "-hasty" if scenario.hangs else ""
+    await asyncio.gather(*(check(f"{profile}{suffix}", scenario) for profile in scenario.profiles))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
+    """One entry for each profile, with a fallback and without one."""
+    server = Misbehaving({name: scenario.reply for name, scenario in SCENARIOS.items()}, {}, pause=0)
+    engine = await server.start()
+    odd = {"engine": "openai", "endpoint": engine, "model_id": "odd"}
+    entries: list[dict[str, object]] = [{"name": "plain", "engine": "fake", "model_id": "plain"}]
+    for profile in PROFILES:
+        for name, limits in (("", PATIENT), ("-hasty", HASTY)):
+            entry: dict[str, object] = {"profile": profile, **odd, **limits}
+            entries.append({"name": f"{profile}{name}", **entry})
+            entries.append({"name": f"{profile}{name}-backed", "fallback": ["plain"], **entry})
+    settings = Settings(backends=orjson.dumps(entries).decode(), backend="plain", down_seconds=0)
+    yield await asyncio.to_thread(serve, create(settings))
+    await server.stop()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a client of the service sees."""
+
+    status: int
+    content: str = ""
+    reasoning: str = ""
+    finish_reason: str = ""
+    outcome: str = ""
+    error: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+
+
+async def ask(url: str, model: str, row: str, *, stream: bool) -> Outcome:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": PASSAGES + row}],
+        "stream": stream,
+        "stream_options": {"include_usage": True},
+    }
+    address = f"{url}/v1/chat/completions"
+    async with aiohttp.ClientSession() as session, session.post(address, json=body) as reply:
+        outcome, raw = Outcome(reply.status), await reply.read()
+    if outcome.status != 200 or not stream:
+        parsed = orjson.loads(raw)
+        outcome.error = parsed.get("error") or {}
+        if outcome.status == 200:
+            [choice] = parsed["choices"]
+            outcome.content = choice["message"]["content"] or ""
+            outcome.reasoning = choice["message"]["reasoning_content"] or ""
+            outcome.finish_reason, outcome.usage = choice["finish_reason"], parsed["usage"]
+            outcome.model, outcome.outcome = parsed["model"], parsed["outcome"]
+        return outcome
+    for event in SseParser().feed(raw):
+        if event.data == b"[DONE]":
+            continue
+        parsed = orjson.loads(event.data)
+        if event.event == "error":
+            outcome.error = parsed["error"]
+            continue
+        outcome.usage = parsed.get("usage") or outcome.usage
+        outcome.model = parsed["model"]
+        for choice in parsed["choices"]:
+            outcome.content += choice["delta"].get("content") or ""
+            outcome.reasoning += choice["delta"].get("reasoning_content") or ""
+            outcome.finish_reason = choice["finish_reason"] or outcome.finish_reason
+    return outcome
+
+
+@pytest.mark.parametrize("row", ANSWERED | TAGGED)
+async def test_an_answer_is_kept(url: str, row: str) -> None:
+    async def check(profile: str, scenario: Scenario) -> None:
+        for outcome in (
+            await ask(url, profile, row, stream=True),
+            await ask(url, f"{profile}-backed", row, stream=False),
+        ):
+            assert not outcome.error, profile
+            assert (outcome.content, outcome.finish_reason) == (scenario.content, scenario.finish_reason), (
+                profile
+            )
+            assert outcome.usage["estimated"] == scenario.estimated
+            assert outcome.usage["completion_tokens"] > 0
+            assert outcome.usage["prompt_tokens"] > 0
+            assert scenario.reasoning in {None, outcome.reasoning}, profile
+
+    await each_profile(row, check)
+
+
+@pytest.mark.parametrize("row", NO_ANSWER)
+async def test_no_answer_is_followed_by_the_fallback(url: str, row: str) -> None:
+    async def check(profile: str, _: Scenario) -> None:
+        backed, whole, alone = await asyncio.gather(
+            ask(url, f"{profile}-backed", row, stream=True),
+            ask(url, f"{profile}-backed", row, stream=False),
+            ask(url, profile, row, stream=False),
+        )
+        for outcome in (backed, whole):
+            assert not outcome.error, profile
+            assert (outcome.content, outcome.finish_reason, outcome.model) == (FALLBACK, "stop", "plain"), (
+                profile
+            )
+        assert HM not in alone.content, profile
+        assert alone.error or alone.outcome == "reasoning_truncated", profile
+        assert alone.finish_reason != "stop", profile
+        assert alone.status != 504 or profile in alone.error["message"]
+
+    await each_profile(row, check)
+
+
+@pytest.mark.parametrize("row", BROKEN)
+async def test_what_breaks_off_is_an_error(url: str, row: str) -> None:
+    async def check(profile: str, _: Scenario) -> None:
+        streamed, whole = await asyncio.gather(
+            ask(url, f"{profile}-backed", row, stream=True), ask(url, profile, row, stream=False)
+        )
+        assert streamed.error, profile
+        assert whole.error, profile
+        assert streamed.finish_reason == "", profile
+
+    await each_profile(row, check)
+
+
+async def test_there_are_enough_scenarios() -> None:
+    assert len(SCENARIOS) > 100
