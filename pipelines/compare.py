@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipelines.clock import AnswerClock
 from pipelines.context import freeze
@@ -116,8 +116,11 @@ async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Ev
     found = _Frozen(context.context_id, evidence, clock, clock.elapsed())
     yield Frozen(context, clock.timings(), evidence.degraded)
     if asked.serial:
-        for arm in asked.arms:
-            async with aclosing(_answer(pipeline, asked, arm, found)) as events:
+        for place, arm in enumerate(asked.arms):
+            # an arm that stalls fails alone: those after it still have their time
+            limits = pipeline.limits.share_deadline(len(asked.arms) - place)
+            own = replace(pipeline, limits=limits)
+            async with aclosing(_answer(own, asked, arm, found)) as events:
                 async for event in events:
                     yield event
         return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
 from pipelines.context import freeze, locate_citations
+from pipelines.limits import limit_waits, within_limit
 from pipelines.prompting import ABSTENTION, PromptName, build_messages
 from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
@@ -18,6 +19,9 @@ from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, Ch
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.chat import ChatMessage, Ending, FinishReason, Outcome, Usage, split_ending
 from services.core.wire.sampling import Sampling
+
+NAMING_SECONDS = 5.0
+"""Longest wait for the name of an entry that is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,9 @@ class RagPipeline(Finder):
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
         """Yield `Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
 
-        Raises what the services raise; nothing is yielded before the first piece of output is there, so
-        that a failure up to then keeps its own status.
+        Raises what the services raise, and `DeadlineExceeded` that names a stage which takes longer than its
+        limit; nothing is yielded before the first piece of output is there, so that a failure up to then
+        keeps its own status.
         """
         clock = AnswerClock(self.metrics)
         found = await self.find(
@@ -115,7 +120,7 @@ class RagPipeline(Finder):
         collected = _Collected(model=question.model, degraded=degraded)
         announced = False
         with self._span(question) as span:
-            async with aclosing(span.follow(stream)) as deltas:
+            async with aclosing(limit_waits(span.follow(stream), self.limits)) as deltas:
                 async for delta in deltas:
                     output = delta.content or delta.reasoning
                     if output:
@@ -137,7 +142,8 @@ class RagPipeline(Finder):
             NotFound: There is no such entry.
         """
         try:
-            listed = await self.generation.models()
+            async with within_limit("generation", NAMING_SECONDS, "NAMING_SECONDS"):
+                listed = await self.generation.models()
         except ServiceError:
             return model
         return listed.find(model).id

@@ -10,6 +10,7 @@ import structlog
 
 from pipelines.clock import AnswerClock
 from pipelines.context import Stretch, join_neighbours
+from pipelines.limits import StageLimits, within_limit
 from pipelines.rewriting import Rewriter
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
@@ -66,7 +67,7 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Finder:
     """Four clients in a row; `rerank_seconds` and `rewrite_seconds` bound the stages that an answer can do
-    without."""
+    without, `limits` the others."""
 
     embedding: EmbeddingClient
     retrieval: RetrievalClient
@@ -75,6 +76,7 @@ class Finder:
     metrics: Metrics | None = None
     rerank_seconds: float = 5.0
     rewrite_seconds: float = 10.0
+    limits: StageLimits = field(default_factory=StageLimits)
 
     async def find(
         self,
@@ -87,7 +89,8 @@ class Finder:
     ) -> Evidence:
         """Find evidence; it has no passages where none reaches the floor.
 
-        Raises what embedding and retrieval raise. Where rewriting fails the question is searched for as
+        Raises what embedding and retrieval raise, and `DeadlineExceeded` that names the one that takes longer
+        than its limit. Where rewriting fails the question is searched for as
         it is, where reranking fails the retrieval's order stands, where the neighbours are not to be had
         the passages stand alone.
         """
@@ -131,22 +134,24 @@ class _Run:
         return question
 
     async def retrieve(self, text: str) -> list[Passage]:
-        search = self.search
+        search, limits = self.search, self.finder.limits
         vector: list[float] | None = None
         if search.mode != "sparse" or search.floor:  # words alone need no vector, the floor is on its cosine
             with self.clock.stage("embedding"):
-                vector = await self.finder.embedding.embed_query(text)
+                async with within_limit("embedding", limits.embedding, "EMBEDDING_SECONDS"):
+                    vector = await self.finder.embedding.embed_query(text)
         with self.clock.stage("retrieval"):
-            passages = await self.finder.retrieval.search(
-                text,
-                vector,
-                k=max(search.top_k, search.top_n),
-                collection=search.collection,
-                where=search.where,
-                threshold=search.floor or None,
-                mode=search.mode,
-                mmr_lambda=search.mmr,
-            )
+            async with within_limit("retrieval", limits.retrieval, "RETRIEVAL_SECONDS"):
+                passages = await self.finder.retrieval.search(
+                    text,
+                    vector,
+                    k=max(search.top_k, search.top_n),
+                    collection=search.collection,
+                    where=search.where,
+                    threshold=search.floor or None,
+                    mode=search.mode,
+                    mmr_lambda=search.mmr,
+                )
         # whatever a store makes of the threshold: what no vector vouches for must not reach the prompt
         return [one for one in passages if not search.floor or (one.score or 0.0) >= search.floor]
 
@@ -169,9 +174,10 @@ class _Run:
         ids, span = [passage.id for passage in passages], self.search.neighbours
         with self.clock.stage("neighbours"):
             try:
-                around = await self.finder.retrieval.neighbours(
-                    self.search.collection, ids, before=span, after=span
-                )
+                async with within_limit("retrieval", self.finder.limits.retrieval, "RETRIEVAL_SECONDS"):
+                    around = await self.finder.retrieval.neighbours(
+                        self.search.collection, ids, before=span, after=span
+                    )
             except RaglineError as error:
                 self._leave_out("neighbours", error.message)
                 return []

@@ -45,6 +45,7 @@ def create(settings: Settings) -> FastAPI:
                 metrics=app.state.metrics,
                 rerank_seconds=settings.rerank_seconds,
                 rewrite_seconds=settings.rewrite_seconds,
+                limits=settings.stage_limits,
             )
             detector = settings.grounding_detector_url
             scorer = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from pipelines.evaluation.grounding.detector import parse_labels
+from pipelines.limits import StageLimits
 from pipelines.prompting import PromptName
 from services.core.settings import ServiceSettings
 
@@ -93,6 +94,32 @@ class Settings(ServiceSettings):
         "reasoning (for models that think); with cite- before it, or cite, it asks for [n] markers and for "
         "I don't know as well",
     )
+    embedding_seconds: float = Field(
+        15.0,
+        gt=0,
+        validation_alias="EMBEDDING_SECONDS",
+        description="longest wait for a question's vector; then a 504 names the stage",
+    )
+    retrieval_seconds: float = Field(
+        15.0,
+        gt=0,
+        validation_alias="RETRIEVAL_SECONDS",
+        description="longest wait for a question's passages; then a 504 names the stage",
+    )
+    first_token_seconds: float | None = Field(
+        None,
+        gt=0,
+        validation_alias="FIRST_TOKEN_SECONDS",
+        description="longest wait for an answer's first token of any kind, fallbacks included; then a 504 "
+        "names the stage; unset: three quarters of DEADLINE_SECONDS",
+    )
+    between_tokens_seconds: float | None = Field(
+        None,
+        gt=0,
+        validation_alias="BETWEEN_TOKENS_SECONDS",
+        description="longest silence inside an answer; then its stream ends with an error that names the "
+        "stage; unset: three quarters of DEADLINE_SECONDS",
+    )
     rerank_seconds: float = Field(
         5.0,
         gt=0,
@@ -105,6 +132,17 @@ class Settings(ServiceSettings):
         validation_alias="UPLOAD_SECONDS",
         description="longest an upload may take, from its first byte to its last stored passage",
     )
+
+    @property
+    def stage_limits(self) -> StageLimits:
+        """How long the stages may take that an answer cannot do without."""
+        most = self.deadline_seconds * 0.75
+        return StageLimits(
+            embedding=self.embedding_seconds,
+            retrieval=self.retrieval_seconds,
+            first_token=self.first_token_seconds or most,
+            between_tokens=self.between_tokens_seconds or most,
+        )
 
     @field_validator("grounding_detector_labels")
     @classmethod
