@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from services.core.clients.generation import ChatDelta
 from services.core.context import seconds_left
+from services.core.context import stage as current_stage
 from services.core.errors import DeadlineExceeded
 
 MARGIN = 0.05
@@ -51,13 +52,15 @@ async def within_limit(stage: str, seconds: float, setting: str) -> AsyncIterato
         DeadlineExceeded: The time was over; it names the stage.
     """
     bound, is_own = _bound(seconds)
+    current_stage.set(stage)
     try:
         async with asyncio.timeout(bound):
             yield
     except TimeoutError:
-        raise _no_answer(f"the stage {stage}", stage, seconds if is_own else None, setting) from None
+        raise _no_answer(stage, stage, seconds if is_own else None, setting) from None
     except DeadlineExceeded as error:
         raise DeadlineExceeded(f"the stage {stage}: {error.message}", service=error.service) from error
+    current_stage.set("")
 
 
 async def limit_waits(deltas: AsyncGenerator[ChatDelta], limits: StageLimits) -> AsyncGenerator[ChatDelta]:
@@ -70,6 +73,8 @@ async def limit_waits(deltas: AsyncGenerator[ChatDelta], limits: StageLimits) ->
     """
     is_begun = False
     silent = 0.0
+    stage = "generation, first token"
+    current_stage.set(stage)
     now = asyncio.get_running_loop().time
     async with aclosing(deltas):
         while True:
@@ -80,14 +85,16 @@ async def limit_waits(deltas: AsyncGenerator[ChatDelta], limits: StageLimits) ->
                 async with asyncio.timeout(bound):
                     delta = await anext(deltas, None)
             except TimeoutError:
-                what, setting = "the stage generation, first token", "FIRST_TOKEN_SECONDS"
-                if is_begun:
-                    what, setting = "the stage generation, between tokens", "BETWEEN_TOKENS_SECONDS"
-                raise _no_answer(what, "generation", limit if is_own else None, setting) from None
+                setting = "BETWEEN_TOKENS_SECONDS" if is_begun else "FIRST_TOKEN_SECONDS"
+                raise _no_answer(stage, "generation", limit if is_own else None, setting) from None
             if delta is None:
+                current_stage.set("")
                 return
             silent += now() - start
             if _has_output(delta):
+                if not is_begun:
+                    stage = "generation, between tokens"
+                    current_stage.set(stage)
                 is_begun, silent = True, 0.0
             yield delta
 
@@ -105,10 +112,10 @@ def _bound(seconds: float) -> tuple[float, bool]:
     return max(0.0, left - MARGIN), False
 
 
-def _no_answer(what: str, service: str, seconds: float | None, setting: str) -> DeadlineExceeded:
+def _no_answer(stage: str, service: str, seconds: float | None, setting: str) -> DeadlineExceeded:
     reason = (
         "did not finish before the request's deadline"
         if seconds is None
         else f"had no answer within {seconds:g} s ({setting})"
     )
-    return DeadlineExceeded(f"{what} {reason}", service=service)
+    return DeadlineExceeded(f"the stage {stage} {reason}", service=service)

@@ -18,6 +18,8 @@ DEADLINE_HEADER = "x-ragline-deadline-ms"
 _SANE_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+stage: ContextVar[str] = ContextVar("stage", default="")
+"""The stage of the request that is being waited for, so that a deadline can say where it struck."""
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -58,9 +60,10 @@ def seconds_left(default: float | None = None) -> float | None:
 
 @asynccontextmanager
 async def within_deadline(what: str, *, service: str) -> AsyncIterator[None]:
-    """Cut the body at the deadline; raises `DeadlineExceeded` that names `what`."""
+    """Cut the body at the deadline; raises `DeadlineExceeded` that names `what`, and the stage it was in."""
     try:
         async with asyncio.timeout(seconds_left()):
             yield
     except TimeoutError:
-        raise DeadlineExceeded(f"{what} did not finish before the deadline", service=service) from None
+        where = f", in the stage {stage.get()}" if stage.get() else ""
+        raise DeadlineExceeded(f"{what} did not finish before the deadline{where}", service=service) from None
