@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -32,6 +32,10 @@ test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, 
 
 test-soak: $(VENV)/.installed-dev build/tools/helm ## what must hold every time, repeated: kills by the dozen, all combinations, properties at depth
 	RAGLINE_SOAK=1 $(BIN)/pytest -m soak --timeout 3600
+
+test-clients: $(VENV)/.installed-dev build/clients-venv/.installed build/clients-openai2-venv/.installed build/ai-sdk/.installed ## clients that validate replies, in environments of their own, against a real gateway
+	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients
+	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-openai2-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients/test_llamaindex.py
 
 test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
 	$(BIN)/pytest tests/chart
@@ -139,6 +143,16 @@ build/tools/helm: | $(VENV)/.installed-dev
 build/engines-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv build/engines-venv
 	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf pytest pytest-asyncio pytest-socket pytest-timeout
+	touch $@
+
+build/%-venv/.installed: tests/clients/requirements-%.txt
+	$(PYTHON) -m venv build/$*-venv
+	build/$*-venv/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+build/ai-sdk/.installed: tests/clients/package.json # without Node its tests are skipped, and say so
+	mkdir -p build/ai-sdk && cp $< build/ai-sdk/
+	if command -v npm >/dev/null; then npm install --prefix build/ai-sdk --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error; fi
 	touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
     "tests/integration/stack/": "the running stack",
+    "tests/clients/": "the clients' gateway",
     "tests/contract/real_models/": "language models",
     "tests/contract/test_generation.py": "language models",
     "tests/contract/test_generation_llama_server.py": "language models",

@@ -78,10 +78,9 @@ async def retrieval(
 ) -> Response:
     plan = plan_search(body, settings)
     with metrics.stage("search"):
-        ranked, relevance = rank(await store.search(body.collection, plan.query), plan)
+        ranked = rank(await store.search(body.collection, plan.query), plan)
     docs = [passage.model_dump() for passage in ranked]
-    decided = relevance.model_dump() if relevance else None
-    return JsonReply({"retrieved_docs": docs, "initial_query": body.text, "relevance": decided})
+    return JsonReply({"retrieved_docs": docs, "initial_query": body.text})
 
 
 @routes.post(

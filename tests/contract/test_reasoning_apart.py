@@ -20,7 +20,6 @@ from services.core.wire.answer import AnswerRequest
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
-from services.core.wire.retrieval import RetrievalReply
 from services.core.wire.sampling import Sampling
 from services.gateway.chat import read_question
 from services.gateway.settings import Settings as GatewaySettings
@@ -56,9 +55,9 @@ class Retrieval(RetrievalClient):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    async def retrieve(self, text: str, vector: Sequence[float] | None, **options: object) -> RetrievalReply:
+    async def search(self, text: str, vector: Sequence[float] | None, **options: object) -> list[Passage]:
         self.texts.append(text)
-        return RetrievalReply(retrieved_docs=[PASSAGE])
+        return [PASSAGE]
 
 
 class Reranking(RerankingClient):

@@ -1,0 +1,52 @@
+"""langchain-openai: answers, whole and streamed, structured output, tools, errors."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("langchain_openai", reason="needs the clients' environment: make test-clients")
+
+import openai
+from langchain_openai import ChatOpenAI
+
+from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION
+
+
+@pytest.fixture
+def chat(gateway: str):
+    def make(model: str = "plain", **options) -> ChatOpenAI:
+        return ChatOpenAI(model=model, base_url=f"{gateway}/v1", api_key=KEY, max_retries=0, **options)
+
+    return make
+
+
+def test_an_answer_keeps_its_citations(chat):
+    reply = chat().invoke(QUESTION)
+    assert reply.text == ANSWER
+    assert reply.response_metadata["finish_reason"] == "stop"
+    assert reply.usage_metadata["total_tokens"] > 0
+
+
+async def test_a_stream_adds_up_to_the_answer(chat):
+    chunks = [chunk async for chunk in chat(stream_usage=True).astream(QUESTION)]
+    assert len(chunks) > 3
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    assert whole.text == ANSWER
+    assert whole.response_metadata["finish_reason"] == "stop"
+    assert whole.usage_metadata["total_tokens"] > 0
+
+
+def test_an_abstention_and_thinking_are_answers(chat):
+    assert chat(extra_body=NOTHING).invoke(QUESTION).text
+    reply = chat("thinking").invoke(QUESTION)
+    assert reply.text == ANSWER
+    assert reply.usage_metadata["output_token_details"]["reasoning"] == 5
+
+
+def test_errors_come_through(chat):
+    with pytest.raises(openai.NotFoundError):
+        chat("nobody").invoke(QUESTION)
+    with pytest.raises(openai.APIStatusError):
+        list(chat("down").stream(QUESTION))

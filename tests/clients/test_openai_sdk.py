@@ -1,0 +1,128 @@
+"""OpenAI's own SDK: answers with citations, whole and streamed, abstention, thinking, errors."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+pytest.importorskip("openai", reason="needs the clients' environment: make test-clients")
+
+import openai
+
+from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION, THOUGHT
+
+MESSAGES = [{"role": "user", "content": QUESTION}]
+
+
+@pytest.fixture(scope="module")
+def client(gateway: str):
+    with openai.OpenAI(base_url=f"{gateway}/v1", api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+def test_an_answer_is_cited_by_links_that_open_the_passage(client):
+    reply = client.chat.completions.create(model="plain", messages=MESSAGES)
+    choice = reply.choices[0]
+    assert (choice.message.content, choice.finish_reason, reply.model) == (ANSWER, "stop", "plain")
+    assert choice.message.annotations
+    cited = choice.message.annotations[0].url_citation
+    assert choice.message.content[cited.start_index : cited.end_index].startswith("Bees make honey")
+    page = httpx.get(cited.url)
+    assert page.status_code == 200
+    assert "Bees make honey out of nectar" in page.text
+
+
+def test_a_stream_adds_up_to_the_answer(client):
+    with client.chat.completions.stream(model="plain", messages=MESSAGES) as stream:
+        pieces = [event.delta for event in stream if event.type == "content.delta"]
+        reply = stream.get_final_completion()
+    assert len(pieces) > 3
+    assert "".join(pieces) == reply.choices[0].message.content == ANSWER
+    assert reply.choices[0].finish_reason == "stop"
+
+
+async def test_the_asynchronous_client_gets_the_same(gateway):
+    async with openai.AsyncOpenAI(base_url=f"{gateway}/v1", api_key=KEY, max_retries=0) as client:
+        reply = await client.chat.completions.create(model="plain", messages=MESSAGES)
+        chunks = [
+            chunk
+            async for chunk in await client.chat.completions.create(
+                model="plain", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+            )
+        ]
+    assert reply.choices[0].message.content == ANSWER
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == ANSWER
+    assert chunks[-1].usage.total_tokens > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_abstention_is_an_answer(client, stream):
+    reply = client.chat.completions.create(
+        model="plain", messages=MESSAGES, extra_body=NOTHING, stream=stream
+    )
+    if stream:
+        chunks = list(reply)
+        content = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+        reasons = [
+            choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason
+        ]
+        outcomes = {chunk.outcome for chunk in chunks if "outcome" in chunk.model_extra}
+        assert (reasons, outcomes) == (["stop"], {"abstained"})
+    else:
+        content = reply.choices[0].message.content
+        assert (reply.choices[0].finish_reason, reply.outcome) == ("stop", "abstained")
+    assert content
+
+
+@pytest.mark.parametrize("model", ["thinking", "tagged"])
+def test_thinking_is_no_part_of_the_answer(client, model):
+    reply = client.chat.completions.create(model=model, messages=MESSAGES)
+    message = reply.choices[0].message
+    assert message.content == ANSWER
+    assert message.reasoning_content.strip() == THOUGHT
+    assert "reasoning_tokens" in reply.usage.completion_tokens_details.model_fields_set
+
+
+@pytest.mark.parametrize(("model", "reason"), [("cut", "length"), ("filtered", "content_filter")])
+def test_an_answer_that_is_not_whole_says_so(client, model, reason):
+    reply = client.chat.completions.create(model=model, messages=MESSAGES)
+    assert reply.choices[0].finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "status"),
+    [
+        ("nobody", openai.NotFoundError, 404),
+        ("down", openai.InternalServerError, 503),
+        ("failing", openai.InternalServerError, 502),
+        ("busy", openai.InternalServerError, 503),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_are_the_sdks_own(client, model, error, status, stream):
+    with pytest.raises(error) as caught:
+        client.chat.completions.create(model=model, messages=MESSAGES, stream=stream)
+    assert caught.value.status_code == status
+    assert caught.value.code
+    if model == "busy":
+        assert caught.value.code == "busy"
+        assert int(caught.value.response.headers["retry-after"]) >= 1
+
+
+def test_messages_without_content_and_calls_of_tools_are_history(client):
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Look it up."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "Nothing."},
+        {"role": "assistant", "content": "There is nothing."},
+        *MESSAGES,
+    ]
+    assert (
+        client.chat.completions.create(model="plain", messages=messages).choices[0].message.content == ANSWER
+    )
+
+
+def test_the_models_are_listed(client):
+    assert {"plain", "thinking", "down"} <= {model.id for model in client.models.list()}
