@@ -9,7 +9,8 @@ from pipelines.evaluation.metric import AnswerInContext, Condition, answer_metri
 from pipelines.evaluation.reading.expressions import expression_matches
 from pipelines.evaluation.reading.numbers import number_matches
 from pipelines.evaluation.reading.options import choice_matches
-from pipelines.evaluation.reading.text import contains_reference, find_stated_answer
+from pipelines.evaluation.reading.phrases import states_reference
+from pipelines.evaluation.reading.text import find_stated_answer
 
 KNOWN = Condition[Item](
     "questions with a reference answer, or without any answer",
@@ -18,21 +19,22 @@ KNOWN = Condition[Item](
 
 
 def _match_words(item: Item, answer: AnswerInContext) -> float:
-    """A reference's words stand in the answer in a row (inclusion: RGB, Chen et al. 2024). One that declines
-    says none."""
-    return contains_reference("" if answer.declined else find_stated_answer(answer.text), item.answers)
+    """A reference's words stand in the answer in a row (inclusion: RGB, Chen et al. 2024), not denied and not
+    one of several. One that declines says none."""
+    return states_reference("" if answer.declined else find_stated_answer(answer.text), item.answers)
 
 
 def _match_number(item: Item, answer: AnswerInContext) -> float:
-    r"""The number of the announced answer (`\boxed{}`, `####`, "the answer is"), else one in bold, else the
-    last, is the reference's within 10⁻⁶; separators, fractions, powers, percent (GSM8K, Cobbe et al. 2021; LM
-    Evaluation Harness)."""
-    return max(number_matches(answer.text, reference) for reference in item.answers)
+    r"""The number of the announced answer (`\boxed{}`, `####`, "the answer is"), else one in bold, else that
+    of the last sentence with one, is the reference's within 10⁻⁶, in the question's unit; number words,
+    separators and scripts of many countries, fractions, powers, percent. What is denied ("not 42") is left
+    out, and a bound or a range is no number (GSM8K, Cobbe et al. 2021; LM Evaluation Harness)."""
+    return max(number_matches(answer.text, reference, item.question) for reference in item.answers)
 
 
 def _match_option(item: Item, answer: AnswerInContext) -> float:
-    """The option that the answer settles on (announced, lettered, or in its own words; of several: none) is
-    the right one (MMLU-Pro, Wang et al. 2024)."""
+    """The option that the answer settles on (announced, lettered, or in its own words; not what it denies or
+    gives a reason with; of several: none) is the right one (MMLU-Pro, Wang et al. 2024)."""
     return choice_matches(answer.text, item.options, item.right_option)
 
 

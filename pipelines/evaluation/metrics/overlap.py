@@ -7,17 +7,29 @@ the right answer to it is the empty one.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.evaluation.metric import REFERENCES, WORDS, AnswerInContext, answer_metric
 from pipelines.evaluation.reading.text import find_stated_answer, normalise
 
+_MARKED = re.compile(r"\d+(?:[.:]\d+)+|\b[a-z]\w*(?:\+\+|#)")
+
 
 def match_exactly(answer: str, references: Sequence[str]) -> float:
-    """1 where the answer equals one of the references after normalisation, else 0."""
-    words = normalise(answer)
-    return float(any(words == normalise(reference) for reference in references or ("",)))
+    """Return 1 where the answer equals one of the references after normalisation, else 0.
+
+    Normalisation drops all punctuation; marks that make another word count all the same: "1.5" is not "15",
+    "C++" is not "C".
+    """
+    words, marked = normalise(answer), _find_marked_words(answer)
+    return float(
+        any(
+            words == normalise(reference) and marked == _find_marked_words(reference)
+            for reference in references or ("",)
+        )
+    )
 
 
 def token_f1(answer: str, references: Sequence[str]) -> float:
@@ -50,6 +62,11 @@ def token_overlap(answer: AnswerInContext) -> float:
 def _short_answer(answer: AnswerInContext) -> str:
     """The stated answer; of an answer that declines the empty one, whatever words it shares."""
     return "" if answer.declined else find_stated_answer(answer.text)
+
+
+def _find_marked_words(text: str) -> list[str]:
+    """Find the words that punctuation tells apart: decimals, versions, times, "C++"."""
+    return _MARKED.findall(text.lower())
 
 
 def _f1(answer: Sequence[str], reference: Sequence[str]) -> float:

@@ -1,71 +1,87 @@
 r"""The number that an answer comes to, and whether it is the right one.
 
 The number is taken from what the answer announces (\boxed{}, "####" as in GSM8K, Cobbe et al. 2021, "the
-answer is"), else the last number of the answer: the "flexible-extract" of the LM Evaluation Harness (Gao et
-al. 2024).
+answer is"), else from what is in bold, else from the last sentence with a number: there the one beside the
+words of the question, else the last, the "flexible-extract" of the LM Evaluation Harness (Gao et al. 2024).
+What is denied ("not 42") is no candidate, and a bound or a range is no number.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
-from pipelines.evaluation.reading.text import find_announced_answer, strip_reasoning
+from pipelines.citations import strip_markers
+from pipelines.evaluation.reading.denials import is_denied, is_open
+from pipelines.evaluation.reading.number_words import write_digits
+from pipelines.evaluation.reading.numerals import compute_powers, unify_numerals
+from pipelines.evaluation.reading.text import find_announced_answer, read_without_thinking
+from pipelines.evaluation.reading.units import (
+    UNIT_AFTER,
+    continues,
+    convert,
+    find_asked_unit,
+    find_counted,
+    unit_of,
+)
+from pipelines.sentences import content_words, sentences
 
 RELATIVE = 1e-6
 ABSOLUTE = 1e-9
 
-_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_DIGITS = r"\d+(?:\.\d+)?|\.\d+"
 _NUMBER = re.compile(
-    rf"(?<![\w.])(?P<sign>(?<![\w)])[-+]\s?)?(?:[$€£]\s?)?(?P<minus>-)?"
+    rf"(?<![\w.])(?P<sign>(?<![\w)])[-+]\s?)?(?:(?:US)?[$€£]\s?)?(?P<minus>-)?"
     rf"(?:(?P<whole>\d+)\s+(?P<top>\d+)/(?P<bottom>\d+)|(?P<over>{_DIGITS})\s*/\s*(?P<under>{_DIGITS})"
     rf"|(?P<plain>{_DIGITS})(?:[eE](?P<power>[-+]?\d+)|\s*[*\u00d7]\s*10\^\{{?(?P<ten>[-+]?\d+)\}}?)?)"
-    r"(?!\d)\s?(?P<percent>%|percent\b)?"
+    r"(?!\d)(?P<scale>\s?(?:thousand|millions?|billions?|trillions?|Million(?:en)?|Mio\.?|Milliarden?|milliards?|"
+    r"tausend|mille|million[ie]|mil\b|k\b|万|萬|亿|億)(?!\w))?\s?(?P<percent>%|per\s?cent\b|Prozent\b|pour\s?cent\b)?"
 )
-_LATEX = (
-    (re.compile(r"\\[dt]?frac\s*\{([^{}]+)\}\s*\{([^{}]+)\}"), r" \1/\2 "),
-    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2 "),
-    (re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!,?|[\u00a0\u2009\u202f'\u2019])(?=\d{3})"), ","),
-    (re.compile(r"\\times|\\cdot"), "\u00d7"),
-    (re.compile(r"\\text\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\\$"), "$"),
-    (re.compile(r"[\u2212\u2013](?=\s?[\d.$])"), "-"),
-    (re.compile(r"\\[()\[\]]|(?<!\d)\$(?=[^\d])|\$$"), " "),
-)
+_SCALES = {
+    "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "mil": 1e3, "k": 1e3, "million": 1e6, "mio": 1e6,
+    "billion": 1e9, "milliard": 1e9, "trillion": 1e12, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
+}  # fmt: skip
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _ASIDE = re.compile(r"\([^()\n]*\s[^()\n]*\)")
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"none": 0, "nobody": 0, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100, "half": 0.5}
-_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
+_BULLET = re.compile(r"^\s*(?:\d+[.)]|step\s+\d+\s*:)\s+(?=\S.*)", re.IGNORECASE | re.MULTILINE)
+_REFERRED = re.compile(
+    r"\(?\b(?:passages?|sources?|documents?|pages?|step|figure|table|section|line|chapter)\s+\d+(?:\s+of\s+\d+)?\)?",
+    re.IGNORECASE,
+)
+_BOUND_BEFORE = re.compile(
+    r"\b(?:at\s+least|at\s+most|(?:no\s+|not\s+)?(?:more|less|fewer|greater|higher|lower|bigger|smaller)\s+than|over|under|"
+    r"above|below|up\s+to|nearly|almost|close\s+to|minimum\s+of|maximum\s+of|before|after|since|until|plus|mindestens|"
+    r"h\u00f6chstens|\u00fcber|unter|au\s+moins|plus\s+de|moins\s+de|between|[<>\u2264\u2265])\s*(?:the\s+|about\s+|a\s+)?"
+    r"(?:[$€£]\s?)?$",
+    re.IGNORECASE,
+)
+_BOUND_AFTER = re.compile(
+    r"^\s*(?:[^\W\d]+\s+)?(?:or|and)\s+(?:more|less|fewer|above|over|below|up|higher)\b|^\s?\+(?!\s?\d)",
+    re.IGNORECASE,
+)
+_RANGE_AFTER = re.compile(
+    r"^(?:\s*[^\W\d]*\s*(?:to|and|bis|\u00e0)\s+|-)(?:[$€£]\s?)?-?(\d[\d.]*)", re.IGNORECASE
+)
+_RANGE_BEFORE = re.compile(
+    r"(?:(?:\b(?:from|between)\b[^.;]*|[\d€$%]\s*)\b(?:to|and|bis|\u00e0)\s+|\d-)(?:about\s+)?(?:[$€£]\s?)?-?$",
+    re.IGNORECASE,
+)
+_SHARE_OF = re.compile(r"\b(?:out\s+)?of\s+(?:(?:the|these|those|all|a\s+total\s+of)\s+)?$", re.IGNORECASE)
+_DATE = re.compile(
+    r"\b(?:\d{1,2}[./]\d{1,2}[./](?P<a>\d{4})|(?P<b>\d{4})-\d{2}-\d{2}|\d{1,2}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?[^\W\d]{3,9}\.?,?\s+(?P<c>\d{4})"
+    r"|[A-Z][a-z]{2,8}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?P<d>\d{4})|(?P<e>\d{4})\u5e74)(?!\d)"
+)
+_PLACE = re.compile(r"\b(?:position|place|rank|ranked|floor|century|grade|which\s+number)\b", re.IGNORECASE)
+_YEAR = re.compile(r"\b(?:which|what)\s+year\b|\bwhen\b", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"=|\b(?:so|thus|hence|therefore|total|in\s+all|altogether|gives?|leaves?|makes?|equals?|but|then|that\s+is|i\.e)\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;:]|\band\b|\bbut\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,55 +92,164 @@ class Number:
     percent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A number and where it stands; `settled` unless it is a bound, a range, or one of several."""
+
+    number: Number
+    start: int
+    end: int
+    settled: bool
+    unit: str | None
+
+
 def find_numbers(text: str) -> list[Number]:
     """Find every number of a text in order: thousands separators, fractions, powers of ten, percent,
     LaTeX."""
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    return [number for match in _NUMBER.finditer(text) if (number := _read_match(match)) is not None]
+    matches = _NUMBER.finditer(unify_numerals(text))
+    return [number for match in matches if (number := _read_match(match)) is not None]
 
 
-def find_final_number(answer: str) -> Number | None:
-    """Find the number that the answer comes to; None where it names none, not even in words."""
+def find_final_number(answer: str, question: str = "") -> Number | None:
+    """Find the number that the answer comes to; None where it names none, not even in words, or several.
+
+    Args:
+        answer: The answer's text.
+        question: Decides between several numbers, and about units: the value is in the question's unit.
+    """
     announced = find_announced_answer(answer)
-    if announced is not None and (found := _first_number(announced)) is not None:
-        return found
-    plain = strip_reasoning(answer)
+    if announced is not None:
+        for scope in (announced.rsplit("=", 1)[-1], announced):
+            places = _find_places(scope, question)
+            if places:
+                return _settle(scope, places, question, first=True)
+    plain = read_without_thinking(answer)
     # what is in bold is meant, what is in brackets is an aside
     for scope in (" ".join(_BOLD.findall(plain)), _ASIDE.sub(" ", plain), plain):
-        found_all = find_numbers(scope)
-        if found_all:
-            return found_all[-1]
-    words = _WORD.findall(plain)
-    return Number(_WORDS[words[-1].lower()]) if words else None
+        parts = [sentence.text for sentence in sentences(_BULLET.sub("", scope))] or [scope]
+        for part in reversed(parts):
+            places = _find_places(part, question)
+            if places:
+                return _settle(
+                    part, places, question, first=len(parts) == 1 and _CONCLUDES.search(part) is None
+                )
+    return None
 
 
 def number_matches(
-    answer: str, reference: str, *, relative: float = RELATIVE, absolute: float = ABSOLUTE
+    answer: str, reference: str, question: str = "", *, relative: float = RELATIVE, absolute: float = ABSOLUTE
 ) -> float:
     """Return 1 where the answer comes to the reference's number, else 0.
 
     Equal within `relative` or `absolute`, whichever allows more. "50 %" is 50 and 0.5, on either side.
     """
-    expected, actual = find_final_number(reference), find_final_number(answer)
+    expected, actual = find_final_number(reference), find_final_number(answer, question)
     if expected is None or actual is None:
         return 0.0
+    in_millions = re.search(r"\bin\s+(millions|billions|thousands)\b", question)
+    scale = _SCALES[in_millions.group(1)[:-1]] if in_millions else 1.0
     return float(
         any(
             math.isclose(one, other, rel_tol=relative, abs_tol=absolute)
-            for one in _possible_values(expected)
+            for one in (*_possible_values(expected), *((expected.value * scale,) if in_millions else ()))
             for other in _possible_values(actual)
         )
     )
 
 
-def _first_number(announced: str) -> Number | None:
-    """Read the number of an announced answer: after the last "=" where it calculates, else its first."""
-    numbers = find_numbers(announced.rsplit("=", 1)[-1]) or find_numbers(announced)
-    if numbers:
-        return numbers[0]
-    word = _WORD.search(announced)
-    return Number(_WORDS[word.group().lower()]) if word else None
+def _prepare(text: str, question: str) -> str:
+    """Write a text's numbers in one way, without the numbers of citations, pages and steps."""
+    text = _REFERRED.sub(" ", strip_markers(text))
+    text = write_digits(unify_numerals(text), ordinals=_PLACE.search(question) is not None)
+    if _YEAR.search(question):
+        text = _DATE.sub(lambda match: next(filter(None, match.groups())), text)
+    return compute_powers(text)
+
+
+def _find_places(text: str, question: str) -> list[_Place]:
+    """Find the numbers of a text that it does not deny."""
+    text = _prepare(text, question)
+    asked = find_asked_unit(question)
+    places: list[_Place] = []
+    for match in _NUMBER.finditer(text):
+        number = _read_match(match)
+        if number is None or is_denied(text, match.start(), match.end()):
+            continue
+        unit_match = UNIT_AFTER.match(text, match.end())
+        unit = "coin" if match.group()[:1] in "$€" else None if unit_match is None else unit_of(unit_match)
+        end = match.end() if unit_match is None else unit_match.end()
+        value = number.value
+        if asked is not None and unit is not None and (converted := convert(value, unit, asked)) is not None:
+            value = converted
+        place = _Place(Number(value, number.percent), match.start(), end, _is_settled(text, match, end), unit)
+        before = places[-1] if places else None
+        if (
+            before is not None
+            and before.unit
+            and unit
+            and continues(before.unit, unit)
+            and re.fullmatch(r"[\s,]*(?:and\s+)?", text[before.end : place.start])
+        ):
+            places[-1] = _Place(Number(before.number.value + value), before.start, end, before.settled, unit)
+        else:
+            places.append(place)
+    return places
+
+
+def _is_settled(text: str, match: re.Match[str], end: int) -> bool:
+    before, after = text[: match.start()], text[match.end() :]
+    if _BOUND_BEFORE.search(before) or _BOUND_AFTER.match(after) or _BOUND_AFTER.match(text[end:]):
+        return False
+    following = _RANGE_AFTER.match(after)
+    if following is not None and "=" not in text:
+        joined = (
+            after.lstrip()[:1] == "-" or re.match(r"\s*[^\W\d]*\s*(?:to|bis|\u00e0)\s", after) is not None
+        )
+        if joined or re.search(r"\bbetween\b", before):
+            return False
+    if "=" not in text and _RANGE_BEFORE.search(before):
+        return False
+    return not is_open(text, match.start(), match.end(), unit=True)
+
+
+def _settle(part: str, places: Sequence[_Place], question: str, *, first: bool) -> Number | None:
+    """Choose the number that is meant; None where what is left are bounds or several possibilities."""
+    text = _prepare(part, question)
+    settled = [place for place in places if place.settled]
+    if not settled:
+        return None
+    settled = [
+        place for at, place in enumerate(settled) if not (at and _SHARE_OF.search(text[: place.start]))
+    ] or settled
+    if "=" not in text:
+        settled = _match_question(text, settled, question) or settled
+    return settled[0 if first else -1].number
+
+
+def _match_question(text: str, places: Sequence[_Place], question: str) -> list[_Place]:
+    """The numbers that stand beside what the question counts, or in the clause with most of its words."""
+    counted = find_counted(question)
+    if counted:
+        beside = [
+            place
+            for place in places
+            if re.match(rf"\s*(?:\w+\s+)?{re.escape(counted)}", text[place.end :], re.IGNORECASE)
+        ]
+        if beside:
+            return beside
+    if _YEAR.search(question):
+        years = [
+            place for place in places if 1000 <= place.number.value <= 2100 and place.number.value % 1 == 0
+        ]
+        wanted = content_words(question)
+        shared = [len(content_words(_find_clause(text, place)) & wanted) for place in years]
+        return [place for place, count in zip(years, shared, strict=True) if count == max(shared)]
+    return []
+
+
+def _find_clause(text: str, place: _Place) -> str:
+    cuts = [0, *(match.start() for match in _CLAUSE.finditer(text)), len(text)]
+    return next(text[one:other] for one, other in pairwise(cuts) if other >= place.end)
 
 
 def _possible_values(number: Number) -> tuple[float, ...]:
@@ -137,14 +262,13 @@ def _read_match(match: re.Match[str]) -> Number | None:
         if part["whole"] is not None:
             value = float(int(part["whole"]) + Fraction(int(part["top"]), int(part["bottom"])))
         elif part["over"] is not None:
-            value = _to_float(part["over"]) / _to_float(part["under"])
+            value = float(part["over"]) / float(part["under"])
         else:
-            value = _to_float(part["plain"]) * 10.0 ** int(part["power"] or part["ten"] or 0)
+            value = float(part["plain"]) * 10.0 ** int(part["power"] or part["ten"] or 0)
     except (ZeroDivisionError, OverflowError):
         return None
+    if part["scale"]:
+        name = part["scale"].strip().lower().rstrip(".")
+        value *= _SCALES[max((scale for scale in _SCALES if name.startswith(scale)), key=len)]
     negative = (part["sign"] or "").strip() == "-" or part["minus"] is not None
     return Number(-value if negative else value, percent=part["percent"] is not None)
-
-
-def _to_float(digits: str) -> float:
-    return float(digits.replace(",", ""))

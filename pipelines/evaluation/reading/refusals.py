@@ -1,53 +1,153 @@
-"""Tells whether an answer declines to answer, by patterns of phrases."""
+"""Tells whether an answer declines to answer, by patterns of phrases in a dozen languages.
+
+A pattern, not an understanding: what a refusal speaks of (the sources, the answer, oneself) is what tells it
+from a fact with a negation, "Milk does not contain gluten".
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pipelines.citations import strip_markers
-from pipelines.evaluation.reading.text import find_announced_answer, strip_reasoning
+from pipelines.evaluation.reading.foreign import FOREIGN_PHRASES, FOREIGN_WHOLE
+from pipelines.evaluation.reading.text import (
+    find_announced_answer,
+    find_last_line,
+    find_stated_answer,
+    normalise,
+    read_final_text,
+)
 from pipelines.sentences import sentences
 
-_ABSTAINS = re.compile(
-    r"\b(?:i|we)\s+(?:do\s+not|don'?t)\s+(?:really\s+|actually\s+)?know\b"
-    r"|\b(?:i|we)(?:\s+am|'m|\s+are|'re)\s+(?:not\s+(?:sure|able|certain)|unable|sorry)\b"
-    r"|\b(?:i|we)\s+(?:can(?:no|')?t|can\s+not|could\s+not|couldn'?t)\s+(?:\w+\s+)?"
-    r"(?:answer|determine|tell|say|find|calculate|provide|know)\b"
-    r"|\b(?:can(?:no|')?t|can\s+not|could\s+not|impossible\s+to|unable\s+to|no\s+way\s+to)\s+(?:be\s+)?"
-    r"(?:determined?|answer(?:ed)?|calculated?|known?|tell|say|solved?|found|find)\b"
-    r"|\b(?:do(?:es)?|did|is|are|was|were)\s*(?:n'?t|not)\s+"
-    r"(?:(?:explicitly|directly|specifically|actually|any|clearly)\s+)*"
-    r"(?:contain|mention|provide|state|specif|include|say|give|tell|answer|discuss|indicat|stated|given)\w*"
-    r"|\b(?:is|are|was|were)\s*(?:n'?t|not)\s+known(?:\s*[.,;]|\s+(?:wh|how|if|from)|\s*$)"
-    r"|\b(?:none|neither)\s+of\s+(?:the|these|those)\s+(?:passages?|documents?|sources?|texts?)\b"
-    r"|\bnothing\s+(?:about|on|that\s+answers|is\s+(?:said|stated|known))\b"
-    r"|\bnot\s+(?:enough|sufficient|mentioned|stated|specified|provided|given|available|answerable)\b"
-    r"|\b(?:insufficient|missing|not\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?)\b"
-    r"|\bno\s+(?:(?:relevant|specific|such|further)\s+)?(?:information|mention|answer|data|evidence)\b"
-    r"|\bunanswerable\b|\b(?:is|are|remains?)\s+(?:undetermined|indeterminate|unknown)\b"
-    r"|\b(?:information|question|problem|premise)\s+is\s+(?:missing|incomplete|lacking)\b",
+_SOURCE = (
+    r"(?:passages?|documents?|texts?|contexts?|sources?|authors?|articles?|paragraphs?|excerpts?|section|story|"
+    r"materials?|information|question|problem|data|log|records?|chapter|book|it|they|which|this|that)"
+)
+_SAY = (
+    r"(?:contain|mention|provide|state|specif|include|say|said|give|tell|told|answer|discuss|indicat|nam|describ|"
+    r"disclos|cover|address|explain|identif|list|reveal|clarif|offer|cite|note|report|support)(?:\w*)"
+)
+_ADVERBS = r"(?:(?:\w+ly|even|ever|actually|any|also)\s+)*"
+_DOES_NOT = rf"(?:do(?:es)?|did|could)\s*(?:not|n'?t)\s+{_ADVERBS}"
+_IS_NOT = rf"(?:is|are|was|were|be|been)\s*(?:not|n'?t)\s+{_ADVERBS}"
+_CANNOT = r"(?:can(?:no|')?t|can\s+not|could\s+not|couldn'?t)"
+_PLACE = r"(?:\s*[.,;:!\"']|\s*$|\s+(?:in|by|from|wh\w+|how|if|here|there|anywhere)\b)"
+_PATTERNS = (
+    # I do not know
+    r"\b(?:i|we)\s+(?:(?:really|honestly)\s+)?(?:do\s+not|don'?t)\s+(?:(?:really|actually)\s+)?know\b",
+    r"\b(?:i|we)(?:\s+am|'m|\s+are|'re|\s+was|\s+were)\s+(?:not\s+(?:sure|able|certain|told|aware)|unable|sorry|afraid)\b",
+    r"\bwe\s+aren'?t\s+told\b",
+    rf"\b(?:i|we)\s+{_CANNOT}\s+(?:\w+\s+)?(?:answer|determine|tell|say|find|calculate|provide|know|help|confirm|"
+    r"identify|locate|see\s+(?:an?|the)\s+answer)\b",
+    r"\b(?:i|we)\s+(?:must|have\s+to|will)\s+decline\b|\b(?:i|we)\s+found\s+(?:no|nothing)\b",
+    r"\b(?:i|we)\s+(?:do\s+not|don'?t)\s+have\s+(?:\w+\s+){0,3}(?:information|access|data|answer|details?|context)\b",
+    r"\b(?:i|we)\s+have\s+no\s+(?:idea|information|way|data|clue)\b|^\W*no\s+(?:idea|clue)\b",
+    r"\byour\s+guess\s+is\s+as\s+good\b|\bhard\s+to\s+say\b|^\W*(?:nobody|no\s+one)\s+(?:knows|can\s+(?:say|tell))\b",
+    rf"^\W*{_CANNOT}\s+(?:be\s+)?(?:say|tell|determin|answer|know|find)\w*",
+    # nothing can be known
+    rf"\b(?:{_CANNOT}|impossible\s+to|unable\s+to|no\s+way\s+(?:to|of))\s+(?:be\s+)?"
+    r"(?:determin|answer|calculat|know|infer|deduc|solv|establish|tell|say|conclud)\w*",
+    rf"\b(?:answer|information|this|that|it|name|reason|date)\s+{_CANNOT}\s+be\s+(?:found|given|located)\b",
+    r"\bunanswerable\b|\b(?:is|are|remains?|'s)\s+(?:undetermined|indeterminate|unknown|unclear|unidentified|"
+    r"undisclosed|unspecified|uncertain)\b",
+    # the sources do not say
+    rf"\b(?!(?:it|they|which|this|that)\s){_SOURCE}\s+(?:\w+\s+){{0,2}}?{_DOES_NOT}{_SAY}",
+    rf"\b(?:it|they|which|this|that)\s+{_DOES_NOT}(?:mention|state|specif|say|tell|disclos|indicat|discuss|address|explain|"
+    r"reveal|answer)\w*",
+    rf"\b{_SOURCE}\s+(?:(?:above|provided|given)\s+)?(?:never|nowhere|only)\s+(?:explicitly\s+)?{_SAY}(?<!only\ssays)",
+    rf"(?:^|\b(?:but|and|,))\s*(?:\w+\s+)?{_DOES_NOT}(?:mention|state|specif|say|tell|disclos|indicat)\w*\s*(?:$|[.,;]|wh\w+|how|if|who|the\b|that\b|any)",
+    rf"\b{_SOURCE}\s+(?:\w+\s+)?(?:fails?\s+to|omits?|lacks?|leaves?\s+(?:that|this|it)|says?\s+nothing|say\s+nothing|"
+    r"(?:is|are)\s+(?:silent|about\s+other))",
+    r"\b(?:none|neither|nothing)\s+(?:of|in)\s+(?:the|these|those)\s+(?:given\s+|provided\s+)?(?:passages?|documents?|sources?|texts?|context)\b",
+    r"\b(?:neither|no)\s+(?:relevant\s+)?(?:passage|document|source|text)\s+(?:was|says|mentions|states|names|gives|holds|tells|describes)\b",
+    r"\bnothing\s+(?:about|on|that\s+answers|is\s+(?:said|stated|known))\b|\bpassages?\s+do(?:es)?n'?t\s*[.,]",
+    r"\bonly\s+(?:describe|say|tell|mention|cover)s?\b[^.]*,\s*not\b",
+    # it is not said
+    rf"\b{_IS_NOT}(?:mention|stated|specif|indicat|disclos|answer|discuss|address|cover|explain|identified|named\s+in)\w*",
+    rf"\b(?:isn'?t|aren'?t|not)\s+{_ADVERBS}(?:given|provided|known|named|available|listed|clear|described|revealed|"
+    rf"recorded|reported|explicit|found|told\s+us|in\s+the\s+(?:text|passages?|context|documents?)){_PLACE}",
+    r"^\W*not\s+(?:\w+ly\s+)?(?:mentioned|stated|specified|given|known|provided|available|answerable|disclosed|clear|"
+    r"enough|sufficient|applicable|sure|in\s+the)\b",
+    r"\bnot\s+(?:enough|sufficient|mentioned|stated|specified|answerable)\b(?!\s+(?:money|time|food|water|room|space))",
+    r"\b(?:insufficient|missing|not\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?|evidence)\b",
+    r"\bno\s+(?:(?:relevant|specific|such|further|clear|definite|additional)\s+)?(?:information|mention|answer|data|"
+    r"evidence|indication|details?|reference|way\s+(?:to|of)\s+(?:know|tell)\w*)\b",
+    r"\bno\s+(?:\w+\s+){1,5}?(?:is|are|was|were)\s+(?:mentioned|named|given|stated|specified|provided|identified|listed|found|recorded)\b",
+    r"\b(?:information|question|problem|premise|detail)\s+is\s+(?:missing|incomplete|lacking|not)\b",
+    r"\bnot\s+clear\b|\b(?:it|that|this)(?:'s|\s+is|\s+remains)\s+(?:not\s+clear|unclear|unknown|open)\b",
+)
+_DECLINES = re.compile(
+    "|".join(f"(?:{pattern})" for pattern in (*_PATTERNS, *FOREIGN_PHRASES)), re.IGNORECASE
+)
+_WHOLE = re.compile(
+    r"(?:(?:it|that|this|the\s+answer)(?:'s|\s+is)\s+)?(?:\w+ly\s+)?(?:unknown|unclear|undetermined|undisclosed|"
+    r"unspecified|unidentified|unanswerable|uncertain|indeterminate|n\s*/?\s*a|not\s+(?:\w+ly\s+)?(?:applicable|known|"
+    r"given|stated|mentioned|specified|provided|available|disclosed|clear|sure|found|named|answered)|"
+    r"no\s+(?:answer|idea|information|data|clue|mention)(?:\s+(?:given|available|provided|found))?|none\s+(?:given|stated|"
+    rf"mentioned|provided|named)|no\s+one\s+knows|{'|'.join(FOREIGN_WHOLE)})",
     re.IGNORECASE,
 )
-_YET = re.compile(r"\b(?:but|however|nevertheless|yet|although|still)\b(.*)", re.IGNORECASE | re.DOTALL)
+_NOTHING = re.compile(r"none|nothing|null|nil", re.IGNORECASE)
+_YET = re.compile(
+    r"\b(?:but|however|nevertheless|yet|although|though|still)\b(.*)", re.IGNORECASE | re.DOTALL
+)
+_GUESSES = re.compile(
+    r"\b(?:probably|presumably|most\s+likely|likely|perhaps|i\s+(?:think|believe|guess|suppose|assume|would\s+say)|"
+    r"i'd\s+(?:say|guess)|must\s+have\s+been|my\s+(?:best\s+)?guess)\b",
+    re.IGNORECASE,
+)
 _CONCLUDES = re.compile(r"(?:=|\b(?:therefore|thus|hence|so|equals)\b).*\d", re.IGNORECASE)
 _STATES = re.compile(r"\b(?:is|are|was|were|gives|makes)\b.*\d", re.IGNORECASE)
 _FIRST_PERSON = re.compile(r"\b(?:i|we)\b", re.IGNORECASE)
+_NEGATIVE = re.compile(r"\b(?:not?|never|nothing|unknown|unclear)\b|n't\b", re.IGNORECASE)
+_EDGES = " \t\n.!?:;,\"'\u201c\u201d*_()[]"
 
 
-def abstains(answer: str) -> bool:
-    """Tell whether the answer declines: it is empty, or its first or last sentence says that nothing is
-    known.
+def abstains(answer: str, *, nothing_declines: bool = False) -> bool:
+    """Tell whether the answer declines: it is empty, or its answer line, its first or its last sentence says
+    that nothing is known.
 
-    A pattern, not an understanding: a refusal in unusual words is taken for an answer, and a guess after a
-    refusal for a refusal. A sentence that declines in passing and then answers all the same ("... is not
-    stated, but the answer is 5") is an answer.
+    A refusal in unusual words is taken for an answer. A sentence that declines in passing and then answers
+    all the same ("... is not stated, but the answer is 5", "... but it was probably Ann") is an answer. The
+    run's own wording, echoed, is not read.
+
+    Args:
+        answer: The answer's text.
+        nothing_declines: Whether "none" alone declines. It does where a name or a place is asked for, not
+            where an amount is.
     """
-    texts = [
-        sentence.text for sentence in sentences(strip_markers(strip_reasoning(answer).replace("\u2019", "'")))
-    ]
-    if not texts:
+    text = strip_markers(read_final_text(answer).replace("\u2019", "'")).strip()
+    if not text:
         return True
-    if not (_declines(texts[0]) or _declines(texts[-1])):
+    line = find_last_line(text)
+    if line is not None:
+        return _declines_shortly(line, nothing_declines) or _declines_in_sentences(line)
+    return _declines_shortly(text, nothing_declines) or _declines_in_sentences(text)
+
+
+def quotes_negative_reference(answer: str, references: Sequence[str]) -> bool:
+    """Tell whether an answer gives a reference that itself sounds like declining, or nothing but a
+    reference."""
+    line = f" {normalise(find_stated_answer(answer))} "
+    known = [(reference, f" {normalise(reference)} ") for reference in references]
+    return any(
+        words.strip()
+        and (words == line or (words.strip().count(" ") and words in line and _NEGATIVE.search(reference)))
+        for reference, words in known
+    )
+
+
+def _declines_shortly(text: str, nothing_declines: bool) -> bool:
+    bare = text.strip(_EDGES)
+    return _WHOLE.fullmatch(bare) is not None or (nothing_declines and _NOTHING.fullmatch(bare) is not None)
+
+
+def _declines_in_sentences(text: str) -> bool:
+    texts = [sentence.text for sentence in sentences(text)]
+    if not texts or not (_declines(texts[0]) or _declines(texts[-1])):
+        return False
+    if any(_GUESSES.search(sentence) and not _declines_after_guess(sentence) for sentence in texts):
         return False
     # who says "I don't know" and goes on to describe the passages has not answered
     firmly = _declines(texts[0]) and _FIRST_PERSON.search(texts[0]) is not None
@@ -55,12 +155,18 @@ def abstains(answer: str) -> bool:
 
 
 def _declines(sentence: str) -> bool:
-    return _ABSTAINS.search(sentence) is not None
+    return not sentence.rstrip().endswith("?") and _DECLINES.search(sentence) is not None
+
+
+def _declines_after_guess(sentence: str) -> bool:
+    """Tell whether a sentence says after its guess that nothing is known, or guesses at nothing."""
+    guess = _GUESSES.search(sentence)
+    return guess is not None and _DECLINES.search(sentence, guess.end()) is not None
 
 
 def _supplies_answer(sentence: str, *, firmly: bool) -> bool:
     """Tell whether a sentence supplies an answer; where it declines first, after a "but"."""
-    found = _ABSTAINS.search(sentence)
+    found = _DECLINES.search(sentence)
     if found is not None:
         turn = _YET.search(sentence, found.end())
         if turn is None:

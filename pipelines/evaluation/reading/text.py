@@ -9,16 +9,27 @@ import re
 import string
 from collections.abc import Sequence
 
+from pipelines.evaluation.reading.wording import strip_echo
 from pipelines.sentences import sentences
 
 _CLOSED = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _OPEN = re.compile(r"<think(?:ing)?>.*", re.DOTALL | re.IGNORECASE)
 _IS = r"(?:\s+(?:is|are|would\s+be|must\s+be|to\s+(?:the|this)\s+\w+\s+is)\b\s*:?|\s*[:=])"
+_FOREIGN = (
+    r"\b(?:antwort|antwoord|r\u00e9ponse|respuesta|risposta|resposta|svaret?)\s+(?:ist|est|es|\u00e8|\u00e9|is|\u00e4r|er)\b\s*:?"
+    r"|(?:\u7b54\u6848|\u7b54\u3048|\u6b63\u89e3)\s*[\u662f\u4e3a\u306f:\uff1a]\s*[:\uff1a]?"
+)
 _ANSWER = re.compile(
-    rf"####|\b(?:final|correct|right|best)\s+(?:option|choice|result|solution)\b{_IS}|\banswer\b{_IS}",
+    rf"####|{_FOREIGN}|\b(?:final|correct|right|best)\s+(?:option|choice|result|solution)\b{_IS}|\banswer\b{_IS}",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"^[ \t]*answer[ \t]*:[ \t]*(?=\S)", re.IGNORECASE | re.MULTILINE)
+_LINE = re.compile(
+    r"(?:^[ \t>#]*(?:\[\d+\][ \t]*)*(?:final[ \t]+)?(?i:answer)|(?<=[.!?)\]][ \t])Answer)[ \t]*:[ \t]*(?=\S)",
+    re.MULTILINE,
+)
+_EXPLANATION = re.compile(
+    r"\n\s*(?:explanation|note|reason|reasoning|because|this\s+is|the\s+passages?)\b", re.IGNORECASE
+)
 _RESULT = re.compile(rf"\b(?:result|solution|option|choice)\b{_IS}", re.IGNORECASE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
@@ -36,6 +47,16 @@ def strip_reasoning(text: str) -> str:
     return _OPEN.sub("", _CLOSED.sub("", text)).strip()
 
 
+def read_without_thinking(text: str) -> str:
+    """Return an answer without its thinking and without the run's own wording that it echoes."""
+    return strip_echo(strip_reasoning(text)).strip()
+
+
+def read_final_text(text: str) -> str:
+    """Do the same as `read_without_thinking`, and take the marks of emphasis out."""
+    return _MARKDOWN.sub("", read_without_thinking(text)).strip()
+
+
 def find_boxed_answer(text: str) -> str | None:
     r"""Return what stands in the last \boxed{...}, as the MATH data set asks for (Hendrycks et al. 2021)."""
     matches = list(_BOXED.finditer(text))
@@ -51,11 +72,10 @@ def find_boxed_answer(text: str) -> str | None:
 
 def find_announced_answer(text: str) -> str | None:
     """Find what the answer announces as its answer: boxed, or after "####", "the answer is", "Answer:"."""
-    plain = strip_reasoning(text)
-    inside = find_boxed_answer(plain)
+    inside = find_boxed_answer(strip_reasoning(text))
     if inside is not None:
         return inside
-    plain = _MARKDOWN.sub("", plain)
+    plain = read_final_text(text)
     matches = [match for match in _ANSWER.finditer(plain) if plain[match.end() :].strip()]
     if not matches and (last := sentences(plain)[-1:]):
         # results come along the way as well: in the last sentence alone they are the answer
@@ -68,11 +88,19 @@ def find_announced_answer(text: str) -> str | None:
 
 
 def find_stated_answer(text: str) -> str:
-    """Return what stands behind the last "Answer:" that begins a line, as a run's wording asks for; else the
-    whole text."""
-    plain = _MARKDOWN.sub("", strip_reasoning(text))
+    """Return what stands behind the last "Answer:", as a run's wording asks for; else the whole text."""
+    line = find_last_line(text)
+    return read_final_text(text) if line is None else line
+
+
+def find_last_line(text: str) -> str | None:
+    """Return what stands behind the last "Answer:" that begins a line or a sentence, without an explanation
+    in the lines after it; None where there is none."""
+    plain = read_final_text(text)
     matches = list(_LINE.finditer(plain))
-    return plain[matches[-1].end() :].strip() if matches else plain
+    if not matches:
+        return None
+    return _EXPLANATION.split(plain[matches[-1].end() :], maxsplit=1)[0].strip()
 
 
 def find_conclusion(text: str) -> str:
@@ -80,7 +108,7 @@ def find_conclusion(text: str) -> str:
     announced = find_announced_answer(text)
     if announced is not None:
         return announced
-    texts = [sentence.text for sentence in sentences(_MARKDOWN.sub("", strip_reasoning(text)))]
+    texts = [sentence.text for sentence in sentences(read_final_text(text))]
     while len(texts) > 1 and _POINTS_BACK.match(texts[-1]):
         texts.pop()
     return texts[-1] if texts else ""

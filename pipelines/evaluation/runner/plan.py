@@ -14,20 +14,13 @@ from pipelines.compare import parse_arm
 from pipelines.evaluation.bundle.records import Grounds, RunQuestion
 from pipelines.evaluation.datasets import load_dataset
 from pipelines.evaluation.datasets.items import Dataset, Item, Kind, draw_sample
+from pipelines.evaluation.reading.wording import FORMS, HOW_TO_DECLINE
 from pipelines.prompting import find_prompt
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 _ARMS = TypeAdapter(list[ArmRequest])
-_LAST_LINE = 'End with a last line that begins with "Answer:" and holds'
-_FORMS: dict[Kind, str] = {
-    "numeric": f"{_LAST_LINE} the number alone.",
-    "choice": f"{_LAST_LINE} the letter of the option alone.",
-    "expression": f"{_LAST_LINE} the result alone: a number, a formula, or a few words.",
-    "exact": f"{_LAST_LINE} the answer alone, in as few words as possible.",
-}
-_HOW_TO_DECLINE = 'Where the passages do not say, that line is "Answer: I don\'t know".'
 _TYPE_KEYS = ("type", "family", "category", "task", "role")
 """What the data sets call their kinds of questions, in `meta`."""
 
@@ -173,10 +166,10 @@ def word_question(whole: Dataset, item: Item, grounds: Grounds) -> RunQuestion:
     A question without an answer is put in the form of its data set's others, so that the form does not give
     it away; where some of them have no answer and there are passages to look at, all say how to decline.
     """
-    form = _FORMS.get(_form_kind(whole, item), "")
+    form = FORMS.get(_form_kind(whole, item), "")
     lines = [item.prompt, form]
     if form and grounds != "none" and not all(other.answerable for other in whole.items):
-        lines.append(_HOW_TO_DECLINE)
+        lines.append(HOW_TO_DECLINE)
     return RunQuestion(
         id=f"{whole.name}/{item.id}",
         dataset=whole.name,
