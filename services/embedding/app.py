@@ -22,6 +22,7 @@ from services.core.health import Check, Soft
 from services.core.replies import PackedReply, accepts_packed, until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
+    DecodeRequest,
     EmbeddingInfo,
     EmbedRequest,
     EncodeReply,
@@ -33,11 +34,11 @@ from services.core.wire.embedding import (
 )
 from services.embedding.backend import PACKAGE, CreateBackend
 from services.embedding.cache import EmbeddingCache, SharedCache
-from services.embedding.call import SERVICE, Call, EmbeddingMetrics
+from services.embedding.call import SERVICE, Call, EmbeddingMetrics, list_ids
 from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
 from services.embedding.settings import Settings
 
-TEI_ROUTES = ("/info", "/embed", "/embed_all", "/tokenize")
+TEI_ROUTES = ("/", "/info", "/embed", "/embed_all", "/tokenize", "/decode")
 
 router = APIRouter(tags=["embedding"])
 tei_route = partial(router.post, responses=RESPONSES)
@@ -86,6 +87,7 @@ async def info(request: Request) -> EmbeddingInfo:
     return await Call(request).info()
 
 
+@tei_route("/", response_model=list[list[float]], summary="TEI: the same as /embed")
 @tei_route("/embed", response_model=list[list[float]], summary="TEI: one vector per text")
 async def embed(request: Request, body: EmbedRequest) -> Response:
     embedded, _ = await Call(request).encode(body.inputs, _read_options(body), dimensions=body.dimensions)
@@ -99,7 +101,7 @@ async def embed(request: Request, body: EmbedRequest) -> Response:
 )
 async def embed_all(request: Request, body: EmbedRequest) -> Response:
     call = Call(request)
-    inputs, info = call.check_texts(body.inputs), await call.encoder.info()
+    inputs, info = await call.read_texts(body.inputs), await call.encoder.info()
     if not info.token_vectors:
         raise InvalidRequest(f"{info.model_id} behind this service gives no token vectors: use /embed")
     encoded = await call.run(call.encoder.states(inputs, _read_options(body)), info)
@@ -116,9 +118,19 @@ async def tokenize(request: Request, body: TokenizeRequest) -> Response:
         return json_reply(await until_disconnected(request, tokens))
 
 
+@tei_route("/decode", response_model=list[str], summary="TEI: the texts that token ids stand for")
+async def decode(request: Request, body: DecodeRequest) -> Response:
+    """501 where the backend has no tokenizer to ask."""
+    ids = list_ids(body.ids)
+    return json_reply(await Call(request).decode(ids, skip_special_tokens=body.skip_special_tokens))
+
+
 @router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")
 async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response:
-    """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries."""
+    """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries.
+
+    Token ids are those of the model's own tokenizer.
+    """
     call = Call(request)
     options = EmbedOptions(truncate=call.settings.auto_truncate)
     embedded, model = await call.encode(body.input, options, dimensions=body.dimensions)

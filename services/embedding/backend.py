@@ -57,6 +57,22 @@ class HasQueue(Protocol):
         """Read the queue's counters."""
 
 
+@runtime_checkable
+class HasDecoder(Protocol):
+    """A backend that can turn token ids back into text."""
+
+    async def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        """Turn the token ids of texts into these texts, in order.
+
+        Args:
+            ids: Ids of the model's own tokenizer.
+            skip_special_tokens: Whether to leave out the tokens that the model puts at either end.
+
+        Raises:
+            InvalidRequest: An id is not one of the model's.
+        """
+
+
 class EmbeddingBackend(Backend, Protocol):
     """Turns texts into vectors. It is safe to call concurrently, and never blocks the event loop for long."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from fastapi import Request
 from prometheus_client import Counter, Gauge
 
 from services.core.context import within_deadline
-from services.core.errors import InvalidRequest, PayloadTooLarge
+from services.core.errors import InvalidRequest, NotSupported, PayloadTooLarge
 from services.core.metrics import Metrics
 from services.core.replies import until_disconnected
-from services.core.wire.embedding import EmbeddingInfo
-from services.embedding.backend import EmbeddingBackend, HasQueue, QueueLoad
+from services.core.wire.embedding import EmbeddingInfo, Inputs
+from services.embedding.backend import EmbeddingBackend, HasDecoder, HasQueue, QueueLoad
 from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
 from services.embedding.settings import Settings
 
@@ -83,20 +83,25 @@ class Call:
         return info.model_copy(update=limits)
 
     async def encode(
-        self, texts: str | Sequence[str], options: EmbedOptions, *, dimensions: int | None = None
+        self, inputs: Inputs, options: EmbedOptions, *, dimensions: int | None = None
     ) -> tuple[EmbeddedTexts, str]:
-        """Embed texts. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does.
+        """Embed texts, or the texts that token ids stand for.
 
         Returns:
             The vectors, and the model's id.
+
+        Raises:
+            InvalidRequest: As TEI does; also for `dimensions` other than the model's.
+            PayloadTooLarge: As TEI does.
+            NotSupported: Token ids are sent, and the backend cannot decode them.
         """
-        inputs = self.check_texts(texts)
+        texts = await self.read_texts(inputs)
         info = await self.encoder.info()
         if dimensions not in {None, info.dim}:
             raise InvalidRequest(f"`dimensions`: {info.model_id} gives {info.dim}, leave it out")
         if options.token_vectors and not info.token_vectors:
             options = replace(options, token_vectors=False)
-        return await self.run(self.encoder.encode(inputs, options), info), info.model_id
+        return await self.run(self.encoder.encode(texts, options), info), info.model_id
 
     async def run(self, work: Coroutine[object, object, T], info: EmbeddingInfo) -> T:
         """Run the model's work within the deadline, measured, while the client listens."""
@@ -107,17 +112,45 @@ class Call:
                 finally:
                     self._embedding_metrics.count_passes(self.backend)
 
+    async def read_texts(self, inputs: Inputs) -> Sequence[str]:
+        """Return the texts of a request, decoded where it has token ids. Raises as `encode` does."""
+        ids = list_ids(inputs)
+        if not ids:
+            return self.check_texts(cast(str | list[str], inputs))
+        return self.check_texts(await self.decode(ids, skip_special_tokens=True))
+
+    async def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        """Turn token ids into texts. Raises as `encode` does."""
+        self._check_count(len(ids))
+        if not isinstance(self.backend, HasDecoder):
+            raise NotSupported(
+                f"the backend {self.settings.backend!r} cannot turn token ids into text: send texts"
+            )
+        work = self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
+        async with within_deadline("tokenization", service=SERVICE):
+            return await until_disconnected(self._request, work)
+
     def check_texts(self, texts: str | Sequence[str]) -> Sequence[str]:
         """Return the texts as a sequence. Raises `InvalidRequest` and `PayloadTooLarge` as TEI does."""
         texts = [texts] if isinstance(texts, str) else texts
         if not texts:
             raise InvalidRequest("`inputs` cannot be empty: send at least one text")
-        if len(texts) > self.settings.max_batch:
-            raise PayloadTooLarge(
-                f"batch size {len(texts)} > maximum allowed batch size {self.settings.max_batch}: "
-                "send fewer texts per request"
-            )
+        self._check_count(len(texts))
         for position, text in enumerate(texts):
             if not text:
                 raise InvalidRequest(f"`inputs` cannot be empty: text {position} is")
         return texts
+
+    def _check_count(self, count: int) -> None:
+        if count > self.settings.max_batch:
+            raise PayloadTooLarge(
+                f"batch size {count} > maximum allowed batch size {self.settings.max_batch}: "
+                "send fewer texts per request"
+            )
+
+
+def list_ids(inputs: Inputs) -> list[list[int]]:
+    """Return the token ids of each text; empty where the inputs are texts."""
+    if isinstance(inputs, str) or not inputs or isinstance(inputs[0], str):
+        return []
+    return inputs if isinstance(inputs[0], list) else [inputs]

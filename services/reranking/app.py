@@ -25,7 +25,7 @@ from services.reranking.settings import Settings
 
 SERVICE = "reranking"
 
-TEI_ROUTES = ("/info", "/rerank")
+TEI_ROUTES = ("/", "/info", "/rerank")
 
 router = APIRouter(tags=["reranking"])
 
@@ -80,6 +80,7 @@ async def info(request: Request) -> RerankerInfo:
     )
 
 
+@router.post("/", response_model=list[Rank], responses=RESPONSES, summary="TEI: the same as /rerank")
 @router.post(
     "/rerank",
     response_model=list[Rank],

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from services.core.backends import load, names
 from services.core.errors import InvalidRequest, NotSupported, PayloadTooLarge, ServiceUnavailable
-from services.embedding.backend import PACKAGE, EmbeddingBackend
+from services.embedding.backend import PACKAGE, EmbeddingBackend, HasDecoder
 from services.embedding.backends.fake import MAX_WORDS, FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
 
@@ -95,6 +95,13 @@ def tei_stand_in() -> FastAPI:
             return JSONResponse({"error": "batch size > maximum", "error_type": "Validation"}, 413)
         tokens = await model.tokenize(body["inputs"], add_special_tokens=body["add_special_tokens"])
         return JSONResponse([[asdict(token) for token in text] for text in tokens])
+
+    @app.post("/decode")
+    async def decode(request: Request) -> JSONResponse:
+        body = await request.json()
+        if len(body["ids"]) > SERVER_BATCH:
+            return JSONResponse({"error": "batch size > maximum", "error_type": "Validation"}, 413)
+        return JSONResponse([" ".join(f"word{number}" for number in text) for text in body["ids"]])
 
     return app
 
@@ -244,3 +251,12 @@ async def test_tokens_stand_for_their_part_of_the_text_or_are_refused(backend: E
     assert bare == [tokens[1:-1] for tokens in tokenized]
     long = (await backend.tokenize([TOO_LONG], add_special_tokens=False))[0]
     assert len(long) == 9000
+
+
+async def test_a_backend_that_decodes_gives_a_text_for_each_list_of_ids(backend: EmbeddingBackend) -> None:
+    if not isinstance(backend, HasDecoder):
+        pytest.skip("it has no tokenizer to ask")
+    ids = [[1037 + number, 2000] for number in range(SERVER_BATCH + 2)]
+    texts = await backend.decode(ids, skip_special_tokens=True)
+    assert len(texts) == len(ids)
+    assert texts[3] == (await backend.decode([ids[3]], skip_special_tokens=True))[0] != texts[4]

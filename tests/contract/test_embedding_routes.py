@@ -66,6 +66,16 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         ("/embed_all", {"inputs": []}, 422, "cannot be empty"),
         ("/tokenize", {"inputs": []}, 422, "cannot be empty"),
         ("/tokenize", {"inputs": ["x"] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
+        ("/", {"inputs": []}, 422, "cannot be empty"),
+        ("/embed", {"inputs": ["a", 5]}, 422, "inputs"),
+        ("/embed", {"inputs": [1, -5]}, 422, "inputs"),
+        ("/embed", {"inputs": [[1], "a"]}, 422, "inputs"),
+        ("/embed", {"inputs": [1.5]}, 422, "inputs"),
+        ("/embed", {"inputs": [True]}, 422, "inputs"),
+        ("/decode", {"ids": [[1]] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
+        ("/v1/embeddings", {"input": [[1]] * (MAX_BATCH + 1)}, 413, "batch size 41 > maximum"),
+        ("/v1/embeddings", {"input": [1, 2]}, 501, "'fake' cannot turn token ids into text"),
+        ("/v1/embeddings", {"input": "x", "dimensions": 7}, 422, "`dimensions`: fake gives 384"),
         ("/v1/embeddings", {"input": []}, 422, "cannot be empty"),
         ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}, 422, "encoding_format"),
         ("/v1/encode", {"inputs": []}, 422, "inputs"),
@@ -173,3 +183,38 @@ async def test_the_openai_sdk_speaks_to_it(
     if isinstance(vector, list):
         np.testing.assert_allclose(vector, expected[0], atol=1e-2)
     assert reply.usage.prompt_tokens == 5 + 256
+
+
+async def test_token_ids_are_embedded_as_the_text_that_they_stand_for(
+    session: aiohttp.ClientSession, minilm_url: str, tei: tei_client.HttpClient
+) -> None:
+    texts = ["Bees don't make honey; they CURE it (0.5 kg).", "naïve E-4711, v2.3.10 + C++"]
+    ids = [[token.id for token in text.tokens] for text in tei.tokenize(texts)]
+    expected = np.array(await tei.async_embed(texts))
+
+    async def post(path: str, body: object) -> object:
+        async with session.post(minilm_url + path, json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            return await reply.json()
+
+    for path, own in (("/embed", ids), ("/", ids), ("/embed", [text[1:-1] for text in ids])):
+        np.testing.assert_allclose(await post(path, {"inputs": own}), expected, atol=1e-2)
+    np.testing.assert_allclose(await post("/", {"inputs": texts}), expected, atol=1e-2)
+    async with AsyncOpenAI(base_url=f"{minilm_url}/v1", api_key="x") as client:
+        one = await client.embeddings.create(input=ids[0], model="m")
+        several = await client.embeddings.create(input=ids, model="m", encoding_format="float")
+    np.testing.assert_allclose(one.data[0].embedding, expected[0], atol=1e-2)
+    assert one.usage.prompt_tokens == len(ids[0])
+    np.testing.assert_allclose([item.embedding for item in several.data], expected, atol=1e-2)
+    decoded = await post("/decode", {"ids": ids[1], "skip_special_tokens": False})
+    assert decoded == ["[CLS] naive e - 4711, v2. 3. 10 + c + + [SEP]"]
+
+
+async def test_ids_of_another_vocabulary_are_refused_by_name(
+    session: aiohttp.ClientSession, minilm_url: str
+) -> None:
+    told = await refusal(session, minilm_url, "/v1/embeddings", {"input": [101, 53_286, 102]})
+    assert told.status == 422
+    assert "token id 53286 is not in the model's vocabulary of 30522 tokens" in told.message
+    empty = await refusal(session, minilm_url, "/embed", {"inputs": [[101, 2000], [101, 102]]})
+    assert (empty.status, empty.message) == (422, "`inputs` cannot be empty: text 1 is")

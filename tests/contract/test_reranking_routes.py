@@ -120,6 +120,13 @@ async def test_teis_reply(session: aiohttp.ClientSession, fake_url: str) -> None
             {"index": 3, "score": 0.5},
             {"index": 0, "score": 0.0},
         ]
+    async with (
+        session.post(fake_url + "/", json=request) as at_root,
+        session.post(fake_url + "/rerank", json=request) as reply,
+    ):
+        assert await at_root.json() == await reply.json()
+    async with session.post(fake_url + "/", json={"query": "q", "texts": []}) as reply:
+        assert (reply.status, (await reply.json())["error_type"]) == (422, "Validation")
     async with session.post(fake_url + "/rerank", json={**request, "return_text": True}) as reply:
         ranks = await reply.json()
     assert [rank["text"] for rank in ranks] == ["bees honey", "bees", "bees", "none"]

@@ -19,13 +19,20 @@ TruncationDirection = Annotated[
 """TEI's `truncation_direction`: Right or Left."""
 
 
+TokenIds = list[Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]]
+"""A text as the ids of its tokens, by the model's own tokenizer."""
+
+Inputs = Text | list[Text] | TokenIds | list[TokenIds]
+"""One text or several, or the token ids of one or of several."""
+
+
 class EmbedRequest(Wire):
-    """TEI `POST /embed`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`.
+    """TEI `POST /embed` and `POST /`, answered by `[[float]]`; also `/embed_all`, answered by `[[[float]]]`.
 
     `prompt_name`: query or passage, for the prefix that the model wants before such a text.
     """
 
-    inputs: Text | list[Text]
+    inputs: Inputs
     normalize: bool = True
     truncate: bool = False
     truncation_direction: TruncationDirection = "right"
@@ -39,6 +46,13 @@ class TokenizeRequest(Wire):
     inputs: Text | list[Text]
     add_special_tokens: bool = True
     prompt_name: str | None = None
+
+
+class DecodeRequest(Wire):
+    """TEI `POST /decode`, answered by a text for each list of token ids."""
+
+    ids: TokenIds | list[TokenIds]
+    skip_special_tokens: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ class Token:
 class OpenAIEmbeddingRequest(Wire):
     """OpenAI `POST /v1/embeddings`."""
 
-    input: Text | list[Text]
+    input: Inputs
     model: str = ""
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None

@@ -103,6 +103,17 @@ class TeiEmbedding:
         parts = await asyncio.gather(*(tokenize_run(run) for run in split_texts(texts, size)))
         return [tokens for part in parts for tokens in part]
 
+    async def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        size = (await self.info()).max_client_batch_size
+        texts: list[str] = []
+        for start in range(0, len(ids), size):
+            run = [list(text) for text in ids[start : start + size]]
+            reply = await self._post("/decode", {"ids": run, "skip_special_tokens": skip_special_tokens})
+            if not isinstance(reply, list) or len(reply) != len(run):
+                raise ServiceError(f"{self._http.service} decoded no texts", service=self._http.service)
+            texts += [str(text) for text in reply]
+        return texts
+
     async def ready(self) -> None:
         await self._http.get("/health")
 

@@ -176,6 +176,12 @@ class OpenVinoEmbedding:
             self._threads, lambda: self._tokenizer.tokens(texts, add_special_tokens=add_special_tokens)
         )
 
+    async def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, lambda: self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        )
+
     def load(self) -> QueueLoad:
         return self._batcher.load()
 

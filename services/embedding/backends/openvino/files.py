@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from tokenizers import Tokenizer
 
-from services.core.errors import PayloadTooLarge, ServiceUnavailable
+from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavailable
 from services.core.wire.embedding import Direction, Token
 
 HEADER_LIMIT = 100_000_000
@@ -128,6 +128,22 @@ class TextTokenizer:
             ]
             for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+    def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        """Turn token ids into the texts that they stand for.
+
+        Raises:
+            InvalidRequest: An id is past the vocabulary's end; the library would leave it out without a word.
+        """
+        size = self._tokenizer.get_vocab_size()
+        for text in ids:
+            if text and max(text) >= size:
+                raise InvalidRequest(
+                    f"token id {max(text)} is not in the model's vocabulary of {size} tokens: send ids of "
+                    "its own tokenizer (OpenAI's tiktoken is another one), or texts"
+                )
+        lists = [list(text) for text in ids]
+        return self._tokenizer.decode_batch(lists, skip_special_tokens=skip_special_tokens)
 
     def _fit(self, ids: list[int], *, truncate: bool, direction: Direction) -> list[int]:
         if len(ids) <= self.limit:
