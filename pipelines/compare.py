@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from pipelines.clock import AnswerClock
-from pipelines.context import freeze
 from pipelines.prompting import PromptName, find_prompt
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from pipelines.search import Evidence, Search
@@ -112,7 +111,7 @@ async def compare(pipeline: RagPipeline, asked: Comparison) -> AsyncGenerator[Ev
     evidence = await pipeline.find(
         asked.text, asked.search, clock, history=asked.history, model=asked.arms[0].model
     )
-    context = freeze(evidence.passages, evidence.query)
+    context = evidence.freeze()
     found = _Frozen(context.context_id, evidence, clock, clock.elapsed())
     yield Frozen(context, clock.timings(), evidence.degraded)
     if asked.serial:

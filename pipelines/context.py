@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from services.core.wire.answer import FileCitation, FrozenContext
+from services.core.text import normalise
+from services.core.wire.answer import FileCitation, FrozenContext, RepeatedPassage
 from services.core.wire.passages import Passage
+from services.core.wire.retrieval import Relevance
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,63 @@ def context_id(passages: Sequence[Passage]) -> str:
     return digest.hexdigest()
 
 
-def freeze(passages: Sequence[Passage], query: str | None = None) -> FrozenContext:
+def leave_out_repeated(passages: Sequence[Passage]) -> tuple[list[Passage], list[RepeatedPassage]]:
+    """Keep the first passage of each text, in order; white space, and what nobody sees, makes no other text.
+
+    A section does, or an identifier of the question: the same words in another place may be another fact.
+    """
+    first: dict[tuple[str, ...], Passage] = {}
+    repeated = []
+    for passage in passages:
+        text = " ".join(normalise(passage.text).split())
+        kept = first.setdefault((text, passage.section, *(passage.matched or ())), passage)
+        if kept is not passage:
+            repeated.append(
+                RepeatedPassage(
+                    id=passage.id,
+                    document_id=passage.document_id,
+                    title=passage.title,
+                    page=passage.page,
+                    same_as=kept.id,
+                )
+            )
+    return list(first.values()), repeated
+
+
+def put_identifiers_first(passages: Sequence[Passage], most: int) -> list[Passage]:
+    """Cut a ranking to `most`, so that the prompt has a passage for every identifier of the question.
+
+    First comes the best passage of each identifier, then the others that hold one, then the rest.
+    """
+    first: list[Passage] = []
+    seen: set[str] = set()
+    for passage in passages:
+        if new := _identifiers(passage) - seen:
+            seen |= new
+            first.append(passage)
+    holders = [passage for passage in passages if _identifiers(passage) and passage not in first]
+    others = [passage for passage in passages if not _identifiers(passage)]
+    return [*first, *holders, *others][:most]
+
+
+def _identifiers(passage: Passage) -> set[str]:
+    """Give the identifiers of the question that a passage holds; an acronym is a rare word, and not one."""
+    matched = passage.matched or ()
+    return {text for text in matched if text.startswith(".") or not text.replace(".", "").isalpha()}
+
+
+def freeze(
+    passages: Sequence[Passage],
+    query: str | None = None,
+    *,
+    relevance: Relevance | None = None,
+    repeated: Sequence[RepeatedPassage] = (),
+) -> FrozenContext:
     """Freeze the passages; `query` is what was searched for, where that is not the question itself."""
-    return FrozenContext(context_id=context_id(passages), passages=list(passages), query=query)
+    return FrozenContext(
+        context_id=context_id(passages),
+        passages=list(passages),
+        query=query,
+        relevance=relevance,
+        repeated=list(repeated) or None,
+    )

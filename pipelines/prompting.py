@@ -102,16 +102,21 @@ def build_messages(
     history: Sequence[ChatMessage] = (),
     *,
     salt: str = "",
+    unsure: bool = False,
 ) -> list[ChatMessage]:
     """Build the prompt: the instruction (after `salt`, with the caller's own system messages), the earlier
     turns, then passages and question. Without passages it is a closed book: nothing is said of any, or of
-    citing."""
+    citing. `unsure`: nothing has decided that the passages answer, so the model is asked to say where they
+    do not.
+    """
     prompt = PROMPTS[name]
     own = [message.text for message in history if message.role in {"system", "developer"}]
     turns = [message for message in history if message.role in {"user", "assistant"}]
     instruction, last = prompt.closed, f"Question: {question}"
     if passages:
         instruction, last = prompt.instruction, f"Passages:\n\n{number_passages(passages)}\n\n{last}"
+        if unsure and _ABSTAIN not in instruction:
+            instruction = f"{instruction} {_ABSTAIN}"
         last = f"{last}\n{prompt.reminder}" if prompt.reminder else last
     return [
         ChatMessage(role="system", content="\n".join([*([salt] if salt else []), instruction, *own])),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
-from pipelines.context import freeze, locate_citations
+from pipelines.context import locate_citations
 from pipelines.limits import limit_waits, within_limit
 from pipelines.prompting import ABSTENTION, PromptName, build_messages
 from pipelines.search import Evidence, Finder, Search
@@ -105,7 +105,7 @@ class RagPipeline(Finder):
     ) -> AsyncGenerator[Event]:
         """Answer as `answer` does, from passages that were found before; `clock` goes on from there."""
         passages, degraded = found.passages, found.degraded
-        context = freeze(passages, found.query)
+        context = found.freeze()
         if not passages and question.search.given is None:
             model = await self._name_entry(question.model)
             yield Found(context, degraded, model, clock.timings())
@@ -113,7 +113,12 @@ class RagPipeline(Finder):
             yield _make_abstention(model, clock, degraded)
             return
         prompt = build_messages(
-            question.prompt, question.text, passages, question.history, salt=question.salt
+            question.prompt,
+            question.text,
+            passages,
+            question.history,
+            salt=question.salt,
+            unsure=found.relevance is not None and found.relevance.rule == "model",
         )
         clock.mark_asked()
         stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from pipelines.clock import AnswerClock
-from pipelines.context import Stretch, join_neighbours
+from pipelines.context import Stretch, freeze, join_neighbours, leave_out_repeated, put_identifiers_first
 from pipelines.limits import StageLimits, within_limit
 from pipelines.rewriting import Rewriter
 from services.core.clients.embedding import EmbeddingClient
@@ -18,18 +18,22 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceError
 from services.core.metrics import Metrics
+from services.core.wire.answer import FrozenContext, RepeatedPassage
 from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
 from services.core.wire.reranking import RerankedPassage
-from services.core.wire.retrieval import Mode
+from services.core.wire.retrieval import Mode, Relevance
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How to find the passages: retrieve `top_k` that reach `floor` (cosine), keep the reranker's `top_n`.
+    """How to find the passages: retrieve `top_k` that are evidence, keep the reranker's `top_n`.
+
+    Evidence is a cosine of at least `floor` in one of `floor_languages` (empty: in all; None: nothing but the
+    cosine counts), an identifier of the question, or what `Relevance` says; a `floor` of 0 lets all pass.
 
     `mode` None is as the retrieval service is set. With `mmr`, the `top_k` are chosen to be unlike each
     other: 1 is relevance alone, 0 difference alone. `neighbours` is how many passages before and after
@@ -43,6 +47,7 @@ class Search:
     top_n: int = 4
     where: Filter | None = None
     floor: float = 0.0
+    floor_languages: tuple[str, ...] | None = ("en",)
     mode: Mode | None = None
     mmr: float | None = None
     neighbours: int = 0
@@ -55,13 +60,21 @@ class Evidence:
     """What was found: `passages` best first, `degraded` the stages that had to be left out.
 
     `query` is what was searched for where that is not the question itself; `stretches` are what the
-    passages are made of where they were joined with their neighbours.
+    passages are made of where they were joined with their neighbours. `relevance` is how it was decided
+    what is evidence, None where nothing was searched for; `repeated` were left out because a passage has
+    their text.
     """
 
     passages: tuple[Passage, ...] = ()
     degraded: tuple[str, ...] = ()
     query: str | None = None
     stretches: tuple[Stretch, ...] = ()
+    relevance: Relevance | None = None
+    repeated: tuple[RepeatedPassage, ...] = ()
+
+    def freeze(self) -> FrozenContext:
+        """Freeze the passages, with all that is to be said of how they were found."""
+        return freeze(self.passages, self.query, relevance=self.relevance, repeated=self.repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ class Finder:
         history: Sequence[ChatMessage] = (),
         model: str = "",
     ) -> Evidence:
-        """Find evidence; it has no passages where none reaches the floor.
+        """Find evidence; it has no passages where none of the collection is evidence.
 
         Raises what embedding and retrieval raise, and `DeadlineExceeded` that names the one that takes longer
         than its limit. Where rewriting fails the question is searched for as
@@ -98,15 +111,18 @@ class Finder:
             return Evidence(search.given)
         run = _Run(self, search, clock)
         text = await run.make_query(question, history, model)
-        passages = await run.retrieve(text)
+        passages, repeated = leave_out_repeated(await run.retrieve(text))
         if passages:
             passages = await run.rerank(text, passages)
+        ids = {passage.id for passage in passages}
         joined = await run.expand(passages) if passages and search.neighbours else []
         return Evidence(
             passages=tuple([stretch.passage for stretch in joined] or passages),
             degraded=tuple(run.degraded),
             query=None if text == question else text,
             stretches=tuple(joined),
+            relevance=run.relevance,
+            repeated=tuple(passage for passage in repeated if passage.same_as in ids),
         )
 
 
@@ -118,6 +134,7 @@ class _Run:
     search: Search
     clock: AnswerClock
     degraded: list[str] = field(default_factory=list)
+    relevance: Relevance | None = None
 
     async def make_query(self, question: str, history: Sequence[ChatMessage], model: str) -> str:
         entry = self.search.rewrite
@@ -142,33 +159,42 @@ class _Run:
                     vector = await self.finder.embedding.embed_query(text)
         with self.clock.stage("retrieval"):
             async with within_limit("retrieval", limits.retrieval, "RETRIEVAL_SECONDS"):
-                passages = await self.finder.retrieval.search(
+                reply = await self.finder.retrieval.retrieve(
                     text,
                     vector,
                     k=max(search.top_k, search.top_n),
                     collection=search.collection,
                     where=search.where,
                     threshold=search.floor or None,
+                    threshold_languages=search.floor_languages,
                     mode=search.mode,
                     mmr_lambda=search.mmr,
                 )
-        # whatever a store makes of the threshold: what no vector vouches for must not reach the prompt
-        return [one for one in passages if not search.floor or (one.score or 0.0) >= search.floor]
+        self.relevance = reply.relevance
+        if not search.floor or (reply.relevance and reply.relevance.rule != "floor"):
+            return reply.retrieved_docs
+        # whatever a store makes of the threshold: what nothing vouches for must not reach the prompt
+        return [
+            passage
+            for passage in reply.retrieved_docs
+            if passage.matched or (passage.score or 0.0) >= search.floor
+        ]
 
     async def rerank(self, text: str, passages: list[Passage]) -> list[Passage]:
         top_n = self.search.top_n
+        most = len(passages) if any(passage.matched for passage in passages) else top_n
         with self.clock.stage("reranking"):
             try:
                 async with asyncio.timeout(self.finder.rerank_seconds):
                     ranked = await self.finder.reranking.rerank(
-                        text, passages, top_n=top_n, collection=self.search.collection
+                        text, passages, top_n=most, collection=self.search.collection
                     )
-                return _reorder(passages, ranked)
+                return put_identifiers_first(_reorder(passages, ranked), top_n)
             except RaglineError as error:
                 self._leave_out("reranking", error.message)
             except TimeoutError:
                 self._leave_out("reranking", f"over {self.finder.rerank_seconds:g} s")
-        return passages[:top_n]
+        return put_identifiers_first(passages, top_n)
 
     async def expand(self, passages: Sequence[Passage]) -> list[Stretch]:
         ids, span = [passage.id for passage in passages], self.search.neighbours

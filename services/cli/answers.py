@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.cli.console import Output
 from services.core.completion import fallback_marks, skipped_entries
 from services.core.wire.answer import SEARCH_STAGES, AnswerChunk, FileCitation, FrozenContext, Timings
+from services.core.wire.chat import FinishReason, Usage
 from services.core.wire.passages import Passage
 
 BAR_WIDTH = 40
@@ -16,7 +17,7 @@ QUOTE_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that came whole."""
+    """What came of a question, whole. `content` is empty where there is no answer."""
 
     model: str
     content: str
@@ -36,10 +37,13 @@ class AnswerPrinter:
         self._content: list[str] = []
         self._context: FrozenContext | None = None
         self._citations: list[FileCitation] = []
+        self._finish: FinishReason | None = None
+        self._usage: Usage | None = None
         self._last = AnswerChunk(id="", created=0, model="")
 
     def take(self, chunk: AnswerChunk) -> None:
         self._context = chunk.context or self._context
+        self._usage = chunk.usage or self._usage
         for choice in chunk.choices:
             if choice.delta.reasoning_content:
                 self._write("reasoning", choice.delta.reasoning_content)
@@ -48,8 +52,14 @@ class AnswerPrinter:
                 self._write("answer", choice.delta.content)
             if choice.delta.citations:
                 self._citations = choice.delta.citations
+            self._finish = choice.finish_reason or self._finish
         if chunk.timings is not None:
             self._last = chunk
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer's end has come, and with it why it ends and how long it took."""
+        return self._finish is not None and self._last.timings is not None
 
     def whole(self) -> Answer:
         return Answer(
@@ -69,7 +79,8 @@ class AnswerPrinter:
 
     def print_evidence(self) -> None:
         """Print what follows the text: notes, sources, latency."""
-        for line in format_notes(self._last):
+        is_empty = not "".join(self._content).strip()
+        for line in format_notes(self._last, self._finish, is_empty=is_empty):
             self._output.line(line, style="yellow")
         if self._context is not None and self._context.passages:
             self._output.line("\nSources", style="bold")
@@ -79,6 +90,8 @@ class AnswerPrinter:
             self._output.line("\nLatency", style="bold")
             for line in draw_waterfall(self._last.timings):
                 self._output.line(line)
+        if self._usage is not None:
+            self._output.line(format_usage(self._usage))
 
     def _write(self, channel: str, text: str) -> None:
         if channel != self._channel:
@@ -92,8 +105,16 @@ class AnswerPrinter:
         self._output.piece(text, style="dim" if channel == "reasoning" else "")
 
 
-def format_notes(chunk: AnswerChunk) -> list[str]:
-    """What the reader must know about an answer besides its text."""
+def format_notes(
+    chunk: AnswerChunk, finish_reason: FinishReason | None = None, *, is_empty: bool = False
+) -> list[str]:
+    """Say what the reader must know about an answer besides its text: the outcome, and what is missing.
+
+    Args:
+        chunk: The last chunk, with the outcome and what was done without.
+        finish_reason: Why the answer ends.
+        is_empty: Whether no text came that is an answer.
+    """
     lines = []
     if chunk.outcome == "abstained":
         lines.append("Nothing relevant enough was found, so this is not an answer.")
@@ -105,12 +126,26 @@ def format_notes(chunk: AnswerChunk) -> list[str]:
         lines.append(f"Degraded: answered without {', '.join(stages)}.")
     if names:
         lines.append(f"Degraded: {chunk.model} answered, because {', '.join(names)} could not.")
-    reasons = [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
     if chunk.outcome == "reasoning_truncated":
-        lines.append("No answer: the thinking ran into its limit.")
-    elif "length" in reasons:
-        lines.append("The answer was cut at its token limit.")
+        lines.append("No answer: the thinking ran into its limit (reasoning_truncated).")
+    elif finish_reason == "length":
+        lines.append(f"{'No answer' if is_empty else 'The answer was cut'}: the token limit was reached.")
+    elif finish_reason == "content_filter":
+        lines.append(f"{'No answer' if is_empty else 'The answer was cut'}: the model's server withheld it.")
+    elif finish_reason in {"tool_calls", "function_call"}:
+        lines.append("No answer: the model calls a tool, and there is none here.")
+    elif is_empty and chunk.outcome != "abstained":
+        lines.append("No answer: the model wrote nothing.")
     return lines
+
+
+def format_usage(usage: Usage) -> str:
+    """One line of token counts, which says where they are estimates or unknown."""
+    thought = usage.completion_tokens_details.reasoning_tokens
+    thinking = ", thinking not counted" if thought is None else f", {thought:,} of it thinking"
+    estimated = " (estimated: the engine counts nothing)" if usage.estimated else ""
+    counts = f"{usage.prompt_tokens:,} in, {usage.completion_tokens:,} out"
+    return f"  {'tokens':<12}{counts}{'' if thought == 0 else thinking}{estimated}"
 
 
 def format_sources(passages: Sequence[Passage], citations: Sequence[FileCitation]) -> list[str]:

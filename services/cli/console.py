@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import orjson
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
 from services.core.errors import RaglineError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""A model or a document must not be able to steer the reader's terminal."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""A model or a document must not be able to steer the reader's terminal, or to show its text in another
+order than it has."""
 
 
 class Spinner:
@@ -41,6 +45,9 @@ class Output:
 
     @classmethod
     def standard(cls) -> Output:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # what the terminal cannot show must not end a command
+                stream.reconfigure(errors="replace")
         return cls(Console(highlight=False), Console(stderr=True, highlight=False))
 
     def line(self, text: str = "", style: str = "") -> None:
@@ -49,6 +56,11 @@ class Output:
     def piece(self, text: str, style: str = "") -> None:
         """Text without a line end, shown at once."""
         self.out.print(_text(text, style), end="", soft_wrap=True)
+
+    def json(self, value: object) -> None:
+        """A value as JSON; control characters stand in it as escapes."""
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        self.line(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
     def problem(self, text: str) -> None:
         self.err.print(_text(text, "yellow"), soft_wrap=True)
@@ -78,5 +90,10 @@ class Output:
             yield Spinner(status)
 
 
+def harmless(text: str) -> str:
+    """Leave out what would steer a terminal."""
+    return _CONTROL.sub("", text)
+
+
 def _text(text: str, style: str) -> Text:
-    return Text(_CONTROL.sub("", text), style=style)
+    return Text(harmless(text), style=style)

@@ -47,6 +47,7 @@ def print_error(error: Exception) -> bool:
         for line in error.log_tail:
             output.problem(f"  {line}")
     output.error(error)
-    if isinstance(error, ServiceUnavailable) and error.service == "gateway":
+    is_down = type(error) is ServiceUnavailable and error.retry_after is None  # and not merely busy
+    if is_down and error.service == "gateway":
         output.problem("'ragline up' starts it; RAGLINE_URL names one that runs elsewhere")
     return True

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from services.cli.console import Output
+from services.cli.console import Output, harmless
 from services.cli.uploading import Jobs, Upload, split_into_jobs
 from services.core.client import HttpClient
 from services.core.errors import RaglineError, ServiceUnavailable
@@ -142,7 +142,9 @@ class _Bars:
             yield _Bar(None, None)
             return
         more = f" and {len(job.files) - 1} more" if len(job.files) > 1 else ""
-        task = self._progress.add_task(f"{job.files[0].name}{more}", total=len(job.files), counts="")
+        task = self._progress.add_task(
+            harmless(f"{job.files[0].name}{more}"), total=len(job.files), counts=""
+        )
         try:
             yield _Bar(self._progress, task)
         finally:
@@ -165,7 +167,7 @@ class _Bar:
         self._progress.update(
             self._task,
             completed=sum(map(_share_done, job.files)),
-            counts=(waiting and f"waits: {waiting}") or counts,
+            counts=harmless(f"waits: {waiting}" if waiting else counts),
         )
 
 
@@ -179,6 +181,10 @@ def _show_bars(output: Output) -> Iterator[_Bars]:
     if not output.out.is_terminal:
         yield _Bars(None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[counts]}", markup=False),
+    )
     with Progress(*columns, TimeRemainingColumn(), console=output.out, transient=True) as progress:
         yield _Bars(progress)

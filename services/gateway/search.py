@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 
 from pipelines.clock import AnswerClock
-from pipelines.context import freeze
 from pipelines.rag import RagPipeline
 from pipelines.search import Search
 from services.core.context import within_deadline
@@ -32,9 +31,7 @@ async def searched(request: Request, body: SearchRequest) -> SearchReply:
         found = await pipeline.find(
             body.question, resolve_search(body.rag, settings), clock, history=body.history, model=body.model
         )
-    return SearchReply(
-        context=freeze(found.passages, found.query), timings=clock.timings(), degraded=list(found.degraded)
-    )
+    return SearchReply(context=found.freeze(), timings=clock.timings(), degraded=list(found.degraded))
 
 
 def resolve_search(rag: RagOptions, settings: Settings) -> Search:
@@ -45,12 +42,19 @@ def resolve_search(rag: RagOptions, settings: Settings) -> Search:
         top_n=rag.top_n or settings.top_n,
         where=rag.filter,
         floor=settings.floor if rag.floor is None else rag.floor,
+        floor_languages=read_languages(settings.floor_languages),
         mode=rag.mode,
         mmr=rag.mmr,
         neighbours=settings.neighbours if rag.neighbours is None else rag.neighbours,
         rewrite=rewriting_entry(settings.rewrite if rag.rewrite is None else rag.rewrite),
         given=None if rag.context is None else complete_passages(rag.context),
     )
+
+
+def read_languages(text: str) -> tuple[str, ...]:
+    """Read a list of language codes; `any` means all, which is an empty one."""
+    codes = tuple(code.lower() for code in text.replace(",", " ").split())
+    return () if "any" in codes else codes
 
 
 def complete_passages(passages: Sequence[GivenPassage]) -> tuple[Passage, ...]:

@@ -48,7 +48,14 @@ class Settings(ServiceSettings):
         ge=0,
         le=1,
         validation_alias="RELEVANCE_FLOOR",
-        description="cosine that a passage needs; where none has it the answer is an abstention; 0: never",
+        description="cosine that a passage needs, or an identifier of the question; where none has that the "
+        "answer is an abstention; 0: never",
+    )
+    floor_languages: str = Field(
+        "en",
+        validation_alias="RELEVANCE_FLOOR_LANGUAGES",
+        description="languages that the floor was calibrated for, which are the embedding model's: codes "
+        "such as en or de, or any; in others the question's words decide, or the model",
     )
     neighbours: int = Field(
         0,

@@ -78,9 +78,10 @@ async def retrieval(
 ) -> Response:
     plan = plan_search(body, settings)
     with metrics.stage("search"):
-        ranked = rank(await store.search(body.collection, plan.query), plan)
+        ranked, relevance = rank(await store.search(body.collection, plan.query), plan)
     docs = [passage.model_dump() for passage in ranked]
-    return JsonReply({"retrieved_docs": docs, "initial_query": body.text})
+    decided = relevance.model_dump() if relevance else None
+    return JsonReply({"retrieved_docs": docs, "initial_query": body.text, "relevance": decided})
 
 
 @routes.post(

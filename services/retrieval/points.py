@@ -25,7 +25,7 @@ REVISION = "revision"
 INDEX = "index"
 
 _NAMESPACE = uuid.UUID("5f0c9a4e-6a55-5d0b-9b2e-7c1d8f6f3b10")
-_SCORES = {"score", "sparse_score", "fused_score", "rerank_score"}
+_SCORES = {"score", "sparse_score", "fused_score", "rerank_score", "matched", "word_share"}
 
 PASSAGE_FIELDS = [name for name in Passage.model_fields if name not in _SCORES]
 """The payload keys that `read_passage` needs."""

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from services.core.errors import InvalidRequest
 from services.core.wire.passages import Passage
-from services.core.wire.retrieval import Fusion, Mode, RetrievalRequest
+from services.core.wire.retrieval import Fusion, Mode, Relevance, RetrievalRequest
 from services.retrieval.backend import Candidates, Query
+from services.retrieval.evidence import QuestionTraits, put_holders_first, select_evidence
 from services.retrieval.fusion import fuse_ranks, fuse_scores, rescale, select_diverse
 from services.retrieval.settings import Settings
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """`threshold` is the least cosine of a passage; `mmr_weight` is None where diversity is not asked for."""
+    """`threshold` is the least cosine of a passage; `mmr_weight` is None where diversity is not asked for.
+
+    `traits` is None where the cosine alone decides what is evidence.
+    """
 
     query: Query
     k: int
@@ -25,6 +29,7 @@ class SearchPlan:
     dense_weight: float
     threshold: float | None
     mmr_weight: float | None
+    traits: QuestionTraits | None = None
 
 
 def plan_search(request: RetrievalRequest, settings: Settings) -> SearchPlan:
@@ -42,10 +47,13 @@ def plan_search(request: RetrievalRequest, settings: Settings) -> SearchPlan:
     mmr = request.mmr_lambda
     if mmr is None and request.search_type == "mmr":
         mmr = request.lambda_mult
+    traits = None
+    if request.threshold_languages is not None:
+        traits = QuestionTraits.read(request.text, request.threshold_languages)
     return SearchPlan(
         query=Query(
             vector=request.embedding,
-            text="" if mode == "dense" else request.text,
+            text=_choose_text(request, mode, traits),
             dense=mode != "sparse",
             k=_count_candidates(request, settings, mode, diverse=mmr is not None),
             where=request.filter,
@@ -58,6 +66,7 @@ def plan_search(request: RetrievalRequest, settings: Settings) -> SearchPlan:
         dense_weight=settings.dense_weight if request.dense_weight is None else request.dense_weight,
         threshold=threshold,
         mmr_weight=mmr,
+        traits=traits,
     )
 
 
@@ -68,6 +77,13 @@ def _choose_mode(request: RetrievalRequest, settings: Settings) -> Mode:
             raise InvalidRequest("text: missing; mode `sparse` searches for its words")
         return "dense"
     return mode
+
+
+def _choose_text(request: RetrievalRequest, mode: Mode, traits: QuestionTraits | None) -> str:
+    """Choose the words to search for: in mode `dense` none but the identifiers, which no vector finds."""
+    if mode != "dense":
+        return request.text
+    return " ".join(identifier.text for identifier in traits.identifiers) if traits else ""
 
 
 def _choose_threshold(request: RetrievalRequest) -> float | None:
@@ -92,14 +108,16 @@ def _count_candidates(request: RetrievalRequest, settings: Settings, mode: Mode,
     return max(request.k, settings.pool) if mode == "hybrid" else request.k
 
 
-def rank(found: Candidates, plan: SearchPlan) -> list[Passage]:
+def rank(found: Candidates, plan: SearchPlan) -> tuple[list[Passage], Relevance | None]:
     """Make one list of both sides: fused, cut, and diverse if asked.
 
     The order is that of `fused_score` where the mode is hybrid, of `score` where it is dense, of
-    `sparse_score` where it is sparse. The threshold is on the cosine, whatever the order.
+    `sparse_score` where it is sparse. The threshold is on the cosine, whatever the order; where the plan has
+    `traits`, all evidence counts, and passages that hold an identifier of the question come first.
 
     Returns:
-        At most `plan.k` passages, best first, with every score that is known of them.
+        At most `plan.k` passages, best first, with every score that is known of them; and how it was decided
+        which are evidence.
     """
     merged = {passage.id: passage for passage in found.dense}
     for passage in found.sparse:
@@ -107,7 +125,10 @@ def rank(found: Candidates, plan: SearchPlan) -> list[Passage]:
         merged[passage.id] = (
             passage if dense is None else dense.model_copy(update={"sparse_score": passage.sparse_score})
         )
-    if plan.threshold is not None:
+    relevance = None
+    if plan.traits is not None:
+        merged, relevance = select_evidence(merged, plan.traits, plan.threshold)
+    elif plan.threshold is not None:
         merged = {id_: passage for id_, passage in merged.items() if _cosine(passage) >= plan.threshold}
     scores = _score(found, merged, plan)
     if plan.mode == "hybrid":
@@ -115,11 +136,13 @@ def rank(found: Candidates, plan: SearchPlan) -> list[Passage]:
             id_: passage.model_copy(update={"fused_score": scores[id_]}) for id_, passage in merged.items()
         }
     if plan.mmr_weight is not None:
-        relevance = _rescale_to_cosines(scores, merged)
-        order = select_diverse(relevance, found.vectors, k=plan.k, weight=plan.mmr_weight)
+        near = _rescale_to_cosines(scores, merged)
+        # all of them where some must not be cut
+        k = len(scores) if plan.traits and plan.traits.identifiers else plan.k
+        order = select_diverse(near, found.vectors, k=k, weight=plan.mmr_weight)
     else:
-        order = sorted(scores, key=lambda id_: -scores[id_])[: plan.k]
-    return [merged[id_] for id_ in order]
+        order = sorted(scores, key=lambda id_: -scores[id_])
+    return [merged[id_] for id_ in put_holders_first(order, merged, plan.k)], relevance
 
 
 def _score(found: Candidates, merged: Mapping[str, Passage], plan: SearchPlan) -> dict[str, float]:

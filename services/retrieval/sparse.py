@@ -17,6 +17,9 @@ from collections import Counter
 
 import Stemmer
 
+from services.core.text import normalise
+from services.retrieval.identifiers import find_identifiers, read_terms, split_key
+
 K1 = 1.2
 B = 0.75
 AVERAGE_LENGTH = 100
@@ -57,7 +60,7 @@ def split_terms(text: str) -> list[str]:
 
 def _fold(text: str) -> str:
     """Take case, accents and other forms of the same letter out of a text."""
-    folded = unicodedata.normalize("NFKD", text).casefold().replace("\u2019", "'")
+    folded = unicodedata.normalize("NFKD", normalise(text)).casefold().replace("\u2019", "'")
     return unicodedata.normalize("NFC", _ACCENTS.sub("", folded))
 
 
@@ -85,15 +88,23 @@ def term_id(term: str) -> int:
 
 
 def weigh_passage(text: str) -> dict[int, float]:
-    """Weigh each term of a passage by BM25, without the IDF."""
+    """Weigh each term of a passage by BM25, without the IDF; its codes are terms beside their parts."""
     counts = Counter(map(term_id, split_terms(text)))
     length = 1 - B + B * counts.total() / AVERAGE_LENGTH
+    counts.update(map(term_id, read_terms(text)))
     return {term: tf * (K1 + 1) / (tf + K1 * length) for term, tf in counts.items()}
 
 
 def weigh_query(text: str) -> dict[int, float]:
     """Weigh each term of a query by how often it is said, which is BM25 with a large k3.
 
-    Empty where there are only stop words.
+    An identifier is looked for as it is written, by its key, and by the parts that passages of an index
+    without keys have of it. Empty where there are only stop words.
     """
-    return {term: float(times) for term, times in Counter(map(term_id, split_terms(text))).items()}
+    terms = split_terms(text)
+    known = set(terms)
+    for identifier in find_identifiers(text):
+        extra = [identifier.key, *split_key(identifier.key), *read_terms(identifier.text)]
+        terms += [term for term in dict.fromkeys(extra) if term not in known]
+        known.update(extra)
+    return {term: float(times) for term, times in Counter(map(term_id, terms)).items()}

@@ -1,24 +1,30 @@
-"""openvino-genai's pipeline shared by many: what must not happen between requests."""
+"""The real openvino-genai in its process: many requests, a crash while it streams, and its own tokens."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
-import openvino_genai as genai
 import pytest
 import pytest_asyncio
 
-from services.core.errors import ServiceError
+from services.core.errors import ServiceError, ServiceUnavailable
+from services.core.models.fetch import fetch
 from services.generation.backend import Prompt
-from services.generation.backends.openvino.engine import OpenVinoEngine, create
-from services.generation.backends.openvino.model import Model, encode
+from services.generation.backends.openvino.engine import DISTRIBUTION, OpenVinoEngine, create
+from services.generation.backends.openvino.folder import find_converted_folder
+from services.generation.backends.openvino.model import OpenVinoModel, open_model
+from services.generation.backends.openvino.protocol import Opening
 from services.generation.entries import ModelEntry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ASK = Prompt(messages=(("user", "Say hello."),), max_tokens=6, temperature=0.0, top_p=1.0)
+STORY = Prompt(messages=(("user", "Tell me a long story."),), max_tokens=400, temperature=0.0, top_p=1.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -36,75 +42,72 @@ async def engine(models_home: Path) -> AsyncIterator[OpenVinoEngine]:
         await created.close()
 
 
-@pytest.fixture
-def model(engine: OpenVinoEngine) -> Model:
-    value = engine._loader.value
-    assert value is not None
-    return value
+@pytest.fixture(scope="module")
+def model(engine: OpenVinoEngine, models_home: Path) -> OpenVinoModel:
+    """The same model in this process; the engine has converted it."""
+    folder = find_converted_folder(
+        fetch("smollm2-135m-instruct", models_home), models_home, version(DISTRIBUTION)
+    )
+    return open_model(Opening(str(folder), "tiny", max_context=2048, threads=2, concurrency=1))
 
 
 async def answer(engine: OpenVinoEngine) -> str:
     return "".join([delta.content async for delta in engine.generate(ASK)])
 
 
-async def fall_idle(model: Model) -> None:
+async def fall_idle(engine: OpenVinoEngine) -> None:
     async with asyncio.timeout(5):
-        while not model.batch.idle:  # noqa: ASYNC110
+        while not engine.idle:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_a_request_that_came_as_it_fell_idle_is_answered(engine: OpenVinoEngine, model: Model) -> None:
-    """The pump has just ended, the request is in the pipeline, and nobody works on it."""
-    await fall_idle(model)
-    config = genai.GenerationConfig()
-    config.max_new_tokens = 3
-    config.apply_chat_template = False
-    handle = model.batch._pipeline.add_request(10**6, encode(model, ASK), config)
-    async with asyncio.timeout(5):
-        while not handle.can_read():
-            model.batch.check(handle)
-            await asyncio.sleep(0.01)
-    await fall_idle(model)
-    assert handle.get_status() == genai.GenerationStatus.FINISHED
-    assert await answer(engine)
-
-
-async def test_idle_again_and_again(engine: OpenVinoEngine, model: Model) -> None:
+async def test_idle_again_and_again(engine: OpenVinoEngine) -> None:
     first = await answer(engine)
     for pause in (0, 0.001, 0.003, 0.01, 0.03):
         await asyncio.sleep(pause)
         assert await answer(engine) == first
-    await fall_idle(model)
+    await fall_idle(engine)
 
 
-async def test_a_failure_of_the_engine_reaches_every_request_and_passes(
-    engine: OpenVinoEngine, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await fall_idle(model)
+async def test_requests_come_and_go_while_it_works(engine: OpenVinoEngine) -> None:
+    """Each is added in the middle of another's steps, and some leave early."""
+    first = await answer(engine)
+    stream = engine.generate(STORY)
+    await anext(stream)
+    for _ in range(3):
+        left = engine.generate(STORY)
+        await anext(left)
+        await left.aclose()
+        assert await answer(engine) == first
+    await stream.aclose()
+    await fall_idle(engine)
+
+
+async def test_an_engine_that_is_killed_while_it_streams(engine: OpenVinoEngine) -> None:
     whole = await answer(engine)
-    await fall_idle(model)
-
-    def fail() -> genai.GenerationConfig:
-        raise RuntimeError("out of memory")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model.batch, "_primer_config", fail)
-        results = await asyncio.gather(answer(engine), answer(engine), return_exceptions=True)
-    failures = [result for result in results if isinstance(result, BaseException)]
-    assert failures
-    assert all(isinstance(failure, ServiceError) for failure in failures)
-    assert all("out of memory" in str(failure) for failure in failures)
+    streams = [engine.generate(STORY) for _ in range(2)]
+    for stream in streams:
+        await anext(stream)
+    pid = engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    for stream in streams:
+        with pytest.raises(ServiceUnavailable, match="engine process died of SIGKILL"):
+            async for _ in stream:
+                pass
     assert await answer(engine) == whole
+    assert engine.pid not in {None, pid}
 
 
-async def test_the_chat_template_is_the_models_own(model: Model) -> None:
-    text = str(model.tokenizer.decode(encode(model, ASK).data[0].tolist(), skip_special_tokens=False))
+async def test_the_chat_template_is_the_models_own(model: OpenVinoModel) -> None:
+    tokens = model.encode(ASK).data[0].tolist()
+    text = str(model.tokenizer.decode(tokens, skip_special_tokens=False))
     assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
     assert text.endswith("<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n")
 
 
-async def test_long_prompts_are_counted_whole(model: Model) -> None:
+async def test_long_prompts_are_counted_whole(model: OpenVinoModel) -> None:
     """Tokenizers made from GGUF files cut at 8,192 tokens without a word."""
     long = Prompt(messages=(("user", "honey bees dance " * 6000),), max_tokens=1, temperature=0, top_p=1)
     assert model.truncates_at == 8192
-    assert encode(model, long).shape[1] > 18000
+    assert model.encode(long).shape[1] > 18000

@@ -20,6 +20,7 @@ from services.core.wire.answer import AnswerRequest
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
+from services.core.wire.retrieval import RetrievalReply
 from services.core.wire.sampling import Sampling
 from services.gateway.chat import read_question
 from services.gateway.settings import Settings as GatewaySettings
@@ -55,9 +56,9 @@ class Retrieval(RetrievalClient):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    async def search(self, text: str, vector: Sequence[float] | None, **options: object) -> list[Passage]:
+    async def retrieve(self, text: str, vector: Sequence[float] | None, **options: object) -> RetrievalReply:
         self.texts.append(text)
-        return [PASSAGE]
+        return RetrievalReply(retrieved_docs=[PASSAGE])
 
 
 class Reranking(RerankingClient):

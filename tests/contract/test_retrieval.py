@@ -701,3 +701,37 @@ async def test_vectors_come_with_the_candidates_where_asked(store, name):
     assert set(found.vectors) == {passage.id for passage in (*found.dense, *found.sparse)}
     assert found.vectors["a"].tolist() == pytest.approx(unit(3, 4), abs=1e-6)
     assert (await store.search(name, Query(vector=unit(1), text="alpha", k=2))).vectors == {}
+
+
+CODES = {
+    "E-4711": "Error E-4711: the pump does not start.",
+    "0x80070005": "Code 0x80070005 means that access is denied.",
+    "C++": "The driver is written in C++.",
+    "C#": "The tool is written in C#.",
+    "v2.3.10": "Version 2.3.10 mends the valve.",
+    "PPR9087": "Part PPR-9087 has a torque of 35 Nm.",
+    "PPR-9088": "Part PPR9088 has a torque of 36 Nm.",
+    "AB/123/C": "The seal (AB/123/C) is red.",
+    "trq_max_17": "Set trq_max_17 in the file.",
+    "RFC 2119": "Words as in RFC2119.",
+    "geb\u00fchr": "Die Ge\u00adb\u00fchr f\u00fcr den Wasser\u00adanschluss.",
+    "efficiency": "The e\ufb03ciency \ufb01gure.",
+}
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new-index", "index-without-keys"])
+async def test_an_identifier_finds_its_passage_however_it_is_written(store, name, old, monkeypatch):
+    """An index that was filled before identifiers had terms of their own finds them by their parts."""
+    if old:
+        monkeypatch.setattr("services.retrieval.sparse.read_terms", lambda text: [])
+    others = [
+        f"Part PPR-{number} has a torque of {number % 90} Nm, error E-{number}."
+        for number in range(5000, 5060)
+    ]
+    texts = [*CODES.values(), *others]
+    await store.upsert(name, MODEL, [stored(str(at), unit(1), text=text) for at, text in enumerate(texts)])
+    for at, question in enumerate(CODES):
+        if old and question in {"C++", "C#", "RFC 2119"}:
+            continue  # an old index knows the letter alone, and RFC2119 as one word
+        found = (await store.search(name, Query(text=question, k=3))).sparse
+        assert found[0].text == list(CODES.values())[at], question

@@ -1,11 +1,14 @@
 """Ask a question about your documents.
 
-The answer is shown as it comes. Then its sources follow, and where the time went.
+The answer is shown as it comes. Then its sources follow, and where the time went. The exit code is 1 where
+there is no answer. To abstain, because the documents do not tell, is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Annotated
 
 import orjson
@@ -17,12 +20,15 @@ from services.cli.console import Output
 from services.cli.gateway import call_gateway, wait_for_model
 from services.core.client import HttpClient
 from services.core.context import set_deadline
-from services.core.errors import ServiceError
+from services.core.errors import RaglineError, ServiceError
+from services.core.sse import Event
 from services.core.wire.answer import AnswerChunk
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 PANEL = "Ask"
 ANSWER_SECONDS = 900.0
+LAST_SECONDS = 5.0
+"""Longest wait for the end of a stream whose answer is complete."""
 
 
 def command(
@@ -33,11 +39,15 @@ def command(
     top_k: Annotated[int | None, typer.Option(help="Passages to retrieve.")] = None,
     top_n: Annotated[int | None, typer.Option(help="Passages that reach the model.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the gateway's whole reply as JSON.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds until it gives up.", min=1)] = ANSWER_SECONDS,
 ) -> None:
     asked = Question(question, model=model, collection=collection, top_k=top_k, top_n=top_n)
     output = Output.standard()
-    answer = ask_json if json else ask
-    call_gateway(lambda client: answer(asked, client, output))
+    if json:
+        call_gateway(lambda client: ask_json(asked, client, output, seconds=timeout))
+        return
+    answer = call_gateway(lambda client: ask(asked, client, output, seconds=timeout))
+    raise typer.Exit(0 if answer.content.strip() or answer.abstained else 1)
 
 
 class Question:
@@ -57,13 +67,18 @@ class Question:
         return orjson.dumps({**self._body, "stream": stream})
 
 
-async def ask_json(question: Question, client: HttpClient, output: Output) -> None:
+async def ask_json(
+    question: Question, client: HttpClient, output: Output, *, seconds: float = ANSWER_SECONDS
+) -> None:
     """Print the gateway's whole reply as JSON. Waits for a model that is being fetched."""
-    set_deadline(ANSWER_SECONDS)
+    set_deadline(seconds)
     reply = await wait_for_model(
-        lambda: client.post("/v1/chat/completions", question.payload(stream=False)), output, ANSWER_SECONDS
+        lambda: client.post("/v1/chat/completions", question.payload(stream=False)), output, seconds
     )
-    output.line(orjson.dumps(orjson.loads(reply), option=orjson.OPT_INDENT_2).decode())
+    try:
+        output.json(orjson.loads(reply))
+    except orjson.JSONDecodeError:
+        raise ServiceError("the reply is not JSON", service=client.service) from None
 
 
 async def ask(
@@ -90,21 +105,31 @@ async def _stream_answer(
     question: Question, client: HttpClient, output: Output, on_chunk: Callable[[], None]
 ) -> Answer:
     answer = AnswerPrinter(output)
-    finished = False
     try:
-        async for event in client.stream("/v1/chat/completions", question.payload(stream=True)):
-            on_chunk()
-            if event.data == b"[DONE]":
-                finished = True
-                break
-            answer.take(AnswerChunk.model_validate_json(event.data))
+        async with aclosing(client.stream("/v1/chat/completions", question.payload(stream=True))) as events:
+            while (event := await _next_event(events, answer)) is not None and event.data != b"[DONE]":
+                on_chunk()
+                answer.take(AnswerChunk.model_validate_json(event.data))
     except ValidationError as error:
+        issue = error.errors()[0]
+        where = ".".join(map(str, issue["loc"]))
         raise ServiceError(
-            f"the answer's stream has a chunk that is not one: {error}", service=client.service
-        ) from error
+            f"the answer's stream has a chunk that is none ({where}: {issue['msg']})", service=client.service
+        ) from None
     finally:
         answer.end_line()
-    if not finished:
+    if not answer.is_complete:
         raise ServiceError("the answer broke off before its end", service=client.service)
     answer.print_evidence()
     return answer.whole()
+
+
+async def _next_event(events: AsyncGenerator[Event], answer: AnswerPrinter) -> Event | None:
+    """Return the stream's next event; None at its end. What goes wrong after a complete answer is its end."""
+    try:
+        async with asyncio.timeout(LAST_SECONDS if answer.is_complete else None):
+            return await anext(events, None)
+    except (TimeoutError, RaglineError):
+        if answer.is_complete:
+            return None
+        raise

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotFound, ServiceError
+from services.core.text import normalise
 from services.core.wire import encoding
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 from services.core.wire.encoding import decode
@@ -32,7 +33,7 @@ class EmbeddingClient:
 
     async def embed_query(self, text: str) -> list[float]:
         """Return one L2-normalised vector, by TEI's `/embed`; an over-long query is truncated."""
-        body = await self._embed(text, prompt="query", truncate=True)
+        body = await self._embed(normalise(text), prompt="query", truncate=True)
         return decode(_ONE_VECTOR, body, self._http.service)[0]
 
     async def encode(
@@ -43,7 +44,7 @@ class EmbeddingClient:
         Against a server that speaks only TEI, falls back to `/embed`, without token vectors.
         """
         request = {
-            "inputs": list(texts),
+            "inputs": [normalise(text) for text in texts],
             "token_vectors": token_vectors,
             "truncate": truncate,
             "prompt_name": prompt,
@@ -90,7 +91,7 @@ class EmbeddingClient:
         return await self._http.post("/embed", orjson.dumps(request), idempotent=True)
 
     async def _encode_by_tei(self, texts: Sequence[str], *, truncate: bool, prompt: Prompt) -> EncodeReply:
-        body = await self._embed(list(texts), prompt=prompt, truncate=truncate)
+        body = await self._embed([normalise(text) for text in texts], prompt=prompt, truncate=truncate)
         embeddings = decode(_VECTORS, body, self._http.service)
         info = await self.info()
         return EncodeReply(model=info.model_id, dim=len(embeddings[0]), embeddings=embeddings)

@@ -62,6 +62,43 @@ class RetrievalClient:
         mmr_lambda: float | None = None,
     ) -> list[Passage]:
         """Return the `k` best passages, with their scores; what is None is as the settings there say."""
+        reply = await self.retrieve(
+            text,
+            vector,
+            k=k,
+            collection=collection,
+            where=where,
+            threshold=threshold,
+            mode=mode,
+            fusion=fusion,
+            dense_weight=dense_weight,
+            rrf_k=rrf_k,
+            mmr_lambda=mmr_lambda,
+        )
+        return reply.retrieved_docs
+
+    async def retrieve(
+        self,
+        text: str,
+        vector: Sequence[float] | None,
+        *,
+        k: int,
+        collection: str,
+        where: Filter | None = None,
+        threshold: float | None = None,
+        threshold_languages: Sequence[str] | None = None,
+        mode: Mode | None = None,
+        fusion: Fusion | None = None,
+        dense_weight: float | None = None,
+        rrf_k: int | None = None,
+        mmr_lambda: float | None = None,
+    ) -> RetrievalReply:
+        """Return passages as `search` does, and how it was decided which are evidence.
+
+        Args:
+            threshold_languages: The languages that `threshold` was calibrated for; empty for all, None where
+                the cosine alone shall decide.
+        """
         request = {
             "text": text,
             "embedding": vector,
@@ -69,6 +106,7 @@ class RetrievalClient:
             "collection": collection,
             "filter": where,
             "score_threshold": threshold,
+            "threshold_languages": None if threshold_languages is None else list(threshold_languages),
             "mode": mode,
             "fusion": fusion,
             "dense_weight": dense_weight,
@@ -76,7 +114,7 @@ class RetrievalClient:
             "mmr_lambda": mmr_lambda,
         }
         body = await self._http.post("/v1/retrieval", orjson.dumps(request), idempotent=True)
-        return decode(_RETRIEVAL, body, self._http.service).retrieved_docs
+        return decode(_RETRIEVAL, body, self._http.service)
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
         """Return the token vectors by passage id; absent where none are stored."""

@@ -19,7 +19,7 @@ from services.core.wire.chat import (
     Outcome,
 )
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
-from services.core.wire.retrieval import Mode
+from services.core.wire.retrieval import Mode, Relevance
 
 
 class GivenPassage(Passage):
@@ -33,8 +33,10 @@ class GivenPassage(Passage):
 class RagOptions(StrictWire):
     """How to find the passages. None leaves it to the settings of the gateway and of retrieval.
 
-    `top_k` passages are retrieved, those under `floor` (cosine, 0 to 1) left out, and the reranker keeps
-    `top_n` for the prompt. Where none reaches the floor the answer is an abstention; 0 switches that off.
+    `top_k` passages are retrieved, those that are no evidence left out, and the reranker keeps `top_n` for
+    the prompt. Evidence is a cosine of at least `floor` (0 to 1), or an identifier of the question, or, in a
+    language that the floor is not meant for, the question's words; `context.relevance` of the reply says
+    which. Where there is none the answer is an abstention; 0 switches that off.
     `mmr` chooses passages that are unlike each other (1: relevance alone, 0: difference alone);
     `neighbours` lets as many passages before and after each one join it; `rewrite` has a follow-up
     question made to stand alone before it is searched for, by the entry that answers (true) or a named one.
@@ -103,15 +105,29 @@ class UrlCitation(Wire):
     url_citation: UrlPlace
 
 
+class RepeatedPassage(Wire):
+    """A passage that a context leaves out because it repeats another one's text: that of the id `same_as`."""
+
+    id: str
+    document_id: str
+    title: Text = ""
+    page: int | None = None
+    same_as: str
+
+
 class FrozenContext(Wire):
     """The ordered passages an answer comes from; `context_id` is a SHA-256 over them.
 
-    `query` is what was searched for where that is not the question itself: it was rewritten.
+    `query` is what was searched for where that is not the question itself: it was rewritten. `relevance` says
+    how it was decided that these passages, or none, are evidence; None where nothing was searched for.
+    `repeated` are passages that were found and left out, because one of these has the same text.
     """
 
     context_id: str
     passages: list[Passage]
     query: str | None = None
+    relevance: Relevance | None = None
+    repeated: list[RepeatedPassage] | None = None
 
 
 class SearchRequest(StrictWire):

@@ -52,7 +52,8 @@ class Passage(Wire):
 
     `score` is the retrieval's cosine similarity, also of a passage that only the sparse side found;
     `sparse_score` is that side's, by BM25 weights and the store's IDF, `fused_score` what a hybrid search
-    ordered by, and `rerank_score` the reranker's. None where not scored.
+    ordered by, and `rerank_score` the reranker's. None where not scored. `matched` are the identifiers of the
+    question that the passage holds, `word_share` how much of the question's words, weighed by IDF.
     """
 
     id: str
@@ -70,6 +71,8 @@ class Passage(Wire):
     sparse_score: float | None = None
     fused_score: float | None = None
     rerank_score: float | None = None
+    matched: list[str] | None = None
+    word_share: float | None = None
 
     @property
     def header(self) -> str:

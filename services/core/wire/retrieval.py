@@ -18,6 +18,7 @@ from services.core.wire.passages import (
 
 Mode = Literal["hybrid", "dense", "sparse"]
 Fusion = Literal["weighted", "rrf"]
+EvidenceRule = Literal["floor", "words", "model", "off"]
 SearchType = Literal["similarity", "similarity_distance_threshold", "similarity_score_threshold", "mmr"]
 
 
@@ -28,6 +29,10 @@ class RetrievalRequest(StrictWire):
     the sparse side; without it the search is dense. `score_threshold` is the least cosine of a passage,
     in every mode; `distance_threshold` the same as 1 - cosine. With `mmr_lambda`, passages are chosen that
     are unlike each other: 1 is relevance alone, 0 difference alone.
+
+    With `threshold_languages`, the languages (ISO 639-1) that `score_threshold` was calibrated for, all
+    evidence counts and not the cosine alone; an empty list means all languages. `Relevance` says what that
+    changes.
 
     OPEA's fields mean what they mean there: `search_type` says which threshold counts (`similarity` and
     `mmr`: none) and, as `mmr`, that the `fetch_k` best are chosen from with `lambda_mult`.
@@ -44,17 +49,41 @@ class RetrievalRequest(StrictWire):
     dense_weight: float | None = Field(None, ge=0, le=1)
     score_threshold: float | None = None
     distance_threshold: float | None = None
+    threshold_languages: list[str] | None = None
     mmr_lambda: float | None = Field(None, ge=0, le=1)
     search_type: SearchType | None = None
     fetch_k: int | None = Field(None, ge=1, le=1000)
     lambda_mult: float = Field(0.5, ge=0, le=1)
 
 
+class Relevance(Wire):
+    """How it was decided which passages are evidence for a question.
+
+    `rule` is what a passage had to pass: `floor`, the least cosine, in a language that it was calibrated for;
+    `words`, the least share of the question's words, where question and passages are of another language;
+    `model`, nothing, where they are of two languages, so that the model must say whether they answer; `off`,
+    nothing, because no threshold was asked for. Whatever the rule, a passage that holds one of the question's
+    `identifiers` passes. Those of them that no passage holds are `missing`: passages with one that is easily
+    taken for it do not pass.
+
+    `language` is the question's, None where it is not known.
+    """
+
+    rule: EvidenceRule
+    language: str | None = None
+    identifiers: list[str] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+
+
 class RetrievalReply(Wire):
-    """`retrieved_docs` best first; `score` is the cosine similarity, in [-1, 1], in every mode."""
+    """`retrieved_docs` best first; `score` is the cosine similarity, in [-1, 1], in every mode.
+
+    `relevance` is there where the request has `threshold_languages`.
+    """
 
     retrieved_docs: list[Passage]
     initial_query: str = ""
+    relevance: Relevance | None = None
 
 
 class StoredPassage(StrictWire):

@@ -24,8 +24,9 @@ STOPPING = 2.3
 
 
 def processor_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """What a service has used, with the process that an engine of it may be."""
+    times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
+    return float(sum(used.user + used.system for used in times))
 
 
 @pytest.mark.parametrize("entry", ["openvino-entry", "llamacpp-entry"])

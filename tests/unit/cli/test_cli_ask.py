@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.cli.answers import draw_waterfall, format_sources
+from services.cli.main import main
 from services.core.wire.answer import FileCitation, Timings
 from services.core.wire.passages import Passage
 
@@ -91,6 +94,8 @@ class Gateway:
         self.events: list[bytes] = []
         self.status = 200
         self.pause = 0.0
+        self.hang = threading.Event()
+        self.hang.set()
         self.broke = 0.0
         self.loading: list[tuple[str, str]] = []
         self.requests: list[tuple[str, dict[str, Any], str | None]] = []
@@ -111,6 +116,8 @@ class Gateway:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if not outer.events:
+                    outer.hang.wait(30)
                 outer.requests.append((self.path, body, self.headers.get("authorization")))
                 if outer.loading:
                     self.refuse(*outer.loading.pop(0))
@@ -118,10 +125,12 @@ class Gateway:
                 self.send_response(outer.status)
                 self.send_header("connection", "close")
                 self.end_headers()
-                for event in outer.events:
-                    self.wfile.write(event)
-                    self.wfile.flush()
-                    time.sleep(outer.pause)
+                with suppress(OSError):  # whoever asked has hung up
+                    for event in outer.events:
+                        self.wfile.write(event)
+                        self.wfile.flush()
+                        time.sleep(outer.pause)
+                outer.hang.wait(30)
                 outer.broke = time.monotonic()
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -130,6 +139,7 @@ class Gateway:
         self._thread.start()
 
     def close(self) -> None:
+        self.hang.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -157,6 +167,35 @@ def ragline(gateway: Gateway, tmp_path: Path) -> Ragline:
             timeout=30,
             check=False,
         )
+
+    return run
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+
+Ask = Callable[..., Done]
+
+
+@pytest.fixture
+def ask(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
+    """`ragline ask` in this process: a process of its own takes a second to start."""
+    monkeypatch.setenv("RAGLINE_URL", gateway.url)
+    monkeypatch.setenv("RAGLINE_HOME", str(tmp_path))
+    monkeypatch.setattr("services.cli.commands.ask.LAST_SECONDS", 0.3)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["ragline", "ask", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
 
@@ -237,7 +276,7 @@ def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ra
     done = ragline("ask", "x")
     assert "answered without reranking" in done.stdout
     assert "not an answer" in done.stdout
-    assert "cut at its token limit" in done.stdout
+    assert "was cut: the token limit" in done.stdout
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]], ids=["stream", "json"])
@@ -281,14 +320,143 @@ def test_json_prints_the_gateways_reply(gateway: Gateway, ragline: Ragline) -> N
 def test_an_answer_cannot_steer_the_terminal(gateway: Gateway, ragline: Ragline) -> None:
     gateway.events = [
         FIRST,
-        chunk({"content": "\x1b]0;owned\x07\x1b[2Jred [bold]not markup[/bold]"}),
+        chunk({"content": "\x1b]0;owned\x07\x1b[2J\x9b2J\u202ered [bold]not markup[/bold]"}),
         last(),
         DONE,
     ]
     done = ragline("ask", "x")
     assert "\x1b" not in done.stdout
-    assert "\x07" not in done.stdout
+    assert not set(done.stdout) & set("\x07\x9b\u202e")
     assert "[bold]not markup[/bold]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("finish", "extra", "events", "said", "code"),
+    [
+        ("stop", {"outcome": "abstained"}, ANSWER, "so this is not an answer", 0),
+        ("stop", {"outcome": "abstained"}, [], "so this is not an answer", 0),
+        (
+            "length",
+            {"outcome": "reasoning_truncated"},
+            ANSWER[:1],
+            "No answer: the thinking ran into its limit",
+            1,
+        ),
+        ("length", {}, ANSWER, "The answer was cut: the token limit was reached.", 0),
+        ("length", {}, [], "No answer: the token limit was reached.", 1),
+        ("content_filter", {}, ANSWER, "The answer was cut: the model's server withheld it.", 0),
+        ("content_filter", {}, [], "No answer: the model's server withheld it.", 1),
+        ("tool_calls", {}, [], "No answer: the model calls a tool", 1),
+        ("stop", {}, [], "No answer: the model wrote nothing.", 1),
+        ("stop", {}, [chunk({"content": " \n"})], "No answer: the model wrote nothing.", 1),
+        ("stop", {}, ANSWER[:1], "No answer: the model wrote nothing.", 1),
+    ],
+)
+def test_how_an_answer_ended_is_said_and_no_answer_is_a_failure(
+    gateway: Gateway,
+    ask: Ask,
+    finish: str,
+    extra: dict[str, object],
+    events: list[bytes],
+    said: str,
+    code: int,
+) -> None:
+    gateway.events = [FIRST, *events, last(finish, **extra), DONE]
+    done = ask("x")
+    assert said in done.stdout
+    assert (done.code, done.stderr) == (code, "")
+    assert (
+        done.stdout.count("No answer") + done.stdout.count("not an answer") + done.stdout.count("was cut")
+        == 1
+    )
+
+
+def test_token_counts_say_what_they_are(gateway: Gateway, ask: Ask) -> None:
+    unknown = USAGE | {"completion_tokens_details": {"reasoning_tokens": None}}
+    gateway.events = [FIRST, *ANSWER, last(usage=None), chunk(None, usage=unknown), DONE]
+    assert "tokens      10 in, 5 out, thinking not counted\n" in ask("x").stdout
+    gateway.events = [FIRST, *ANSWER, last(usage=USAGE | {"estimated": True}), DONE]
+    assert "tokens      10 in, 5 out (estimated: the engine counts nothing)\n" in ask("x").stdout
+    gateway.events = [FIRST, *ANSWER, last(), DONE]
+    assert "tokens      10 in, 5 out\n" in ask("x").stdout
+
+
+def test_a_stream_without_an_end_is_no_answer_although_it_is_done(gateway: Gateway, ask: Ask) -> None:
+    gateway.events = [FIRST, *ANSWER, DONE]
+    done = ask("x")
+    assert done.code == 1
+    assert "the answer broke off before its end" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "ending", [b"", b'data: {"cho', ERROR, "hang"], ids=["closed", "half", "error", "hang"]
+)
+def test_an_answer_that_is_complete_is_kept_whatever_follows(
+    gateway: Gateway, ask: Ask, ending: bytes | str
+) -> None:
+    gateway.events = [FIRST, *ANSWER, last(), *([ending] if isinstance(ending, bytes) else [])]
+    if ending == "hang":
+        gateway.hang.clear()
+    done = ask("x")
+    assert (done.code, done.stderr) == (0, "")
+    assert "first token" in done.stdout
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["stream", "json"])
+@pytest.mark.parametrize("kind", ["silent", "begun", "dripping", "loading"])
+def test_no_question_takes_longer_than_its_limit(
+    gateway: Gateway, ask: Ask, kind: str, option: list[str]
+) -> None:
+    if kind == "loading":
+        gateway.loading = [("model large: fetching", "0")] * 1000
+    elif kind == "dripping":
+        gateway.events = [FIRST, *(chunk({"content": "drip "}) for _ in range(100))]
+        gateway.pause = 0.1
+    else:
+        gateway.events = [FIRST] if kind == "begun" else []
+        gateway.hang.clear()
+    begun = time.monotonic()
+    done = ask("x", "--timeout", "1", *option)
+    assert time.monotonic() - begun < 8
+    assert done.code == 1
+    assert "Traceback" not in done.stderr
+    assert "ragline up" not in done.stderr
+
+
+def test_a_gateway_that_is_busy_is_not_called_down(gateway: Gateway, ask: Ask) -> None:
+    gateway.status = 429
+    gateway.events = [
+        ERROR.split(b"data: ")[1].replace(b"generation", b"gateway").replace(b"bad_gateway", b"rate_limited")
+    ]
+    done = ask("x")
+    assert done.code == 1
+    assert "down" not in done.stderr
+    assert "ragline up" not in done.stderr
+
+
+@pytest.mark.parametrize("body", [b"<html>It works!</html>", b"", b'{"choices": ['])
+def test_a_reply_that_is_no_json_is_an_error_in_one_line(gateway: Gateway, ask: Ask, body: bytes) -> None:
+    gateway.events = [body or b" "]
+    for option in ([], ["--json"]):
+        done = ask("x", *option)
+        assert done.code == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: gateway")
+
+
+def test_json_holds_control_characters_as_escapes(gateway: Gateway, ask: Ask) -> None:
+    content = "\x1b[2J\x9b2J\u202eevil\ttab\nline"
+    gateway.events = [json.dumps({"content": content}, ensure_ascii=False).encode()]
+    done = ask("x", "--json")
+    assert json.loads(done.stdout) == {"content": content}
+    assert not set(done.stdout) & set("\x1b\x9b\u202e")
+
+
+def test_what_the_terminal_cannot_show_is_no_crash(gateway: Gateway, ragline: Ragline) -> None:
+    gateway.events = [FIRST, chunk({"content": "Straße €"}), last(), DONE]
+    done = ragline("ask", "x", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Stra?e ?" in done.stdout
 
 
 def test_sources_are_numbered_and_say_which_are_cited() -> None:

@@ -16,7 +16,7 @@ from services.core.models.fetch import location
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation.backend import Prompt
 from services.generation.backends.openvino import convert
-from services.generation.backends.openvino.model import converted_folder
+from services.generation.backends.openvino.folder import find_converted_folder
 from services.generation.entries import ModelEntry
 from services.generation.loading import Loader, Report, find_catalogue_name, locate_model
 from services.generation.selection import cpu_model
@@ -140,11 +140,11 @@ def test_a_fetched_model_needs_no_fetching(models_home: Path) -> None:
 def test_a_changed_file_or_engine_is_converted_again(tmp_path: Path) -> None:
     gguf = tmp_path / "m.gguf"
     gguf.write_bytes(b"one")
-    first = converted_folder(gguf, tmp_path, "1")
-    assert first == converted_folder(gguf, tmp_path, "1")
-    assert first != converted_folder(gguf, tmp_path, "2")
+    first = find_converted_folder(gguf, tmp_path, "1")
+    assert first == find_converted_folder(gguf, tmp_path, "1")
+    assert first != find_converted_folder(gguf, tmp_path, "2")
     gguf.write_bytes(b"three")
-    assert first != converted_folder(gguf, tmp_path, "1")
+    assert first != find_converted_folder(gguf, tmp_path, "1")
 
 
 def test_conversion_is_whole_or_absent_and_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

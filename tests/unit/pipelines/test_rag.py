@@ -20,6 +20,7 @@ from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage, ModelInfo, ModelList, Usage
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
+from services.core.wire.retrieval import Relevance, RetrievalReply
 from services.core.wire.sampling import Sampling
 
 PASSAGES = [
@@ -56,14 +57,20 @@ class Embedding(EmbeddingClient):
 
 
 class Retrieval(RetrievalClient):
-    def __init__(self, passages: Sequence[Passage] = PASSAGES, error: RaglineError | None = None) -> None:
+    def __init__(
+        self,
+        passages: Sequence[Passage] = PASSAGES,
+        error: RaglineError | None = None,
+        relevance: Relevance | None = None,
+    ) -> None:
         self.passages = passages
+        self.relevance = relevance
         self.error = error
         self.asked: list[tuple[str, dict[str, object]]] = []
 
-    async def search(self, text: str, vector: Sequence[float] | None, **options: Any) -> list[Passage]:
+    async def retrieve(self, text: str, vector: Sequence[float] | None, **options: Any) -> RetrievalReply:
         self.asked.append((text, options))
-        return list(self.passages[: options["k"]])
+        return RetrievalReply(retrieved_docs=list(self.passages[: options["k"]]), relevance=self.relevance)
 
     async def neighbours(
         self, collection: str, ids: Sequence[str], *, before: int = 1, after: int = 1
@@ -163,6 +170,7 @@ async def test_search_options_reach_the_store() -> None:
         "mode": "sparse",
         "mmr_lambda": 0.5,
         "threshold": 0.2,
+        "threshold_languages": ("en",),
     }
     assert retrieval.asked == [("q", wanted)]
 
@@ -335,3 +343,75 @@ async def test_a_first_question_is_not_rewritten() -> None:
     found, _, finished = await run(chain(generation=generation), rewrite="")
     assert finished.timings.rewriting is None
     assert found.context.query is None
+
+
+def rows(*fields: dict[str, object]) -> list[Passage]:
+    return [
+        Passage.model_validate({"id": str(at), "document_id": f"d{at}", "text": f"row {at}", **extra})
+        for at, extra in enumerate(fields)
+    ]
+
+
+async def test_a_passage_with_an_identifier_passes_the_floor_and_the_reranker_does_not_cut_it() -> None:
+    found, _, finished = await run(
+        chain(
+            retrieval=Retrieval(rows({"score": 0.9}, {"score": 0.8}, {"score": 0.1, "matched": ["E-1"]})),
+            reranking=Reranking(order=(0, 1, 2)),
+        ),
+        floor=0.35,
+    )
+    assert [passage.id for passage in found.context.passages] == ["2", "0"]
+    assert not finished.abstained
+
+
+async def test_every_identifier_has_its_passage_in_the_prompt() -> None:
+    passages = rows(
+        *({"score": 0.9, "matched": ["E-1"]} for _ in range(3)), {"score": 0.1, "matched": ["E-2"]}
+    )
+    for reranking in (Reranking(order=(0, 1, 2, 3)), Reranking(error=ServiceUnavailable("down"))):
+        found, _, _ = await run(chain(retrieval=Retrieval(passages), reranking=reranking), floor=0.35)
+        assert [passage.id for passage in found.context.passages] == ["0", "3"]
+
+
+async def test_an_acronym_does_not_come_before_what_is_nearer() -> None:
+    passages = rows({"score": 0.9, "matched": []}, {"score": 0.5}, {"score": 0.4, "matched": ["NATO"]})
+    found, _, _ = await run(
+        chain(retrieval=Retrieval(passages), reranking=Reranking(order=(0, 1, 2))), floor=0.35
+    )
+    assert [passage.id for passage in found.context.passages] == ["0", "1"]
+
+
+async def test_where_words_decided_the_cosine_does_not() -> None:
+    relevance = Relevance(rule="words", language="de")
+    passages = rows({"score": 0.1}, {"score": 0.2})
+    found, _, _ = await run(
+        chain(retrieval=Retrieval(passages, relevance=relevance), reranking=Reranking(order=(1, 0))),
+        floor=0.35,
+    )
+    assert [passage.id for passage in found.context.passages] == ["1", "0"]
+    assert found.context.relevance == relevance
+
+
+@pytest.mark.parametrize(("rule", "asked"), [("model", True), ("words", False), ("floor", False)])
+async def test_a_model_that_decides_is_asked_to_say_that_it_does_not_know(rule: str, asked: bool) -> None:
+    generation = Generation()
+    relevance = Relevance.model_validate({"rule": rule, "language": "de"})
+    found, _, _ = await run(
+        chain(retrieval=Retrieval(relevance=relevance), generation=generation), floor=0.35
+    )
+    assert ("say: I don't know" in generation.messages[0].text) is asked
+    assert found.context.relevance == relevance
+
+
+async def test_identical_passages_take_one_place_and_are_said_to_be_left_out() -> None:
+    passages = rows(
+        {"score": 0.9, "text": "The fee is\n45 euros.", "title": "a.md"},
+        {"score": 0.8, "text": "The fee  is 45 eu\u00adros.", "title": "b.md", "page": 2},
+        {"score": 0.7, "text": "The fee is 45 euros.", "section": "Boats"},
+        {"score": 0.6, "text": "Another."},
+    )
+    found, _, _ = await run(chain(retrieval=Retrieval(passages), reranking=Reranking(order=(0, 1))))
+    assert [passage.id for passage in found.context.passages] == ["0", "2"]
+    assert found.context.passages[0].text == "The fee is\n45 euros."
+    (left,) = found.context.repeated or []
+    assert (left.id, left.document_id, left.title, left.page, left.same_as) == ("1", "d1", "b.md", 2, "0")

@@ -33,11 +33,11 @@ def made(**fields: object):
 
 
 def ids(found: Candidates = FOUND, **fields: object) -> list[str]:
-    return [each.id for each in rank(found, made(**fields))]
+    return [each.id for each in rank(found, made(**fields))[0]]
 
 
 def test_each_mode_orders_by_its_own_score_and_keeps_the_others():
-    found = rank(FOUND, made(k=4))
+    found, _ = rank(FOUND, made(k=4))
     assert {each.id: (each.score, each.sparse_score) for each in found} == {
         "a": (0.9, None),
         "b": (0.7, 5.0),
@@ -50,12 +50,12 @@ def test_each_mode_orders_by_its_own_score_and_keeps_the_others():
     assert ids(k=4, dense_weight=0) == ["s", "b", "c", "a"]
     assert ids(fusion="rrf", k=2) == ["b", "c"]
     assert ids(Candidates(FOUND.dense), mode="dense") == ["a", "b", "c"]
-    (best, *_) = rank(Candidates((), FOUND.sparse), made(mode="sparse"))
+    (best, *_), _ = rank(Candidates((), FOUND.sparse), made(mode="sparse"))
     assert (best.id, best.score, best.fused_score) == ("s", 0.4, None)
 
 
 def test_rrfs_k_is_the_requests():
-    top = rank(FOUND, made(fusion="rrf", rrf_k=1))[0]
+    (top, *_), _ = rank(FOUND, made(fusion="rrf", rrf_k=1))
     assert (top.id, top.fused_score) == ("b", pytest.approx(1 / 3 + 1 / 3))
 
 
@@ -107,7 +107,7 @@ def test_what_a_mode_needs_is_asked_for(fields, says):
 
 def test_sparse_alone_needs_no_embedding():
     todo = made(embedding=None, mode="sparse")
-    (only,) = rank(Candidates((), [passage("s", None, 2.0)]), todo)
+    (only,), _ = rank(Candidates((), [passage("s", None, 2.0)]), todo)
     assert (only.id, only.score, only.sparse_score) == ("s", None, 2.0)
 
 

@@ -64,6 +64,8 @@ async def test_the_whole_life_of_a_document(client):
         "sparse_score": None,
         "fused_score": body["retrieved_docs"][0]["fused_score"],
         "rerank_score": None,
+        "matched": None,
+        "word_share": None,
     }
 
     reply = await client.post(

@@ -1,4 +1,4 @@
-"""openvino-genai in this process, from a GGUF file or an OpenVINO folder."""
+"""openvino-genai in a process of its own, from a GGUF file or an OpenVINO folder."""
 
 from services.generation.backends.openvino.engine import CAPABILITIES, create
 

@@ -19,7 +19,7 @@ import openvino_genai as genai
 from filelock import FileLock
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
 
-from services.generation.backends.openvino.model import DONE
+from services.generation.backends.openvino.folder import DONE
 
 OPENVINO_TYPES = frozenset(
     {

@@ -1,30 +1,28 @@
-"""The `openvino` engine: generations of one model, each read from the batch that they share."""
+"""The `openvino` engine: one model in a process of its own, which is started again where it dies.
+
+openvino-genai is loaded there alone: a crash of it ends the requests in it, not the service.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from importlib.metadata import version
+from importlib.util import find_spec
 
-import openvino_genai as genai
-
-from services.core.errors import ContextLengthExceeded, ServiceError
-from services.core.wire.chat import FinishReason
-from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.backends.openvino.batch import POLL_SECONDS
-from services.generation.backends.openvino.model import (
-    DONE,
-    Model,
-    convert_in_child,
-    converted_folder,
-    encode,
-    open_model,
-)
+from services.generation.backend import Capabilities, Delta, Prompt
+from services.generation.backends.openvino.folder import DONE, convert_in_child, find_converted_folder
+from services.generation.backends.openvino.process import COMMAND, EngineProcess
+from services.generation.backends.openvino.protocol import Opening
 from services.generation.entries import ModelEntry
 from services.generation.loading import Loader, Report, locate_model
 from services.generation.settings import EmbeddedSettings
-from services.generation.text import Detokenizer, StopScanner
 from services.generation.threads import run_in_thread
+
+if find_spec("openvino_genai") is None:  # nothing here imports it, but nothing works without it
+    raise ModuleNotFoundError("No module named 'openvino_genai'", name="openvino_genai")
 
 DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
@@ -32,130 +30,103 @@ CAPABILITIES = Capabilities(
     embedded=True, continuation=True, switch=True, effort=True, grammar=True, distribution=DISTRIBUTION
 )
 
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before the second restart in a row, and at most; before the first there is none."""
+
+HEALTHY_SECONDS = 60.0
+"""A process that lived longer does not count in the row."""
+
+
+def restart_pause(deaths: int) -> float:
+    """Compute how long to wait before the restart after so many deaths in a row."""
+    return 0.0 if deaths < 2 else min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (deaths - 2))
+
 
 class OpenVinoEngine:
-    """Generates with one model, which loads in the background from the moment the engine is made."""
+    """Generates with one model, which loads in the background from the moment the engine is made.
+
+    Args:
+        entry: The model entry.
+        settings: Threads, concurrency, and where models are.
+        command: What runs the engine's process.
+    """
 
     capabilities = CAPABILITIES
 
-    def __init__(self, entry: ModelEntry, settings: EmbeddedSettings) -> None:
+    def __init__(
+        self, entry: ModelEntry, settings: EmbeddedSettings, command: Sequence[str] = COMMAND
+    ) -> None:
         self._entry = entry
         self._settings = settings
-        self._loader = Loader(f"model {entry.name} on openvino", self._load)
-        self._loader.start()
+        self._command = command
+        self._closed = False
+        self._deaths = 0
+        self._death = ""
+        self._opened_at = 0.0
+        self._loader = self._start_loading()
 
     @property
     def idle(self) -> bool:
         """Whether the engine computes nothing."""
-        model = self._loader.value
-        return model is None or model.batch.idle
+        process = self._loader.value
+        return process is None or process.idle
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process, None while there is none that serves."""
+        process = self._loader.value
+        return process.pid if process else None
 
     async def ready(self) -> None:
         await self._loader.ready()
 
     async def close(self) -> None:
-        model = await self._loader.close()
-        if model is not None:
-            await model.batch.close()
+        self._closed = True
+        process = await self._loader.close()
+        if process is not None:
+            await process.close()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Delta]:
-        model = await self._loader.get()
-        tokens = await run_in_thread(lambda: encode(model, prompt), "encode")
-        size = int(tokens.shape[1])
-        if size >= model.context:
-            raise ContextLengthExceeded(
-                f"the prompt has {size} tokens, model {self._entry.name} takes {model.context} with the "
-                "answer: send fewer or shorter passages or messages",
-                service="openvino",
-            )
-        config = _generation_config(model.config, prompt, min(prompt.max_tokens, model.context - size))
-        handle = await model.batch.add(tokens, config)
-        try:
-            async for delta in _read(model, handle, prompt.stop, size):
+        process = await self._loader.get()
+        async with aclosing(process.generate(prompt)) as deltas:
+            async for delta in deltas:
                 yield delta
-        finally:
-            handle.cancel()
 
-    async def _load(self, report: Report) -> Model:
+    def _start_loading(self) -> Loader[EngineProcess]:
+        loader = Loader(f"model {self._entry.name} on openvino", self._load)
+        loader.start()
+        return loader
+
+    async def _load(self, report: Report) -> EngineProcess:
+        pause = restart_pause(self._deaths)
+        if pause:
+            report(f"its engine process {self._death}: it starts again in {pause:g} s")
+            await asyncio.sleep(pause)
+            report("")
         settings, entry = self._settings, self._entry
         path = await run_in_thread(lambda: locate_model(entry, settings.root, report), "fetch")
         if path.is_file():
-            folder = converted_folder(path, settings.root, version(DISTRIBUTION))
+            folder = find_converted_folder(path, settings.root, version(DISTRIBUTION))
             if not (folder / DONE).exists():
                 report(f"converting {path.name} for openvino (once, about a minute) ...")
                 await convert_in_child(path, folder)
                 report("")
             path = folder
-        return await run_in_thread(
-            lambda: open_model(
-                path,
-                max_context=entry.max_context,
-                threads=settings.thread_count,
-                concurrency=settings.concurrency,
-            ),
-            "load",
+        opening = Opening(
+            str(path), entry.name, entry.max_context, settings.thread_count, settings.concurrency
         )
+        process = await EngineProcess.open(opening, self._restart, self._command)
+        self._opened_at = time.monotonic()
+        return process
 
-
-async def _read(
-    model: Model, handle: genai.GenerationHandle, stops: Sequence[str], prompt_tokens: int
-) -> AsyncGenerator[Delta]:
-    """Yield the answer as it comes; ends after the delta with the finish reason."""
-    text = Detokenizer(lambda tokens: str(model.tokenizer.decode(list(tokens))))
-    scanner = StopScanner(stops)
-    count = 0
-    while True:
-        outputs = []
-        while handle.can_read():
-            outputs.extend(handle.read().values())
-        tokens = [token for output in outputs for token in output.generated_ids]
-        count += len(tokens)
-        reason = _finish_reason(handle, outputs)
-        piece = scanner.push(text.push(tokens) + (text.flush() if reason else ""))
-        counts = TokenCounts(prompt_tokens, count)
-        if scanner.stopped:
-            yield Delta(content=piece, finish_reason="stop", tokens=counts)
+    def _restart(self, death: str) -> None:
+        """Start again after a death: at once, and later the more of them come in a row."""
+        if self._closed:
             return
-        if reason:
-            yield Delta(content=piece + scanner.flush(), finish_reason=reason, tokens=counts)
-            return
-        if piece:
-            yield Delta(content=piece)
-        model.batch.check(handle)
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _finish_reason(
-    handle: genai.GenerationHandle, outputs: Sequence[genai.GenerationOutput]
-) -> FinishReason | None:
-    """Why the engine ended, None while it goes on. Raises `ServiceError` where it gave up."""
-    status = genai.GenerationStatus
-    reasons = genai.GenerationFinishReason
-    known: dict[object, FinishReason] = {reasons.STOP: "stop", reasons.LENGTH: "length"}
-    for output in outputs:
-        if output.finish_reason in known:
-            return known[output.finish_reason]
-    if handle.get_status() in {status.RUNNING, status.FINISHED} or handle.can_read():
-        return None
-    raise ServiceError(
-        f"openvino ended a generation as {handle.get_status().name}: its cache is too small, "
-        "lower LLM_CONCURRENCY or LLM_MAX_CONTEXT",
-        service="openvino",
-    )
-
-
-def _generation_config(base: genai.GenerationConfig, prompt: Prompt, limit: int) -> genai.GenerationConfig:
-    """The model's own ends with the prompt's sampling."""
-    config = genai.GenerationConfig()
-    config.set_eos_token_id(base.eos_token_id)
-    config.stop_token_ids = base.stop_token_ids
-    config.max_new_tokens = limit
-    config.apply_chat_template = False
-    config.do_sample = prompt.temperature > 0
-    if prompt.temperature > 0:
-        config.temperature = prompt.temperature
-        config.top_p = prompt.top_p
-    return config
+        lived = time.monotonic() - self._opened_at
+        self._deaths = 1 if lived > HEALTHY_SECONDS else self._deaths + 1
+        self._death = death
+        self._loader = self._start_loading()
 
 
 async def create(entry: ModelEntry) -> OpenVinoEngine:

@@ -1,26 +1,31 @@
-"""An OpenVINO model: its folder, converted once from a GGUF file; the open pipeline; its tokens."""
+"""An open OpenVINO model: the pipeline, its tokens, and the requests in it.
+
+`python -m services.generation.backends.openvino.model` is the engine's process, the only one that loads this.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import json
+import itertools
 import re
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from subprocess import PIPE
 
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from services.core.errors import ServiceError
-from services.generation.backend import Prompt
-from services.generation.backends.openvino.batch import Batch, scheduler
+from services.core.errors import ContextLengthExceeded, ServiceError
+from services.core.wire.chat import FinishReason
+from services.generation.backend import Delta, Prompt, TokenCounts
+from services.generation.backends.openvino.folder import read_trained_context
+from services.generation.backends.openvino.protocol import Opening
+from services.generation.backends.openvino.worker import serve
+from services.generation.text import Detokenizer, StopScanner
 
-DONE = "ragline.json"
-"""Written last: a folder with this file is whole. `{"context_length": tokens or null, "source": path}`."""
+BATCH_TOKENS = 256
+"""Prompt tokens per step: 512 is not faster, and a request is cancelled between two steps."""
+
+KV_BLOCK = 32
 
 PROBE = "a " * 40_000
 """Longer than the length at which tokenizers made from GGUF files silently cut (8,192 tokens)."""
@@ -34,82 +39,156 @@ _BOUNDARY = re.compile(r"(?<=[^\s<|])(?= [^\W\d_])")
 MARKUP = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """An open model. `context` bounds prompt and answer together; longer texts lose what is past
-    `truncates_at` tokens in the tokenizer."""
-
-    batch: Batch
-    tokenizer: genai.Tokenizer
-    config: genai.GenerationConfig
-    context: int
-    truncates_at: int
-
-
-def converted_folder(gguf: Path, home: Path, engine_version: str) -> Path:
-    """The folder of the OpenVINO model made from this file by this engine version."""
-    status = gguf.stat()
-    key = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} {engine_version}".encode()).hexdigest()[:12]
-    return home / "models" / "openvino" / f"{gguf.stem}-{key}"
-
-
-async def convert_in_child(gguf: Path, folder: Path) -> None:
-    """Make `folder` from `gguf` by the module `convert` in a child process.
-
-    Raises:
-        ServiceError: The child failed; the message has its last line.
-    """
-    command = (sys.executable, "-m", "services.generation.backends.openvino.convert", str(gguf), str(folder))
-    process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
-    try:
-        _, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise ServiceError(f"converting {gguf.name} failed: {lines[-1]}", service="openvino")
-
-
-def open_model(folder: Path, *, max_context: int, threads: int, concurrency: int) -> Model:
-    """Open the model in `folder` and warm it up; blocks for as long as that takes.
+class OpenVinoModel:
+    """A pipeline with continuous batching; see `worker.Model`.
 
     Args:
-        folder: An OpenVINO model, converted here or elsewhere.
-        max_context: Tokens of prompt and answer together; the model's own limit bounds it.
-        threads: How many threads compute.
-        concurrency: How many requests the engine works on at once.
+        tokenizer: The model's own.
+        pipeline: The open model.
+        context: Tokens of prompt and answer together.
+        name: The entry's, for messages.
     """
-    context = min(max_context, _trained_context(folder) or max_context)
-    tokenizer = genai.Tokenizer(str(folder))
+
+    def __init__(
+        self, tokenizer: genai.Tokenizer, pipeline: genai.ContinuousBatchingPipeline, context: int, name: str
+    ) -> None:
+        self._name = name
+        self.tokenizer = tokenizer
+        self.context = context
+        self.truncates_at = int(_tokenize(tokenizer, PROBE).shape[1])
+        """Texts of more tokens lose the rest in the tokenizer."""
+        self._pipeline = pipeline
+        self._config = pipeline.get_config()
+        end = tokenizer.get_eos_token_id()
+        if end >= 0 and self._config.eos_token_id < 0:
+            self._config.set_eos_token_id(end)
+        self._numbers = itertools.count(1)
+
+    def start(self, prompt: Prompt) -> OpenVinoGeneration:
+        tokens = self.encode(prompt)
+        size = int(tokens.shape[1])
+        if size >= self.context:
+            raise ContextLengthExceeded(
+                f"the prompt has {size} tokens, model {self._name} takes {self.context} with the "
+                "answer: send fewer or shorter passages or messages",
+                service="openvino",
+            )
+        config = _make_config(self._config, prompt, min(prompt.max_tokens, self.context - size))
+        handle = self._pipeline.add_request(next(self._numbers), tokens, config)
+        return OpenVinoGeneration(self.tokenizer, handle, prompt.stop, size)
+
+    def is_busy(self) -> bool:
+        return bool(self._pipeline.has_non_finished_requests())
+
+    def step(self) -> None:
+        self._pipeline.step()
+
+    def encode(self, prompt: Prompt) -> ov.Tensor:
+        """Turn the prompt, by the model's own chat template, and what the turn begins with into token ids.
+
+        Returns:
+            The ids, of shape (1, n), never truncated.
+        """
+        opened = self.tokenizer.apply_chat_template(
+            prompt.chat_messages(), add_generation_prompt=True, extra_context=prompt.template_options()
+        )
+        text = opened + prompt.prefix
+        tokens = _tokenize(self.tokenizer, text)
+        if tokens.shape[1] < self.truncates_at:
+            return tokens
+        parts = [_tokenize(self.tokenizer, part).data for part in split_text(text)]
+        return ov.Tensor(np.concatenate(parts, axis=1))
+
+
+class OpenVinoGeneration:
+    """A request in the pipeline; see `worker.Generation`."""
+
+    def __init__(
+        self, tokenizer: genai.Tokenizer, handle: genai.GenerationHandle, stops: Sequence[str], prompt: int
+    ) -> None:
+        self._handle = handle
+        self._text = Detokenizer(lambda tokens: str(tokenizer.decode(list(tokens))))
+        self._scanner = StopScanner(stops)
+        self._prompt_tokens = prompt
+        self._count = 0
+
+    def read(self) -> Delta | None:
+        outputs = []
+        while self._handle.can_read():
+            outputs.extend(self._handle.read().values())
+        tokens = [token for output in outputs for token in output.generated_ids]
+        self._count += len(tokens)
+        reason = _find_finish_reason(self._handle, outputs)
+        piece = self._scanner.push(self._text.push(tokens) + (self._text.flush() if reason else ""))
+        counts = TokenCounts(self._prompt_tokens, self._count)
+        if self._scanner.stopped:
+            return Delta(content=piece, finish_reason="stop", tokens=counts)
+        if reason:
+            return Delta(content=piece + self._scanner.flush(), finish_reason=reason, tokens=counts)
+        return Delta(content=piece) if piece else None
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+def open_model(opening: Opening) -> OpenVinoModel:
+    """Open the model in a folder, converted here or elsewhere, and warm it up; blocks."""
+    folder = opening.folder
+    context = min(opening.max_context, read_trained_context(Path(folder)) or opening.max_context)
+    tokenizer = genai.Tokenizer(folder)
+    scheduler = _make_scheduler(context, opening.concurrency)
     pipeline = genai.ContinuousBatchingPipeline(
-        str(folder), tokenizer, scheduler(context, concurrency), "CPU", INFERENCE_NUM_THREADS=threads
+        folder, tokenizer, scheduler, "CPU", INFERENCE_NUM_THREADS=opening.threads
     )
-    config = pipeline.get_config()
-    end = tokenizer.get_eos_token_id()
-    if end >= 0 and config.eos_token_id < 0:
-        config.set_eos_token_id(end)
     # the first inference allocates and compiles; the first user should not wait for that
     warm = pipeline.get_config()
     warm.max_new_tokens, warm.do_sample, warm.apply_chat_template = 2, False, False
     pipeline.generate([tokenizer.encode("warm").input_ids], [warm])
-    truncates_at = int(_tokenize(tokenizer, PROBE).shape[1])
-    return Model(Batch(pipeline, max(end, 0)), tokenizer, config, context, truncates_at)
+    return OpenVinoModel(tokenizer, pipeline, context, opening.name)
 
 
-def encode(model: Model, prompt: Prompt) -> ov.Tensor:
-    """The prompt by the model's own chat template and what the turn begins with, as token ids of shape
-    (1, n), never truncated."""
-    opened = model.tokenizer.apply_chat_template(
-        prompt.chat_messages(), add_generation_prompt=True, extra_context=prompt.template_options()
+def _make_scheduler(context: int, requests: int) -> genai.SchedulerConfig:
+    """Configure continuous batching with a prefix cache for `requests` prompts of `context` tokens."""
+    config = genai.SchedulerConfig()
+    config.max_num_batched_tokens = BATCH_TOKENS
+    config.dynamic_split_fuse = True
+    config.enable_prefix_caching = True
+    config.max_num_seqs = requests + 1
+    config.num_kv_blocks = (requests * context) // KV_BLOCK + requests + 2
+    return config
+
+
+def _make_config(base: genai.GenerationConfig, prompt: Prompt, limit: int) -> genai.GenerationConfig:
+    """Join the model's own ends with the prompt's sampling."""
+    config = genai.GenerationConfig()
+    config.set_eos_token_id(base.eos_token_id)
+    config.stop_token_ids = base.stop_token_ids
+    config.max_new_tokens = limit
+    config.apply_chat_template = False
+    config.do_sample = prompt.temperature > 0
+    if prompt.temperature > 0:
+        config.temperature = prompt.temperature
+        config.top_p = prompt.top_p
+    return config
+
+
+def _find_finish_reason(
+    handle: genai.GenerationHandle, outputs: Sequence[genai.GenerationOutput]
+) -> FinishReason | None:
+    """Tell why the engine ended, None while it goes on. Raises `ServiceError` where it gave up."""
+    status = genai.GenerationStatus
+    reasons = genai.GenerationFinishReason
+    known: dict[object, FinishReason] = {reasons.STOP: "stop", reasons.LENGTH: "length"}
+    for output in outputs:
+        if output.finish_reason in known:
+            return known[output.finish_reason]
+    if handle.get_status() in {status.RUNNING, status.FINISHED} or handle.can_read():
+        return None
+    raise ServiceError(
+        f"openvino ended a generation as {handle.get_status().name}: its cache is too small, "
+        "lower LLM_CONCURRENCY or LLM_MAX_CONTEXT",
+        service="openvino",
     )
-    text = opened + prompt.prefix
-    tokens = _tokenize(model.tokenizer, text)
-    if tokens.shape[1] < model.truncates_at:
-        return tokens
-    parts = [_tokenize(model.tokenizer, part).data for part in split_text(text)]
-    return ov.Tensor(np.concatenate(parts, axis=1))
 
 
 def split_text(text: str, size: int = PIECE) -> list[str]:
@@ -134,10 +213,5 @@ def _tokenize(tokenizer: genai.Tokenizer, text: str) -> ov.Tensor:
     return tokenizer.encode(text, add_special_tokens=False).input_ids
 
 
-def _trained_context(folder: Path) -> int | None:
-    """The longest context that the model was trained for; None where the folder does not say."""
-    try:
-        about = json.loads((folder / DONE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return int(about["context_length"]) if about["context_length"] else None
+if __name__ == "__main__":
+    serve(open_model)

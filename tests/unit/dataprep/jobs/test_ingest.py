@@ -407,12 +407,13 @@ async def test_one_bad_file_does_not_fail_the_rest(world: World) -> None:
 
 
 async def test_a_service_that_is_down_is_waited_for(world: World) -> None:
-    world.embedding.failing = dict.fromkeys(range(2, 5), DOWN)
+    world.embedding.failing = dict.fromkeys(range(2, 1000), DOWN)
     async with world.working(retry_seconds=60):
         job = await world.submit(OLD)
         file = await world.until(job, lambda file: file.status == "waiting")
         assert file.reason == "embedding is down"
         assert (await world.jobs.get(job.id)).reason == file.reason
+        world.embedding.failing.clear()
         end = (await world.seen(job))[-1]
     assert (end.status, end.reason, end.files[0].outcome) == ("done", "", "ingested")
     assert len(world.store.passages) == 5

@@ -1,0 +1,56 @@
+"""The language of a question: by its script, by a few English words, else by a small model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+from services.core.text import normalise
+
+SURE = 0.25
+"""Probability from which a language is believed; of 725 English questions none was believed another one."""
+
+_ENGLISH = frozenset(
+    "the what which how who why when where does did and are with should would from there their".split()  # noqa: SIM905
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_CODE = re.compile(r"\S*\d\S*")
+_SCRIPTS = (
+    ("ja", re.compile("[\u3040-\u30ff]")),
+    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
+    ("zh", re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+    ("el", re.compile("[\u0370-\u03ff]{3}")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+)
+
+
+def detect_language(text: str) -> str | None:
+    """Tell the language as an ISO 639-1 code; None where nothing tells, as of a bare identifier."""
+    plain = normalise(text)
+    for language, script in _SCRIPTS:
+        if script.search(plain):
+            return language
+    words = [word.lower() for word in _WORD.findall(_CODE.sub(" ", plain))]
+    if plain.isascii() and len(_ENGLISH.intersection(words)) > len(words) // 8:
+        return "en"
+    if sum(map(len, words)) < 4:
+        return None
+    language, probability = _load_identifier().classify(" ".join(words))
+    return str(language) if probability >= SURE else None
+
+
+def detect_common_language(texts: Iterable[str]) -> str | None:
+    """Tell the language that most of the texts are in; None where there are none, or nothing tells."""
+    languages = Counter(language for text in texts if (language := detect_language(text[:600])) is not None)
+    return languages.most_common(1)[0][0] if languages else None
+
+
+@lru_cache(maxsize=1)
+def _load_identifier() -> LanguageIdentifier:
+    """Load the model at its first use: 0.8 s of CPU, 77 MB."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
