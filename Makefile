@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -97,6 +97,9 @@ fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's
 
 bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
 	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)
+
+bench-injection: $(VENV)/.installed-dev ## how often a control token in a document takes the model over; ENGINE=llamacpp
+	$(BIN)/python -m tests.bench.injection $(if $(ENGINE),--engine $(ENGINE))
 
 bench-load: $(VENV)/.installed-dev ## how many users each arm serves on this machine; ARMS=small,large USERS=1,2,4 DURATION=60
 	$(BIN)/python -m tests.bench.load $(if $(ARMS),--arms $(ARMS)) $(if $(USERS),--concurrency $(USERS)) $(if $(DURATION),--duration $(DURATION))

@@ -28,6 +28,7 @@ from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entries import ModelEntry
 from services.generation.metrics import GenerationMetrics, Timing
 from services.generation.reasoning.budget import sum_counts
+from services.generation.reasoning.delivery import deliver
 from services.generation.reasoning.thinking import Thinking
 from services.generation.registry import Registry
 from services.generation.task import NoAnswer, Task, WaitLimits
@@ -168,7 +169,7 @@ class Completion:
             async with self._registry.lease(entry) as engine:
                 thinking = Thinking(engine, task)
                 try:
-                    async with aclosing(span.follow(thinking.deltas())) as deltas:
+                    async with aclosing(span.follow(deliver(thinking, task))) as deltas:
                         async for delta in deltas:
                             if delta.finish_reason:
                                 self._repair(entry, thinking.misplaced, before)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.core.errors import RaglineError
 from services.core.models.catalogue import CATALOGUE
-from services.generation.entries import BadFallback, Entries, ModelEntry, build_chain
+from services.generation.entries import BadFallback, Entries, ModelEntry, RequestFields, build_chain
 from services.generation.loading import find_catalogue_name
 from services.generation.reasoning.profiles import InvalidProfile, find_profile
 from services.generation.settings import EntrySettings
@@ -93,16 +93,38 @@ def _apply_overrides(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
         "top_p": settings.top_p,
         "first_token_seconds": settings.first_token_seconds,
         "between_tokens_seconds": settings.between_tokens_seconds,
+        "think_tags": _split_tags(settings.think_tags),
+        "request": _parse_request(settings.request),
         "aliases": _split_names(settings.aliases),
         "fallback": _split_names(settings.fallback),
     }
-    overrides = {name: value for name, value in fields.items() if value not in {"", None, ()}}
+    overrides = {name: value for name, value in fields.items() if value not in ("", None, ())}
     return entry.model_copy(update=overrides)
 
 
 def _split_names(text: str) -> tuple[str, ...]:
     names = (part.strip() for part in text.split(","))
     return tuple(name for name in names if name)
+
+
+def _split_tags(text: str) -> tuple[str, str] | None:
+    """Read LLM_THINK_TAGS. Raises `BadEntries` where it is not two tags."""
+    if not text:
+        return None
+    tags = [tag.strip() for tag in text.split(",")]
+    if len(tags) != 2 or not all(tags):
+        raise BadEntries(f"LLM_THINK_TAGS={text}: give opener and closer with a comma between them")
+    return tags[0], tags[1]
+
+
+def _parse_request(text: str) -> RequestFields | None:
+    """Read LLM_REQUEST. Raises `BadEntries` where it is not what it should be."""
+    if not text:
+        return None
+    try:
+        return RequestFields.model_validate_json(text)
+    except ValidationError as error:
+        raise BadEntries(f"LLM_REQUEST: {_describe(error)}") from error
 
 
 def _check_names(

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from services.core.errors import NotFound
+
+
+class RequestFields(BaseModel):
+    """How requests to an entry's server differ from OpenAI's; applied in this order, after its profile's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    drop: tuple[str, ...] = Field((), description="fields that the server refuses, such as `stream_options`")
+    rename: dict[str, str] = Field({}, description="fields by the server's names for them")
+    add: dict[str, JsonValue] = Field({}, description="fields that it needs besides")
+
+    @field_validator("drop", "rename", "add")
+    @classmethod
+    def _keep_the_protocol(cls, fields: Collection[str]) -> Collection[str]:
+        for name in ("messages", "prompt", "stream", "model"):
+            if name in fields:
+                raise ValueError(f"`{name}` must stay as it is")
+        return fields
 
 
 class ModelEntry(BaseModel):
@@ -26,6 +44,18 @@ class ModelEntry(BaseModel):
     max_context: int = Field(8192, ge=256, description="tokens of prompt and answer together")
     profile: str = Field(
         "", description="name of a reasoning profile instead of the one its model id suggests"
+    )
+    think_tags: tuple[str, str] | None = Field(
+        None, description="the tags around the model's thinking, opener and closer, instead of its profile's"
+    )
+    system_role: bool | None = Field(
+        None, description="false: its chat template has no system role; instead of what its profile says"
+    )
+    alternating_roles: bool | None = Field(
+        None, description="true: its chat template wants user and assistant in turn; instead of its profile's"
+    )
+    request: RequestFields = Field(
+        RequestFields(), description="fields of a request that its server calls otherwise, refuses or needs"
     )
     temperature: float | None = Field(
         None, ge=0, le=2, description="instead of the profile's, where a request sets none"

@@ -24,6 +24,7 @@ from services.core.sse import Event
 from services.generation.backend import Delta, Prompt
 from services.generation.chunks import DONE, ChunkReader, engine_failure, is_too_long
 from services.generation.entries import ModelEntry
+from services.generation.task import profile_of
 
 Request = Mapping[str, object]
 
@@ -39,6 +40,7 @@ class Server:
 
     def __init__(self, entry: ModelEntry) -> None:
         self._model_id = entry.model_id
+        self._entry, self._profile = entry, profile_of(entry)
         self._last_seconds = min(LAST_SECONDS, (entry.between_tokens_seconds or LAST_SECONDS) / 2)
         self.name = entry.engine
         base, self.version = _split_endpoint(entry.endpoint)
@@ -97,7 +99,7 @@ class Server:
 
     async def _read_deltas(self, path: str, request: Request) -> AsyncGenerator[Delta]:
         chunks = ChunkReader(self.name)
-        async with aclosing(self.events(path, {"model": self._model_id, **request})) as events:
+        async with aclosing(self.events(path, self._write_request(request))) as events:
             while True:
                 try:
                     async with asyncio.timeout(self._last_seconds if chunks.finished else None):
@@ -114,6 +116,14 @@ class Server:
                 if delta.content or delta.reasoning:
                     yield delta
         yield chunks.end()
+
+    def _write_request(self, request: Request) -> Request:
+        """Write a request in the server's dialect: the profile's, then the entry's own."""
+        profile, renamed = self._profile, dict(self._profile.renamed)
+        own = {
+            renamed.get(name, name): value for name, value in request.items() if name not in profile.dropped
+        }
+        return {"model": self._model_id, **own, **self._entry.request.add}
 
     def _translate(self, error: RaglineError, path: str) -> RaglineError:
         """Say what the server's refusal means to our caller, who chose neither its key nor its model id."""

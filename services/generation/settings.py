@@ -72,6 +72,18 @@ class EntrySettings(BaseSettings):
         validation_alias="LLM_PROFILE",
         description="reasoning profile of the default entry instead of the one its model id suggests",
     )
+    think_tags: str = Field(
+        "",
+        validation_alias="LLM_THINK_TAGS",
+        description="the tags around the default entry's thinking, opener and closer with a comma between "
+        "them (`<mm:think>,</mm:think>`), for a model that no profile knows",
+    )
+    request: str = Field(
+        "",
+        validation_alias="LLM_REQUEST",
+        description="how requests to the default entry's server differ from OpenAI's, as JSON: "
+        '`{"drop": ["stream_options"], "rename": {"max_tokens": "max_completion_tokens"}, "add": {}}`',
+    )
     temperature: float | None = Field(
         None,
         ge=0,

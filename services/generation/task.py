@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatRequest
 from services.generation.backend import Prompt
 from services.generation.entries import ModelEntry
 from services.generation.reasoning.budget import Limits, decide_limits, effort_word
-from services.generation.reasoning.conversation import fold_system_text, remove_thinking
+from services.generation.reasoning.control import break_control_tokens
+from services.generation.reasoning.conversation import fold_system_text, merge_turns, remove_thinking
 from services.generation.reasoning.profiles import PROFILES, Profile, find_profile
 
 MOST_STOPS = 16
@@ -39,6 +40,8 @@ class Task:
     profile: Profile
     limits: Limits
     waits: WaitLimits = WaitLimits()
+    broken_up: bool = False
+    """Whether control tokens in its messages were broken up; see `reasoning.control`."""
 
 
 def profile_of(entry: ModelEntry) -> Profile:
@@ -47,7 +50,19 @@ def profile_of(entry: ModelEntry) -> Profile:
     Raises:
         InvalidProfile: It names one that there is not.
     """
-    return find_profile(entry.model_id or entry.model_path, entry.profile)
+    profile = find_profile(entry.model_id or entry.model_path, entry.profile)
+    changes: dict[str, object] = {}
+    if entry.think_tags is not None:
+        if profile.trace not in {"tags", "prefilled", "prompted"}:
+            profile = replace(PROFILES["tags"], name=profile.name, aliases=())
+        changes["opener"], changes["closer"] = entry.think_tags
+    if entry.system_role is not None:
+        changes["system_prompt"] = entry.system_role
+    if entry.alternating_roles is not None:
+        changes["alternates"] = entry.alternating_roles
+    renamed = (*profile.renamed, *entry.request.rename.items())
+    changes |= {"renamed": renamed, "dropped": (*profile.dropped, *entry.request.drop)}
+    return replace(profile, **changes)  # type: ignore[arg-type]  # each by its own type
 
 
 def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking: int) -> Task:
@@ -70,10 +85,17 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
     profile = profile_of(entry)
     if request.think and profile.trace == "none":
         profile = PROFILES["prompted"]
+    for name in ("temperature", "top_p", "seed"):
+        if name in profile.dropped and getattr(request, name) is not None:
+            raise InvalidRequest(f"`{name}`: model {entry.name} does not take it")
     limits = decide_limits(request, profile, answer=answer, thinking=thinking)
-    messages = remove_thinking(tuple((_role(message.role), message.text) for message in request.messages))
+    written = remove_thinking(tuple((_role(message.role), message.text) for message in request.messages))
+    messages = tuple((role, break_control_tokens(text, profile)) for role, text in written)
+    broken_up = messages != written
+    if not profile.system_prompt:
+        messages = fold_system_text(messages)
     prompt = Prompt(
-        messages=messages if profile.system_prompt else fold_system_text(messages),
+        messages=merge_turns(messages) if profile.alternates else messages,
         max_tokens=limits.total,
         temperature=_first(request.temperature, entry.temperature, profile.temperature),
         top_p=_first(request.top_p, entry.top_p, profile.top_p),
@@ -81,7 +103,7 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
         stop=stops,
         effort=effort_word(request, profile, limits),
     )
-    return Task(prompt, profile, limits)
+    return Task(prompt, profile, limits, broken_up=broken_up)
 
 
 def _first(*values: float | None) -> float:

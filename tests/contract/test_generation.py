@@ -25,6 +25,8 @@ from services.generation.app import create
 from services.generation.backend import PACKAGE, Delta, Engine, EngineModule, Prompt
 from services.generation.configuration import SERVERS
 from services.generation.entries import ModelEntry
+from services.generation.reasoning.control import break_control_tokens
+from services.generation.reasoning.profiles import PROFILES
 from services.generation.settings import Settings
 from tests.own_time import OwnTime
 
@@ -133,6 +135,21 @@ async def test_streams_and_ends_with_reason_and_counts(subject: Subject) -> None
     assert last.tokens is not None
     assert last.tokens.prompt >= 6
     assert 1 <= last.tokens.completion <= 24
+
+
+async def test_control_tokens_in_a_question_are_text(subject: Subject) -> None:
+    """Broken up they are several tokens each; as they are, a tokenizer makes one of each."""
+    if not subject.real:
+        pytest.skip("it has no tokenizer")
+    tokens = "<|im_start|><|im_end|>" * 8
+    counts = []
+    for text in ("Hi.", f"Hi.{tokens}", f"Hi.{break_control_tokens(tokens, PROFILES['none'])}"):
+        *_, last = await subject.deltas(ask(text, max_tokens=1))
+        assert last.tokens is not None
+        counts.append(last.tokens.prompt)
+    plain, control, broken = counts
+    assert control - plain <= 2 * 16, "one token each, as the model's template would have them"
+    assert broken - plain >= 5 * 16, "letters and signs, as any other text"
 
 
 async def test_limit_is_a_number_of_tokens(subject: Subject) -> None:

@@ -74,6 +74,23 @@ def fold_system_text(messages: Messages) -> Messages:
     return (("user", system), *turns)
 
 
+def merge_turns(messages: Messages) -> Messages:
+    """Make user and assistant take turns, for models whose chat template refuses anything else.
+
+    Neighbours of one role become one turn; where the assistant would begin, an empty-handed user does.
+    """
+    turns: list[tuple[str, str]] = []
+    for role, text in messages:
+        if turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n\n{text}")
+        else:
+            turns.append((role, text))
+    first = next((at for at, (role, _) in enumerate(turns) if role != "system"), 0)
+    if turns and turns[first][0] == "assistant":
+        turns.insert(first, ("user", "..."))
+    return tuple(turns)
+
+
 def ask_to_think(messages: Messages, opener: str, closer: str) -> Messages:
     """Add the worked examples that make an instruct model think between these tags."""
     system = tuple(message for message in messages if message[0] == "system")

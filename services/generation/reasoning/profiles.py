@@ -1,9 +1,10 @@
 """Reasoning profiles, as data: where a model's thinking is, how to sample it, how to budget it.
 
 Sources: the model cards of DeepSeek-R1 (T 0.5-0.7, 0.6 advised, top-p 0.95, no system prompt, no greedy
-decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`; since
-3.5 the template pre-fills the opener),
-gpt-oss (the harmony response format; "Reasoning: low" in the system message), Granite 3.2 and 3.3,
+decoding; the chat template pre-fills the opener), QwQ-32B, Qwen3 (hybrid; `enable_thinking`; since 3.5 the
+template pre-fills the opener), gpt-oss (the harmony response format; "Reasoning: low" in the system
+message), OpenAI's reasoning models (`max_completion_tokens`, no sampling), Gemma (no system role before
+Gemma 4; turns in alternation; Gemma 4's channels), MiniMax-M3 (`<mm:think>`), Granite 3.2 and 3.3,
 Phi-4-reasoning, Magistral Small 2506, Sky-T1 (`begin_of_thought`), DeepSeek-V3.1 (hybrid; `thinking`),
 Llama-Nemotron v1 ("detailed thinking on"); and vLLM's reasoning parsers for the tags of these and of
 Kimi-K2-Thinking, MiniMax-M2, ERNIE-4.5-Thinking, Hunyuan-A13B, Seed-OSS, GLM-4.5 and OLMo 3.
@@ -46,6 +47,12 @@ class Profile:
     closer: str = "</think>"
     system_prompt: bool = True
     """False: the system text goes into the first user turn."""
+    alternates: bool = False
+    """Its chat template wants user and assistant in turn: neighbours of one role become one turn."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Fields of the request that its servers call by another name."""
+    dropped: tuple[str, ...] = ()
+    """Fields of the request that its servers refuse."""
     temperature: float = 0.0
     """Where neither request nor entry sets one; 0 is greedy: for answers from given passages."""
     top_p: float = 1.0
@@ -91,12 +98,41 @@ _GRANITE = tuple(
     for start in ("Here is", "Here's")
     for end in ("Here is", "Here's")
 )
+_ANALYSIS, _COMMENTARY = "<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>"
 _FINAL = "<|channel|>final<|message|>"
+_CONSTRAINED = tuple(
+    f"<|channel|>final{space}<|constrain|>{kind}<|message|>"
+    for space in (" ", "")
+    for kind in ("json", "JSON")
+)
+"""The header of an answer that shall be JSON."""
 
 _ALL = (
     Profile("none", "none"),
     Profile("unknown", "field", aliases=_COMMON, drop=_SOLUTION, budget="native", unsure=True),
     Profile("prompted", "prompted", budget="close"),
+    Profile("alternating", "none", system_prompt=False, alternates=True),
+    Profile(
+        "openai-reasoning",
+        "field",
+        temperature=1.0,
+        budget="reask",
+        efforts=("low", "medium", "high"),
+        effort_line="Reasoning: {effort}",
+        renamed=(("max_tokens", "max_completion_tokens"),),
+        dropped=("temperature", "top_p", "stop"),
+    ),
+    Profile(
+        "gemma-4",
+        "tags",
+        opener="<|channel>thought",
+        closer="<channel|>",
+        temperature=1.0,
+        top_p=0.95,
+        budget="reask",
+        hybrid="off",
+        unsure=True,
+    ),
     Profile("tags", "tags", aliases=_COMMON, temperature=0.6, top_p=0.95, budget="native"),
     Profile("prefilled", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
     Profile("field", "field", temperature=0.6, top_p=0.95, budget="native"),
@@ -107,10 +143,14 @@ _ALL = (
     Profile(
         "gpt-oss",
         "field",
-        opener="<|channel|>analysis<|message|>",
+        opener=_ANALYSIS,
         closer=_FINAL,
         # the last one is what is left where a server strips special tokens from the text
-        aliases=(("<|channel|>commentary<|message|>", _FINAL), ("analysis", "assistantfinal")),
+        aliases=(
+            (_COMMENTARY, _FINAL),
+            *((opener, closer) for opener in (_ANALYSIS, _COMMENTARY) for closer in _CONSTRAINED),
+            ("analysis", "assistantfinal"),
+        ),
         drop=("<|start|>assistant", "<|end|>", "<|return|>"),
         nests=False,
         temperature=1.0,
@@ -133,6 +173,16 @@ _ALL = (
     ),
     Profile("kimi-k2", "prefilled", temperature=1.0, budget="native"),
     Profile("minimax-m2", "prefilled", temperature=1.0, top_p=0.95, budget="native"),
+    Profile(
+        "minimax-m3",
+        "prefilled",
+        opener="<mm:think>",
+        closer="</mm:think>",
+        aliases=(("<think>", "</think>"),),
+        temperature=1.0,
+        top_p=0.95,
+        budget="native",
+    ),
     Profile(
         "ernie",
         "prefilled",
@@ -195,6 +245,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"deepseek-?v3\.[12]", "deepseek-v3.1"),
     (r"kimi-?k2.*think", "kimi-k2"),
     (r"minimax-?m2", "minimax-m2"),
+    (r"minimax-?m3", "minimax-m3"),
+    (r"gemma-?4", "gemma-4"),
+    (r"gemma|mixtral|mistral-7b-instruct-v0\.[12]|llama-?2.*chat", "alternating"),
+    (r"(^|/)(o[134]|gpt-5)($|[-.])", "openai-reasoning"),
     (r"ernie-?4\.5.*think", "ernie"),
     (r"hunyuan-a13b", "hunyuan"),
     (r"seed-?oss", "seed-oss"),

@@ -27,7 +27,7 @@ from services.generation.reasoning.budget import Estimate, Limits, choose_method
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
 from services.generation.reasoning.exchange import Exchange, to_deltas
 from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text
-from services.generation.task import NoAnswer, Task
+from services.generation.task import Task
 
 Outcome = Literal["none", "finished", "closed", "reasked", "truncated"]
 """How the thinking ended: there was none; it ended by itself; it was closed; the question was asked again
@@ -42,7 +42,8 @@ class Thinking:
     def __init__(self, engine: Engine, task: Task) -> None:
         self._engine = engine
         self._can = engine.capabilities
-        self._prompt = task.prompt
+        # while a model thinks, no stop string may end it: they count in the answer alone
+        self._prompt = replace(task.prompt, stop=()) if task.profile.trace != "none" else task.prompt
         self._limits = task.limits
         self._profile = task.profile
         self._task = task
@@ -57,47 +58,10 @@ class Thinking:
     async def deltas(self) -> AsyncGenerator[Delta]:
         """Yield deltas of one channel each, then one with the finish reason and the counts.
 
-        Content is empty with `stop` only where one of the request's own stop strings came first.
-
         Raises:
-            NoAnswer: The engine ended its answer before it began.
             ServiceError: The engine fails.
             ContextLengthExceeded: The prompt does not fit, also where less is set aside for thinking.
         """
-        blank, answers = "", False
-        async with aclosing(self._answer()) as deltas:
-            async for delta in deltas:
-                if answers or not (delta.content or delta.finish_reason):
-                    yield delta
-                elif delta.finish_reason:
-                    yield self._judge_empty(delta)
-                else:
-                    blank += delta.content
-                    answers = not blank.isspace()
-                    if answers:
-                        yield replace(delta, content=blank)
-
-    def _judge_empty(self, last: Delta) -> Delta:
-        """Return the last delta of an answer that has no text.
-
-        Raises:
-            NoAnswer: Nothing says why there is none.
-        """
-        if last.finish_reason in {"content_filter", "reasoning_truncated"}:
-            return last
-        if last.tokens is not None and last.tokens.reasoning:
-            self.outcome = "truncated"  # it has thought where nobody could see it
-            return replace(last, finish_reason="reasoning_truncated")
-        if last.finish_reason == "length" or self._prompt.stop:
-            return last
-        raise NoAnswer(
-            "calls a tool that nobody offered"
-            if last.finish_reason == "tool_calls"
-            else "ended its answer before it began"
-        )
-
-    async def _answer(self) -> AsyncGenerator[Delta]:
-        """Ask, and see to it that thinking is followed by an answer."""
         begun = False
         try:
             async with aclosing(self._ask()) as steps:
@@ -109,7 +73,7 @@ class Thinking:
             if begun or smaller is None:
                 raise
             again = Thinking(self._engine, replace(self._task, limits=smaller))
-            async with aclosing(again._answer()) as deltas:
+            async with aclosing(again.deltas()) as deltas:
                 async for delta in deltas:
                     yield delta
             self.outcome, self._exchange = again.outcome, again._exchange
@@ -125,6 +89,12 @@ class Thinking:
             self.outcome = "finished"
         tokens = self._exchange.count_tokens(thought=self._has_thought)
         yield Delta(finish_reason=self._finish_reason, tokens=tokens)
+
+    def stop(self) -> Delta:
+        """Return the last delta of an answer that is ended here, at a stop string of the request."""
+        if self._has_thought and self.outcome == "none":
+            self.outcome = "finished"
+        return Delta(finish_reason="stop", tokens=self._exchange.count_tokens(thought=self._has_thought))
 
     @property
     def _has_thought(self) -> bool:
@@ -165,7 +135,8 @@ class Thinking:
             self._prompt = replace(self._prompt, thinking=False)
         if profile.trace == "none" or (is_prompted and not limits.thinking):
             self._exchange.parse_as(PROFILES["unknown"] if is_prompted else profile)
-            return self._exchange.ask(replace(self._prompt, max_tokens=limits.total))
+            stops = self._task.prompt.stop
+            return self._exchange.ask(replace(self._prompt, stop=stops, max_tokens=limits.total))
         can_close = choose_method(profile, can) == "close"
         if can_close and not limits.thinking and not profile.unsure:
             return self._ask_after_closed_thinking()
@@ -177,7 +148,9 @@ class Thinking:
         """Begin the turn with a thinking block that is closed already."""
         self._exchange.parse_as(expect_tags_in_text(self._profile))
         prefix = f"{self._opening}{self._profile.closer}\n\n"
-        return self._exchange.ask(replace(self._prompt, prefix=prefix, max_tokens=self._limits.total))
+        return self._exchange.ask(
+            replace(self._prompt, stop=self._task.prompt.stop, prefix=prefix, max_tokens=self._limits.total)
+        )
 
     async def _think_then_answer(self) -> AsyncGenerator[Delta]:
         """Ask for the thinking, then for the answer: the strategies `staged` and `twice`."""
@@ -201,9 +174,8 @@ class Thinking:
         thoughts = exchange.text.strip()
         for delta in to_deltas(exchange.parser.close()):
             yield delta
-        answer = replace(
-            prompt, max_tokens=max(1, min(limits.answer, limits.total - exchange.completion_tokens))
-        )
+        left = limits.total - exchange.completion_tokens
+        answer = replace(prompt, max_tokens=max(1, min(limits.answer, left)), stop=self._task.prompt.stop)
         if self._can.continuation:
             answer = replace(answer, prefix=f"{self._opening}{thoughts}\n{profile.closer}\n\n")
         else:
@@ -251,7 +223,8 @@ class Thinking:
         for delta in to_deltas(parser.close()):
             yield delta
         prefix = f"{opening}{exchange.text.rstrip()}\n{closer}\n\n"
-        answer = replace(self._prompt, prefix=prefix, max_tokens=limits.answer)
+        stops = self._task.prompt.stop
+        answer = replace(self._prompt, stop=stops, prefix=prefix, max_tokens=limits.answer)
         async with aclosing(exchange.ask_if_it_fits(answer)) as deltas:
             async for delta in deltas:
                 yield delta

@@ -14,6 +14,7 @@ from services.core.errors import NotFound
 from services.generation.configuration import BadEntries, Entries, find_backend, read_entries
 from services.generation.entries import ModelEntry, build_chain
 from services.generation.settings import EntrySettings
+from services.generation.task import profile_of
 
 ENGINES = ["fake", "llamacpp", "llamaserver", "openai", "openvino", "tgi", "vllm"]
 TWO = [
@@ -226,3 +227,39 @@ def test_a_chain_goes_through_every_fallback_once() -> None:
         )
     )
     assert [entry.name for entry in build_chain(found.default, found.by_name)] == ["a", "b", "c", "d"]
+
+
+def test_a_new_model_needs_no_code() -> None:
+    default = entries(
+        engine="openai",
+        endpoint="http://x",
+        model_id="somebody/new-model",
+        think_tags="<mm:think>, </mm:think>",
+        request='{"drop": ["stream_options"], "rename": {"max_tokens": "max_new_tokens"}}',
+        first_token_seconds=5,
+        between_tokens_seconds=2,
+    ).default
+    profile = profile_of(default)
+    assert (profile.trace, profile.opener, profile.closer) == ("tags", "<mm:think>", "</mm:think>")
+    assert (profile.dropped, profile.renamed) == (("stream_options",), (("max_tokens", "max_new_tokens"),))
+    assert (default.first_token_seconds, default.between_tokens_seconds) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"think_tags": "<mm:think>"}, "LLM_THINK_TAGS"),
+        ({"think_tags": "<a>,"}, "LLM_THINK_TAGS"),
+        ({"request": "{"}, "LLM_REQUEST"),
+        ({"request": '{"remove": ["x"]}'}, "LLM_REQUEST"),
+        ({"request": '{"drop": ["messages"]}'}, "LLM_REQUEST"),
+    ],
+)
+def test_a_dialect_that_cannot_be_used(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(BadEntries, match=words):
+        entries(**settings)
+
+
+def test_tags_of_a_model_whose_template_writes_the_opener() -> None:
+    entry = ModelEntry(name="a", model_id="deepseek-r1", think_tags=("<a>", "</a>"))
+    assert (profile_of(entry).trace, profile_of(entry).pairs) == ("prefilled", (("<a>", "</a>"),))

@@ -169,7 +169,9 @@ async def test_single_tags() -> None:
     reasoning, content, last, thinking = await ask(engine, "qwen3")
     assert (reasoning, content, thinking.outcome) == ("hm", "Yes", "finished")
     assert last.tokens == TokenCounts(10, 3, None), "nobody counted the thinking"
-    assert engine.prompts[0] == replace(PROMPT, max_tokens=40)
+    assert engine.prompts[0] == replace(PROMPT, max_tokens=40, stop=()), (
+        "an engine would stop inside the thinking"
+    )
 
 
 async def test_single_field_counts_are_the_engines() -> None:

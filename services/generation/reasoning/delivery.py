@@ -1,0 +1,74 @@
+"""An answer as a client gets it: never empty with `stop`, up to the request's own stop strings, as text."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from services.generation.backend import Delta
+from services.generation.reasoning.control import JOINER, restore_text
+from services.generation.reasoning.thinking import Thinking
+from services.generation.task import NoAnswer, Task
+from services.generation.text import StopScanner
+
+
+async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
+    """Yield the deltas of `thinking` as the client gets them.
+
+    Stop strings count in the answer alone: an engine that looked for them by itself would end the thinking at
+    one. Content is empty with `stop` only where a stop string came first.
+
+    Args:
+        thinking: The question, asked of an engine.
+        task: The same request.
+
+    Raises:
+        NoAnswer: The engine ended its answer before it began.
+        ServiceError: The engine fails.
+        ContextLengthExceeded: The prompt does not fit, also where less is set aside for thinking.
+    """
+    scanner = StopScanner(task.prompt.stop)
+    blank, answers = "", False
+    async with aclosing(thinking.deltas()) as deltas:
+        async for delta in deltas:
+            reasoning, content = delta.reasoning, delta.content
+            if task.broken_up and JOINER in reasoning + content:
+                reasoning, content = restore_text(reasoning), restore_text(content)
+            content = scanner.push(content) if content else ""
+            if delta.finish_reason and not scanner.stopped:
+                content += scanner.flush()
+            if not answers:
+                blank += content
+                answers = bool(blank) and not blank.isspace()
+                content = blank if answers else ""
+            if reasoning or content:
+                yield Delta(content, reasoning)
+            if scanner.stopped:
+                yield thinking.stop()
+                return
+            if delta.finish_reason:
+                yield delta if answers else judge_empty(delta, stops=bool(task.prompt.stop))
+
+
+def judge_empty(last: Delta, *, stops: bool) -> Delta:
+    """Return the last delta of an answer that has no text.
+
+    Args:
+        last: The delta with the finish reason.
+        stops: The request has stop strings: the engine may have met one at once.
+
+    Raises:
+        NoAnswer: Nothing says why there is no text.
+    """
+    if last.finish_reason in {"content_filter", "reasoning_truncated"}:
+        return last
+    if last.tokens is not None and last.tokens.reasoning:  # it has thought where nobody could see it
+        return replace(last, finish_reason="reasoning_truncated")
+    if last.finish_reason == "length" or stops:
+        return last
+    raise NoAnswer(
+        "calls a tool that nobody offered"
+        if last.finish_reason == "tool_calls"
+        else "ended its answer before it began"
+    )
