@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -64,6 +64,9 @@ bench-ingest: $(VENV)/.installed-dev ## ingestion and search from 1,000 to 100,0
 
 bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services that cost nothing
 	$(BIN)/python tests/bench/gateway.py
+
+bench-burst: $(VENV)/.installed-dev ## what users see of a burst with uploads on a busy machine; BURSTS="200 500"
+	$(BIN)/python tests/bench/burst.py $(BURSTS)
 
 bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 	$(BIN)/python tests/bench/http_client.py

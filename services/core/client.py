@@ -18,6 +18,8 @@ from services.core.sse import MAX_EVENT_BYTES, Event
 NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Mapping[str, object] | AsyncIterator[bytes]
 
+CONNECTIONS = 256
+"""Requests that one peer gets at once."""
 MAX_REPLY_BYTES = 128_000_000
 """More than the token vectors of a thousand passages."""
 MAX_REFUSAL_BYTES = 65_536
@@ -36,7 +38,7 @@ class HttpClient:
         base_url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        connections: int = 256,
+        connections: int = CONNECTIONS,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:

@@ -6,29 +6,32 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
 
 from pipelines.rag import RagPipeline
 from services.core.app import create_app
-from services.core.client import HttpClient
+from services.core.client import CONNECTIONS, HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
 from services.gateway import chat, compare, documents, passages, search
+from services.gateway.admission import AdmissionMiddleware, Gate
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
 
 def create(settings: Settings) -> FastAPI:
-    """Make the app; `app.state` holds `pipeline`, `grounder`, `generation` and `dataprep` while it runs."""
+    """Make the app; `app.state` holds `pipeline`, `grounder`, `generation`, `dataprep` and `uploads` while it
+    runs."""
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         async with AsyncExitStack() as stack:
 
-            async def peer(name: str, url: str) -> HttpClient:
-                return await stack.enter_async_context(HttpClient(name, url))
+            async def peer(name: str, url: str, connections: int = CONNECTIONS) -> HttpClient:
+                return await stack.enter_async_context(HttpClient(name, url, connections=connections))
 
             embedding = EmbeddingClient(await peer("embedding", settings.embedding_url))
             retrieval = RetrievalClient(await peer("retrieval", settings.retrieval_url))
@@ -37,6 +40,8 @@ def create(settings: Settings) -> FastAPI:
             dataprep = await peer("dataprep", settings.dataprep_url)
             app.state.generation = generation
             app.state.dataprep = dataprep
+            # a pool of their own: uploads that take long must not keep anybody from reading
+            app.state.uploads = await peer("dataprep", settings.dataprep_url, settings.uploads)
             app.state.pipeline = RagPipeline(
                 embedding=embedding,
                 retrieval=retrieval,
@@ -70,4 +75,14 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(passages.router)
     router.include_router(documents.router)
     router.include_router(documents.jobs_router)
-    return create_app(service="gateway", settings=settings, router=router, resources=resources)
+    app = create_app(service="gateway", settings=settings, router=router, resources=resources)
+    queue, seconds = settings.queue, settings.queue_seconds
+    # the last of the list is the innermost: a refusal has its id, its span and its line in the log
+    app.user_middleware.append(
+        Middleware(
+            AdmissionMiddleware,
+            answers=Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT"),
+            uploads=Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS"),
+        )
+    )
+    return app

@@ -32,6 +32,11 @@ def _dataprep(request: Request) -> HttpClient:
     return client
 
 
+def _uploads(request: Request) -> HttpClient:
+    client: HttpClient = request.app.state.uploads
+    return client
+
+
 def upload_headers(request: Request) -> dict[str, str]:
     """Make the headers that dataprep needs for an upload, and let it take longer than an answer may.
 
@@ -57,9 +62,9 @@ async def upload(request: Request, stream: bool = False) -> Response:
     """`collection`, `chunk_size` and `chunk_overlap` may be form fields; `?stream=true` reports progress."""
     headers = upload_headers(request)
     if not stream:
-        reply = await _dataprep(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)
+        reply = await _uploads(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)
         return Response(reply, media_type="application/json")
-    events = _follow_upload(_dataprep(request), request.stream(), headers)
+    events = _follow_upload(_uploads(request), request.stream(), headers)
     first = await anext(events, b"")
     return EventStream(events, service="gateway", first=first)
 
@@ -97,7 +102,7 @@ def _job_path(job: str) -> str:
 )
 async def submit(request: Request) -> Response:
     """The fields are those of `POST /v1/documents`. `Location` is where the job is."""
-    reply = await _dataprep(request).post("/v1/jobs", request.stream(), headers=upload_headers(request))
+    reply = await _uploads(request).post("/v1/jobs", request.stream(), headers=upload_headers(request))
     location = _job_path(Job.model_validate_json(reply).id)
     return Response(reply, status_code=202, media_type="application/json", headers={"location": location})
 

@@ -101,6 +101,32 @@ class Settings(ServiceSettings):
         "reasoning (for models that think); with cite- before it, or cite, it asks for [n] markers and for "
         "I don't know as well",
     )
+    in_flight: int = Field(
+        128,
+        ge=1,
+        le=256,
+        validation_alias="GATEWAY_IN_FLIGHT",
+        description="questions, searches and comparisons in work at once; more wait",
+    )
+    uploads: int = Field(
+        32,
+        ge=1,
+        le=256,
+        validation_alias="GATEWAY_UPLOADS",
+        description="uploads in work at once; more wait, and hold no question up",
+    )
+    queue: int = Field(
+        512,
+        ge=0,
+        validation_alias="GATEWAY_QUEUE",
+        description="requests of each of the two kinds that may wait; more are a 429 with Retry-After",
+    )
+    queue_seconds: float = Field(
+        30.0,
+        gt=0,
+        validation_alias="GATEWAY_QUEUE_SECONDS",
+        description="longest that a request waits for its turn; then it is a 429 with Retry-After",
+    )
     embedding_seconds: float = Field(
         15.0,
         gt=0,
