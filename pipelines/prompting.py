@@ -101,17 +101,20 @@ def build_messages(
     passages: Sequence[Passage],
     history: Sequence[ChatMessage] = (),
     *,
+    follow: Sequence[ChatMessage] = (),
     salt: str = "",
     unsure: bool = False,
 ) -> list[ChatMessage]:
-    """Build the prompt: the instruction (after `salt`, with the caller's own system messages), the earlier
-    turns, then passages and question. Without passages it is a closed book: nothing is said of any, or of
-    citing. `unsure`: nothing has decided that the passages answer, so the model is asked to say where they
-    do not.
+    """Build the prompt.
+
+    It is the instruction (after `salt`, with the caller's own system messages), the earlier turns, then
+    passages and question, and what `follow`s it: calls of tools and their replies. Without passages it is a
+    closed book: nothing is said of any, or of citing. `unsure`: nothing has decided that the passages answer,
+    so the model is asked to say where they do not.
     """
     prompt = PROMPTS[name]
     own = [message.text for message in history if message.role in {"system", "developer"}]
-    turns = [message for message in history if message.role in {"user", "assistant"}]
+    turns = [message for message in history if message.role not in {"system", "developer"}]
     instruction, last = prompt.closed, f"Question: {question}"
     if passages:
         instruction, last = prompt.instruction, f"Passages:\n\n{number_passages(passages)}\n\n{last}"
@@ -122,4 +125,5 @@ def build_messages(
         ChatMessage(role="system", content="\n".join([*([salt] if salt else []), instruction, *own])),
         *turns,
         ChatMessage(role="user", content=last),
+        *follow,
     ]

@@ -18,6 +18,7 @@ from services.core.errors import ServiceError
 from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
 from services.core.wire.chat import ChatMessage, Ending, FinishReason, Outcome, Usage, split_ending
+from services.core.wire.features import Features, TokenLogprob, ToolCallDelta
 from services.core.wire.sampling import Sampling
 
 NAMING_SECONDS = 5.0
@@ -34,6 +35,9 @@ class Question:
     prompt: PromptName = "plain"
     search: Search = field(default_factory=Search)
     sampling: Sampling = field(default_factory=Sampling)
+    features: Features = field(default_factory=Features)
+    follow: tuple[ChatMessage, ...] = ()
+    """What stands after the question: calls of tools, and their replies."""
     salt: str = ""
     """The prompt's first line, where it must not begin as another one does (engines cache prefixes)."""
 
@@ -53,11 +57,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of output, in one of its two channels."""
+    """A piece of output: in one of its two channels, of calls of tools, or the tokens' log probabilities."""
 
     model: str
     content: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +123,30 @@ class RagPipeline(Finder):
             question.text,
             passages,
             question.history,
+            follow=question.follow,
             salt=question.salt,
             unsure=found.relevance is not None and found.relevance.rule == "model",
         )
         clock.mark_asked()
-        stream = self.generation.chat(prompt, model=question.model, sampling=question.sampling)
+        stream = self.generation.chat(
+            prompt, model=question.model, sampling=question.sampling, features=question.features
+        )
         collected = _Collected(model=question.model, degraded=degraded)
         announced = False
         with self._span(question) as span:
             async with aclosing(limit_waits(span.follow(stream), self.limits)) as deltas:
                 async for delta in deltas:
-                    output = delta.content or delta.reasoning
+                    output = delta.content or delta.reasoning or delta.tool_calls
                     if output:
-                        clock.mark_token(reasoning=not delta.content)
+                        clock.mark_token(reasoning=bool(delta.reasoning) and not delta.content)
                     collected.add(delta)
-                    if not announced and (output or delta.finish_reason):
+                    if not announced and (output or delta.logprobs or delta.finish_reason):
                         announced = True
                         yield Found(context, collected.degraded, collected.model, clock.timings())
-                    if output:
-                        yield Piece(model=collected.model, content=delta.content, reasoning=delta.reasoning)
+                    if output or delta.logprobs:
+                        yield Piece(
+                            collected.model, delta.content, delta.reasoning, delta.tool_calls, delta.logprobs
+                        )
             finished = collected.finish(clock, found)
             self._account(finished, span)
         yield finished

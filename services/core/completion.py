@@ -14,6 +14,7 @@ import orjson
 
 from services.core.sse import format_event
 from services.core.wire.chat import FinishReason, Usage
+from services.core.wire.features import FunctionCall, TokenLogprob, ToolCall, ToolCallDelta
 
 FALLBACK_HEADER = "x-ragline-fallback"
 """`wanted -> used`, by the names of the entries."""
@@ -38,6 +39,7 @@ class ChunkWriter:
         delta: Mapping[str, object],
         finish_reason: FinishReason | None = None,
         fields: Mapping[str, object] = _NO_FIELDS,
+        logprobs: Sequence[TokenLogprob] = (),
     ) -> bytes:
         """Write a chunk with one choice.
 
@@ -46,11 +48,15 @@ class ChunkWriter:
             delta: What is new in the message, as `ChunkDelta` names it.
             finish_reason: Why the answer ends here; OpenAI's clients expect null in every choice until then.
             fields: Further fields of the chunk.
+            logprobs: The log probabilities of the delta's tokens, where they are wanted.
 
         Returns:
             The event.
         """
-        return self._event(model, [{"index": 0, "delta": delta, "finish_reason": finish_reason}], fields)
+        choice: dict[str, object] = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        if logprobs:
+            choice["logprobs"] = {"content": [one.model_dump() for one in logprobs]}
+        return self._event(model, [choice], fields)
 
     def usage(self, model: str, usage: Usage) -> bytes:
         """Write the last chunk, which has the token counts and no choice."""
@@ -59,6 +65,28 @@ class ChunkWriter:
     def _event(self, model: str, choices: list[object], fields: Mapping[str, object]) -> bytes:
         chunk = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": model}
         return format_event(orjson.dumps({**chunk, "choices": choices, **fields}))
+
+
+class CallCollector:
+    """Puts calls of tools together from the pieces of a stream."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, ToolCall] = {}
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """All calls up to now, in their order."""
+        return [self._calls[index] for index in sorted(self._calls)]
+
+    def add(self, pieces: Iterable[ToolCallDelta]) -> None:
+        """Add pieces as they come."""
+        for piece in pieces:
+            call = self._calls.get(piece.index, ToolCall(id="", function=FunctionCall(name="")))
+            function = FunctionCall(
+                name=call.function.name or piece.function.name or "",
+                arguments=call.function.arguments + (piece.function.arguments or ""),
+            )
+            self._calls[piece.index] = ToolCall(id=call.id or piece.id or "", function=function)
 
 
 def fallback_marks(entries: Iterable[str]) -> list[str]:

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from pipelines.clock import server_timing
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from services.core.clients.generation import GenerationClient
-from services.core.completion import ChunkWriter, fallback_headers
+from services.core.completion import CallCollector, ChunkWriter, fallback_headers
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
 from services.core.wire.chat import ModelList
+from services.core.wire.features import Logprobs, TokenLogprob
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
@@ -54,17 +55,27 @@ async def models(request: Request) -> ModelList:
 
 
 def read_question(body: AnswerRequest, settings: Settings) -> Question:
-    """Read what is asked: the last user message; what stands before it is history."""
-    *history, last = body.messages
-    if last.role != "user" or not last.text.strip():
-        raise InvalidRequest("messages: the last message must have the role user and some text")
+    """Read what is asked: the last user message.
+
+    What stands before it is history. After it only calls of tools and their replies may stand.
+    """
+    asked = max((at for at, message in enumerate(body.messages) if message.role == "user"), default=-1)
+    last, follow = body.messages[asked], body.messages[asked + 1 :]
+    if asked < 0 or not last.text.strip() or not all(message.concerns_tools for message in follow):
+        raise InvalidRequest(
+            "messages: the last message must have the role user and some text, or be the reply of a tool"
+        )
+    if follow and follow[-1].role != "tool":
+        raise InvalidRequest("messages: calls of tools must be followed by the tools' replies")
     return Question(
         text=last.text,
-        history=tuple(history),
+        history=tuple(body.messages[:asked]),
+        follow=tuple(follow),
         model=body.model,
         prompt=settings.prompt,
         search=resolve_search(body.rag, settings),
         sampling=body.sampling,
+        features=body.features,
     )
 
 
@@ -72,6 +83,8 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
     """Collect the whole answer in one piece."""
     content: list[str] = []
     reasoning: list[str] = []
+    calls = CallCollector()
+    logprobs: list[TokenLogprob] = []
     found: Found | None = None
     finished: Finished | None = None
     async with within_deadline("the answer", service="gateway"):
@@ -79,6 +92,8 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
             if isinstance(event, Piece):
                 content.append(event.content)
                 reasoning.append(event.reasoning)
+                calls.add(event.tool_calls)
+                logprobs += event.logprobs
             elif isinstance(event, Found):
                 found = event
             else:
@@ -87,7 +102,8 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
         raise ServiceError("generation ended before it answered", service="generation")
     identity = ChunkWriter()
     message = AnswerMessage(
-        content="".join(content),
+        content="".join(content) or (None if calls.calls else ""),
+        tool_calls=calls.calls or None,
         reasoning_content="".join(reasoning) or None,
         annotations=links.annotate(finished.citations),
         citations=finished.citations,
@@ -96,13 +112,27 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
         id=identity.id,
         created=identity.created,
         model=finished.model,
-        choices=[AnswerChoice(message=message, finish_reason=finished.finish_reason)],
+        choices=[
+            AnswerChoice(
+                message=message,
+                finish_reason=finished.finish_reason,
+                logprobs=Logprobs(content=logprobs) if logprobs else None,
+            )
+        ],
         usage=finished.usage,
         context=found.context,
         timings=finished.timings,
         degraded=list(finished.degraded),
         outcome=finished.outcome,
     )
+
+
+def _write_piece(chunks: ChunkWriter, piece: Piece) -> bytes:
+    texts = {"content": piece.content, "reasoning_content": piece.reasoning}
+    delta: dict[str, object] = {name: text for name, text in texts.items() if text}
+    if piece.tool_calls:
+        delta["tool_calls"] = [call.model_dump(exclude_none=True) for call in piece.tool_calls]
+    return chunks.delta(piece.model, delta, logprobs=piece.logprobs)
 
 
 async def _write_chunks(
@@ -116,8 +146,7 @@ async def _write_chunks(
     async with aclosing(pipeline.answer(question)) as events:
         async for event in events:
             if isinstance(event, Piece):
-                pieces = {"content": event.content, "reasoning_content": event.reasoning}
-                yield chunks.delta(event.model, {name: text for name, text in pieces.items() if text})
+                yield _write_piece(chunks, event)
             elif isinstance(event, Found):
                 headers["server-timing"] = server_timing(event.timings, whole=False)
                 headers.update(fallback_headers(event.degraded, event.model))

@@ -7,11 +7,12 @@ An engine is one place in `backends/`, a module or a package, that exports `CAPA
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.core.backends import Backend
-from services.core.wire.chat import Ending
+from services.core.wire.chat import ChatMessage, Ending
+from services.core.wire.features import Features, TokenLogprob, ToolCallDelta
 from services.generation.entries import ModelEntry
 
 PACKAGE = "services.generation.backends"
@@ -39,9 +40,40 @@ class Capabilities:
     """It can be held to a grammar or a JSON schema while it generates."""
     logprobs: bool = False
     """It can give the log probabilities of the most likely tokens at each position."""
+    bias: bool = False
+    """It takes `logit_bias`."""
+    penalties: bool = False
+    """It takes `presence_penalty` and `frequency_penalty`."""
+    tools: bool = False
+    """It shows the model which tools there are, and tells calls of them from text."""
     distribution: str = ""
     """The installed package that an embedded engine is, whose version says when to measure anew; without
     one it is no candidate for `auto`."""
+
+
+class ToolTurn(tuple[str, str]):
+    """A message (role, text) that calls tools, or is the reply of one; `fields` are OpenAI's for that."""
+
+    fields: dict[str, object]
+
+    @classmethod
+    def make(cls, role: str, text: str, fields: dict[str, object]) -> ToolTurn:
+        """Make a message with these fields."""
+        turn = cls((role, text))
+        turn.fields = fields
+        return turn
+
+
+def make_turn(role: str, message: ChatMessage) -> tuple[str, str]:
+    """Write a message as role and text, with what it says of tools where it does."""
+    if not message.concerns_tools:
+        return role, message.text
+    return ToolTurn.make(role, message.text, message.tool_fields())
+
+
+def replace_text(turn: tuple[str, str], text: str) -> tuple[str, str]:
+    """Write the message with another text."""
+    return ToolTurn.make(turn[0], text, turn.fields) if isinstance(turn, ToolTurn) else (turn[0], text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +100,12 @@ class Prompt:
     """Tokens that it may think; None: no limit of its own. It is set only where the engine has
     `native_budget`."""
 
-    def chat_messages(self) -> list[dict[str, str]]:
-        """The messages in OpenAI's form, which chat templates take too."""
-        return [{"role": role, "content": text} for role, text in self.messages]
+    features: Features = field(default_factory=Features)
+    """What the answer must be besides text. It asks only for what the engine's capabilities have."""
+
+    def chat_messages(self) -> list[dict[str, object]]:
+        """Return the messages in OpenAI's form, which chat templates take too."""
+        return [_write_message(turn) for turn in self.messages]
 
     def template_options(self) -> dict[str, object]:
         """What the request says to the model's chat template besides its messages.
@@ -84,6 +119,16 @@ class Prompt:
         if self.effort:
             options["reasoning_effort"] = self.effort
         return options
+
+
+def _write_message(turn: tuple[str, str]) -> dict[str, object]:
+    role, text = turn
+    message: dict[str, object] = {"role": role, "content": text}
+    if isinstance(turn, ToolTurn):
+        message |= turn.fields
+        if role == "assistant" and not text:
+            message["content"] = None
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +153,13 @@ class Delta:
     reasoning: str = ""
     finish_reason: Ending | None = None
     tokens: TokenCounts | None = None
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether it brings anything but an end."""
+        return bool(self.content or self.reasoning or self.tool_calls or self.logprobs)
 
 
 class Engine(Backend, Protocol):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
+from services.generation.features import read_logprobs, read_tool_calls
 from services.generation.text import SurrogateJoiner
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class _Choice(_Wire):
     index: object = 0
     delta: _Delta | None = None
     message: _Delta | None = None
+    logprobs: object = None
     text: object = None
     finish_reason: object = None
 
@@ -158,8 +160,13 @@ class ChunkReader:
                 reasoning = "".join(read_text(field))
         refusal = "".join(read_text(message.refusal))
         self._refused = self._refused or bool(refusal)
-        delta = Delta(self._content.push(content + refusal), self._reasoning.push(reasoning))
-        has_text = bool(delta.content or delta.reasoning)
+        delta = Delta(
+            self._content.push(content + refusal),
+            self._reasoning.push(reasoning),
+            tool_calls=read_tool_calls(message.tool_calls, message.function_call),
+            logprobs=read_logprobs(choice.logprobs),
+        )
+        has_text = bool(delta.content or delta.reasoning or delta.tool_calls)
         self._has_text = self._has_text or has_text
         self._ended_early = self._ended_early or (has_text and self._reason is not None)
         self._reason = read_finish_reason(choice.finish_reason, self._engine) or self._reason

@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from services.core.completion import ChunkWriter, fallback_headers, fallback_marks
+from services.core.completion import CallCollector, ChunkWriter, fallback_headers, fallback_marks
 from services.core.context import seconds_left, within_deadline
 from services.core.errors import ServiceError
 from services.core.sse import DONE
@@ -23,9 +23,11 @@ from services.core.wire.chat import (
     Usage,
     split_ending,
 )
+from services.core.wire.features import Logprobs, TokenLogprob
 from services.core.wire.sampling import Sampling
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.entries import ModelEntry
+from services.generation.features import refuse_unsupported
 from services.generation.metrics import GenerationMetrics, Timing
 from services.generation.reasoning.budget import sum_counts
 from services.generation.reasoning.delivery import deliver
@@ -83,11 +85,10 @@ class Completion:
                 if announced is None:
                     announced = self._model
                     yield self._chunk({"role": "assistant", "content": ""}, self._fallback_marks)
-                if delta.content or delta.reasoning:
+                if delta.has_output:
                     degraded = self._fallback_marks if announced != self._model else []
                     announced = self._model
-                    pieces = {"content": delta.content, "reasoning_content": delta.reasoning}
-                    yield self._chunk({name: text for name, text in pieces.items() if text}, degraded)
+                    yield self._write_output(delta, degraded)
                 if delta.finish_reason:
                     yield self._chunk({}, self._fallback_marks, delta.finish_reason)
                     if include_usage and delta.tokens:
@@ -98,11 +99,15 @@ class Completion:
         """Return the whole answer in one piece."""
         content: list[str] = []
         reasoning: list[str] = []
+        calls = CallCollector()
+        logprobs: list[TokenLogprob] = []
         last = Delta()
         async with aclosing(self._deltas()) as deltas:
             async for delta in deltas:
                 content.append(delta.content)
                 reasoning.append(delta.reasoning)
+                calls.add(delta.tool_calls)
+                logprobs += delta.logprobs
                 last = delta
         if last.finish_reason is None:
             raise ServiceError(f"model {self._model} ended without a finish reason", service=SERVICE)
@@ -111,12 +116,22 @@ class Completion:
         if self._misplaced:
             thought += answer[: self._misplaced].strip()
             answer = answer[self._misplaced :].lstrip()
-        message = AssistantMessage(content=answer, reasoning_content=thought or None)
+        message = AssistantMessage(
+            content=answer or (None if calls.calls else ""),
+            reasoning_content=thought or None,
+            tool_calls=calls.calls or None,
+        )
         return ChatReply(
             id=self._chunks.id,
             created=self._chunks.created,
             model=self._model,
-            choices=[ChatChoice(message=message, finish_reason=finish_reason)],
+            choices=[
+                ChatChoice(
+                    message=message,
+                    finish_reason=finish_reason,
+                    logprobs=Logprobs(content=logprobs) if logprobs else None,
+                )
+            ],
             usage=_usage(last.tokens) if last.tokens else None,
             outcome=outcome,
             degraded=self._fallback_marks,
@@ -167,6 +182,7 @@ class Completion:
         before = self._written
         with ChatSpan(self._tracer, _request_attributes(entry, task.prompt)) as span:
             async with self._registry.lease(entry) as engine:
+                refuse_unsupported(task.prompt, entry, engine.capabilities)
                 thinking = Thinking(engine, task)
                 try:
                     async with aclosing(span.follow(deliver(thinking, task))) as deltas:
@@ -206,6 +222,14 @@ class Completion:
         """Begin the thinking of a second entry on a new line."""
         thinker, self._thinker = self._thinker, self._model
         return delta if thinker in {"", self._model} else replace(delta, reasoning=f"\n{delta.reasoning}")
+
+    def _write_output(self, delta: Delta, degraded: list[str]) -> bytes:
+        pieces = {"content": delta.content, "reasoning_content": delta.reasoning}
+        fields: dict[str, object] = {name: text for name, text in pieces.items() if text}
+        if delta.tool_calls:
+            fields["tool_calls"] = [call.model_dump(exclude_none=True) for call in delta.tool_calls]
+        more: dict[str, object] = {"degraded": degraded} if degraded else {}
+        return self._chunks.delta(self._model, fields, fields=more, logprobs=delta.logprobs)
 
     def _chunk(self, delta: dict[str, str], degraded: list[str], ending: Ending | None = None) -> bytes:
         fields: dict[str, object] = {"degraded": degraded} if degraded else {}

@@ -113,7 +113,7 @@ class Server:
                     # the answer is complete: what comes after it may only count its tokens
                     log.warning("stream ended oddly after its answer", engine=self.name, reason=str(error))
                     break
-                if delta.content or delta.reasoning:
+                if delta.has_output:
                     yield delta
         yield chunks.end()
 
@@ -159,7 +159,7 @@ def make_sampling_fields(prompt: Prompt) -> dict[str, object]:
         fields["seed"] = prompt.seed
     if prompt.stop:
         fields["stop"] = list(prompt.stop)
-    return fields
+    return fields | prompt.features.wanted()
 
 
 def make_template_fields(prompt: Prompt) -> dict[str, object]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatRequest
-from services.generation.backend import Prompt
+from services.generation.backend import Prompt, make_turn, replace_text
 from services.generation.entries import ModelEntry
+from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Limits, decide_limits, effort_word
 from services.generation.reasoning.control import break_control_tokens
 from services.generation.reasoning.conversation import fold_system_text, merge_turns, remove_thinking
@@ -82,15 +83,19 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
         raise InvalidRequest(f"`stop`: at most {MOST_STOPS} strings, none of them empty")
     if not any(message.text.strip() for message in request.messages):
         raise InvalidRequest("`messages`: every message is empty, say something")
+    if request.think and needs_one_request(request.features):
+        raise InvalidRequest("`think`: a model that is asked to think has no `tools` and no `logprobs`")
     profile = profile_of(entry)
     if request.think and profile.trace == "none":
         profile = PROFILES["prompted"]
+    elif profile.trace == "prompted" and needs_one_request(request.features):
+        profile = PROFILES["unknown"]
     for name in ("temperature", "top_p", "seed"):
         if name in profile.dropped and getattr(request, name) is not None:
             raise InvalidRequest(f"`{name}`: model {entry.name} does not take it")
     limits = decide_limits(request, profile, answer=answer, thinking=thinking)
-    written = remove_thinking(tuple((_role(message.role), message.text) for message in request.messages))
-    messages = tuple((role, break_control_tokens(text, profile)) for role, text in written)
+    written = remove_thinking(tuple(make_turn(_role(message.role), message) for message in request.messages))
+    messages = tuple(replace_text(turn, break_control_tokens(turn[1], profile)) for turn in written)
     broken_up = messages != written
     if not profile.system_prompt:
         messages = fold_system_text(messages)
@@ -102,6 +107,7 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
         seed=request.seed,
         stop=stops,
         effort=effort_word(request, profile, limits),
+        features=request.features,
     )
     return Task(prompt, profile, limits, broken_up=broken_up)
 

@@ -2,97 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 from openai import OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_message import Annotation
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from services.core.client import HttpClient
-from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.retrieval import RetrievalClient
 from services.core.wire.answer import AnswerReply
 from services.core.wire.compare import ArmReply
-from services.core.wire.passages import Passage
-from services.core.wire.retrieval import StoredPassage
-from services.embedding.app import create as create_embedding
-from services.embedding.settings import Settings as EmbeddingSettings
-from services.gateway.app import create as create_gateway
-from services.gateway.settings import Settings as GatewaySettings
-from services.generation.app import create as create_generation
-from services.generation.settings import Settings as GenerationSettings
-from services.reranking.app import create as create_reranking
-from services.reranking.settings import Settings as RerankingSettings
-from services.retrieval.app import create as create_retrieval
-from services.retrieval.settings import Settings as RetrievalSettings
-
-QUESTION = "What do bees make?"
-TEXTS = ["Bees make honey. <script>alert(1)</script>", "Ants dig tunnels."]
-IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(len(TEXTS))]
-
-
-def engine() -> FastAPI:
-    """A server whose model only thinks, until a limit, and does not count how much."""
-    app = FastAPI()
-
-    @app.post("/v1/chat/completions")
-    async def complete() -> Response:
-        usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
-        events = [
-            {"choices": [{"index": 0, "delta": {"content": "<think>"}, "finish_reason": None}]},
-            {"choices": [{"index": 0, "delta": {"content": "Hm, hm"}, "finish_reason": None}]},
-            {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]},
-            {"choices": [], "usage": usage},
-        ]
-        lines = [f"data: {orjson.dumps(event).decode()}\n\n" for event in events]
-        return Response("".join([*lines, "data: [DONE]\n\n"]), media_type="text/event-stream")
-
-    return app
+from tests.contract.gateway_chain import QUESTION, ScriptedEngine, start_gateway
 
 
 @pytest.fixture(scope="module")
 def url(serve: Callable[[ASGIApp], str]) -> str:
-    """A gateway over services that compute nothing; the entry `thinker` never comes to an answer."""
-    embedding = serve(create_embedding(EmbeddingSettings(backend="fake")))
-    retrieval = serve(create_retrieval(RetrievalSettings(vector_url="memory://")))
-    reranking = serve(create_reranking(RerankingSettings(backend="fake")))
-    entries = [
-        {"name": "small", "engine": "fake", "model_id": "fake", "aliases": ["tiny"]},
-        {"name": "thinker", "engine": "openai", "endpoint": serve(engine()), "model_id": "thinker"},
-    ]
-    backends = orjson.dumps(entries).decode()
-    generation = serve(create_generation(GenerationSettings(backends=backends)))
-    settings = GatewaySettings(
-        floor=0,
-        embedding_url=embedding,
-        retrieval_url=retrieval,
-        reranking_url=reranking,
-        generation_url=generation,
-    )
-    asyncio.run(_fill(embedding, retrieval))
-    return serve(create_gateway(settings))
-
-
-async def _fill(embedding: str, retrieval: str) -> None:
-    passages = [
-        Passage(id=name, document_id="d", title="insects.md", text=text, end=len(text))
-        for name, text in zip(IDS, TEXTS, strict=True)
-    ]
-    async with HttpClient("embedding", embedding) as one, HttpClient("retrieval", retrieval) as other:
-        encoded = await EmbeddingClient(one).encode(TEXTS, token_vectors=False)
-        stored = [
-            StoredPassage(passage=passage, vector=vector)
-            for passage, vector in zip(passages, encoded.embeddings, strict=True)
-        ]
-        await RetrievalClient(other).upsert("default", encoded.model, stored)
+    """The entry `thinker` never comes to an answer."""
+    return start_gateway(serve, ScriptedEngine(), ["thinker"])
 
 
 @pytest.fixture
@@ -215,7 +144,7 @@ def test_unknown_reasoning_tokens_are_null_and_not_left_out(url: str) -> None:
         "completion_tokens_details": {"reasoning_tokens": None},
     }
     arm = ArmReply.model_validate({"arm": "a", "status": "answered", "context_id": "c", "usage": unknown})
-    assert orjson.loads(arm.model_dump_json(exclude_none=True))["usage"] == unknown
+    assert orjson.loads(arm.model_dump_json(exclude_none=True))["usage"].items() >= unknown.items()
 
 
 def test_arms_recorded_before_are_read(url: str) -> None:

@@ -9,6 +9,7 @@ transformers: `make test-engines`.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ import pytest_asyncio
 
 from services.core.backends import UnknownBackend, load, names
 from services.core.errors import ContextLengthExceeded, ServiceUnavailable
+from services.core.wire.features import Features
 from services.generation.app import create
 from services.generation.backend import PACKAGE, Delta, Engine, EngineModule, Prompt
 from services.generation.configuration import SERVERS
@@ -150,6 +152,47 @@ async def test_control_tokens_in_a_question_are_text(subject: Subject) -> None:
     plain, control, broken = counts
     assert control - plain <= 2 * 16, "one token each, as the model's template would have them"
     assert broken - plain >= 5 * 16, "letters and signs, as any other text"
+
+
+@pytest.mark.parametrize("prefix", ["", "Sure. "])
+async def test_an_answer_has_the_form_that_is_asked_for(subject: Subject, prefix: str) -> None:
+    can = subject.engine.capabilities
+    if not subject.real or not can.grammar or (prefix and not can.continuation):
+        pytest.skip("only a real model of an engine with grammars can show it")
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"type": "string", "enum": ["red", "blue"]}},
+        "required": ["colour"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "colour", "schema": schema}}
+    features = Features.model_validate({"response_format": form})
+    text = await subject.text(ask("Tell me of the sea.", features=features, prefix=prefix, max_tokens=40))
+    assert json.loads(text)["colour"] in {"red", "blue"}
+    anything = Features.model_validate({"response_format": {"type": "json_object"}})
+    begun = await subject.text(ask("Tell me of the sea.", features=anything, prefix=prefix))
+    assert begun.lstrip().startswith("{")
+    assert not (await subject.text(ask("Tell me of the sea.", prefix=prefix))).lstrip().startswith("{")
+
+
+async def test_log_probabilities_are_one_for_each_token(subject: Subject) -> None:
+    if not subject.real or not subject.engine.capabilities.logprobs:
+        pytest.skip("only a real model of an engine that gives them can show it")
+    features = Features(logprobs=True, top_logprobs=2)
+    *steps, last = await subject.deltas(ask("List three colours.", features=features, max_tokens=5))
+    found = [one for step in (*steps, last) for one in step.logprobs]
+    assert len(found) == 5
+    assert all(one.logprob <= 0 and len(one.top_logprobs) == 2 for one in found)
+
+
+async def test_a_penalty_and_a_bias_change_the_answer(subject: Subject) -> None:
+    if not subject.real or not subject.engine.capabilities.penalties:
+        pytest.skip("only a real model of an engine that takes them can show it")
+    plain = await subject.text(ask("Count: 1, 1, 1, 1, 1, 1,"))
+    held = await subject.text(
+        ask("Count: 1, 1, 1, 1, 1, 1,", features=Features(presence_penalty=2, frequency_penalty=2))
+    )
+    assert held != plain
 
 
 async def test_limit_is_a_number_of_tokens(subject: Subject) -> None:

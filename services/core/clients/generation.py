@@ -15,6 +15,7 @@ from services.core.errors import ServiceError
 from services.core.peer_errors import error_from_body
 from services.core.wire.chat import ChatMessage, Ending, ModelList, Usage
 from services.core.wire.encoding import decode
+from services.core.wire.features import Features, Logprobs, TokenLogprob, ToolCallDelta
 from services.core.wire.sampling import Sampling
 
 
@@ -29,10 +30,13 @@ class ChatDelta:
     finish_reason: Ending | None = None
     usage: Usage | None = None
     degraded: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 _MODELS = TypeAdapter(ModelList)
 _ENDING: TypeAdapter[Ending | None] = TypeAdapter(Ending | None)
+_CALLS = TypeAdapter(list[ToolCallDelta])
 
 LAST_SECONDS = 5.0
 """Longest wait for what follows an answer's end: its usage, `[DONE]`, the end of the stream."""
@@ -43,7 +47,12 @@ class GenerationClient:
         self._http = http
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str = "",
+        sampling: Sampling | None = None,
+        features: Features | None = None,
     ) -> AsyncGenerator[ChatDelta]:
         """Stream a completion.
 
@@ -53,7 +62,7 @@ class GenerationClient:
         Raises:
             ServiceError: The stream ends before the answer, or has an error in the place of a chunk.
         """
-        payload = _payload(messages, model, sampling or Sampling())
+        payload = _payload(messages, model, sampling or Sampling(), features)
         is_complete = is_done = False
         async with aclosing(self._http.stream("/v1/chat/completions", payload, idempotent=True)) as events:
             while True:  # to its very end: a connection with unread bytes cannot be pooled
@@ -99,6 +108,8 @@ class GenerationClient:
                 finish_reason=_read_ending(choice.get("finish_reason"), chunk.get("outcome")),
                 usage=Usage.model_validate(usage) if usage else None,
                 degraded=tuple(chunk.get("degraded") or ()),
+                tool_calls=tuple(_CALLS.validate_python(delta.get("tool_calls") or ())),
+                logprobs=_read_logprobs(choice.get("logprobs")),
             )
         except (orjson.JSONDecodeError, AttributeError, LookupError, ValueError) as error:
             raise ServiceError(
@@ -112,7 +123,13 @@ def _read_ending(finish_reason: object, outcome: object) -> Ending | None:
     return _ENDING.validate_python("reasoning_truncated" if is_truncated else finish_reason or None)
 
 
-def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) -> bytes:
+def _read_logprobs(value: object) -> tuple[TokenLogprob, ...]:
+    return tuple(Logprobs.model_validate(value).content) if value else ()
+
+
+def _payload(
+    messages: Sequence[ChatMessage], model: str, sampling: Sampling, features: Features | None = None
+) -> bytes:
     request: dict[str, object] = {
         "messages": [
             {"role": message.role, "content": message.text} | message.tool_fields() for message in messages
@@ -122,4 +139,6 @@ def _payload(messages: Sequence[ChatMessage], model: str, sampling: Sampling) ->
     }
     if model:
         request["model"] = model
-    return orjson.dumps(request | sampling.model_dump(exclude_defaults=True))
+    return orjson.dumps(
+        request | sampling.model_dump(exclude_defaults=True) | (features.wanted() if features else {})
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from services.core.errors import NotFound
 from services.core.wire.base import Text, Wire, WireWithNulls
-from services.core.wire.features import Logprobs, ToolCall, ToolCallDelta
+from services.core.wire.features import Features, Logprobs, ToolCall, ToolCallDelta
 from services.core.wire.sampling import Sampling, SamplingFields
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -80,13 +80,18 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
-class ChatRequest(SamplingFields):
+class ChatRequest(SamplingFields, Features):
     """`POST /v1/chat/completions`. `model` names a model entry; empty means the default one.
 
     `max_reasoning_tokens` bounds the thinking (0: none); `reasoning_effort` is OpenAI's word for it and
     counts where the number is not set. `docs/reasoning.md` says how either is held. With `think` an
     instruct model, which does not think by itself, is asked to; others do as they do.
+
+    A field that is not listed here is refused, because it would change nothing. Those from `user` on are
+    accepted and have no effect on the answer.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     messages: list[ChatMessage] = Field(min_length=1)
     model: Text = ""
@@ -96,6 +101,22 @@ class ChatRequest(SamplingFields):
     think: bool = False
     stop: Text | list[Text] | None = None
     n: Literal[1] = 1
+    modalities: list[Literal["text"]] | None = None
+    verbosity: Literal["medium"] | None = None
+    user: Text | None = None
+    metadata: dict[str, Text] | None = None
+    store: bool | None = None
+    service_tier: Text | None = None
+    safety_identifier: Text | None = None
+    prompt_cache_key: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_nulls_out(cls, body: object) -> object:
+        """Take a null for a field that is not there, as OpenAI does."""
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if value is not None}
 
     @property
     def token_limit(self) -> int | None:
@@ -206,6 +227,9 @@ class ModelCapabilities(Wire):
     effort: bool = False
     grammar: bool = False
     logprobs: bool = False
+    bias: bool = False
+    penalties: bool = False
+    tools: bool = False
 
 
 class ModelInfo(Wire):

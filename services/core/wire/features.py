@@ -122,6 +122,15 @@ class Features(Wire):
         """The value that is handed on."""
         return Features.model_construct(**{name: getattr(self, name) for name in Features.model_fields})
 
+    def json_schema(self) -> JsonObject | None:
+        """Give the JSON schema of the answer, None for free text; any JSON object has one too."""
+        form = self.response_format
+        if form is None or form.type == "text":
+            return None
+        if form.type == "json_object" or form.json_schema is None:
+            return {"type": "object"}
+        return form.json_schema.schema_
+
     def wanted(self) -> dict[str, JsonValue]:
         """List what is asked for, by OpenAI's names and in their JSON; what asks for nothing is left out.
 

@@ -16,8 +16,14 @@ from services.core.client import HttpClient
 from services.core.errors import ContextLengthExceeded, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.backends.llamaserver import RenderedPrompt, make_conversation, make_sampler_fields
+from services.generation.backends.llamaserver import (
+    RenderedPrompt,
+    make_conversation,
+    make_grammar_fields,
+    make_sampler_fields,
+)
 from services.generation.entries import ModelEntry
+from services.generation.features import read_logprobs
 from services.generation.loading import Loader, Report, locate_model
 from services.generation.server import make_sampling_fields
 from services.generation.settings import EmbeddedSettings
@@ -31,6 +37,8 @@ CAPABILITIES = Capabilities(
     effort=True,
     grammar=True,
     logprobs=True,
+    bias=True,
+    penalties=True,
     distribution="xllamacpp",
 )
 """No reasoning of its own: llama.cpp's parser is switched off, its text comes with the tags in it."""
@@ -70,6 +78,7 @@ class _Delta(_Wire):
 class _Choice(_Wire):
     """A chat chunk has a `delta`, one of a raw completion a `text`."""
 
+    logprobs: object = None
     delta: _Delta = Field(default_factory=_Delta)
     text: str = ""
     finish_reason: FinishReason | None = None
@@ -161,7 +170,11 @@ class LlamaCppEngine:
         headers = {"authorization": f"Bearer {self._key}"}
         async with HttpClient("llamacpp", server.listening_address, headers=headers) as http:
             body = await http.post("/apply-template", conversation)
-        return request | {"prompt": RenderedPrompt.model_validate_json(body).prompt + prompt.prefix}
+        return (
+            request
+            | {"prompt": RenderedPrompt.model_validate_json(body).prompt + prompt.prefix}
+            | make_grammar_fields(prompt)
+        )
 
     async def _free_slot(self, chunks: ThreadStream[_Chunk]) -> None:
         await chunks.ended.wait()
@@ -176,8 +189,9 @@ class LlamaCppEngine:
             for choice in chunk.choices:
                 reason = choice.finish_reason or reason
                 content = choice.delta.content or choice.text
-                if content:
-                    yield Delta(content=content)
+                logprobs = read_logprobs(choice.logprobs)
+                if content or logprobs:
+                    yield Delta(content=content, logprobs=logprobs)
             if chunk.usage and reason:
                 counts = TokenCounts(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
                 yield Delta(finish_reason=reason, tokens=counts)

@@ -17,7 +17,16 @@ from services.generation.entries import ModelEntry
 from services.generation.server import Server, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(
-    seed=True, native_reasoning=True, continuation=True, switch=True, effort=True, grammar=True, logprobs=True
+    seed=True,
+    native_reasoning=True,
+    continuation=True,
+    switch=True,
+    effort=True,
+    grammar=True,
+    logprobs=True,
+    bias=True,
+    penalties=True,
+    tools=True,
 )
 
 
@@ -49,6 +58,7 @@ class LlamaServerEngine:
         conversation = make_conversation(prompt)
         if prompt.prefix:
             request["prompt"] = await self._render(conversation) + prompt.prefix
+            request |= make_grammar_fields(prompt)
             stream = self._server.complete(request)
         else:
             stream = self._server.chat(request | conversation)
@@ -68,6 +78,12 @@ class LlamaServerEngine:
 def make_conversation(prompt: Prompt) -> dict[str, object]:
     """Write the messages, and what the request says to the chat template."""
     return {"messages": prompt.chat_messages()} | make_template_fields(prompt)
+
+
+def make_grammar_fields(prompt: Prompt) -> dict[str, object]:
+    """Write the form of the answer as llama.cpp takes it beside a raw prompt."""
+    schema = prompt.features.json_schema()
+    return {} if schema is None else {"json_schema": schema}
 
 
 def make_sampler_fields(prompt: Prompt) -> dict[str, object]:

@@ -10,7 +10,17 @@ from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.entries import ModelEntry
 from services.generation.server import Server, make_effort_field, make_sampling_fields, make_template_fields
 
-CAPABILITIES = Capabilities(seed=True, native_reasoning=True, switch=True, effort=True)
+CAPABILITIES = Capabilities(
+    seed=True,
+    native_reasoning=True,
+    switch=True,
+    effort=True,
+    grammar=True,
+    logprobs=True,
+    bias=True,
+    penalties=True,
+    tools=True,
+)
 """What every such server can be asked for; one that can do more has a backend of its own."""
 
 TEMPLATE_SWITCH = frozenset({"ovms", "sglang"})
@@ -20,12 +30,16 @@ SWITCHED_BY_EFFORT = frozenset({"ollama"})
 """Servers whose `reasoning_effort` of `none` turns thinking off."""
 
 
+WITHOUT_BIAS = frozenset({"ollama", "ovms"})
+"""Servers that take no notice of `logit_bias`."""
+
+
 class OpenAIEngine:
     """Generates with one model of one OpenAI-compatible server."""
 
     def __init__(self, entry: ModelEntry) -> None:
         switched = entry.engine in TEMPLATE_SWITCH | SWITCHED_BY_EFFORT
-        self.capabilities = replace(CAPABILITIES, switch=switched)
+        self.capabilities = replace(CAPABILITIES, switch=switched, bias=entry.engine not in WITHOUT_BIAS)
         self._engine = entry.engine
         self._server = Server(entry)
 

@@ -19,7 +19,7 @@ from services.generation.entries import ModelEntry
 from services.generation.server import Server, make_sampling_fields
 from services.generation.text import StopScanner
 
-CAPABILITIES = Capabilities(seed=True, continuation=True, grammar=True, logprobs=True)
+CAPABILITIES = Capabilities(seed=True, continuation=True, logprobs=True)
 
 
 class Settings(BaseSettings):

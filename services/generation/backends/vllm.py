@@ -31,6 +31,9 @@ CAPABILITIES = Capabilities(
     effort=True,
     grammar=True,
     logprobs=True,
+    bias=True,
+    penalties=True,
+    tools=True,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.generation.backend import Capabilities, Prompt
+from services.generation.backend import Capabilities, Prompt, ToolTurn, replace_text
 from services.generation.reasoning.parser import ReasoningParser
 from services.generation.reasoning.profiles import PROFILES, Profile
 
@@ -53,11 +53,10 @@ def split_reasoning(text: str, profile: Profile, *, cut: bool = False) -> tuple[
 def remove_thinking(messages: Messages) -> Messages:
     """Leave the answers alone of the assistant's turns: no model is shown what one has thought."""
     return tuple(
-        (
-            role,
-            split_reasoning(text, PROFILES["unknown"], cut=True)[1].strip() if role == "assistant" else text,
-        )
-        for role, text in messages
+        replace_text(turn, split_reasoning(turn[1], PROFILES["unknown"], cut=True)[1].strip())
+        if turn[0] == "assistant"
+        else turn
+        for turn in messages
     )
 
 
@@ -80,11 +79,12 @@ def merge_turns(messages: Messages) -> Messages:
     Neighbours of one role become one turn; where the assistant would begin, an empty-handed user does.
     """
     turns: list[tuple[str, str]] = []
-    for role, text in messages:
-        if turns and turns[-1][0] == role:
-            turns[-1] = (role, f"{turns[-1][1]}\n\n{text}")
+    for turn in messages:
+        role, text = turn
+        if turns and turns[-1][0] == role and not isinstance(turn, ToolTurn):
+            turns[-1] = replace_text(turns[-1], f"{turns[-1][1]}\n\n{text}")
         else:
-            turns.append((role, text))
+            turns.append(turn)
     first = next((at for at, (role, _) in enumerate(turns) if role != "system"), 0)
     if turns and turns[first][0] == "assistant":
         turns.insert(first, ("user", "..."))

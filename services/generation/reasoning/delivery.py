@@ -38,12 +38,14 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
             content = scanner.push(content) if content else ""
             if delta.finish_reason and not scanner.stopped:
                 content += scanner.flush()
+            if delta.tool_calls:
+                blank, answers = "", True
             if not answers:
                 blank += content
                 answers = bool(blank) and not blank.isspace()
                 content = blank if answers else ""
-            if reasoning or content:
-                yield Delta(content, reasoning)
+            if reasoning or content or delta.tool_calls or delta.logprobs:
+                yield Delta(content, reasoning, tool_calls=delta.tool_calls, logprobs=delta.logprobs)
             if scanner.stopped:
                 yield thinking.stop()
                 return

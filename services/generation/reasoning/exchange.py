@@ -37,6 +37,8 @@ class Exchange:
         """Whether a model that is switched by its system text is told to think."""
         self.has_field = False
         """Whether the engine has delivered thinking in a field of its own."""
+        self.has_called = False
+        """Whether the model has called a tool: that is an answer too."""
         self.finish_reason: Ending | None = None
         """Of the last request; None where it has not ended."""
 
@@ -100,6 +102,11 @@ class Exchange:
                     pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
                     for parsed in to_deltas(pieces):
                         yield parsed
+                    calls = delta.tool_calls if prompt.features.tools else ()  # nobody offered others
+                    if calls or delta.logprobs:
+                        self.has_called = self.has_called or bool(calls)
+                        steps += len(calls)
+                        yield Delta(tool_calls=calls, logprobs=delta.logprobs)
                     if delta.finish_reason:
                         self.finish_reason = delta.finish_reason
                         tokens = complete_counts(delta.tokens, read, max(steps, size // 4))

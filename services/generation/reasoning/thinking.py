@@ -22,7 +22,9 @@ from typing import Literal
 
 from services.core.errors import ContextLengthExceeded
 from services.core.wire.chat import Ending
+from services.core.wire.features import Features
 from services.generation.backend import Delta, Engine, Prompt
+from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Estimate, Limits, choose_method, least_effort
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
 from services.generation.reasoning.exchange import Exchange, to_deltas
@@ -81,7 +83,7 @@ class Thinking:
         cut = self._exchange.finish_reason == "length"
         for delta in to_deltas(self._exchange.parser.finish(cut=cut)):
             yield delta
-        if self._has_thought and not self._exchange.parser.answered:
+        if self._has_thought and not (self._exchange.parser.answered or self._exchange.has_called):
             async with aclosing(self._ask_without_thinking()) as deltas:
                 async for delta in deltas:
                     yield delta
@@ -137,7 +139,7 @@ class Thinking:
             self._exchange.parse_as(PROFILES["unknown"] if is_prompted else profile)
             stops = self._task.prompt.stop
             return self._exchange.ask(replace(self._prompt, stop=stops, max_tokens=limits.total))
-        can_close = choose_method(profile, can) == "close"
+        can_close = choose_method(profile, can) == "close" and not needs_one_request(self._prompt.features)
         if can_close and not limits.thinking and not profile.unsure:
             return self._ask_after_closed_thinking()
         if is_prompted or (can_close and profile.trace in {"tags", "prefilled"} and not can.native_reasoning):
@@ -164,6 +166,7 @@ class Thinking:
             prefix=self._opening if self._can.continuation else "",
             max_tokens=limits.thinking,
             stop=(profile.closer,),
+            features=Features(),  # the form is the answer's
         )
         async with aclosing(exchange.ask(think, only_thinking=True)) as deltas:
             async for delta in deltas:
@@ -206,20 +209,15 @@ class Thinking:
                     cut = True
                     break
                 yield delta
-        parser = exchange.parser
-        for delta in to_deltas(
-            parser.settle(cut=exchange.finish_reason == "length")
-        ):  # a closer at the very end may have been held back
-            yield delta
-        if parser.answered or not self._has_thought:
+        parser, can_continue = exchange.parser, can.continuation and not needs_one_request(prompt.features)
+        for delta in to_deltas(parser.settle(cut=exchange.finish_reason == "length")):
+            yield delta  # a closer at the very end may have been held back
+        if parser.answered or exchange.has_called or not self._has_thought:
             return
-        if not (cut or parser.truncated or exchange.has_field):
-            return  # it has closed its thinking, and then said nothing
-        if not can.continuation or method == "reask":
-            return
+        if not (cut or parser.truncated or exchange.has_field) or not can_continue or method == "reask":
+            return  # also where it has closed its thinking, and then said nothing
         self.outcome = "closed"
-        opening = self._opening if exchange.has_field else ""
-        closer = parser.closer
+        opening, closer = self._opening if exchange.has_field else "", parser.closer
         for delta in to_deltas(parser.close()):
             yield delta
         prefix = f"{opening}{exchange.text.rstrip()}\n{closer}\n\n"

@@ -18,6 +18,7 @@ from services.core.errors import ServiceUnavailable
 from services.core.wire.chat import ChatMessage, Usage
 from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply, GroundingScope
 from services.core.wire.embedding import EncodeReply
+from services.core.wire.features import Features
 from services.core.wire.passages import Passage
 from services.core.wire.sampling import Sampling
 from services.gateway.compare import Grounder, compare_events, scorer_by_vectors
@@ -58,7 +59,12 @@ class Generation(GenerationClient):
         self.running = running
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str = "",
+        sampling: Sampling | None = None,
+        features: Features | None = None,
     ) -> AsyncGenerator[ChatDelta]:
         self.running.append(model)
         if model == "broken":

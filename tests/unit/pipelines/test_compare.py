@@ -17,6 +17,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.wire.chat import ChatMessage, Usage
+from services.core.wire.features import Features
 from services.core.wire.passages import Passage
 from services.core.wire.sampling import Sampling
 
@@ -44,7 +45,12 @@ class Generation(GenerationClient):
         self.hold.set()
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str = "",
+        sampling: Sampling | None = None,
+        features: Features | None = None,
     ) -> AsyncGenerator[ChatDelta]:
         self.prompts[model] = "\n".join(message.text for message in messages)
         self.told_to_think[model] = sampling is not None and sampling.think

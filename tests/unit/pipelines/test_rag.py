@@ -18,6 +18,7 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, RaglineError, ServiceError, ServiceUnavailable
 from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage, ModelInfo, ModelList, Usage
+from services.core.wire.features import Features
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import RerankedPassage
 from services.core.wire.retrieval import Relevance, RetrievalReply
@@ -105,7 +106,12 @@ class Generation(GenerationClient):
         self.closed = False
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str = "",
+        sampling: Sampling | None = None,
+        features: Features | None = None,
     ) -> AsyncGenerator[ChatDelta]:
         self.messages = messages
         try:
@@ -299,7 +305,12 @@ class Writer(Generation):
         self.models: list[str] = []
 
     async def chat(
-        self, messages: Sequence[ChatMessage], *, model: str = "", sampling: Sampling | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        model: str = "",
+        sampling: Sampling | None = None,
+        features: Features | None = None,
     ) -> AsyncGenerator[ChatDelta]:
         self.models.append(model)
         if len(self.models) > 1:

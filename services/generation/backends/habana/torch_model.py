@@ -111,7 +111,7 @@ class TorchModel:
         """
         try:
             text = self._tokenizer.apply_chat_template(
-                prompt.chat_messages(),
+                [{"role": role, "content": text} for role, text in prompt.messages],
                 tokenize=False,
                 add_generation_prompt=True,
                 **prompt.template_options(),

@@ -27,7 +27,13 @@ if find_spec("openvino_genai") is None:  # nothing here imports it, but nothing 
 DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
 CAPABILITIES = Capabilities(
-    embedded=True, continuation=True, switch=True, effort=True, grammar=True, distribution=DISTRIBUTION
+    embedded=True,
+    continuation=True,
+    switch=True,
+    effort=True,
+    grammar=True,
+    penalties=True,
+    distribution=DISTRIBUTION,
 )
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0

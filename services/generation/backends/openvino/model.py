@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
+import orjson
 
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
@@ -169,6 +170,14 @@ def _make_config(base: genai.GenerationConfig, prompt: Prompt, limit: int) -> ge
     if prompt.temperature > 0:
         config.temperature = prompt.temperature
         config.top_p = prompt.top_p
+    features = prompt.features
+    config.presence_penalty = features.presence_penalty or 0.0
+    config.frequency_penalty = features.frequency_penalty or 0.0
+    schema = features.json_schema()
+    if schema is not None:
+        form = genai.StructuredOutputConfig()
+        form.json_schema = orjson.dumps(schema).decode()
+        config.structured_output_config = form
     return config
 
 

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from services.core.errors import ErrorDetail, RaglineError, from_detail
 from services.generation.backend import Delta, Prompt
@@ -98,9 +98,15 @@ _KINDS: dict[str, TypeAdapter[Message]] = {
 }
 
 
+def _dump_model(value: object) -> dict[str, object]:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError
+
+
 def encode_frame(message: Message) -> bytes:
     """Write a message with its length before it."""
-    body = orjson.dumps([type(message).__name__, message])
+    body = orjson.dumps([type(message).__name__, message], default=_dump_model)
     return HEADER.pack(len(body)) + body
 
 
