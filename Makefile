@@ -35,7 +35,7 @@ test-soak: $(VENV)/.installed-dev build/tools/helm ## what must hold every time,
 
 test-clients: $(VENV)/.installed-dev build/clients-venv/.installed build/clients-openai2-venv/.installed build/ai-sdk/.installed ## clients that validate replies, in environments of their own, against a real gateway
 	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients
-	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-openai2-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients/test_llamaindex.py
+	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-openai2-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients/test_llamaindex.py tests/clients/test_instructor.py
 
 test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
 	$(BIN)/pytest tests/chart

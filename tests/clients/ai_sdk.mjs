@@ -2,11 +2,13 @@
 // Prints one JSON line for each case: {"case", "ok", ...}. Run by test_ai_sdk.py with the gateway's address.
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, streamText } from "ai";
+import { generateObject, generateText, stepCountIs, streamText, tool } from "ai";
+import { z } from "zod";
 
 const [url, question] = process.argv.slice(2);
 const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey: "none" });
-const compatible = createOpenAICompatible({ name: "ragline", baseURL: `${url}/v1`, includeUsage: true });
+const settings = { name: "ragline", baseURL: `${url}/v1`, includeUsage: true, supportsStructuredOutputs: true };
+const compatible = createOpenAICompatible(settings);
 const providers = { openai: (model) => openai.chat(model), compatible: (model) => compatible(model) };
 
 async function report(name, work) {
@@ -18,7 +20,26 @@ async function report(name, work) {
   }
 }
 
+const product = z.object({ name: z.string(), count: z.number().int() });
+
 for (const [provider, model] of Object.entries(providers)) {
+  await report(`${provider} object`, async () => {
+    const { object } = await generateObject({ model: model("tooled"), schema: product, prompt: question, maxRetries: 0 });
+    return { object };
+  });
+  for (const how of ["", " streamed"]) {
+    const places = [];
+    const count = tool({
+      description: "Counts hives.",
+      inputSchema: z.object({ place: z.string() }),
+      execute: async ({ place }) => { places.push(place); return 12; },
+    });
+    const asked = { model: model("tooled"), prompt: question, tools: { count }, stopWhen: stepCountIs(3), maxRetries: 0 };
+    await report(`${provider} tool${how}`, async () => {
+      const text = how ? await streamText(asked).text : (await generateText(asked)).text;
+      return { text, places };
+    });
+  }
   for (const name of ["plain", "thinking", "tagged", "cut", "uncounted", "unknown", "nobody", "down"]) {
     const options = { model: model(name), prompt: question, maxRetries: 0 };
     await report(`${provider} ${name}`, async () => {

@@ -61,3 +61,16 @@ def test_a_cut_answer_says_so(replies, provider, how):
 def test_errors_keep_their_status(replies, provider, how, model, status):
     reply = replies[f"{provider} {model}{how}"]
     assert reply.get("status") == status, reply
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_has_the_form_that_is_asked_for(replies, provider):
+    reply = replies[f"{provider} object"]
+    assert reply.get("object") == {"name": "honey", "count": 1}, reply
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("how", ["", " streamed"])
+def test_a_tool_is_called_and_its_reply_is_answered_from(replies, provider, how):
+    reply = replies[f"{provider} tool{how}"]
+    assert (reply.get("text"), reply.get("places")) == (ANSWER, ["honey"]), reply

@@ -8,8 +8,16 @@ pytest.importorskip("langchain_openai", reason="needs the clients' environment: 
 
 import openai
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION
+
+
+class Product(BaseModel):
+    """A product of bees."""
+
+    name: str
+    count: int
 
 
 @pytest.fixture
@@ -50,3 +58,19 @@ def test_errors_come_through(chat):
         chat("nobody").invoke(QUESTION)
     with pytest.raises(openai.APIStatusError):
         list(chat("down").stream(QUESTION))
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_an_answer_has_the_form_that_is_asked_for(chat, method):
+    made = chat("tooled").with_structured_output(Product, method=method).invoke(QUESTION)
+    assert made == Product(name="honey", count=1)
+
+
+def test_tools_are_called_in_a_stream_too(chat):
+    bound = chat("tooled").bind_tools([Product])
+    assert [call["args"] for call in bound.invoke(QUESTION).tool_calls] == [{"name": "honey", "count": 1}]
+    chunks = list(bound.stream(QUESTION))
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    assert [call["args"] for call in whole.tool_calls] == [{"name": "honey", "count": 1}]

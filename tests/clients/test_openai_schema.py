@@ -41,6 +41,7 @@ ENTRIES = (
     "filtered",
     "unknown",
     "refusing",
+    "tooled",
 )
 FAILING = ("failing", "busy", "down", "nobody")
 QUESTIONS = (
@@ -50,6 +51,14 @@ QUESTIONS = (
     "Qu'est-ce que le miel ?",
     "E-4711 🐝",
 )
+
+
+SCHEMA = {"type": "object", "properties": {"place": {"type": "string"}}}
+FEATURES = {
+    "tools": [{"type": "function", "function": {"name": "count_hives", "parameters": SCHEMA}}],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "hive", "schema": SCHEMA}},
+    "logprobs": True,
+}
 
 
 def find_unknown(value: object) -> set[str]:
@@ -97,6 +106,9 @@ def make_request(generator: random.Random) -> dict[str, object]:
     }.items():
         if generator.random() < 0.2:
             request[name] = generator.choice(values)
+    for name, value in FEATURES.items():
+        if generator.random() < {"tooled": 0.5, "fake": 0}.get(str(request["model"]), 0.05):
+            request[name] = value
     if request["stream"] and generator.random() < 0.5:
         request["stream_options"] = {"include_usage": generator.random() < 0.7}
     return request
@@ -191,8 +203,9 @@ async def test_a_thousand_replies_are_valid_by_openais_types(gateway: str) -> No
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(work(session) for _ in range(AT_A_TIME)))
     assert wrong == {}
-    for kind in ("stop", "length", "content_filter", "annotations", "streamed stop", "streamed annotations"):
-        assert seen[kind] > 10, seen
+    kinds = ("stop", "length", "content_filter", "annotations", "tool_calls")
+    for kind in (*kinds, *(f"streamed {kind}" for kind in kinds)):
+        assert seen[kind] > 3, seen
     assert seen["streamed usage"] > 50
     assert seen["error 404"] > 0
     assert seen["error 503"] + seen["error 502"] + seen["error 429"] > 0

@@ -8,10 +8,24 @@ import pytest
 pytest.importorskip("openai", reason="needs the clients' environment: make test-clients")
 
 import openai
+from pydantic import BaseModel
 
 from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION, THOUGHT
 
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "count_hives",
+        "description": "Counts hives.",
+        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
+    },
+}
 MESSAGES = [{"role": "user", "content": QUESTION}]
+
+
+class Product(BaseModel):
+    name: str
+    count: int
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +140,40 @@ def test_messages_without_content_and_calls_of_tools_are_history(client):
 
 def test_the_models_are_listed(client):
     assert {"plain", "thinking", "down"} <= {model.id for model in client.models.list()}
+
+
+def test_an_answer_has_the_form_that_is_asked_for(client):
+    reply = client.chat.completions.parse(model="tooled", messages=MESSAGES, response_format=Product)
+    assert reply.choices[0].message.parsed == Product(name="honey", count=1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_is_called_and_its_reply_is_answered_from(client, stream):
+    if stream:
+        with client.chat.completions.stream(model="tooled", messages=MESSAGES, tools=[TOOL]) as events:
+            choice = events.until_done().get_final_completion().choices[0]
+    else:
+        choice = client.chat.completions.create(model="tooled", messages=MESSAGES, tools=[TOOL]).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    (call,) = choice.message.tool_calls
+    assert (call.function.name, call.function.arguments) == ("count_hives", '{"place":"honey"}')
+    asked = choice.message.model_dump(include={"role", "content", "tool_calls"}, exclude_none=True)
+    messages = [*MESSAGES, asked, {"role": "tool", "tool_call_id": call.id, "content": "12"}]
+    reply = client.chat.completions.create(model="tooled", messages=messages, tools=[TOOL])
+    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (ANSWER, "stop")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tools", [TOOL]),
+        ("response_format", {"type": "json_object"}),
+        ("logprobs", True),
+        ("logit_bias", {"1": 5}),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_an_engine_cannot_do_is_refused_by_name(client, name, value, stream):
+    with pytest.raises(openai.APIStatusError, match=name) as caught:
+        client.chat.completions.create(model="fake", messages=MESSAGES, stream=stream, **{name: value})
+    assert 400 <= caught.value.status_code < 500 or caught.value.status_code == 501

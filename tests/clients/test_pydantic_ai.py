@@ -6,13 +6,19 @@ import pytest
 
 pytest.importorskip("pydantic_ai", reason="needs the clients' environment: make test-clients")
 
-from pydantic_ai import Agent
+from pydantic import BaseModel
+from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ThinkingPart
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION, THOUGHT
+
+
+class Product(BaseModel):
+    name: str
+    count: int
 
 
 @pytest.fixture
@@ -65,3 +71,22 @@ async def test_errors_keep_their_status(agent, model, status):
     with pytest.raises(ModelHTTPError) as caught:
         await agent(model).run(QUESTION)
     assert caught.value.status_code == status
+
+
+@pytest.mark.parametrize("output", [Product, NativeOutput(Product)])
+async def test_an_answer_has_the_form_that_is_asked_for(agent, output):
+    result = await agent("tooled", output_type=output).run(QUESTION)
+    assert result.output == Product(name="honey", count=1)
+
+
+async def test_a_tool_is_called_and_its_reply_is_answered_from(agent):
+    asked: list[str] = []
+    made = agent("tooled")
+
+    @made.tool_plain
+    def count_hives(place: str) -> int:
+        asked.append(place)
+        return 12
+
+    assert (await made.run(QUESTION)).output == ANSWER
+    assert asked == ["honey"]
