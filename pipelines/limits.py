@@ -73,30 +73,87 @@ async def limit_waits(deltas: AsyncGenerator[ChatDelta], limits: StageLimits) ->
     """
     is_begun = False
     silent = 0.0
-    stage = "generation, first token"
+    stage, limit, setting = "generation, first token", limits.first_token, "FIRST_TOKEN_SECONDS"
     current_stage.set(stage)
-    now = asyncio.get_running_loop().time
-    async with aclosing(deltas):
-        while True:
-            limit = limits.between_tokens if is_begun else limits.first_token
-            bound, is_own = _bound(limit - silent)
-            start = now()
-            try:
-                async with asyncio.timeout(bound):
+    watch = _Watch()
+    try:
+        async with aclosing(deltas):
+            while True:
+                bound, is_own = _bound(limit - silent)
+                start = watch.begin(bound)
+                try:
                     delta = await anext(deltas, None)
-            except TimeoutError:
-                setting = "BETWEEN_TOKENS_SECONDS" if is_begun else "FIRST_TOKEN_SECONDS"
-                raise _no_answer(stage, "generation", limit if is_own else None, setting) from None
-            if delta is None:
-                current_stage.set("")
-                return
-            silent += now() - start
-            if _has_output(delta):
-                if not is_begun:
-                    stage = "generation, between tokens"
-                    current_stage.set(stage)
-                is_begun, silent = True, 0.0
-            yield delta
+                except asyncio.CancelledError:
+                    if watch.has_struck():
+                        raise _no_answer(stage, "generation", limit if is_own else None, setting) from None
+                    raise
+                silent += watch.end() - start
+                if delta is None:
+                    current_stage.set("")
+                    return
+                if _has_output(delta):
+                    silent = 0.0
+                    if not is_begun:
+                        is_begun = True
+                        stage, limit = "generation, between tokens", limits.between_tokens
+                        setting = "BETWEEN_TOKENS_SECONDS"
+                        current_stage.set(stage)
+                yield delta
+    finally:
+        watch.close()
+
+
+class _Watch:
+    """Cancels a task that waits too long, as `asyncio.timeout` does, with one timer for thousands of waits.
+
+    An answer has a wait for each token: a timer for each would be a third of what the gateway does with it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0
+        self._cancellations = 0
+        self._is_struck = False
+
+    def begin(self, seconds: float) -> float:
+        """Begin a wait that may take so long; returns the time."""
+        now = self._loop.time()
+        self._until = now + seconds
+        self._task = task = asyncio.current_task()
+        self._cancellations = task.cancelling() if task else 0
+        if self._timer is None or self._timer.when() > self._until:
+            self._set_timer()
+        return now
+
+    def end(self) -> float:
+        """End the wait; returns the time."""
+        self._task = None
+        return self._loop.time()
+
+    def has_struck(self) -> bool:
+        """Whether the cancellation that has just come is this one's, and no other has come too."""
+        return self._is_struck and self._task is not None and self._task.uncancel() <= self._cancellations
+
+    def close(self) -> None:
+        """Give the timer up."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        self.close()
+        self._timer = self._loop.call_at(self._until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # nobody waits; the next wait sets a timer
+        if self._loop.time() < self._until:
+            self._set_timer()
+        else:
+            self._is_struck = True
+            self._task.cancel()
 
 
 def _has_output(delta: ChatDelta) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
+from prometheus_client import Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.core.context import seconds_left
 from services.core.errors import RateLimited
+from services.core.metrics import Metrics
 
 SMOOTHING = 0.1
 LONGEST_RETRY = 60.0
@@ -83,6 +86,22 @@ class Gate:
             f"all {self._places} places for {self.what} are taken ({self._setting}) {reason}: try later",
             retry_after=min(LONGEST_RETRY, max(1.0, wait)),
         )
+
+
+def watch_gates(metrics: Metrics, gates: Sequence[Gate]) -> None:
+    """Count in the metrics how many requests wait at each gate."""
+    waiting = Gauge(
+        "ragline_requests_waiting",
+        "Requests that wait for their turn, by kind: answers, uploads",
+        ["service", "kind"],
+        registry=metrics.registry,
+    )
+    for gate in gates:
+        waiting.labels(metrics.service, gate.what).set_function(partial(_count_waiting, gate))
+
+
+def _count_waiting(gate: Gate) -> float:
+    return gate.waiting
 
 
 class AdmissionMiddleware:

@@ -17,7 +17,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.health import Check, Soft
 from services.gateway import chat, compare, documents, passages, search
-from services.gateway.admission import AdmissionMiddleware, Gate
+from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
@@ -77,12 +77,9 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(documents.jobs_router)
     app = create_app(service="gateway", settings=settings, router=router, resources=resources)
     queue, seconds = settings.queue, settings.queue_seconds
+    answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
+    uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
     # the last of the list is the innermost: a refusal has its id, its span and its line in the log
-    app.user_middleware.append(
-        Middleware(
-            AdmissionMiddleware,
-            answers=Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT"),
-            uploads=Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS"),
-        )
-    )
+    app.user_middleware.append(Middleware(AdmissionMiddleware, answers=answers, uploads=uploads))
+    watch_gates(app.state.metrics, (answers, uploads))
     return app

@@ -172,6 +172,9 @@ async def test_uploads_hold_no_question_up_and_questions_no_upload() -> None:
             *(client.get(path) for path in ("/v1/documents", "/v1/models", "/health") for _ in range(10))
         )
         assert {reply.status_code for reply in reads} == {200}
+        metrics = (await client.get("/metrics")).text
+        for kind in ("answers", "uploads"):
+            assert f'ragline_requests_waiting{{kind="{kind}",service="gateway"}} 4.0' in metrics
         services.release.set()
         replies = await asyncio.gather(*uploads, *questions)
     assert {reply.status_code for reply in replies} == {200}

@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from services.core.metrics import Metrics
 from services.dataprep.jobs.metrics import JobMetrics
 from services.embedding.call import EmbeddingMetrics
+from services.gateway.admission import watch_gates
 from services.generation.metrics import GenerationMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -29,6 +30,8 @@ def table() -> str:
     JobMetrics(dataprep)
     embedding = Metrics("embedding")
     EmbeddingMetrics(embedding)
+    gateway = Metrics("gateway")
+    watch_gates(gateway, [])
     common = {each._name for each in collectors(shared)}
 
     def own(metrics: Metrics) -> list[MetricWrapperBase]:
@@ -40,6 +43,7 @@ def table() -> str:
         ("generation", own(generation)),
         ("dataprep", own(dataprep)),
         ("embedding", own(embedding)),
+        ("gateway", own(gateway)),
     ):
         for each in found:
             name = each._name + ("_total" if each._type == "counter" else "")

@@ -66,13 +66,14 @@ class GenerationClient:
         is_complete = is_done = False
         async with aclosing(self._http.stream("/v1/chat/completions", payload, idempotent=True)) as events:
             while True:  # to its very end: a connection with unread bytes cannot be pooled
-                try:
-                    async with asyncio.timeout(LAST_SECONDS if is_complete or is_done else None):
-                        event = await anext(events, None)
-                except (TimeoutError, ServiceError):
-                    if is_complete or is_done:
+                if is_complete or is_done:
+                    try:
+                        async with asyncio.timeout(LAST_SECONDS):
+                            event = await anext(events, None)
+                    except (TimeoutError, ServiceError):
                         return
-                    raise
+                else:
+                    event = await anext(events, None)
                 if event is None:
                     break
                 if event.data == b"[DONE]":

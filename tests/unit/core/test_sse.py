@@ -125,3 +125,21 @@ def test_what_ends_with_the_stream(wire: bytes, last: bytes | None, pending: boo
 )
 def test_what_only_keeps_a_connection_open(event: Event, expected: bool) -> None:
     assert is_keepalive(event) is expected
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\r", b"\n", b"\r\n", b"data:", b"data: ", b"event: ", b":", b"x", b"\xef\xbb\xbf"])
+    ),
+    st.data(),
+)
+def test_any_bytes_in_any_pieces_give_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
+    wire = b"".join(parts)
+    whole = SseParser()
+    expected = (whole.feed(wire), whole.close(), whole.pending)
+    parser, events, rest = SseParser(), [], wire
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        events += parser.feed(rest[:size])
+        rest = rest[size:]
+    assert (events, parser.close(), parser.pending) == expected
