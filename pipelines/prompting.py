@@ -79,6 +79,28 @@ ABSTENTION = "I don't know: the documents hold nothing that answers this."
 """What is answered, without asking a model, where retrieval finds nothing relevant."""
 
 
+CONVERSATION = (
+    "You continue a conversation. Answer from what it holds: its earlier messages, and texts that the user "
+    "has attached. If you are asked for a fact that it does not hold, say that you do not know."
+)
+"""The instruction where no passage was found and the conversation itself is what is asked about."""
+
+
+def build_conversation(
+    question: str,
+    history: Sequence[ChatMessage] = (),
+    *,
+    instruction: str = "",
+    follow: Sequence[ChatMessage] = (),
+) -> list[ChatMessage]:
+    """Build a prompt without passages: the conversation as it is, after an instruction where there is one."""
+    own = [message.text for message in history if message.role in {"system", "developer"}]
+    turns = [message for message in history if message.role not in {"system", "developer"}]
+    texts = [instruction, *own] if instruction else own
+    system = [ChatMessage(role="system", content="\n".join(texts))] if texts else []
+    return [*system, *turns, ChatMessage(role="user", content=question), *follow]
+
+
 def find_prompt(name: str) -> PromptName:
     """Find the strategy of that name. Raises `InvalidRequest` that lists those there are."""
     for known in PROMPTS:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
 from pipelines.context import locate_citations
+from pipelines.conversation import holds_answer
 from pipelines.limits import limit_waits, within_limit
-from pipelines.prompting import ABSTENTION, PromptName, build_messages
+from pipelines.prompting import ABSTENTION, CONVERSATION, PromptName, build_conversation, build_messages
 from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
 from services.core.completion import skipped_entries
@@ -38,6 +39,15 @@ class Question:
     features: Features = field(default_factory=Features)
     follow: tuple[ChatMessage, ...] = ()
     """What stands after the question: calls of tools, and their replies."""
+    direct: bool = False
+    """The model gets the conversation as it is: nothing is searched for, and no instruction is added."""
+
+    @property
+    def needs_passages(self) -> bool:
+        """Whether only passages can carry its answer: nothing that came with it does."""
+        came = self.direct or self.search.given is not None or bool(self.features.tools)
+        return not came and not holds_answer(self.text, self.history, self.follow)
+
     salt: str = ""
     """The prompt's first line, where it must not begin as another one does (engines cache prefixes)."""
 
@@ -112,21 +122,13 @@ class RagPipeline(Finder):
         """Answer as `answer` does, from passages that were found before; `clock` goes on from there."""
         passages, degraded = found.passages, found.degraded
         context = found.freeze()
-        if not passages and question.search.given is None:
+        if not passages and question.needs_passages:
             model = await self._name_entry(question.model)
             yield Found(context, degraded, model, clock.timings())
             yield Piece(model=model, content=ABSTENTION)
             yield _make_abstention(model, clock, degraded)
             return
-        prompt = build_messages(
-            question.prompt,
-            question.text,
-            passages,
-            question.history,
-            follow=question.follow,
-            salt=question.salt,
-            unsure=found.relevance is not None and found.relevance.rule == "model",
-        )
+        prompt = _write_prompt(question, found)
         clock.mark_asked()
         stream = self.generation.chat(
             prompt, model=question.model, sampling=question.sampling, features=question.features
@@ -184,6 +186,26 @@ class RagPipeline(Finder):
             self.metrics.observe_stage("generation", seconds, finished.model)
             if skipped_entries(finished.degraded):
                 self.metrics.count_degraded("generation")
+
+
+def _write_prompt(question: Question, found: Evidence) -> list[ChatMessage]:
+    """Write the prompt; without passages that were searched for it is the conversation itself."""
+    if question.direct or not (found.passages or question.search.given is not None):
+        return build_conversation(
+            question.text,
+            question.history,
+            instruction="" if question.direct else "\n".join(filter(None, [question.salt, CONVERSATION])),
+            follow=question.follow,
+        )
+    return build_messages(
+        question.prompt,
+        question.text,
+        found.passages,
+        question.history,
+        follow=question.follow,
+        salt=question.salt,
+        unsure=found.relevance is not None and found.relevance.rule == "model",
+    )
 
 
 @dataclass(slots=True)

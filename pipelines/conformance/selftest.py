@@ -142,7 +142,7 @@ class SelfTest:
     async def _entries(self) -> list[str]:
         start_request(uuid.uuid4().hex, UPLOAD_SECONDS)
         listed = decode(_MODELS, await self.gateway.get("/v1/models"), self.gateway.service)
-        return [model.id for model in listed.data]
+        return [model.id for model in listed.entries]
 
     async def _ask(self, entry: str, fact: Fact) -> AnswerReply:
         start_request(uuid.uuid4().hex, ANSWER_SECONDS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pipelines.clock import server_timing
+from pipelines.conversation import is_task_of_client
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from services.core.clients.generation import GenerationClient
 from services.core.completion import CallCollector, ChunkWriter, fallback_headers
@@ -22,6 +24,9 @@ from services.core.wire.features import Logprobs, TokenLogprob
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
+
+DIRECT = ":direct"
+"""What the name of an entry ends with that is to answer without retrieval."""
 
 router = APIRouter(tags=["chat"])
 
@@ -50,8 +55,20 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
 
 @router.get("/v1/models", summary="The model entries that a request's `model` may name")
 async def models(request: Request) -> ModelList:
-    generation: GenerationClient = request.app.state.generation
-    return await generation.models()
+    """`NAME:direct` is the entry NAME without retrieval: for the titles and summaries of chat clients."""
+    return await list_models(request.app.state.generation)
+
+
+async def list_models(generation: GenerationClient) -> ModelList:
+    """List the entries, each also under the name by which it answers without passages."""
+    listed = await generation.models()
+    direct = [
+        info.model_copy(
+            update={"id": f"{info.id}{DIRECT}", "aliases": [], "default": False, "retrieval": False}
+        )
+        for info in listed.data
+    ]
+    return ModelList(data=[*listed.data, *direct])
 
 
 def read_question(body: AnswerRequest, settings: Settings) -> Question:
@@ -67,13 +84,18 @@ def read_question(body: AnswerRequest, settings: Settings) -> Question:
         )
     if follow and follow[-1].role != "tool":
         raise InvalidRequest("messages: calls of tools must be followed by the tools' replies")
+    direct = body.model.endswith(DIRECT) or is_task_of_client(last.text)
+    search = resolve_search(body.rag, settings)
+    if direct and body.rag.context:
+        raise InvalidRequest(f"`rag.context`: a model named NAME{DIRECT} answers without passages")
     return Question(
         text=last.text,
         history=tuple(body.messages[:asked]),
         follow=tuple(follow),
-        model=body.model,
+        model=body.model.removesuffix(DIRECT),
         prompt=settings.prompt,
-        search=resolve_search(body.rag, settings),
+        search=replace(search, given=()) if direct else search,
+        direct=direct,
         sampling=body.sampling,
         features=body.features,
     )

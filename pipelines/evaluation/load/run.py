@@ -187,7 +187,7 @@ def find_warnings(report: LoadReport) -> list[str]:
 
 async def _read_entries(arms: Sequence[ArmRequest], client: HttpClient) -> tuple[ModelInfo, ...]:
     """The model entries that the arms use."""
-    listed = decode(_MODELS, await client.get("/v1/models"), client.service).data
+    listed = decode(_MODELS, await client.get("/v1/models"), client.service).entries
     by_name = {name: model for model in listed for name in (model.id, *model.aliases)}
     default = next((model for model in listed if model.default), None)
     used: dict[str, ModelInfo] = {}

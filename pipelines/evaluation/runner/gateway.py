@@ -47,7 +47,7 @@ class Gateway:
     async def models(self) -> tuple[ModelInfo, ...]:
         """List the gateway's model entries."""
         start_request(uuid.uuid4().hex, SEARCH_SECONDS)
-        return tuple(decode(_MODELS, await self._client.get("/v1/models"), self.name).data)
+        return tuple(decode(_MODELS, await self._client.get("/v1/models"), self.name).entries)
 
     async def search(self, question: str, rag: RagOptions) -> SearchReply:
         """Find passages for a question, as the gateway's chat would."""

@@ -236,7 +236,7 @@ class ModelInfo(Wire):
     """One model entry: OpenAI's fields, then Ragline's.
 
     `fallback` names the entries that answer where this one is down or gives no answer, in order.
-    `capabilities` is None until the engine is open.
+    `capabilities` is None until the engine is open. Without `retrieval` it answers without passages.
     """
 
     id: str
@@ -250,6 +250,7 @@ class ModelInfo(Wire):
     fallback: list[str] = Field(default_factory=list)
     capabilities: ModelCapabilities | None = None
     default: bool = False
+    retrieval: bool = True
     ready: bool = False
     detail: str = ""
 
@@ -257,6 +258,11 @@ class ModelInfo(Wire):
 class ModelList(Wire):
     object: Literal["list"] = "list"
     data: list[ModelInfo]
+
+    @property
+    def entries(self) -> list[ModelInfo]:
+        """The model entries themselves, without the names under which they answer without passages."""
+        return [info for info in self.data if info.retrieval]
 
     def find(self, model: str) -> ModelInfo:
         """Find the entry that a request's `model` names: by name, else alias, else model id.
