@@ -18,8 +18,16 @@ import pytest_asyncio
 from starlette.types import ASGIApp
 
 from services.core.sse import SseParser
+from services.embedding.app import create as create_embedding
+from services.embedding.settings import Settings as EmbeddingSettings
+from services.gateway.app import create as create_gateway
+from services.gateway.settings import Settings as GatewaySettings
 from services.generation.app import create
 from services.generation.settings import Settings
+from services.reranking.app import create as create_reranking
+from services.reranking.settings import Settings as RerankingSettings
+from services.retrieval.app import create as create_retrieval
+from services.retrieval.settings import Settings as RetrievalSettings
 from tests.contract.engine_scenarios import (
     ANSWERED,
     BROKEN,
@@ -66,6 +74,25 @@ async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
     await server.stop()
 
 
+@pytest.fixture(scope="module")
+def chain(url: str, serve: Callable[[ASGIApp], str]) -> str:
+    """The gateway over that service; the other services are fakes."""
+    embedding = serve(create_embedding(EmbeddingSettings(backend="fake")))
+    retrieval = serve(create_retrieval(RetrievalSettings(vector_url="memory://")))
+    reranking = serve(create_reranking(RerankingSettings(backend="fake")))
+    return serve(
+        create_gateway(
+            GatewaySettings(
+                floor=0,
+                embedding_url=embedding,
+                retrieval_url=retrieval,
+                reranking_url=reranking,
+                generation_url=url,
+            )
+        )
+    )
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a client of the service sees."""
@@ -80,13 +107,17 @@ class Outcome:
     model: str = ""
 
 
-async def ask(url: str, model: str, row: str, *, stream: bool) -> Outcome:
-    body = {
+async def ask(
+    url: str, model: str, row: str, *, stream: bool, rag: dict[str, object] | None = None
+) -> Outcome:
+    body: dict[str, object] = {
         "model": model,
         "messages": [{"role": "user", "content": PASSAGES + row}],
         "stream": stream,
         "stream_options": {"include_usage": True},
     }
+    if rag is not None:
+        body |= {"rag": rag, "messages": [{"role": "user", "content": f"row={row}"}]}
     address = f"{url}/v1/chat/completions"
     async with aiohttp.ClientSession() as session, session.post(address, json=body) as reply:
         outcome, raw = Outcome(reply.status), await reply.read()
@@ -96,7 +127,7 @@ async def ask(url: str, model: str, row: str, *, stream: bool) -> Outcome:
         if outcome.status == 200:
             [choice] = parsed["choices"]
             outcome.content = choice["message"]["content"] or ""
-            outcome.reasoning = choice["message"]["reasoning_content"] or ""
+            outcome.reasoning = choice["message"].get("reasoning_content") or ""
             outcome.finish_reason, outcome.usage = choice["finish_reason"], parsed["usage"]
             outcome.model, outcome.outcome = parsed["model"], parsed["outcome"]
         return outcome
@@ -167,6 +198,30 @@ async def test_what_breaks_off_is_an_error(url: str, row: str) -> None:
         assert streamed.finish_reason == "", profile
 
     await each_profile(row, check)
+
+
+@pytest.mark.parametrize("row", SCENARIOS)
+async def test_through_the_gateway(chain: str, row: str) -> None:
+    """The whole chain with the last of the scenario's profiles: what the user gets."""
+    scenario = SCENARIOS[row]
+    model = f"{scenario.profiles[-1]}{'-hasty' if scenario.hangs else ''}"
+    rag: dict[str, object] = {"context": [{"title": "Bees", "text": "Bees make honey. They dance."}]}
+    backed, alone = await asyncio.gather(
+        ask(chain, f"{model}-backed", row, stream=True, rag=rag),
+        ask(chain, model, row, stream=False, rag=rag),
+    )
+    if row in BROKEN:
+        assert backed.error
+        assert alone.error
+    elif row in NO_ANSWER:
+        assert (backed.content, backed.finish_reason, backed.error) == (FALLBACK, "stop", {})
+        assert HM not in alone.content
+        assert alone.error or (alone.finish_reason, alone.outcome) == ("length", "reasoning_truncated")
+    else:
+        for outcome in (backed, alone):
+            assert (outcome.content, outcome.finish_reason) == (scenario.content, scenario.finish_reason)
+            assert not outcome.error
+            assert outcome.usage["estimated"] == scenario.estimated
 
 
 async def test_there_are_enough_scenarios() -> None:
