@@ -9,34 +9,20 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from typing import Self
 
 import orjson
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
 from services.generation.backend import Delta, TokenCounts
+from services.generation.endings import SEVERITY, read_finish_reason
 from services.generation.features import read_logprobs, read_tool_calls
 from services.generation.text import SurrogateJoiner
 
-log = structlog.get_logger(__name__)
-
 DONE = b"[DONE]"
-
-REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos_token": "stop",
-    "eos": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-}
-"""The finish reasons by the names that servers have for them; TGI's and older names among them."""
 
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|(maximum|max) (context|model|input) len|max length|max_model_len"
@@ -133,6 +119,7 @@ class ChunkReader:
         self._counts: TokenCounts | None = None
         self._content, self._reasoning = SurrogateJoiner(), SurrogateJoiner()
         self._has_text = self._refused = self._ended_early = False
+        self._last = ""
 
     @property
     def finished(self) -> bool:
@@ -141,11 +128,14 @@ class ChunkReader:
 
     def read(self, data: bytes) -> Delta:
         """Return the text of one event, possibly none. Raises `ServiceError` for what is no chunk."""
-        if data.strip().lower() in KEEPALIVES:
+        data = data.strip()
+        while data.startswith(b"data:"):  # of a proxy that frames an event twice
+            data = data[5:].lstrip()
+        if data.lower() in KEEPALIVES:
             return Delta()
         chunk = _Chunk.read(data, self._engine)
         self._counts = _count_tokens(chunk.usage) or self._counts
-        choice = next((one for one in chunk.choices or () if one.index in {0, None}), None)
+        choice = next((one for one in chunk.choices or () if one.index in {0, "0", None}), None)
         if choice is None:
             return Delta()
         message = self._find_message(choice)
@@ -168,8 +158,10 @@ class ChunkReader:
         )
         has_text = bool(delta.content or delta.reasoning or delta.tool_calls)
         self._has_text = self._has_text or has_text
+        self._last = (delta.content or delta.reasoning) if has_text else self._last
         self._ended_early = self._ended_early or (has_text and self._reason is not None)
-        self._reason = read_finish_reason(choice.finish_reason, self._engine) or self._reason
+        reason = read_finish_reason(choice.finish_reason, self._engine)
+        self._reason = max(reason, self._reason, key=SEVERITY.index)
         return delta
 
     def _find_message(self, choice: _Choice) -> _Delta:
@@ -180,8 +172,12 @@ class ChunkReader:
             return _Delta() if self._has_text else choice.message
         return _Delta(content=choice.text)
 
-    def end(self) -> Delta:
+    def end(self, limit: int | None = None) -> Delta:
         """Return the last delta; its `tokens` are None where the server sent no usage.
+
+        Args:
+            limit: The tokens that the server might generate. An answer that took them all is cut off,
+                whatever the server calls it, unless it took exactly as many and ends a sentence.
 
         Raises:
             ServiceError: The stream ended without a finish reason.
@@ -190,9 +186,16 @@ class ChunkReader:
             raise engine_failure(
                 self._engine, "ended its stream without a finish reason: it may have been stopped"
             )
-        reason = "content_filter" if self._refused else self._reason
+        reason: FinishReason = "content_filter" if self._refused else self._reason
+        taken = self._counts.completion if self._counts else 0
+        is_whole = taken == limit and self._last.rstrip()[-1:] not in _WITHIN
+        if reason == "stop" and limit and taken >= limit and not is_whole:
+            reason = "length"
         return Delta(self._content.flush(), self._reasoning.flush(), reason, self._counts)
 
+
+_WITHIN = frozenset(string.ascii_letters + string.digits + ",;:-([{")
+"""Characters at which no sentence ends."""
 
 KEEPALIVES = frozenset(
     {b"", b"{}", b"ping", b'"ping"', b"keepalive", b"keep-alive", b"heartbeat", b"processing"}
@@ -230,42 +233,6 @@ def _load_json(data: bytes) -> object:
         return json.loads(data.decode("utf-8", "replace"))
 
 
-_FAILURE = re.compile(
-    r"abort|error|cancel|fail|time_?out|insufficient|overload|interrupt|unavailable|malformed"
-)
-_KINDS: tuple[tuple[re.Pattern[str], FinishReason], ...] = (
-    (re.compile(r"length|max|limit|trunc|budget|context"), "length"),
-    (re.compile(r"filter|safety|recitation|block|refus|prohibit|moderat"), "content_filter"),
-    (re.compile(r"tool|function"), "tool_calls"),
-)
-"""What finish reasons mean that are not in `REASONS`, by the words in them; what is left is `stop`."""
-
-
-def read_finish_reason(reason: object, engine: str) -> FinishReason | None:
-    """Translate a server's finish reason; None and empty: the answer goes on.
-
-    A word that nobody knows ends an answer as `stop`, and is logged.
-
-    Raises:
-        ServiceError: The reason means failure: it is not an answer's end.
-    """
-    if isinstance(reason, dict):
-        reason = reason.get("type") or reason.get("reason")
-    if reason is None or reason is False or reason == "":
-        return None
-    word = str(reason).lower()
-    if word in REASONS:
-        return REASONS[word]
-    if word in {"null", "none"}:
-        return None
-    if _FAILURE.search(word):
-        raise engine_failure(engine, f"broke off with finish_reason {reason!r}")
-    kind = next((kind for pattern, kind in _KINDS if pattern.search(word)), None)
-    if kind is None:
-        log.warning("unknown finish reason, taken as stop", engine=engine, finish_reason=word)
-    return kind or "stop"
-
-
 def is_too_long(message: str) -> bool:
     """Whether a server's message says that the prompt does not fit."""
     return _TOO_LONG.search(message) is not None
@@ -282,7 +249,9 @@ def _count_tokens(usage: object) -> TokenCounts | None:
         counts = _Usage.model_validate(usage)
     except ValidationError:
         return None
+    prompt, completion = counts.prompt_tokens, counts.completion_tokens
     details = counts.completion_tokens_details
-    return TokenCounts(
-        counts.prompt_tokens, counts.completion_tokens, (details and details.reasoning_tokens) or 0
-    )
+    reasoning = (details and details.reasoning_tokens) or 0
+    if min(prompt, completion, reasoning) < 0:
+        return None
+    return TokenCounts(prompt, completion, reasoning if reasoning <= completion else None)

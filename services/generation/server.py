@@ -115,7 +115,8 @@ class Server:
                     break
                 if delta.has_output:
                     yield delta
-        yield chunks.end()
+        limit = request.get("max_tokens")
+        yield chunks.end(limit if isinstance(limit, int) else None)
 
     def _write_request(self, request: Request) -> Request:
         """Write a request in the server's dialect: the profile's, then the entry's own."""

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
-from services.generation.chunks import Step, engine_failure, read_finish_reason
+from services.generation.chunks import Step, engine_failure
+from services.generation.endings import read_finish_reason
 from services.generation.entries import ModelEntry
 from services.generation.server import Server, make_sampling_fields
 from services.generation.text import StopScanner

@@ -12,6 +12,9 @@ from services.generation.reasoning.thinking import Thinking
 from services.generation.task import NoAnswer, Task
 from services.generation.text import StopScanner
 
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+"""Characters without width: an answer of them alone is none."""
+
 
 async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
     """Yield the deltas of `thinking` as the client gets them.
@@ -42,7 +45,7 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
                 blank, answers = "", True
             if not answers:
                 blank += content
-                answers = bool(blank) and not blank.isspace()
+                answers = bool(blank.translate(_INVISIBLE).strip())
                 content = blank if answers else ""
             if reasoning or content or delta.tool_calls or delta.logprobs:
                 yield Delta(content, reasoning, tool_calls=delta.tool_calls, logprobs=delta.logprobs)

@@ -26,6 +26,22 @@ class Piece:
     text: str
 
 
+SUSPECT_LENGTH = 12
+"""Characters from which `sounds_like_thinking` can tell."""
+
+_THINKS_ALOUD = re.compile(
+    r"(ok|okay|alright|all right|hm+|well|so|wait|now|first)\b[,. ]"
+    r"|(let me|let's|let us|we (need|are|have|should|must)|i (need|should|have|must)|i'll|i'm )"
+    r"|(the user|the question|the passages?|user|looking at|to (answer|solve)|given|thinking)\b",
+    re.IGNORECASE,
+)
+
+
+def sounds_like_thinking(text: str) -> bool:
+    """Tell whether a text begins as models begin to think, rather than to answer."""
+    return _THINKS_ALOUD.match(text) is not None
+
+
 def is_prose(before: str, after: str) -> bool:
     """Tell whether a tag between these characters is named in a sentence, as in `a <think> tag`.
 

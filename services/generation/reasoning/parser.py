@@ -3,6 +3,8 @@
 What comes out after any number of characters depends on these characters alone, never on how they
 were cut into deltas. The rules:
 
+- Where nothing is known of the model, a text that begins as models begin to think is held back until a closer
+  makes it thinking, or the end the answer.
 - Before the answer has begun, any opener of the profile begins the thinking. Whitespace around the
   tags is dropped; several blocks are separated by a newline in the reasoning.
 - In the thinking, an opener of the same kind is one more level (but right after an opener that the
@@ -69,7 +71,10 @@ class ReasoningParser(Scanner):
         if self._passed:
             self._catch_up()
         if reasoning:
-            if not (self._tagged or self._thought or self._answered or self._held):
+            if self._suspect:
+                self._settle_doubt(cut=False)
+            begun = self._tagged or self._thought or self._answered or self._held
+            if not begun and self._state != "doubt":
                 # the text is the answer, also where the chat template pre-filled an opener
                 self._state = "gap"
                 self._spaces.clear()
@@ -98,16 +103,21 @@ class ReasoningParser(Scanner):
         self._catch_up()
         self._scan(self._take_held(), final=True)
         if self._state == "doubt":
-            text = "".join(self._doubted)
-            if cut:
-                self._begin_thinking(self._opener)
-                self._emit_reasoning(text)
-                self._state = "thinking" if self._leads else "answer"
-            else:
-                self._state = "answer"
-                self._emit_content("".join([*self._spaces, self._opener, text]))
-                self._spaces.clear()
+            self._settle_doubt(cut=cut)
         return self._take_pieces()
+
+    def _settle_doubt(self, *, cut: bool) -> None:
+        """Decide what a text without a closer was, whose opener was in doubt or missing."""
+        text = "".join(self._doubted)
+        self._doubted.clear()
+        if self._suspect:
+            self._begin_answer(text)
+        elif cut:
+            self._begin_thinking(self._opener)
+            self._emit_reasoning(text)
+            self._state = "thinking" if self._leads else "answer"
+        else:
+            self._begin_answer(f"{self._opener}{text}")
 
     def close(self) -> list[Piece]:
         """End the thinking that goes on, as if all its closers had come, and return what was held back."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from services.generation.reasoning.markup import Channel, CodeTracker, Piece, compile_tags, is_prose
+from services.generation.reasoning.markup import (
+    SUSPECT_LENGTH,
+    Channel,
+    CodeTracker,
+    Piece,
+    compile_tags,
+    is_prose,
+    sounds_like_thinking,
+)
 from services.generation.reasoning.profiles import Profile
 
 _SPACE = re.compile(r"\s*")
@@ -25,7 +33,7 @@ class Scanner:
         self._code = CodeTracker()
         self._tagged = self._thought = self._answered = self._separated = False
         self._doubted: list[str] = []
-        self._leads = False
+        self._leads = self._suspect = False
         self._replay = self._prior = ""
         self._content = 0
         self._spaced = True
@@ -74,11 +82,7 @@ class Scanner:
                 not final and self._tags.leading.overlap(text, rest) == len(text) - rest
             ):
                 return self._hold_back(text, rest, final=final)
-            if self._state == "start":
-                self._emit_content("".join(self._spaces))
-                self._spaces.clear()
-            self._state = "answer"
-            return rest
+            return self._leave_start(text, rest, final=final)
         tag, end = match.group(), match.end()
         separated = self._takes_all
         if separated or self._profile.unsure:
@@ -88,15 +92,30 @@ class Scanner:
             if tag in self._tags.closers and (named or separated):
                 return self._begin_doubt(tag, text, end, leads=True)
             if named and tag not in self._profile.drop:
-                self._state = "answer"
-                self._emit_content("".join([*self._spaces, tag]))
-                self._spaces.clear()
+                self._begin_answer(tag)
                 return end
         self._spaces.clear()
         self._state, self._tagged, self._prior = "gap", True, ">"
         if tag in self._tags.closers:
             self._begin_thinking(tag)
         return end
+
+    def _leave_start(self, text: str, at: int, *, final: bool) -> int:
+        """Begin the answer, or of a model that nobody knows, what may be thinking without an opener."""
+        if self._state == "start" and self._profile.unsure and not self._separated:
+            if len(text) - at < SUSPECT_LENGTH and not final:
+                return self._hold_back(text, at, final=False)
+            if sounds_like_thinking(text[at:]):
+                self._state, self._leads, self._suspect = "doubt", True, True
+                return at
+        self._begin_answer("")
+        return at
+
+    def _begin_answer(self, text: str) -> None:
+        """Begin the answer with the whitespace that was kept for it, and with this text."""
+        self._state, self._suspect = "answer", False
+        self._emit_content("".join([*self._spaces, text]) if self._spaces else text)
+        self._spaces.clear()
 
     def _scan_thinking(self, text: str, at: int, *, final: bool) -> int:
         """Scan in the thinking, up to its closer."""
@@ -164,8 +183,25 @@ class Scanner:
         """Hold the text back up to the closer."""
         tags = self._tags.closing[self._opener]
         match = tags.search(text, at)
+        while match and self._suspect:
+            start, after = match.start(), text[match.end() : match.end() + 1]
+            if not (after or final):
+                self._doubted.append(text[at:start])
+                self._prior = text[start - 1] if start > at else self._prior
+                return self._hold_back(text, start, final=False)
+            if not is_prose(text[start - 1] if start > at else self._prior, after):
+                break
+            match = tags.search(text, match.end())
+        if match and self._suspect:
+            thoughts = "".join([*self._doubted, text[at : match.start()]])
+            self._doubted.clear()
+            self._confirm_thinking(self._opener, at)
+            self._emit_reasoning(thoughts)
+            self._end_thinking()
+            return match.end()
         end = match.end() if match else len(text) - (0 if final else tags.overlap(text, at))
         self._doubted.append(text[at:end])
+        self._prior = text[end - 1] if end > at else self._prior
         if match is None:
             return self._hold_back(text, end, final=final)
         self._replay = "".join(self._doubted)
@@ -174,6 +210,7 @@ class Scanner:
 
     def _confirm_thinking(self, opener: str, at: int) -> int:
         self._spaces.clear()
+        self._suspect = False
         self._tagged = self._tagged or not self._separated
         self._begin_thinking(opener)
         return at

@@ -12,7 +12,8 @@ from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends import habana
 from services.generation.backends.habana import gaudi
 from services.generation.backends.habana.torch_model import TorchModel
-from services.generation.chunks import ChunkReader, is_too_long, read_finish_reason
+from services.generation.chunks import ChunkReader, is_too_long
+from services.generation.endings import read_finish_reason
 from services.generation.entries import ModelEntry
 from services.generation.server import make_sampling_fields, make_template_fields
 
