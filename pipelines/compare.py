@@ -13,6 +13,7 @@ from pipelines.clock import AnswerClock
 from pipelines.prompting import PromptName, find_prompt
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from pipelines.search import Evidence, Search
+from services.core.completion import move_misplaced
 from services.core.errors import InvalidRequest, RaglineError, ServiceError
 from services.core.wire.answer import FrozenContext, Timings
 from services.core.wire.chat import ChatMessage
@@ -178,7 +179,9 @@ async def _answer(
                     finished = event
     except RaglineError as failure:
         error = failure
-    yield ArmDone(arm, context_id, "".join(content), "".join(reasoning), finished, error)
+    misplaced = finished.misplaced if finished else 0
+    answer, thoughts = move_misplaced("".join(content), "".join(reasoning), misplaced)
+    yield ArmDone(arm, context_id, answer, thoughts, finished, error)
 
 
 def _require_same(seen: str, frozen: str, arm: Arm) -> str:

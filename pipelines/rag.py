@@ -14,7 +14,7 @@ from pipelines.limits import limit_waits, within_limit
 from pipelines.prompting import ABSTENTION, CONVERSATION, PromptName, build_conversation, build_messages
 from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
-from services.core.completion import skipped_entries
+from services.core.completion import move_misplaced, skipped_entries
 from services.core.errors import ServiceError
 from services.core.tracing import ChatReplyAttributes, ChatRequestAttributes, ChatSpan
 from services.core.wire.answer import FileCitation, FrozenContext, Timings
@@ -87,6 +87,8 @@ class Finished:
     timings: Timings
     citations: list[FileCitation]
     degraded: tuple[str, ...]
+    misplaced: int = 0
+    """So many characters of the content, from its start, turned out to be thinking."""
 
     @property
     def abstained(self) -> bool:
@@ -217,11 +219,13 @@ class _Collected:
     parts: list[str] = field(default_factory=list)
     finish_reason: Ending | None = None
     usage: Usage | None = None
+    misplaced: int = 0
 
     def add(self, delta: ChatDelta) -> None:
         self.model = delta.model or self.model
         self.finish_reason = delta.finish_reason or self.finish_reason
         self.usage = delta.usage or self.usage
+        self.misplaced = delta.misplaced or self.misplaced
         self.degraded += tuple(mark for mark in delta.degraded if mark not in self.degraded)
         if delta.content:
             self.parts.append(delta.content)
@@ -232,14 +236,16 @@ class _Collected:
         if self.usage is None:
             raise ServiceError("generation sent no usage: the engine must count tokens", service="generation")
         finish_reason, outcome = split_ending(self.finish_reason)
+        content, _ = move_misplaced("".join(self.parts), "", self.misplaced)
         return Finished(
             model=self.model,
             finish_reason=finish_reason,
             outcome="answered_without_passages" if outcome == "answered" and not found.passages else outcome,
             usage=self.usage,
             timings=clock.timings(self.usage.completion_tokens),
-            citations=locate_citations(cite("".join(self.parts), found.passages), found.stretches),
+            citations=locate_citations(cite(content, found.passages), found.stretches),
             degraded=self.degraded,
+            misplaced=self.misplaced,
         )
 
 

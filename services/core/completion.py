@@ -89,6 +89,22 @@ class CallCollector:
             self._calls[piece.index] = ToolCall(id=call.id or piece.id or "", function=function)
 
 
+def move_misplaced(content: str, reasoning: str, misplaced: int) -> tuple[str, str]:
+    """Move thinking that was streamed as content to where it belongs.
+
+    Args:
+        content: The whole content of an answer.
+        reasoning: Its whole reasoning.
+        misplaced: How many characters of the content, from its start, turned out to be thinking.
+
+    Returns:
+        Content and reasoning.
+    """
+    if not misplaced:
+        return content, reasoning
+    return content[misplaced:].lstrip(), reasoning + content[:misplaced].strip()
+
+
 def fallback_marks(entries: Iterable[str]) -> list[str]:
     """Mark the entries that could not answer, as `degraded` lists them."""
     return [f"{_MARK}{name}" for name in entries]

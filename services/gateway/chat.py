@@ -13,7 +13,7 @@ from pipelines.clock import server_timing
 from pipelines.conversation import is_task_of_client
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from services.core.clients.generation import GenerationClient
-from services.core.completion import CallCollector, ChunkWriter, fallback_headers
+from services.core.completion import CallCollector, ChunkWriter, fallback_headers, move_misplaced
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
@@ -123,10 +123,11 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
     if found is None or finished is None:
         raise ServiceError("generation ended before it answered", service="generation")
     identity = ChunkWriter()
+    answer, thoughts = move_misplaced("".join(content), "".join(reasoning), finished.misplaced)
     message = AnswerMessage(
-        content="".join(content) or (None if calls.calls else ""),
+        content=answer or (None if calls.calls else ""),
         tool_calls=calls.calls or None,
-        reasoning_content="".join(reasoning) or None,
+        reasoning_content=thoughts or None,
         annotations=links.annotate(finished.citations),
         citations=finished.citations,
     )
@@ -187,6 +188,8 @@ async def _write_chunks(
                     "degraded": list(event.degraded),
                     "outcome": event.outcome,
                 }
+                if event.misplaced:
+                    fields["misplaced"] = event.misplaced
                 if not include_usage:
                     fields["usage"] = event.usage.model_dump()
                 yield chunks.delta(event.model, delta, event.finish_reason, fields)

@@ -9,7 +9,13 @@ from typing import Literal
 
 import structlog
 
-from services.core.completion import CallCollector, ChunkWriter, fallback_headers, fallback_marks
+from services.core.completion import (
+    CallCollector,
+    ChunkWriter,
+    fallback_headers,
+    fallback_marks,
+    move_misplaced,
+)
 from services.core.context import seconds_left, within_deadline
 from services.core.errors import ServiceError
 from services.core.sse import DONE
@@ -112,10 +118,7 @@ class Completion:
         if last.finish_reason is None:
             raise ServiceError(f"model {self._model} ended without a finish reason", service=SERVICE)
         finish_reason, outcome = split_ending(last.finish_reason)
-        thought, answer = "".join(reasoning), "".join(content)
-        if self._misplaced:
-            thought += answer[: self._misplaced].strip()
-            answer = answer[self._misplaced :].lstrip()
+        answer, thought = move_misplaced("".join(content), "".join(reasoning), self._misplaced)
         message = AssistantMessage(
             content=answer or (None if calls.calls else ""),
             reasoning_content=thought or None,
@@ -236,11 +239,13 @@ class Completion:
         if ending is None:
             return self._chunks.delta(self._model, delta, fields=fields)
         finish_reason, outcome = split_ending(ending)
+        if self._misplaced:
+            fields["misplaced"] = self._misplaced
         return self._chunks.delta(self._model, delta, finish_reason, fields | {"outcome": outcome})
 
 
 def _has_content(delta: Delta) -> bool:
-    return bool(delta.content)
+    return bool(delta.content or delta.tool_calls)
 
 
 def _gives_no_answer(delta: Delta) -> bool:

@@ -90,6 +90,7 @@ NO_ANSWER: dict[str, Scenario] = {
     "empty-stop": Scenario(stream(text(""), *END), None, profiles=PROFILES),
     "null-stop": Scenario(stream(chunk({"role": "assistant", "content": None}), *END), None),
     "blank-stop": Scenario(stream(text(" "), text("\n"), *END), None, profiles=PROFILES),
+    "invisible-stop": Scenario(stream(text("\u200b\u2060\ufeff"), *END), None),
     "empty-list-stop": Scenario(stream(text([]), *END), None),
     "tool-calls": Scenario(
         stream(
@@ -195,6 +196,40 @@ ANSWERED: dict[str, Scenario] = {
     "bad-utf-8": Scenario(
         stream(b'data: {"choices":[{"index":0,"delta":{"content":"\xff"}}]}\n\n', *SAY, *END), "\ufffd" + YES
     ),
+    "framed-twice": Scenario(stream(*(b"data: " + part for part in (*SAY, *END)))),
+    "not-a-number": Scenario(
+        stream(raw('{"choices":[{"index":0,"delta":{"content":"Yes, "},"logprobs":NaN}]}'), *SAY[1:], *END)
+    ),
+    "index-as-text": Scenario(
+        stream(
+            *(
+                event({"choices": [{"index": "0", "delta": {"content": word}}]})
+                for word in ("Yes, ", "bees ", "fly. ", "[1]")
+            ),
+            *END,
+        )
+    ),
+    "byte-order-mark": Scenario(stream(b"\xef\xbb\xbf" + SAY[0], *SAY[1:], *END)),
+    "lines-of-one-event": Scenario(
+        stream(
+            *SAY,
+            b'data: {"choices": [{"index": 0,\ndata: "delta": {}, "finish_reason": "stop"}]}\n\n',
+            *END[1:],
+        )
+    ),
+    "whole-json": Scenario(
+        Reply.status(
+            "200 OK",
+            orjson.dumps(
+                {
+                    "object": "chat.completion",
+                    "choices": [{"index": 0, "message": {"content": YES}, "finish_reason": "stop"}],
+                    "usage": {"prompt_tokens": 9, "completion_tokens": 5},
+                }
+            ),
+        )
+    ),
+    "one-write": Scenario(stream(b"".join((*SAY, *END)))),
     "two-choices": Scenario(
         stream(
             *(
@@ -269,6 +304,17 @@ ANSWERED: dict[str, Scenario] = {
         )
         for word in ("length", "MAX_TOKENS", "max_output_tokens", "token_limit", "truncated")
     },
+    "cut-then-stop": Scenario(stream(*SAY, chunk({}, "length"), *END), finish_reason="length"),
+    "stop-then-cut": Scenario(stream(*SAY, chunk({}, "stop"), *CUT), finish_reason="length"),
+    "stop-beyond-the-limit": Scenario(
+        stream(
+            *SAY,
+            END[0],
+            event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 999999}}),
+            DONE,
+        ),
+        finish_reason="length",
+    ),
     "filtered-safety": Scenario(
         stream(*SAY, chunk({}, "SAFETY"), USAGE, DONE), finish_reason="content_filter"
     ),
@@ -286,6 +332,12 @@ ANSWERED: dict[str, Scenario] = {
     ),
     "usage-foreign": Scenario(
         stream(*SAY, END[0], event({"choices": [], "usage": {"input": 3, "output": 4}}), DONE), estimated=True
+    ),
+    "usage-negative": Scenario(
+        stream(
+            *SAY, END[0], event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": -1}}), DONE
+        ),
+        estimated=True,
     ),
     "usage-in-every-chunk": Scenario(
         stream(
@@ -350,6 +402,12 @@ TAGGED = {
         )
         for number, sentence in enumerate((*PROSE, "Use <think>like this.", "One\n<think>\nnever closed."))
     },
+    "opener-missing-unknown": Scenario(
+        plain(f"Okay, {HM}.\n</think>\n\n{YES}"), YES, f"Okay, {HM}.", profiles=("unknown", "deepseek-r1")
+    ),
+    "sounds-like-thinking": Scenario(
+        plain(f"Well, {YES}"), f"Well, {YES}", "", profiles=("unknown", "none", "qwen3")
+    ),
     "leftover-closer": Scenario(
         stream(chunk({"reasoning": HM}), text("\n</think>\n\n"), *SAY, *END),
         reasoning=HM,
@@ -392,5 +450,8 @@ BROKEN = {
     "broken-not-json": Scenario(stream(*SAY, raw("fly away"), *END)),
 }
 """The answer has begun and does not end: an error, never a whole answer."""
+
+MISPLACED = {"misplaced": Scenario(plain(f"Wings. {HM}.\n</think>\n\n{YES}"), YES, f"Wings. {HM}.")}
+"""Thinking without an opener, of a model that nobody knows: a stream cannot call it back, but can say so."""
 
 SCENARIOS = NO_ANSWER | ANSWERED | TAGGED | BROKEN

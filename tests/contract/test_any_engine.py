@@ -32,10 +32,12 @@ from tests.contract.engine_scenarios import (
     ANSWERED,
     BROKEN,
     HM,
+    MISPLACED,
     NO_ANSWER,
     PROFILES,
     SCENARIOS,
     TAGGED,
+    YES,
     Scenario,
 )
 from tests.contract.misbehaving import Misbehaving
@@ -60,7 +62,9 @@ async def each_profile(row: str, check: Callable[[str, Scenario], Awaitable[None
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
     """One entry for each profile, with a fallback and without one."""
-    server = Misbehaving({name: scenario.reply for name, scenario in SCENARIOS.items()}, {}, pause=0)
+    server = Misbehaving(
+        {name: scenario.reply for name, scenario in (SCENARIOS | MISPLACED).items()}, {}, pause=0
+    )
     engine = await server.start()
     odd = {"engine": "openai", "endpoint": engine, "model_id": "odd"}
     entries: list[dict[str, object]] = [{"name": "plain", "engine": "fake", "model_id": "plain"}]
@@ -105,6 +109,7 @@ class Outcome:
     error: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
     model: str = ""
+    misplaced: int = 0
 
 
 async def ask(
@@ -140,6 +145,7 @@ async def ask(
             continue
         outcome.usage = parsed.get("usage") or outcome.usage
         outcome.model = parsed["model"]
+        outcome.misplaced = parsed.get("misplaced") or outcome.misplaced
         for choice in parsed["choices"]:
             outcome.content += choice["delta"].get("content") or ""
             outcome.reasoning += choice["delta"].get("reasoning_content") or ""
@@ -222,6 +228,19 @@ async def test_through_the_gateway(chain: str, row: str) -> None:
             assert (outcome.content, outcome.finish_reason) == (scenario.content, scenario.finish_reason)
             assert not outcome.error
             assert outcome.usage["estimated"] == scenario.estimated
+
+
+@pytest.mark.parametrize("through", ["service", "gateway"])
+async def test_thinking_without_an_opener_is_put_right_or_told(url: str, chain: str, through: str) -> None:
+    scenario = MISPLACED["misplaced"]
+    address, rag = (
+        (url, None) if through == "service" else (chain, {"context": [{"text": "Bees make honey."}]})
+    )
+    whole = await ask(address, "unknown", "misplaced", stream=False, rag=rag)
+    assert (whole.content, whole.reasoning) == (YES, scenario.reasoning)
+    streamed = await ask(address, "unknown", "misplaced", stream=True, rag=rag)
+    assert streamed.content[streamed.misplaced :].strip() == YES
+    assert HM in streamed.content[: streamed.misplaced]
 
 
 async def test_there_are_enough_scenarios() -> None:

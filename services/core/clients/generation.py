@@ -30,6 +30,8 @@ class ChatDelta:
     finish_reason: Ending | None = None
     usage: Usage | None = None
     degraded: tuple[str, ...] = ()
+    misplaced: int = 0
+    """Characters of content that turned out to be thinking; it comes with the finish reason."""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
 
@@ -109,6 +111,7 @@ class GenerationClient:
                 finish_reason=_read_ending(choice.get("finish_reason"), chunk.get("outcome")),
                 usage=Usage.model_validate(usage) if usage else None,
                 degraded=tuple(chunk.get("degraded") or ()),
+                misplaced=int(chunk.get("misplaced") or 0),
                 tool_calls=tuple(_CALLS.validate_python(delta.get("tool_calls") or ())),
                 logprobs=_read_logprobs(choice.get("logprobs")),
             )

@@ -181,6 +181,9 @@ class ChatChunk(Wire):
     usage: Usage | None = None
     outcome: Outcome | None = None
     degraded: list[str] | None = None
+    misplaced: int | None = None
+    """In the chunk with the finish reason: so many characters of the content, from its start, turned out to
+    be thinking whose opener never came."""
 
 
 class AssistantMessage(WireWithNulls):

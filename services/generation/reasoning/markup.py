@@ -30,9 +30,9 @@ SUSPECT_LENGTH = 12
 """Characters from which `sounds_like_thinking` can tell."""
 
 _THINKS_ALOUD = re.compile(
-    r"(ok|okay|alright|all right|hm+|well|so|wait|now|first)\b[,. ]"
-    r"|(let me|let's|let us|we (need|are|have|should|must)|i (need|should|have|must)|i'll|i'm )"
-    r"|(the user|the question|the passages?|user|looking at|to (answer|solve)|given|thinking)\b",
+    r"(ok|okay|alright|all right|hm+|well|so|wait)\b[,. ]"
+    r"|(let me|let's|let us|we (need|are asked|have to|should|must)|i (need|should|have to|must))\b"
+    r"|(the (user|question)|user|looking at|thinking)\b",
     re.IGNORECASE,
 )
 
