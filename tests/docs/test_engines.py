@@ -30,6 +30,9 @@ COLUMNS = (
     "effort",
     "grammar",
     "logprobs",
+    "bias",
+    "penalties",
+    "tools",
 )
 
 
