@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from pipelines.rag import RagPipeline
 from services.core.app import create_app
@@ -15,11 +16,27 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
+from services.core.completion import FALLBACK_HEADER
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, documents, passages, search
+from services.gateway import chat, compare, documents, encoders, passages, search
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
+
+EXPOSED_HEADERS = ["server-timing", "x-request-id", "retry-after", FALLBACK_HEADER]
+"""What a page of another origin may read of a reply besides its body."""
+
+
+def allow_origins(origins: Sequence[str]) -> Middleware:
+    """Let pages of these origins call the gateway from a browser, without cookies."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
+    )
 
 
 def create(settings: Settings) -> FastAPI:
@@ -33,12 +50,15 @@ def create(settings: Settings) -> FastAPI:
             async def peer(name: str, url: str, connections: int = CONNECTIONS) -> HttpClient:
                 return await stack.enter_async_context(HttpClient(name, url, connections=connections))
 
-            embedding = EmbeddingClient(await peer("embedding", settings.embedding_url))
+            encoder = await peer("embedding", settings.embedding_url)
+            embedding = EmbeddingClient(encoder)
             retrieval = RetrievalClient(await peer("retrieval", settings.retrieval_url))
             reranking = RerankingClient(await peer("reranking", settings.reranking_url))
             generation = GenerationClient(await peer("generation", settings.generation_url))
             dataprep = await peer("dataprep", settings.dataprep_url)
             app.state.generation = generation
+            app.state.embedding = encoder
+            app.state.reranking = reranking
             app.state.dataprep = dataprep
             # a pool of their own: uploads that take long must not keep anybody from reading
             app.state.uploads = await peer("dataprep", settings.dataprep_url, settings.uploads)
@@ -73,6 +93,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(compare.router)
     router.include_router(search.router)
     router.include_router(passages.router)
+    router.include_router(encoders.router)
     router.include_router(documents.router)
     router.include_router(documents.jobs_router)
     app = create_app(service="gateway", settings=settings, router=router, resources=resources)
@@ -81,5 +102,8 @@ def create(settings: Settings) -> FastAPI:
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
     # the last of the list is the innermost: a refusal has its id, its span and its line in the log
     app.user_middleware.append(Middleware(AdmissionMiddleware, answers=answers, uploads=uploads))
+    if settings.origins:
+        # the first of the list is the outermost: a refusal has its headers too, else no page can read it
+        app.user_middleware.insert(0, allow_origins(settings.origins))
     watch_gates(app.state.metrics, (answers, uploads))
     return app

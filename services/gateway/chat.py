@@ -19,7 +19,7 @@ from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
-from services.core.wire.chat import ModelList
+from services.core.wire.chat import ModelInfo, ModelList
 from services.core.wire.features import Logprobs, TokenLogprob
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
@@ -57,6 +57,12 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
 async def models(request: Request) -> ModelList:
     """`NAME:direct` is the entry NAME without retrieval: for the titles and summaries of chat clients."""
     return await list_models(request.app.state.generation)
+
+
+@router.get("/v1/models/{model:path}", summary="One model entry, by a name that a request's `model` may say")
+async def model(request: Request, model: str) -> ModelInfo:
+    listed = await list_models(request.app.state.generation)
+    return listed.find(model)
 
 
 async def list_models(generation: GenerationClient) -> ModelList:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
 from pipelines.evaluation.grounding.detector import parse_labels
@@ -36,6 +38,12 @@ class Settings(ServiceSettings):
         validation_alias="GATEWAY_PUBLIC_URL",
         description="the address at which readers reach the gateway, for the links of citations; empty: the "
         "one that a request was sent to",
+    )
+    cors_origins: str = Field(
+        "",
+        validation_alias="GATEWAY_CORS_ORIGINS",
+        description="origins whose pages may call the gateway from a browser, as "
+        "https://chat.example.org,http://localhost:3000; * for all; empty: none",
     )
     top_k: int = Field(
         50, ge=1, le=200, validation_alias="RETRIEVAL_TOP_K", description="passages to retrieve for reranking"
@@ -176,6 +184,21 @@ class Settings(ServiceSettings):
             first_token=self.first_token_seconds or most,
             between_tokens=self.between_tokens_seconds or most,
         )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of `cors_origins`."""
+        return tuple(part.strip() for part in self.cors_origins.split(",") if part.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, text: str) -> str:
+        for origin in filter(None, (part.strip() for part in text.split(","))):
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s*]+", origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme://host or scheme://host:port, no path"
+                )
+        return text
 
     @field_validator("grounding_detector_labels")
     @classmethod

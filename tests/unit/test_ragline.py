@@ -264,7 +264,7 @@ async def test_a_key_is_sent_as_a_bearer_token() -> None:
     client = ragline.GatewayClient(api_key="secret")
     http = client._http
     assert isinstance(http, HttpClient)
-    assert http._headers == {"authorization": "Bearer secret"}
+    assert http._connections._headers == {"authorization": "Bearer secret"}
 
 
 def test_the_programs_of_the_page_run(

@@ -53,15 +53,25 @@ class RerankingClient:
             return await self._rerank_by_tei(query, passages, top_n=top_n)
         return decode(_RERANKING, body, self._http.service).results
 
+    async def rank_texts(self, query: str, texts: Sequence[str]) -> list[Rank]:
+        """Return all texts by relevance, best first, with scores in (0, 1), by TEI's `/rerank`.
+
+        Over-long texts are truncated.
+        """
+        request = {"query": query, "texts": list(texts), "truncate": True}
+        body = await self._http.post("/rerank", orjson.dumps(request), idempotent=True)
+        ranks = decode(_RANKS, body, self._http.service)
+        if {rank.index for rank in ranks} != set(range(len(texts))):
+            raise ServiceError("reranking did not rank every text", service=self._http.service)
+        return ranks
+
     async def ready(self) -> None:
         await self._http.ready()
 
     async def _rerank_by_tei(
         self, query: str, passages: Sequence[Passage], *, top_n: int
     ) -> list[RerankedPassage]:
-        request = {"query": query, "texts": [passage.embedded_text for passage in passages], "truncate": True}
-        body = await self._http.post("/rerank", orjson.dumps(request), idempotent=True)
-        best = decode(_RANKS, body, self._http.service)[:top_n]
+        best = (await self.rank_texts(query, [passage.embedded_text for passage in passages]))[:top_n]
         return [RerankedPassage(index=rank.index, score=rank.score) for rank in best]
 
 
