@@ -40,12 +40,15 @@ async def ingest(
     except asyncio.CancelledError:
         output.line("what was accepted goes on: 'ragline jobs' shows it")
         raise
-    output.line(f"{len(uploads) - len(run.failed)} of {len(uploads)} files are in collection {collection}")
+    warned = f", {run.warned} with warnings" if run.warned else ""
+    output.line(
+        f"{len(uploads) - len(run.failed)} of {len(uploads)} files are in collection {collection}{warned}"
+    )
     return len(run.failed)
 
 
 class Ingest:
-    """One ingestion. `done` and `failed` say what became of each file, by its name."""
+    """One ingestion. `done` and `failed` say what became of each file, by its name; `warned` counts files."""
 
     def __init__(self, client: HttpClient, collection: str, output: Output, jobs: Jobs | None = None) -> None:
         self._client = client
@@ -54,6 +57,7 @@ class Ingest:
         self._output = output
         self.done: dict[str, JobFile] = {}
         self.failed: dict[str, str] = {}
+        self.warned = 0
 
     async def submit(self, uploads: Sequence[Upload]) -> int:
         """Send all and print the jobs' ids; how many files were refused."""
@@ -110,6 +114,9 @@ class Ingest:
             if file.status == "done":
                 self.done[file.name] = file
                 self._output.line(f"{'ok' if file.outcome == 'ingested' else 'same':<8}{file.name}")
+                self.warned += bool(file.warnings)
+                for warning in file.warnings:
+                    self._output.line(f"warning {file.name}: {warning.message}", style="yellow")
             else:
                 self._fail(file.name, file.error.message if file.error else file.status)
 

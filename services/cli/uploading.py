@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ SUBMIT_SECONDS = 600.0
 FOLLOW_SECONDS = 24 * 3600.0
 FILES_PER_JOB = 20
 BYTES_PER_JOB = 32 * 1024 * 1024
+
+NO_FIELDS: Mapping[str, str] = {}
 
 _JOB = TypeAdapter(Job)
 _JOBS = TypeAdapter(JobsReply)
@@ -87,6 +90,21 @@ def _supported_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def skipped_suffixes(paths: Sequence[Path]) -> dict[str, int]:
+    """Count the files of folders that are left out because of their suffix, by suffix; hidden ones aside."""
+    known = frozenset(supported_suffixes())
+    suffixes = Counter(
+        path.suffix.lower() or "no suffix"
+        for folder in paths
+        if folder.is_dir()
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.suffix.lower() not in known
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    return dict(suffixes.most_common())
+
+
 def split_into_jobs(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
     """Yield the uploads of one job after the other: several small files, or a large one by itself."""
     batch: list[Upload] = []
@@ -118,12 +136,18 @@ class Jobs:
     """The ingestion jobs of a gateway.
 
     `seconds` is the longest that sending a job's files may take; `gone` is how long a gateway that ends
-    the connection is asked again.
+    the connection is asked again; `fields` are further fields of the form, by name.
     """
 
     def __init__(
-        self, client: HttpClient, *, seconds: float = SUBMIT_SECONDS, gone: RetryPolicy = GATEWAY_GONE
+        self,
+        client: HttpClient,
+        *,
+        seconds: float = SUBMIT_SECONDS,
+        gone: RetryPolicy = GATEWAY_GONE,
+        fields: Mapping[str, str] = NO_FIELDS,
     ) -> None:
+        self._fields = fields
         self._client = client
         self._seconds = seconds
         self._gone = gone
@@ -135,7 +159,7 @@ class Jobs:
     async def _submit(self, uploads: Sequence[Upload], collection: str) -> Job:
         start_request(uuid.uuid4().hex, self._seconds)
         headers, form = write_form(
-            {"collection": collection}, [(upload.name, upload.path) for upload in uploads]
+            {"collection": collection, **self._fields}, [(upload.name, upload.path) for upload in uploads]
         )
         body = await self._client.post("/v1/jobs", form, headers=headers)
         return decode(_JOB, body, self._client.service)

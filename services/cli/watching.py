@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from watchfiles import awatch
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.ingesting import Ingest
-from services.cli.uploading import Jobs, Upload, uploads_below
+from services.cli.uploading import NO_FIELDS, Jobs, Upload, uploads_below
 from services.core.client import HttpClient
 from services.core.errors import RaglineError
 from services.core.files import replace_atomically
@@ -33,14 +33,22 @@ def check_folder(paths: Sequence[Path]) -> Path:
     return paths[0].resolve()
 
 
-async def watch(folder: Path, client: HttpClient, collection: str, output: Output, records: Path) -> None:
+async def watch(
+    folder: Path,
+    client: HttpClient,
+    collection: str,
+    output: Output,
+    records: Path,
+    *,
+    fields: Mapping[str, str] = NO_FIELDS,
+) -> None:
     """Make the collection like the folder, and again at every change; runs until it is cancelled.
 
     `records` is where it is remembered, across restarts, which documents came from this folder: only those
-    are deleted with their files.
+    are deleted with their files. `fields` are further fields of every upload.
     """
     known = WatchRecord.load(records, folder, collection, client.base_url)
-    sync = Sync(folder, client, collection, output, known)
+    sync = Sync(folder, client, collection, output, known, fields=fields)
     output.line(f"watching {folder} for collection {collection}; Ctrl-C ends it")
     try:
         await sync.sync_persistently()
@@ -116,8 +124,16 @@ class Sync:
     """Makes a collection like a folder."""
 
     def __init__(
-        self, folder: Path, client: HttpClient, collection: str, output: Output, known: WatchRecord
+        self,
+        folder: Path,
+        client: HttpClient,
+        collection: str,
+        output: Output,
+        known: WatchRecord,
+        *,
+        fields: Mapping[str, str] = NO_FIELDS,
     ) -> None:
+        self._fields = fields
         self._folder = folder
         self._client = client
         self._collection = collection
@@ -154,7 +170,7 @@ class Sync:
         return bool(digest) and self._known.digest(name) != digest and self._refused.get(name) != digest
 
     async def _ingest(self, changed: Sequence[Upload], digests: dict[str, str]) -> None:
-        run = Ingest(self._client, self._collection, self._output)
+        run = Ingest(self._client, self._collection, self._output, Jobs(self._client, fields=self._fields))
         for upload in changed:  # before: should we be killed, the document is known to be ours
             self._known.begin(upload.name, document_id(upload.name))
         self._known.save()

@@ -59,7 +59,8 @@ def upload_headers(request: Request) -> dict[str, str]:
 
 @router.post("", summary="Upload files (multipart field `files`); they are parsed, embedded and stored")
 async def upload(request: Request, stream: bool = False) -> Response:
-    """`collection`, `chunk_size` and `chunk_overlap` may be form fields; `?stream=true` reports progress."""
+    """`collection`, `chunk_size`, `chunk_overlap`, `encoding` and `strict` may be form fields; `?stream=true`
+    reports progress."""
     headers = upload_headers(request)
     if not stream:
         reply = await _uploads(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)

@@ -256,6 +256,8 @@ def test_control_characters_in_a_name(service: Service, name: str) -> None:
         ([("files", ("a.md", b"x"))], {"chunk_size": "1000000000"}, 422, "chunk_size"),
         ([("files", ("a.md", b"x"))], {"chunk_overlap": "-1"}, 422, "chunk_overlap"),
         ([("files", ("a.md", b"x"))], {"chunk_overlap": "400"}, 422, "chunk_overlap"),
+        ([("files", ("a.md", b"x"))], {"encoding": "hex"}, 422, "encoding"),
+        ([("files", ("a.md", b"x"))], {"strict": "perhaps"}, 422, "strict"),
         ([("files", ("a.md", b"x"))], {"collection": "../etc"}, 422, "collection"),
         ([("files", ("a.md", b"x"))], {"link_list": '["http://10.0.0.1/"]'}, 422, "link_list"),
         ([("files", ("a.md", b"x"))], {"chunksize": "100"}, 422, "chunksize"),
@@ -456,4 +458,6 @@ def test_the_form_is_documented(service: Service) -> None:
         "collection",
         "chunk_size",
         "chunk_overlap",
+        "encoding",
+        "strict",
     }

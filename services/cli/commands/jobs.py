@@ -68,4 +68,5 @@ def _print_job(job: Job, output: Output) -> None:
 def _file_row(file: JobFile) -> tuple[str, str, str, str]:
     status = file.outcome or file.status
     count = f"{file.stored}/{file.passages}" if file.passages else ""
-    return status, count, file.name, file.error.message if file.error else file.reason
+    warnings = "; ".join(warning.message for warning in file.warnings)
+    return status, count, file.name, (file.error.message if file.error else file.reason) or warnings

@@ -15,7 +15,18 @@ from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 Outcome = Literal["ingested", "unchanged"]
 
+WarningKind = Literal[
+    "pages_without_text", "encoding_guessed", "formulas_without_values", "hidden_content", "left_out"
+]
+
 FINISHED: frozenset[Status] = frozenset({"done", "failed", "cancelled"})
+
+
+class FileWarning(Wire):
+    """What of a file did not become text, or may be wrong; `message` speaks of the file."""
+
+    kind: WarningKind
+    message: str
 
 
 class JobFile(Wire):
@@ -23,6 +34,7 @@ class JobFile(Wire):
 
     `passages` is known once it is parsed; `embedded` and `stored` count up to it. `reason` says what a file
     that is `waiting` waits for, by the name of the service; `error` why it `failed` or was `cancelled`.
+    `warnings` are known once it is parsed.
     """
 
     name: str
@@ -37,6 +49,7 @@ class JobFile(Wire):
     attempts: int = 0
     reason: str = ""
     error: ErrorDetail | None = None
+    warnings: list[FileWarning] = Field(default_factory=list)
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -104,6 +117,7 @@ class IngestedFile(Wire):
     passages: int = 0
     status: FileStatus
     error: ErrorDetail | None = None
+    warnings: list[FileWarning] = Field(default_factory=list)
 
 
 class IngestReply(Wire):

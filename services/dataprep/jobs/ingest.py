@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.errors import Conflict, NotFound, PayloadTooLarge, ServiceError
+from services.core.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, ServiceError
 from services.core.metrics import Metrics
-from services.core.wire.dataprep import Outcome
+from services.core.wire.base import Metadata
+from services.core.wire.dataprep import FileWarning, Outcome
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
@@ -68,6 +69,14 @@ class Ingestor:
         embedded in one request: that request refuses what does not fit.
         """
         parsed = await retries.call(lambda: self._parse(claimed, path))
+        warnings = [FileWarning(kind=warning.kind, message=warning.message) for warning in parsed.warnings]
+        if warnings:
+            await progress.report(warnings=warnings)
+        if warnings and claimed.order.strict:
+            reasons = "; ".join(warning.message for warning in warnings)
+            raise InvalidRequest(
+                f"{claimed.file.name} is not ingested, because strict allows no warning: {reasons}"
+            )
         if len(parsed.chunks) <= self._batching.size and not claimed.order.chunking.tokens:
             with suppress(PayloadTooLarge):  # from the one request that embeds it: nothing is stored then
                 return await self._write_document(claimed, parsed, progress, retries, truncate=False)
@@ -109,7 +118,9 @@ class Ingestor:
 
     async def _parse(self, claimed: ClaimedFile, path: Path) -> ChunkedDocument:
         with self._metrics.stage("parse"):
-            return await self._sandbox.parse(path, claimed.file.name, claimed.order.chunking)
+            return await self._sandbox.parse(
+                path, claimed.file.name, claimed.order.chunking, claimed.order.encoding
+            )
 
     async def _fit(self, claimed: ClaimedFile, parsed: ChunkedDocument) -> ChunkedDocument:
         """Cut once more what the embedding model would not see to its end."""
@@ -169,11 +180,13 @@ class Ingestor:
 
 
 def _revision(claimed: ClaimedFile) -> str:
-    return revision(claimed.sha256, claimed.order.chunking)
+    return revision(claimed.sha256, claimed.order.chunking, claimed.order.encoding)
 
 
 def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passage]:
     document = document_id(name)
+    kinds = list(dict.fromkeys(warning.kind for warning in prepared.warnings))
+    metadata: Metadata = {"warnings": [*kinds]} if kinds else {}
     return [
         Passage(
             id=passage_id(document, revision, index),
@@ -186,6 +199,7 @@ def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passa
             end=chunk.end,
             index=index,
             revision=revision,
+            metadata=metadata,
         )
         for index, chunk in enumerate(prepared.chunks)
     ]

@@ -56,12 +56,15 @@ class JobLimits:
 @dataclass(frozen=True, slots=True)
 class IngestOrder:
     """What holds for all files of a job. `patient`: wait for a service that is down, rather than fail;
-    `trace`: the request's `traceparent`, which the work joins."""
+    `trace`: the request's `traceparent`, which the work joins; `encoding`: that of its text files, if it is
+    said; `strict`: a file with warnings fails."""
 
     collection: str
     chunking: Chunking
     patient: bool = True
     trace: str = ""
+    encoding: str = ""
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,13 +59,16 @@ def reply(job: Job) -> IngestReply:
 
 def _ingested_file(file: JobFile) -> IngestedFile:
     if file.outcome is None:
-        return IngestedFile(name=file.name, status="failed", error=_of_this_request(file.error))
+        return IngestedFile(
+            name=file.name, status="failed", error=_of_this_request(file.error), warnings=file.warnings
+        )
     return IngestedFile(
         name=file.name,
         document_id=file.document_id,
         revision=file.revision,
         passages=file.passages,
         status=file.outcome,
+        warnings=file.warnings,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -10,6 +10,29 @@ TITLE_LENGTH = 120
 """A heading is cut to this in section paths, which are embedded with every passage below it."""
 
 Reason = Literal["invalid", "unsupported", "too_large"]
+WarningKind = Literal[
+    "pages_without_text",
+    "encoding_guessed",
+    "formulas_without_values",
+    "hidden_content",
+    "left_out",
+]
+PLACES = 20
+"""A warning names as many places, and counts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseWarning:
+    """What of a file did not become text, or may be wrong; `message` speaks of the file."""
+
+    kind: WarningKind
+    message: str
+
+
+def list_places(places: Sequence[object]) -> str:
+    """Name the first places, and say how many more there are."""
+    more = len(places) - PLACES
+    return ", ".join(map(str, places[:PLACES])) + (f" and {more} more" if more > 0 else "")
 
 
 class Unparsable(Exception):
@@ -27,7 +50,8 @@ class Limits:
 
     `members`, `member_bytes` (each), `expanded_bytes` (together) and `ratio` (expanded to packed, above a
     first megabyte) bound archives; the last two bound office files too, which are ZIP archives.
-    `block` is not a limit but the size of a chunk: tables and records are laid out in blocks that fit it.
+    `block` is not a limit but the size of a chunk: tables and records are laid out in blocks that fit it. Nor
+    is `encoding`, which the upload names for its text files.
     """
 
     pages: int = 2000
@@ -38,6 +62,7 @@ class Limits:
     expanded_bytes: int = 256 * 1024 * 1024
     ratio: int = 200
     block: int = 700
+    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +76,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A file's text. `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages."""
+    """A file's text, and what is missing from it or may be wrong.
+
+    `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages.
+    """
 
     text: str
     sections: tuple[Section, ...] = ()
     pages: tuple[int, ...] = ()
+    warnings: tuple[ParseWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
-from services.dataprep.parsing.document import Limits, Outline, ParsedDocument, Section, Unparsable
+from services.dataprep.parsing.document import (
+    Limits,
+    Outline,
+    ParsedDocument,
+    ParseWarning,
+    Section,
+    Unparsable,
+)
 from services.dataprep.parsing.tables import Block, split_table
 
 
@@ -24,6 +31,7 @@ class Layout:
         """Whether `_path` is a section's that begins with the next text."""
         self._new_pages = 0
         """Pages that begin with the next text."""
+        self._warnings: list[ParseWarning] = []
         self._lead: int | None = None
         """Where the headings begin that have nothing below them yet."""
 
@@ -35,7 +43,13 @@ class Layout:
     def finish(self) -> ParsedDocument:
         """Give the document of all parts."""
         pages = [*self._pages, *[self.length] * self._new_pages]
-        return ParsedDocument("".join(self._parts), tuple(self._sections), tuple(pages))
+        return ParsedDocument(
+            "".join(self._parts), tuple(self._sections), tuple(pages), tuple(self._warnings)
+        )
+
+    def warn(self, *warnings: ParseWarning) -> None:
+        """Say what does not become text, or may be wrong."""
+        self._warnings += warnings
 
     def start_page(self) -> None:
         """Put what comes next on a new page."""

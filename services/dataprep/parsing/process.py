@@ -63,7 +63,7 @@ def _read_task(tasks: BinaryIO) -> Task | None:
 
 def _parse(task: Task) -> bytes:
     """Parse and chunk the file; the answer is the document's or the failure's JSON."""
-    limits = replace(task.limits, block=task.chunking.size)
+    limits = replace(task.limits, block=task.chunking.size, encoding=task.encoding)
     try:
         document = registry.parse(task.name, Path(task.path).read_bytes(), limits)
         chunks = chunk(document, task.chunking)
@@ -72,7 +72,8 @@ def _parse(task: Task) -> bytes:
                 "too_large", f"makes {len(chunks)} passages, more than {limits.passages}: split it"
             )
         spans = [[chunk.start, chunk.end, chunk.section, chunk.page] for chunk in chunks]
-        return _encode({"text": document.text, "chunks": spans})
+        warnings = [[warning.kind, warning.message] for warning in document.warnings]
+        return _encode({"text": document.text, "chunks": spans, "warnings": warnings})
     except Exception as error:  # noqa: BLE001 - a parser's bug is this file's failure, not the service's
         return _encode_failure(error)
 

@@ -33,7 +33,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Parse the file at `path`, called `name`, and cut it into chunks; or unpack it, an archive."""
+    """Parse the file at `path`, called `name`, and cut it into chunks; or unpack it, an archive.
+
+    `encoding` is what the upload names for its text files.
+    """
 
     path: str
     name: str
@@ -41,6 +44,7 @@ class Task:
     kind: Literal["parse", "unpack"] = "parse"
     chunking: Chunking = field(default_factory=Chunking)
     limits: Limits = field(default_factory=Limits)
+    encoding: str = ""
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()

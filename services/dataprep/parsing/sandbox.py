@@ -17,7 +17,7 @@ import orjson
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
-from services.dataprep.parsing.document import Limits
+from services.dataprep.parsing.document import Limits, ParseWarning
 from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
 from services.dataprep.parsing.protocol import HEADER, Task, frame
 
@@ -38,10 +38,11 @@ _INHERITED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ChunkedDocument:
-    """A document's text and the chunks to make passages of."""
+    """A document's text, the chunks to make passages of, and what is missing or may be wrong."""
 
     text: str
     chunks: list[Chunk]
+    warnings: tuple[ParseWarning, ...] = ()
 
 
 class Sandbox:
@@ -64,13 +65,15 @@ class Sandbox:
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
 
-    async def parse(self, path: Path, name: str, chunking: Chunking) -> ChunkedDocument:
+    async def parse(self, path: Path, name: str, chunking: Chunking, encoding: str = "") -> ChunkedDocument:
         """Parse and chunk the file at `path`; `name` says its format and appears in errors.
+
+        `encoding` is the one that the upload names, if any.
 
         Raises `InvalidRequest`, `UnsupportedMedia` or `PayloadTooLarge` where the file is at fault, which a
         parser that dies or runs out of time over it counts as; `ServiceUnavailable` where no parser starts.
         """
-        task = Task(str(path), name, self._seconds, chunking=chunking, limits=self.limits)
+        task = Task(str(path), name, self._seconds, chunking=chunking, limits=self.limits, encoding=encoding)
         async with self._use_child(name) as child:
             reply = await child.ask(task)
         return _decode_document(name, reply)
@@ -205,4 +208,5 @@ def _decode_document(name: str, reply: bytes) -> ChunkedDocument:
     answer = orjson.loads(reply)
     if "reason" in answer:
         raise decode_failure(name, reply)
-    return ChunkedDocument(answer["text"], [Chunk(*span) for span in answer["chunks"]])
+    warnings = tuple(ParseWarning(kind, message) for kind, message in answer["warnings"])
+    return ChunkedDocument(answer["text"], [Chunk(*span) for span in answer["chunks"]], warnings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from services.core.app import explain_invalid
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
@@ -19,6 +19,7 @@ from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.dataprep.jobs.store import IngestOrder, UploadedFile, fail_file
 from services.dataprep.parsing.archives import is_archive
 from services.dataprep.parsing.chunking import Chunking
+from services.dataprep.parsing.decoding import is_text_encoding
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
 from services.dataprep.upload.links import Fetcher, links
@@ -32,6 +33,15 @@ class _Fields(StrictWire):
     collection: CollectionName = DEFAULT_COLLECTION
     chunk_size: int | None = Field(None, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
     chunk_overlap: int | None = Field(None, ge=0)
+    encoding: str = ""
+    strict: bool = False
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name and not is_text_encoding(name):
+            raise ValueError(f"no text encoding is called {name[:40]!r}: cp1252, shift_jis, utf-16 are some")
+        return name.strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,14 @@ class Batch:
             issues = [{**issue, "loc": ("body", *issue["loc"])} for issue in error.errors()]
             raise explain_invalid(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
-        order = IngestOrder(fields.collection, _chunking(fields, settings), patient=patient, trace=trace)
+        order = IngestOrder(
+            fields.collection,
+            _chunking(fields, settings),
+            patient=patient,
+            trace=trace,
+            encoding=fields.encoding,
+            strict=fields.strict,
+        )
         return cls(uploads or form.files, order, wanted)
 
     async def receive(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[UploadedFile]:

@@ -49,6 +49,11 @@ INGEST_BODY: Final[dict[str, object]] = {
                         "collection": {"type": "string"},
                         "chunk_size": {"type": "integer", "description": "characters; default CHUNK_SIZE"},
                         "chunk_overlap": {"type": "integer", "description": "at most half of chunk_size"},
+                        "encoding": {
+                            "type": "string",
+                            "description": "of the text files, such as cp1252; left out: told or guessed",
+                        },
+                        "strict": {"type": "boolean", "description": "a file with warnings fails"},
                     },
                 }
             }

@@ -11,7 +11,7 @@ from services.core.errors import InvalidRequest
 from services.dataprep.parsing.chunking import Chunking
 
 NAME_BYTES = 255
-FORMAT = 2
+FORMAT = 3
 """Raise it when parsers or chunking change what they give: stored documents then count as outdated."""
 
 _NAMESPACE = uuid.UUID("0b1d6c3e-64a6-5c86-9b0c-3f3f5a1f9a52")
@@ -50,9 +50,11 @@ def document_id(name: str) -> str:
     return f"doc-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def revision(sha256: str, chunking: Chunking) -> str:
+def revision(sha256: str, chunking: Chunking, encoding: str = "") -> str:
     """The SHA-256 over the file's own SHA-256 and all that decides its passages."""
-    source = f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}:{chunking.tokens}"
+    source = (
+        f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}:{chunking.tokens}{encoding and ':'}{encoding}"
+    )
     return hashlib.sha256(source.encode()).hexdigest()
 
 

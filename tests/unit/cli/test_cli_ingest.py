@@ -23,12 +23,12 @@ from services.cli.commands.jobs import list_jobs, show_job
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.ingesting import ingest
-from services.cli.uploading import Upload, collect_uploads, split_into_jobs
+from services.cli.uploading import Jobs, Upload, collect_uploads, skipped_suffixes, split_into_jobs
 from services.cli.watching import check_folder, watch
 from services.core.client import HttpClient
 from services.core.errors import ErrorDetail, ServiceUnavailable
 from services.core.sse import format_event
-from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply
+from services.core.wire.dataprep import FileChange, FileWarning, Job, JobFile, JobsReply
 from services.dataprep.upload.names import document_id
 
 
@@ -140,12 +140,20 @@ class Gateway:
                 return problem(429, "rate_limited", "full", {"retry-after": "0"})
             if any(data == b"refused" for _, data in uploads):
                 return problem(422, "invalid_request", "not a PDF")
+            self.fields = {key: value for key, value in form.items() if key != "files"}
             self.received += [(str(form["collection"]), name, data) for name, data in uploads]
         files = []
         for name, data in uploads:
             revision = hashlib.sha256(data).hexdigest()
             error = ErrorDetail(type="t", code="unsupported_media", message="not a PDF")
-            good = {"status": "done", "outcome": "ingested", "revision": revision, "passages": 1}
+            good: dict[str, object] = {
+                "status": "done",
+                "outcome": "ingested",
+                "revision": revision,
+                "passages": 1,
+            }
+            if data == b"legacy":
+                good["warnings"] = [FileWarning(kind="encoding_guessed", message="was guessed to be cp1252")]
             update = {"status": "failed", "error": error} if data == b"bad" else good
             files.append(JobFile(name=name, document_id=document_id(name)).model_copy(update=update))
             if data != b"bad":
@@ -238,6 +246,30 @@ async def test_files_arrive_whole_under_their_names(
     assert "docs/sömé %22quoted%22.md" in received, "as browsers send it"
     assert "ok      docs/guide/setup.md" in text.getvalue()
     assert "5 of 5 files are in collection notes" in text.getvalue()
+
+
+async def test_warnings_are_printed_and_fields_are_sent(
+    folder: Path, gateway: tuple[Gateway, HttpClient]
+) -> None:
+    stand_in, client = gateway
+    (folder / "docs" / "old.txt").write_bytes(b"legacy")
+    out, text = output()
+    jobs = Jobs(client, fields={"encoding": "cp1252", "strict": "true"})
+    assert await ingest(collect_uploads([folder / "docs"]), client, "c", out, jobs=jobs) == 0
+    assert "warning docs/old.txt: was guessed to be cp1252" in text.getvalue()
+    assert "5 of 5 files are in collection c, 1 with warnings" in text.getvalue()
+    assert stand_in.fields == {"collection": "c", "encoding": "cp1252", "strict": "true"}
+
+
+def test_files_that_are_skipped_for_their_suffix_are_counted(folder: Path) -> None:
+    for name in ("scan.BMP", "b.bmp", "setup.exe", "README", ".hidden.bmp", ".git/x.bmp"):
+        (folder / "docs" / name).write_bytes(b"x")
+    skipped = skipped_suffixes([folder / "docs", folder / "docs" / "b.bmp"])
+    assert {suffix: skipped[suffix] for suffix in (".bmp", ".exe", "no suffix")} == {
+        ".bmp": 2,
+        ".exe": 1,
+        "no suffix": 1,
+    }
 
 
 @pytest.mark.parametrize("content", [b"bad", b"refused"])

@@ -120,13 +120,14 @@ FORMAT = Format(
 )
 
 
-def parse(data: bytes, _limits: Limits, suffix: str) -> ParsedDocument:
+def parse(data: bytes, limits: Limits, suffix: str) -> ParsedDocument:
     """Decode the file and find its definitions."""
-    text = decode(data)
+    decoded = decode(data, named=limits.encoding)
+    text = decoded.text
     outline = Outline()
     for symbol in find_symbols(text, suffix):
         outline.add(symbol.indent, symbol.name, start=symbol.start, body=symbol.body)
-    return ParsedDocument(text, outline.sections)
+    return ParsedDocument(text, outline.sections, warnings=decoded.warnings)
 
 
 @dataclass(frozen=True, slots=True)

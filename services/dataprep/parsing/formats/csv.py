@@ -27,10 +27,12 @@ _SAMPLE_CHARACTERS = 1 << 16
 
 def parse(data: bytes, limits: Limits, suffix: str) -> ParsedDocument:
     """Lay out the rows as one table."""
-    text = decode(data)
+    decoded = decode(data, named=limits.encoding)
+    text = decoded.text
     delimiter = "\t" if suffix == ".tsv" else _find_delimiter(text)
     csv.field_size_limit(max(limits.characters, 1))
     layout = Layout(limits)
+    layout.warn(*decoded.warnings)
     try:
         layout.add_table(csv.reader(StringIO(text, newline=""), delimiter=delimiter), numbered=True)
     except csv.Error as error:

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.dataprep.parsing.document import Format, Limits, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import (
+    Format,
+    Limits,
+    ParsedDocument,
+    ParseWarning,
+    Unparsable,
+    list_places,
+)
 from services.dataprep.parsing.layout import Layout
 from services.dataprep.parsing.office import blame_file, open_package
 from services.dataprep.parsing.tables import COLUMNS
@@ -30,13 +37,29 @@ FORMAT = Format(
     called="a DOCX",
     read_with="python-docx",
     sections="headings; lists and tables where they stand",
-    left_out="headers, footers, notes, comments, deleted text",
+    left_out="headers, footers, notes, comments, equations, charts, which the result names; deleted text",
 )
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TRANSPARENT = [_WORD + name for name in ("ins", "moveTo", "smartTag", "customXml")]
 _SPANS = [_WORD + name for name in ("gridSpan", "gridBefore", "gridAfter")]
+_PARTS = {
+    "header": "headers",
+    "footer": "footers",
+    "footnotes": "footnotes",
+    "endnotes": "endnotes",
+    "comments": "comments",
+}
+"""Parts of the package by the beginning of their names, without number and suffix."""
+
+_ELEMENTS = {
+    "equations": "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath",
+    "charts": "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart",
+    "diagrams": "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds",
+}
+_TAG = re.compile(rb"<[^>]*>")
+_WORDS = re.compile(rb"[^\s]")
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
 
@@ -49,9 +72,23 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     with blame_file(FORMAT.title):
         document = docx.Document(package)
         _check_spans(document.element.body)
+        if left_out := _find_left_out(document):
+            layout.warn(ParseWarning("left_out", f"left out: {list_places(left_out)}"))
         _unwrap(document.element.body)
         _write(document, layout)
     return layout.finish()
+
+
+def _find_left_out(document: Document) -> list[str]:
+    """Name what of the file does not become text, as far as it holds any."""
+    found: list[str] = []
+    for part in document.part.package.iter_parts():
+        name = _PARTS.get(str(part.partname).rsplit("/", 1)[-1].rstrip("0123456789.xml"))
+        if name is not None and name not in found and _WORDS.search(_TAG.sub(b"", part.blob)):
+            found.append(name)
+    body = document.element.body
+    counts = {name: sum(1 for _ in body.iter(tag)) for name, tag in _ELEMENTS.items()}
+    return [*found, *(f"{count} {name}" for name, count in counts.items() if count)]
 
 
 def _unwrap(body: etree._Element) -> None:

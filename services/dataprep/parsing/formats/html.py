@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import (
+    Format,
+    Limits,
+    Outline,
+    ParsedDocument,
+    ParseWarning,
+    Unparsable,
+)
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -50,11 +58,12 @@ _WINDOWS = {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii"}
 """Encodings that browsers read as windows-1252 (WHATWG encoding standard)."""
 
 
-def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Write the page's main text."""
     from lxml import etree
 
-    source = _XML_DECLARATION.sub("", decode(data, declared=_find_charset(data)), count=1)
+    decoded = decode(data, named=limits.encoding, declared=_find_charset(data))
+    source = _XML_DECLARATION.sub("", decoded.text, count=1)
     parser = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True, no_network=True)
     try:
         root = etree.fromstring(source, parser)
@@ -69,7 +78,8 @@ def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
     if scope.find(".//h1") is None:
         writer.write_title(_find_title(root, scope))
     _write(scope, writer)
-    return ParsedDocument(writer.text, writer.outline.sections)
+    warnings = (*decoded.warnings, *_warn_of_rest(root, scope))
+    return ParsedDocument(writer.text, writer.outline.sections, warnings=warnings)
 
 
 def _find_charset(data: bytes) -> str | None:
@@ -93,6 +103,18 @@ def _find_main(root: etree._Element) -> etree._Element:
     if len(articles) == 1 and _count_letters(articles[0]) > ARTICLE_SHARE * _count_letters(body):
         return articles[0]
     return body
+
+
+def _warn_of_rest(root: etree._Element, scope: etree._Element) -> Iterator[ParseWarning]:
+    """Warn where less than half of the page's text is what counts as its main text."""
+    body = root.find(".//body")
+    if body is None or scope is body:
+        return
+    share = _count_letters(scope) / max(1, _count_letters(body))
+    if share < ARTICLE_SHARE:
+        yield ParseWarning(
+            "left_out", f"only its main part was read, which holds {share:.0%} of the page's text"
+        )
 
 
 def _count_letters(element: etree._Element) -> int:

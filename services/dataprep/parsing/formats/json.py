@@ -32,8 +32,10 @@ _ENTRY = 4
 
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Lay out one value, or a value for each line."""
-    text = decode(data)
+    decoded = decode(data, named=limits.encoding)
+    text = decoded.text
     layout = Layout(limits)
+    layout.warn(*decoded.warnings)
     try:
         try:
             value: Json = json.loads(text)

@@ -31,11 +31,13 @@ _FRONT_MATTER = re.compile(
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Decode the file and find its headings."""
-    text = decode(data)
+    decoded = decode(data, named=limits.encoding)
+    text = decoded.text
     front_matter = _FRONT_MATTER.match(text)
-    return ParsedDocument(text, _find_sections(text, front_matter.end() if front_matter else 0))
+    sections = _find_sections(text, front_matter.end() if front_matter else 0)
+    return ParsedDocument(text, sections, warnings=decoded.warnings)
 
 
 def _find_sections(text: str, offset: int) -> tuple[Section, ...]:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from services.dataprep.parsing.document import Format, Limits, ParsedDocument, Unparsable
+from services.dataprep.parsing.document import (
+    Format,
+    Limits,
+    ParsedDocument,
+    ParseWarning,
+    Unparsable,
+    list_places,
+)
 from services.dataprep.parsing.layout import Layout
 
 if TYPE_CHECKING:
@@ -49,20 +56,41 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     if not any(mark in data[-_END_WITHIN:] for mark in _END_MARKS):
         raise Unparsable("invalid", "is a broken PDF: it lacks its end, as if it was cut off; send it again")
     layout = Layout(limits)
+    textless: list[int] = []
     with closing(_open(data)) as document:
         count = len(document)
         if count > limits.pages:
             raise Unparsable("too_large", f"has {count} pages, more than {limits.pages}: split it")
         for number in range(count):
             layout.start_page()
-            for part in _read_page(document, number):
+            parts = _read_page(document, number)
+            if not any(parts) and _has_objects(document, number):
+                textless.append(number + 1)
+            for part in parts:
                 if isinstance(part, str):
                     layout.add_paragraph(part)
                 else:
                     layout.add_table(part)
     if not layout.length:
         raise Unparsable("invalid", "is a PDF without text, scanned perhaps: run OCR on it first")
+    if textless:
+        layout.warn(
+            ParseWarning(
+                "pages_without_text",
+                f"{_count_pages(textless)} no text, scanned perhaps: run OCR on it first",
+            )
+        )
     return layout.finish()
+
+
+def _count_pages(numbers: Sequence[int]) -> str:
+    return f"page {numbers[0]} has" if len(numbers) == 1 else f"pages {list_places(numbers)} have"
+
+
+def _has_objects(document: pdfium.PdfDocument, number: int) -> bool:
+    """Whether a page shows anything at all; one that is blank misses nothing."""
+    with closing(document[number]) as page:
+        return next(iter(page.get_objects()), None) is not None
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:

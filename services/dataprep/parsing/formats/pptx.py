@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from services.dataprep.parsing.document import Format, Limits, ParsedDocument
+from services.dataprep.parsing.document import Format, Limits, ParsedDocument, ParseWarning, list_places
 from services.dataprep.parsing.layout import Layout
 from services.dataprep.parsing.office import blame_file, open_package
 
@@ -23,7 +23,7 @@ FORMAT = Format(
     called="a PPTX",
     read_with="python-pptx",
     sections="a slide is a page, its title the section; tables, charts' figures, speaker's notes",
-    left_out="slide numbers, dates, footers, SmartArt",
+    left_out="slide numbers, dates, footers, SmartArt; hidden slides, which the result names",
 )
 
 
@@ -33,11 +33,17 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
 
     package = open_package(data, limits, FORMAT.title)
     layout = Layout(limits)
+    hidden: list[int] = []
     with blame_file(FORMAT.title):
         presentation = pptx.Presentation(package)
         for number, slide in enumerate(presentation.slides, start=1):
             layout.start_page()
-            _write_slide(slide, number, layout)
+            if slide._element.get("show") == "0":
+                hidden.append(number)
+            else:
+                _write_slide(slide, number, layout)
+        if hidden:
+            layout.warn(ParseWarning("hidden_content", f"hidden slides are left out: {list_places(hidden)}"))
     return layout.finish()
 
 

@@ -40,19 +40,20 @@ _TARGET = re.compile(r"\s*<[^<>`\n]{1,300}>(?=`)")
 _MARKUP = re.compile(r"``|\*\*|[`*|]_{0,2}|\\(?=\S)")
 
 
-def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Decode the file and find its headings."""
     from docutils import frontend, utils
     from docutils.parsers.rst import Parser
 
-    text = decode(data)
+    decoded = decode(data, named=limits.encoding)
+    text = decoded.text
     settings = frontend.get_default_settings(Parser)
     for name, value in _SETTINGS.items():
         setattr(settings, name, value)
     document = utils.new_document("", settings)
     try:
         _create_parser().parse(text, document)
-        return ParsedDocument(text, _find_headings(text, document).sections)
+        return ParsedDocument(text, _find_headings(text, document).sections, warnings=decoded.warnings)
     except RecursionError:
         raise Unparsable("too_large", "nests its blocks too deeply to be read: flatten it") from None
 

@@ -10,11 +10,12 @@ FORMAT = Format(
     position=10,
     suffixes=(".txt", ".text", ".log", ".xml"),
     content_types={"text/plain": ".txt"},
-    read_with="charset-normalizer",
+    read_with="chardet",
     sections="-",
 )
 
 
-def parse(data: bytes, _limits: Limits, _suffix: str) -> ParsedDocument:
+def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Decode the file."""
-    return ParsedDocument(decode(data))
+    decoded = decode(data, named=limits.encoding)
+    return ParsedDocument(decoded.text, warnings=decoded.warnings)

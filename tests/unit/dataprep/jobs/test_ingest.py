@@ -185,17 +185,26 @@ class World:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    async def submit(self, *texts: str, name: str = "guide/a.md", chunking: Chunking | None = None) -> Job:
+    async def submit(
+        self,
+        *texts: str | bytes,
+        name: str = "guide/a.md",
+        chunking: Chunking | None = None,
+        encoding: str = "",
+        strict: bool = False,
+    ) -> Job:
         """One text is the document `name`, several are `0-guide/a.md` and so on."""
         async with self.jobs.incoming() as folder:
             received = []
             for number, text in enumerate(texts):
                 path = folder / str(number)
-                path.write_text(text)
+                data = text.encode() if isinstance(text, str) else text
+                path.write_bytes(data)
                 shown = clean_name(name if len(texts) == 1 else f"{number}-{name}")
-                file = JobFile(name=shown, document_id=document_id(shown), size=len(text))
-                received.append(UploadedFile(file, hashlib.sha256(text.encode()).hexdigest(), path))
-            return await self.jobs.submit(IngestOrder("c", chunking or Chunking(50, 0)), received)
+                file = JobFile(name=shown, document_id=document_id(shown), size=len(data))
+                received.append(UploadedFile(file, hashlib.sha256(data).hexdigest(), path))
+            order = IngestOrder("c", chunking or Chunking(50, 0), encoding=encoding, strict=strict)
+            return await self.jobs.submit(order, received)
 
     async def seen(self, job: Job) -> list[Job]:
         """The job at each change until its end."""
@@ -318,6 +327,39 @@ async def test_other_chunking_is_another_revision(world: World) -> None:
     assert second.outcome == "ingested"
     assert second.document_id == first.document_id
     assert {row.passage.revision for row in world.store.rows.values()} == {second.revision}
+
+
+async def test_warnings_are_in_the_result_and_in_the_metadata_also_of_what_is_unchanged(world: World) -> None:
+    legacy = "Größe für Köln".encode("cp1252")
+    for outcome in ("ingested", "unchanged"):
+        async with world.working():
+            [file] = (await world.seen(await world.submit(legacy)))[-1].files
+        assert (file.status, file.outcome) == ("done", outcome)
+        assert [warning.kind for warning in file.warnings] == ["encoding_guessed"]
+    assert [passage.metadata for passage in world.store.passages] == [{"warnings": ["encoding_guessed"]}]
+    assert (await world.ingest(OLD, "b.md")).warnings == []
+
+
+async def test_a_named_encoding_is_no_guess_and_another_revision(world: World) -> None:
+    legacy = "Größe für Köln".encode("cp1252")
+    async with world.working():
+        [guessed] = (await world.seen(await world.submit(legacy)))[-1].files
+        [named] = (await world.seen(await world.submit(legacy, encoding="cp1250")))[-1].files
+    assert named.warnings == []
+    assert named.outcome == "ingested"
+    assert named.revision != guessed.revision
+    assert [passage.metadata for passage in world.store.passages] == [{}]
+
+
+async def test_strict_makes_warnings_failures(world: World) -> None:
+    async with world.working():
+        job = await world.submit("Größe für Köln".encode("cp1252"), "fine", strict=True)
+        files = (await world.seen(job))[-1].files
+    assert [file.status for file in files] == ["failed", "done"]
+    assert files[0].error is not None
+    assert "strict allows no warning: its encoding is not said and was guessed" in files[0].error.message
+    assert files[0].warnings
+    assert "Köln" not in world.store.text
 
 
 async def test_a_new_revision_replaces_the_old_one_only(world: World) -> None:

@@ -208,7 +208,11 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
     assert ready == frame(b"")
     assert reply == frame(reply[HEADER.size :])
-    assert json.loads(reply[HEADER.size :]) == {"text": "text", "chunks": [[0, 4, "", None]]}
+    assert json.loads(reply[HEADER.size :]) == {
+        "text": "text",
+        "chunks": [[0, 4, "", None]],
+        "warnings": [],
+    }
 
 
 def test_a_worker_imports_nothing_of_the_service() -> None:
