@@ -148,18 +148,12 @@ def put_identifiers_first(passages: Sequence[Passage], most: int) -> list[Passag
     first: list[Passage] = []
     seen: set[str] = set()
     for passage in passages:
-        if new := _identifiers(passage) - seen:
+        if new := passage.identifiers - seen:
             seen |= new
             first.append(passage)
-    holders = [passage for passage in passages if _identifiers(passage) and passage not in first]
-    others = [passage for passage in passages if not _identifiers(passage)]
+    holders = [passage for passage in passages if passage.identifiers and passage not in first]
+    others = [passage for passage in passages if not passage.identifiers]
     return [*first, *holders, *others][:most]
-
-
-def _identifiers(passage: Passage) -> set[str]:
-    """Give the identifiers of the question that a passage holds; an acronym is a rare word, and not one."""
-    matched = passage.matched or ()
-    return {text for text in matched if text.startswith(".") or not text.replace(".", "").isalpha()}
 
 
 def freeze(

@@ -81,14 +81,22 @@ class Reindex:
     say: Callable[[str], None]
     batch: int = 64
 
-    async def run(self, name: str, *, drop_old: bool) -> None:
-        """Copy, then switch. Raises `Conflict` where the copy is not whole, and the old one stays."""
+    async def run(self, name: str, *, drop_old: bool, again: bool = False) -> None:
+        """Copy, then switch. Raises `Conflict` where the copy is not whole, and the old one stays.
+
+        Args:
+            again: Whether a collection of this model is stored anew, in its place, for what a newer version
+                makes of its passages.
+        """
         start_request(new_request_id(), STEP_SECONDS)
         model = await self.embedding.info()
         collections, aliases = await self.retrieval.collections(), await self.retrieval.aliases()
         todo = plan(name, collections, aliases, model)
+        if todo is None and again:
+            await self.store_again(name, model)
+            return
         if todo is None:
-            self.say(f"{name} is of {model.model_id} already")
+            self.say(f"{name} is of {model.model_id} already; --again indexes and embeds it anew")
             if drop_old:
                 await self._drop(leftovers(name, collections, aliases))
             return
@@ -122,6 +130,22 @@ class Reindex:
         for document in await self._documents(todo.new):
             if document not in wanted:
                 await self.retrieval.delete(todo.new, document[0], revision=document[1])
+
+    async def store_again(self, name: str, model: EmbeddingInfo) -> None:
+        """Store every passage once more under its id, with the index terms and vectors of this version.
+
+        A reader finds each passage as it was or as it is now. What a document that is replaced meanwhile
+        leaves of its old revision is deleted.
+        """
+        done: set[tuple[str, str]] = set()
+        count = 0
+        async for passages in self._batches(name, set()):
+            await self._embed(name, passages, model)
+            done |= {(one.document_id, one.revision) for one in passages}
+            count += len(passages)
+        for document_id, revision in done - set(await self._documents(name)):
+            await self.retrieval.delete(name, document_id, revision=revision)
+        self.say(f"{name}: {count} passages are indexed and embedded anew")
 
     async def verify(self, todo: Plan) -> None:
         """Raise `Conflict` where the two collections do not hold the same passages."""

@@ -38,6 +38,8 @@ _UNIT_AT_END = re.compile(rf"(?<=[0-9])(?:{_UNIT})$")
 _COUNTED = re.compile(r"[0-9]+(?:[.-][0-9]+)*-?[a-z]+(?:-[a-z]+)*")
 _DAY = "[0-9]{1,2}"
 _DATE = re.compile(rf"[0-9]{{4}}[-./]{_DAY}[-./]{_DAY}|{_DAY}[-./]{_DAY}[-./][0-9]{{4}}|{_DAY}/{_DAY}/{_DAY}")
+_PREFIX = re.compile("[A-Z][A-Z0-9]{0,5}")
+_ANY_PREFIX = re.compile(f"[0-9{_LETTER}]{{1,12}}")
 _MAY_BE_CODE = re.compile(r"[0-9]|\+\+|#|\.NET")
 _PROSE = re.compile(f"(?<![{_LETTER}])[a-z\u00df-\u00ff]{{4,}}")
 _ACRONYM = re.compile(r"[A-Z]{2,8}(?:[&/][A-Z]{1,8})?|(?:[A-Z]\.){1,5}[A-Z]")
@@ -86,9 +88,9 @@ def find_identifiers(question: str) -> list[Identifier]:
         parts = [part for part in _LIST.split(token) if is_code(part)]
         for one in parts if len(parts) > 1 else [token]:
             if joined:
-                identifier = Identifier(one, make_key(one.replace(" ", "")), strict=not _ends_in_year(one))
+                identifier = Identifier(one, make_key(one.replace(" ", "-")), strict=not _ends_in_year(one))
             elif is_code(one):
-                identifier = Identifier(one, make_key(one), strict=True)
+                identifier = Identifier(one, make_key(one), strict=not _is_dated(one))
             elif _is_number(one, text, start):
                 identifier = Identifier(one, one, strict=True)
             elif _ACRONYM.fullmatch(one) and not shouted:
@@ -101,11 +103,15 @@ def find_identifiers(question: str) -> list[Identifier]:
     return [found[key] for key in whole][:MOST]
 
 
-def read_keys(text: str) -> set[str]:
-    """Read the keys of everything in a passage that may be what a question means by an identifier."""
+def read_keys(text: str, *, loose: bool = True) -> set[str]:
+    """Read the keys of everything in a passage that may be what a question means by an identifier.
+
+    Args:
+        loose: Whether any word with a number after it may be one, as in iPhone 15.
+    """
     keys: set[str] = set()
-    for token, _, _ in _read_tokens(_select_words(text)):
-        tight = token.replace(" ", "")
+    for token, _, _ in _read_tokens(_select_words(text), loose=loose):
+        tight = token.replace(" ", "-")
         for one in {tight, *_LIST.split(tight), _EXTENSION.sub("", tight)}:
             if any(char.isdigit() or char in "+#" for char in one) or one.startswith("."):
                 key = make_key(one)
@@ -120,7 +126,7 @@ def read_terms(text: str) -> list[str]:
     terms = []
     for token, _, joined in _read_tokens(_select_words(text)):
         if joined or is_code(token):
-            terms.append(make_key(token.replace(" ", "")))
+            terms.append(make_key(token.replace(" ", "-")))
             terms += [make_key(part) for part in _LIST.split(token) if part != token and is_code(part)]
     return terms
 
@@ -150,10 +156,14 @@ def looks_like(identifier: Identifier, key: str) -> bool:
     mine = identifier.key
     if key == mine or not any(char.isdigit() for char in key):
         return False
-    if _WORD.findall(mine) == _WORD.findall(key):
-        return bool(_WORD.findall(mine)) or (len(mine) == len(key) and _differ_by(mine, key) <= 2)
-    if _DIGITS.findall(mine) == _DIGITS.findall(key):
-        return len("".join(_DIGITS.findall(mine))) >= 3  # not every 1 is like 1
+    letters, digits = _WORD.findall(mine), _DIGITS.findall(mine)
+    runs = _DIGITS.findall(key)
+    if letters and letters == _WORD.findall(key):
+        return len(runs) == len(digits) and abs(len(mine) - len(key)) <= 2
+    if not letters and "." in mine:  # versions and addresses
+        return key.count(".") == mine.count(".") and key.split(".", maxsplit=1)[0] == digits[0]
+    if digits == runs:
+        return bool(_WORD.search(key)) and len("".join(digits)) >= 3  # not every 1 is like 1
     return len(mine) == len(key) >= 4 and _differ_by(mine, key) <= 2
 
 
@@ -196,12 +206,13 @@ def _select_words(text: str) -> str:
     for at, word in enumerate(words):
         if _MAY_BE_CODE.search(word):
             before = words[at - 1] if at else ""
-            lines.append(f"{before} {word}" if before.isupper() else word)
+            lines.append(f"{before} {word}" if before[-1:].isalnum() else word)
     return "\n".join(lines)
 
 
-def _read_tokens(text: str) -> Iterator[tuple[str, int, bool]]:
-    """Read words with what joins them; and once more an acronym with the number after it, as one."""
+def _read_tokens(text: str, *, loose: bool = False) -> Iterator[tuple[str, int, bool]]:
+    """Read words with what joins them, and once more an acronym (or any word) with the number after it."""
+    prefix = _ANY_PREFIX if loose else _PREFIX
     before: re.Match[str] | None = None
     for match in _TOKEN.finditer(text):
         token = match.group()
@@ -209,7 +220,7 @@ def _read_tokens(text: str) -> Iterator[tuple[str, int, bool]]:
         if (
             before is not None
             and token[0].isdigit()
-            and re.fullmatch("[A-Z]{1,6}", before.group())
+            and prefix.fullmatch(before.group())
             and before.group() not in {"A", "I"}
             and text[before.end() : match.start()] in {" ", "\u00a0"}
         ):
@@ -230,6 +241,12 @@ def _is_number(token: str, text: str, start: int) -> bool:
 
 def _is_year(token: str) -> bool:
     return len(token) == 4 and "1000" <= token <= "2100"
+
+
+def _is_dated(token: str) -> bool:
+    """Whether it is one of a series by years, such as Q3-2024."""
+    runs = _DIGITS.findall(token)
+    return len(runs) > 1 and any(map(_is_year, runs))
 
 
 def _ends_in_year(token: str) -> bool:

@@ -29,12 +29,16 @@ def command(
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Delete the old collection after the switch.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Also where the model is the same: index and embed the passages anew."),
+    ] = False,
     batch: Annotated[int, typer.Option(help="Passages to embed at a time.", min=1, max=512)] = 64,
 ) -> None:
-    asyncio.run(reindex(collection, Output.standard(), drop_old=drop_old, batch=batch))
+    asyncio.run(reindex(collection, Output.standard(), drop_old=drop_old, again=again, batch=batch))
 
 
-async def reindex(collection: str, output: Output, *, drop_old: bool, batch: int) -> None:
+async def reindex(collection: str, output: Output, *, drop_old: bool, again: bool, batch: int) -> None:
     """Reindex with the services of this machine, or those that their variables name."""
     stack = local_stack()
     async with (
@@ -42,4 +46,4 @@ async def reindex(collection: str, output: Output, *, drop_old: bool, batch: int
         HttpClient("retrieval", stack.url("retrieval")) as retrieval,
     ):
         work = Reindex(RetrievalClient(retrieval), EmbeddingClient(embedding), output.line, batch)
-        await work.run(collection, drop_old=drop_old)
+        await work.run(collection, drop_old=drop_old, again=again)

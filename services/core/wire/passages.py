@@ -80,6 +80,12 @@ class Passage(Wire):
         return " > ".join(part for part in (self.title, self.section) if part)
 
     @property
+    def identifiers(self) -> set[str]:
+        """The question's identifiers that it holds, but for acronyms, which are no more than rare words."""
+        matched = self.matched or ()
+        return {text for text in matched if text.startswith(".") or not text.replace(".", "").isalpha()}
+
+    @property
     def embedded_text(self) -> str:
         """What is embedded for this passage: its header, then its text."""
         return f"{self.header}\n{self.text}" if self.header else self.text

@@ -12,6 +12,7 @@ from services.core.client import HttpClient
 from services.core.errors import ServiceError
 from services.core.health import Check
 from services.core.settings import Settings as BaseSettings
+from services.core.text import normalise
 from services.core.wire.passages import Passage
 from services.core.wire.reranking import Rank
 
@@ -64,7 +65,8 @@ class TeiReranker:
         self, query: str, passages: Sequence[Passage], *, collection: str | None, truncate: bool = True
     ) -> list[float]:
         size = (await self._limits()).max_client_batch_size
-        texts = [passage.embedded_text for passage in passages]
+        texts = [normalise(passage.embedded_text) for passage in passages]
+        query = normalise(query)
         parts = await asyncio.gather(
             *(
                 self._score(query, texts[start : start + size], truncate=truncate)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from pipelines.reindex import NAME_LENGTH, leftovers, new_name, plan
+from pipelines.reindex import NAME_LENGTH, Reindex, leftovers, new_name, plan
+from services.core.clients.embedding import EmbeddingClient
+from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound
-from services.core.wire.embedding import EmbeddingInfo
-from services.core.wire.retrieval import CollectionInfo
+from services.core.wire.embedding import EmbeddingInfo, EncodeReply
+from services.core.wire.passages import DocumentInfo, Passage
+from services.core.wire.retrieval import CollectionInfo, PassagesReply, StoredPassage
 
 OLD = CollectionInfo(name="docs-v1", model="org/Old Model", dim=16, passages=3)
 NEW = EmbeddingInfo(model_id="org/New_Model.v2", max_input_length=256, dim=384)
@@ -46,3 +51,70 @@ def test_only_what_reindex_made_and_nothing_means_is_left_over() -> None:
     present = CollectionInfo(name=new_name("docs", NEW.model_id), model=NEW.model_id, dim=384, passages=3)
     others = CollectionInfo(name="docs.eu", model=OLD.model, dim=16, passages=1)
     assert leftovers("docs", [OLD, made, present, others], {"docs": present.name}) == [made.name]
+
+
+class Stored(RetrievalClient):
+    """A collection of two documents, one of which is replaced while its passages are embedded."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, str, list[float]]] = []
+        self.deleted: list[tuple[str, str | None]] = []
+
+    async def collections(self) -> list[CollectionInfo]:
+        return [CollectionInfo(name="c", model="m", dim=1, passages=2)]
+
+    async def aliases(self) -> dict[str, str]:
+        return {}
+
+    async def passages(self, collection: str, *, after: str | None = None, limit: int = 256) -> PassagesReply:
+        passages = [
+            Passage(id=name, document_id=name, text=f"o\ufb03ce {name}", revision="1") for name in "ab"
+        ]
+        return PassagesReply(passages=passages, next=None)
+
+    async def upsert(
+        self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
+    ) -> None:
+        self.written += [(one.passage.id, one.passage.text, one.vector) for one in passages]
+
+    async def documents(self, collection: str) -> list[DocumentInfo]:
+        revisions = {"a": "1", "b": "2"}
+        return [
+            DocumentInfo(id=name, name=name, revision=revision, passages=1)
+            for name, revision in revisions.items()
+        ]
+
+    async def delete(
+        self,
+        collection: str,
+        document_id: str,
+        *,
+        keep_revision: str | None = None,
+        revision: str | None = None,
+    ) -> int:
+        self.deleted.append((document_id, revision))
+        return 1
+
+
+class Embedding(EmbeddingClient):
+    def __init__(self) -> None:
+        pass
+
+    async def info(self) -> EmbeddingInfo:
+        return EmbeddingInfo(model_id="m", max_input_length=256, dim=1)
+
+    async def encode(
+        self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True, prompt: str = "passage"
+    ) -> EncodeReply:
+        return EncodeReply(model="m", dim=1, embeddings=[[float(len(text))] for text in texts])
+
+
+async def test_a_collection_of_the_same_model_is_stored_again_only_where_that_is_asked_for() -> None:
+    stored, said = Stored(), list[str]()
+    await Reindex(stored, Embedding(), said.append).run("c", drop_old=False)
+    assert stored.written == []
+    assert "--again" in said[-1]
+    await Reindex(stored, Embedding(), said.append).run("c", drop_old=False, again=True)
+    assert [(id_, text) for id_, text, _ in stored.written] == [("a", "o\ufb03ce a"), ("b", "o\ufb03ce b")]
+    assert stored.deleted == [("b", "1")]
+    assert "2 passages" in said[-1]

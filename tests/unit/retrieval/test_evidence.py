@@ -57,6 +57,12 @@ def test_an_acronym_is_evidence_where_it_is_rare_and_never_missing():
     assert judge("What does FADEC do?", row("PPR-9088", 0.1))[1].missing == []
 
 
+def test_an_acronym_beside_other_words_says_too_little():
+    passage = Passage(id="1", document_id="d", text="NSF is a network.", score=0.3)
+    assert not judge("Who engineered and operated NSF?", passage)[0]
+    assert judge("What does NSF stand for?", passage)[0]
+
+
 def test_without_a_threshold_everything_passes():
     kept, relevance = judge(TORQUE, row("PPR-9088", 0.01), threshold=None)
     assert (list(kept), relevance.rule, relevance.missing) == (["PPR-9088"], "off", ["PPR-9087"])
