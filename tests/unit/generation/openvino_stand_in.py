@@ -62,6 +62,8 @@ class StandIn:
         for request in self.running:
             if request.prompt.messages[-1][1] == "fail" and request.told:
                 raise RuntimeError("out of memory")
+            if request.prompt.messages[-1][1] == "hang" and request.told:
+                time.sleep(60)
             request.steps += 1
 
 

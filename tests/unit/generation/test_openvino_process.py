@@ -15,6 +15,7 @@ import pytest
 from services.core.errors import InvalidRequest, RaglineError, ServiceError, ServiceUnavailable
 from services.generation.backend import Prompt
 from services.generation.backends.openvino import engine as module
+from services.generation.backends.openvino import process
 from services.generation.backends.openvino.engine import OpenVinoEngine, restart_pause
 from services.generation.backends.openvino.protocol import (
     HEADER,
@@ -157,6 +158,22 @@ async def test_closing_a_stream_cancels_its_request_alone(make_engine: MakeEngin
     assert not engine.idle
     await kept.aclose()
     await until(lambda: engine.idle, 1)
+
+
+async def test_a_process_that_is_stuck_is_ended_once_its_request_was_cancelled(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "STUCK_SECONDS", 0.2)
+    engine = make_engine("tiny")
+    await text(engine, ask("count"))
+    pid = engine.pid
+    assert pid is not None
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await text(engine, ask("hang"))
+    await until(lambda: engine.pid != pid)
+    assert not is_alive(pid)
+    assert await text(engine, ask("count")) == "1 2 3 4 5"
 
 
 async def test_what_a_library_prints_breaks_no_frame(make_engine: MakeEngine) -> None:

@@ -40,6 +40,9 @@ COMMAND = (
 CLOSE_SECONDS = 2.0
 """How long a process that has closed its pipe, or whose pipe we closed, may take to end: a step or so."""
 
+STUCK_SECONDS = 120.0
+"""A process that has not let go of a cancelled request for so long, which is a step's work, is stuck."""
+
 LAST_LINES = 20
 LINE_BYTES = 4096
 
@@ -116,6 +119,7 @@ class EngineProcess:
         finally:
             if number in self._requests:  # until the process says that it is over
                 self._send(Cancel(number))
+                asyncio.get_running_loop().call_later(STUCK_SECONDS, self._kill_if_stuck, number)
 
     async def close(self) -> None:
         """End the process; whoever still has a request gets an error."""
@@ -167,6 +171,12 @@ class EngineProcess:
         answers = self._requests.pop(number, None) if over else self._requests.get(number)
         if answers is not None:
             answers.put_nowait(answer)
+
+    def _kill_if_stuck(self, number: int) -> None:
+        """End a process that still works on a request which was cancelled long ago; it is started again."""
+        if number in self._requests and self._process.returncode is None:
+            log.error("the engine process is stuck", pid=self.pid, seconds=STUCK_SECONDS)
+            self._kill()
 
     def _fail_requests(self) -> None:
         for answers in self._requests.values():
