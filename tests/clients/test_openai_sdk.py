@@ -23,6 +23,10 @@ TOOL = {
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
+MODEL = "any"
+"""The embedding service has one model, whatever a request calls it."""
+
+
 class Product(BaseModel):
     name: str
     count: int
@@ -177,3 +181,15 @@ def test_what_an_engine_cannot_do_is_refused_by_name(client, name, value, stream
     with pytest.raises(openai.APIStatusError, match=name) as caught:
         client.chat.completions.create(model="fake", messages=MESSAGES, stream=stream, **{name: value})
     assert 400 <= caught.value.status_code < 500 or caught.value.status_code == 501
+
+
+def test_one_model_and_embeddings_are_as_openai_has_them(client):
+    assert client.models.retrieve("plain").id == "plain"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("nobody")
+    reply = client.embeddings.create(model=MODEL, input=["bees", "wax"], encoding_format="float")
+    assert [item.index for item in reply.data] == [0, 1]
+    assert len(reply.data[0].embedding) == len(reply.data[1].embedding) > 0
+    assert client.embeddings.create(model=MODEL, input="bees").data[0].embedding == pytest.approx(
+        reply.data[0].embedding, abs=1e-6
+    )
