@@ -86,8 +86,8 @@ bench-edge: $(VENV)/.installed-dev ## the embedded store by exact search and by 
 bench-expression-matching: $(VENV)/.installed-dev ## how well answers to CHAMP are read, against people's marks
 	$(BIN)/python -m tests.bench.expression_matching
 
-bench-metrics: $(VENV)/.installed-dev ## how often the metrics mark an answer otherwise than a person; SHOW=1 lists the errors
-	$(BIN)/python -m tests.bench.metrics $(if $(SHOW),--show)
+bench-metrics: $(VENV)/.installed-dev ## how often the metrics mark an answer otherwise than a person; SHOW=1 lists the errors, WRITE=1 writes what the report shows
+	$(BIN)/python -m tests.bench.metrics $(if $(SHOW),--show) $(if $(WRITE),--write)
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python -m tests.bench.relevance

@@ -24,7 +24,7 @@ from typing import Generic, Literal, Required, TypedDict, TypeVar, Unpack, cast
 from pipelines.evaluation import metrics
 from pipelines.evaluation.bundle.records import Context
 from pipelines.evaluation.datasets.items import Item
-from pipelines.evaluation.reading.refusals import abstains, quotes_negative_reference
+from pipelines.evaluation.reading.refusals import abstains, quotes_negative_reference, says_anything
 from pipelines.evaluation.reading.text import strip_reasoning
 from services.core.wire.compare import ArmReply
 
@@ -56,9 +56,10 @@ class AnswerInContext:
 
     @cached_property
     def declined(self) -> bool:
-        """Whether the answer says that there is no answer. An empty one says nothing, and one that gives a
-        reference does not decline, whatever the reference says: "none", "it was not stated"."""
-        if not self.text or quotes_negative_reference(self.text, self.item.answers):
+        """Whether the answer says that there is no answer. An empty one says nothing, nor does one that is
+        all citation marks; one that gives a reference does not decline, whatever the reference says:
+        "none"."""
+        if not says_anything(self.text) or quotes_negative_reference(self.text, self.item.answers):
             return False
         return abstains(self.text, nothing_declines=self.item.kind in {"exact", "abstain"})
 

@@ -65,14 +65,14 @@ class MarkedAnswer:
         }
 
 
-def read_adversarial() -> list[MarkedAnswer]:
-    """Read the answers that were written to be hard to mark."""
+def read_adversarial(name: str = "adversarial") -> list[MarkedAnswer]:
+    """Read the answers that were written to be hard to mark: `adversarial`, or `fresh`, written afterwards."""
     marked: list[MarkedAnswer] = []
     item: Item | None = None
-    for line in (FOLDER / "adversarial.txt").read_text(encoding="utf-8").splitlines():
+    for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         mark, _, text = line.partition(" ")
         if mark == "#":
-            item = _read_item(text, f"adversarial-{len(marked)}")
+            item = _read_item(text, f"{name}-{len(marked)}")
         elif mark in {"+", "-", "~"}:
             assert item is not None, line
             marked.append(MarkedAnswer(item, text.replace("⏎", "\n"), mark))  # type: ignore[arg-type]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
 
 from pipelines.evaluation.statistics import proportion_interval
 from tests.bench._answers import FOLDER, MarkedAnswer, read_adversarial, read_recorded
+
+WRITTEN = Path(__file__).parents[2] / "pipelines/evaluation/report/errors.json"
 
 
 def print_rates(title: str, marked: Sequence[MarkedAnswer]) -> None:
@@ -18,12 +23,40 @@ def print_rates(title: str, marked: Sequence[MarkedAnswer]) -> None:
         print(f"{title:32} {metric:10} {wrong:4} of {n:4} wrong  {wrong / n:6.1%} [{low:.1%}, {high:.1%}]")
 
 
+def count_errors(marked: Sequence[MarkedAnswer], metric: str) -> dict[str, int]:
+    """Count the answers that a metric marks otherwise than a person."""
+    return {"wrong": sum(answer.find_errors()[metric] for answer in marked), "n": len(marked)}
+
+
+def measure_errors() -> dict[str, object]:
+    """Measure what the report shows beside the metrics."""
+    recorded = list(read_recorded())
+    hard = [*read_adversarial(), *read_adversarial("fresh")]
+    arms = sorted({answer.arm for answer in recorded})
+    return {
+        "metrics": {
+            metric: {
+                "recorded": count_errors(recorded, metric),
+                "arms": {
+                    arm: count_errors([answer for answer in recorded if answer.arm == arm], metric)
+                    for arm in arms
+                },
+                "hard": count_errors(hard, metric),
+            }
+            for metric in ("correct", "abstained")
+        }
+    }
+
+
 def main() -> None:
-    """Print the rates; with --show the errors of the half that may be looked at."""
+    """Print the rates; with --show the errors of the half that may be looked at; with --write, for the report."""
+    if "--write" in sys.argv:
+        WRITTEN.write_bytes(orjson.dumps(measure_errors(), option=orjson.OPT_INDENT_2) + b"\n")
     adversarial = read_adversarial()
     development = [answer for answer in adversarial if not answer.held_out]
     print_rates("adversarial, development", development)
     print_rates("adversarial, held out", [answer for answer in adversarial if answer.held_out])
+    print_rates("written afterwards", read_adversarial("fresh"))
     for kind in dict.fromkeys(answer.item.kind for answer in adversarial):
         print_rates(f"  {kind}", [answer for answer in adversarial if answer.item.kind == kind])
     shown = development

@@ -35,7 +35,7 @@ def _match_number(item: Item, answer: AnswerInContext) -> float:
 def _match_option(item: Item, answer: AnswerInContext) -> float:
     """The option that the answer settles on (announced, lettered, or in its own words; not what it denies or
     gives a reason with; of several: none) is the right one (MMLU-Pro, Wang et al. 2024)."""
-    return choice_matches(answer.text, item.options, item.right_option)
+    return choice_matches(answer.text, item.options, item.right_option, item.question)
 
 
 def _match_expression(item: Item, answer: AnswerInContext) -> float:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 
 _FILLERS = (
-    r"(?:(?:the|an?|in|on|at|of|to|by|from|with|for|made|built|painted|really|exactly|be|been|is|was|it|have|"
+    r"(?:(?:on|in|at|by)\s+)?(?:[\w$]+\s+(?:or|nor)\s+)?(?:\w+\s+(?=by\s))?(?:(?:the|an?|in|on|at|of|to|by|from|with|for|made|built|painted|really|exactly|be|been|is|was|it|have|"
     r"has|had|finish|take|cost|hold|need|option|choice|answer|answers|before|after|just|der|die|das|le|la|el)\s+){0,4}"
 )
 _OPENING = r"[\"\u201c'(\[*$\u20ac\u00a3#]*"
 _DENIED_BEFORE = re.compile(
     r"(?:\b(?:not|never|neither|nor|no\s+longer|cannot\s+be|can't\s+be|anything\s+but|rather\s+than|"
-    r"instead\s+of|other\s+than|except(?:\s+for)?|excluding|used\s+to\s+be|formerly|unlike|rul(?:e|ed|es)\s+out|"
+    r"instead\s+of|in\s+place\s+of|on\s+behalf\s+of|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|other\s+than|except(?:\s+for)?|excluding|used\s+to\s+be|formerly|unlike|rul(?:e|ed|es)\s+out|"
     r"nicht|kein\w*|jamais|pas)|n't)\b[\s:,]*(?!only)"
     rf"{_FILLERS}{_OPENING}$",
     re.IGNORECASE,

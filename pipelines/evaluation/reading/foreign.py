@@ -9,26 +9,26 @@ FOREIGN_PHRASES = (
     r"\b(?:ich\s+)?wei(?:ß|ss)\s+(?:(?:es|das|ich)\s+)*nicht\b|\b(?:kann|l(?:ä|ae)sst)\s+(?:ich\s+)?(?:\w+\s+){0,3}nicht\s+"
     r"(?:sagen|beantworten|beantwortet|bestimm\w+|beurteilen)\b|\bnicht\s+(?:angegeben|erw(?:ä|ae)hnt|genannt|bekannt|im\s+text|beantwortbar)\b",
     r"\b(?:text|textstellen?|passagen?|dokumente?|quellen?|abschnitte?)\s+(?:sag(?:t|en)|nenn(?:t|en)|erw(?:ä|ae)hn(?:t|en)|"
-    r"enth(?:ä|a)lt\w*|gib\w*|geben)\b[^.]*\b(?:nicht|keine?n?)\b|\bsteht\b[^.]*\bnicht\b|\bkeine\s+(?:angaben?|informationen?|auskunft)\b",
+    r"enth(?:ä|a)lt\w*|gib\w*|geben)\b[^.]*\b(?:nicht|keine?n?)\b|\bsteht\b[^.]*\bnicht\b|\bkeine\s+(?:angaben?|informationen?|auskunft|ahnung)\b",
     r"\bik\s+weet\s+(?:het|dat)\s+niet\b|\bniet\s+(?:vermeld|bekend|genoemd)\b|\b(?:jag\s+vet|jeg\s+ved|jeg\s+vet)\s+(?:inte|ikke)\b|"
     r"\b(?:framgår|nämns|anges)\s+inte\b|\bdet\s+vet\s+(?:jag|jeg)\s+(?:inte|ikke)\b",
     # French
     r"\bje\s+(?:ne\s+)?sais\s+pas\b|\bje\s+l'ignore\b|\b(?:ne|n')\s*(?:le\s+|l'|en\s+|y\s+)?(?:dit|disent|dis|mentionne(?:nt)?|"
     r"pr(?:é|e)cise(?:nt)?|indique(?:nt)?|donne(?:nt)?|parle(?:nt)?|est|sont|peux|peut)\b[^.]*\b(?:pas|aucune?)\b",
-    r"\baucune\s+(?:information|indication|mention|r(?:é|e)ponse)\b|\bnon\s+(?:pr(?:é|e)cis(?:é|e)|mentionn(?:é|e)|indiqu(?:é|e))e?s?\b",
+    r"\bpas\s+d[e'](?:\s*)(?:information|indication|id(?:é|e)e|r(?:é|e)ponse)s?\b|\baucune\s+(?:information|indication|mention|r(?:é|e)ponse)\b|\bnon\s+(?:pr(?:é|e)cis(?:é|e)|mentionn(?:é|e)|indiqu(?:é|e))e?s?\b",
     # Spanish, Portuguese, Italian
     r"\bno\s+(?:lo\s+)?s(?:é|e)\b|\bno\s+se\s+(?:menciona|sabe|indica|especifica|dice|puede)\b|\bno\s+(?:lo\s+)?(?:dice|menciona|"
-    r"indica|especifica|contiene)n?\b|\b(?:sin|no\s+hay)\s+informaci(?:ó|o)n\b",
+    r"indica|especifica|contiene)n?\b|\b(?:sin|no\s+hay|ninguna)\s+(?:informaci(?:ó|o)n|datos|respuesta|menci(?:ó|o)n)\b",
     r"\bn(?:ã|a)o\s+(?:o\s+)?(?:sei|diz|dizem|menciona|mencionam|informa|(?:é|foi)\s+mencionado|se\s+sabe|h(?:á|a)\s+informa\w+)\b",
     r"\bnon\s+(?:lo\s+)?(?:so|dice|dicono|menziona|specifica|indica)\b|\bnon\s+(?:è|viene)\s+(?:menzionat|specificat|indicat|not)\w+\b",
     # Polish, Czech, Russian, Ukrainian, Turkish, Finnish, Hungarian, Indonesian
     r"\bnie\s+wiem\b|\bnie\s+(?:podano|wspomniano|wiadomo)\b|\bnev(?:í|i)m\b|\bне\s+(?:знаю|известно|указан\w*|говор\w+|упомин\w+|сказано|ясно)\b|"
-    r"\bнет\s+(?:информации|данных|ответа)\b|\bне\s+(?:знаю|відомо|вказано)\b",
-    r"\bbilmiyorum\b|\bbilinmiyor\b|\bbelirtilmemi(?:ş|s)\w*|\ben\s+tied(?:ä|a)\b|\bnem\s+tudom\b|\btidak\s+(?:tahu|disebutkan|diketahui)\b",
+    r"\b(?:нет\s+(?:информации|данных|ответа)|информация\s+отсутствует|данные\s+отсутствуют|не\s+приводится)\b|\bне\s+(?:знаю|відомо|вказано)\b",
+    r"\bbilgi\s+yok\b|\bbrak\s+(?:informacji|danych)\b|\b(?:geen|ingen)\s+informati(?:e|on)\b|\bnessuna\s+informazione\b|\bsem\s+informa(?:ç|c)(?:ã|a)o\b|\bbilmiyorum\b|\bbilinmiyor\b|\bbelirtilmemi(?:ş|s)\w*|\ben\s+tied(?:ä|a)\b|\bnem\s+tudom\b|\btidak\s+(?:tahu|disebutkan|diketahui)\b",
     # Japanese, Chinese, Korean, Arabic, Hindi, Hebrew, Vietnamese
-    r"(?:分か|わか|判)りません|知りません|記載(?:が|は|されて)?(?:ありません|いません|ない)|(?:述べ|書か|言及)[^。]{0,6}(?:いません|いない)|答えられません|不明です",
-    r"不知道|不清楚|无法(?:确定|回答|得知|判断)|無法(?:確定|回答|得知|判斷)|(?:没有|沒有|未)(?:提到|提及|说明|說明|给出|提供|相关)|不确定",
-    r"모르겠|모릅니다|알\s*수\s*없|언급(?:되지|이)\s*(?:않|없)|나와\s*있지\s*않",
+    r"(?:分か|わか|判)りません|知りません|記載(?:が|は|されて)?(?:ありません|いません|ない)|(?:述べ|書か|言及)[^。]{0,6}(?:いません|いない)|情報(?:が|は)(?:ありません|ない|不足)|触れられて(?:いません|いない)|答えられません|不明です",
+    r"不知道|不清楚|无法(?:确定|回答|得知|判断)|無法(?:確定|回答|得知|判斷)|(?:没有|沒有|未|不曾)(?:说|說|明确|相关信息|提到|提及|说明|說明|给出|提供|相关)|不确定",
+    r"모르겠|모릅니다|알\s*수\s*없|언급(?:되지|이)\s*(?:않|없)|나와\s*있지\s*않|정보(?:가|는)?\s*없|명시되(?:어\s*있)?지\s*않",
     r"لا\s*(?:أعرف|أعلم|يذكر|تذكر|يوجد)|غير\s*(?:معروف|مذكور)|नहीं\s+(?:पता|मालूम|बताया|जानता)|לא\s+(?:יודע|ידוע|צוין)|không\s+(?:biết|được\s+đề\s+cập|rõ)",
 )
 FOREIGN_WHOLE = (

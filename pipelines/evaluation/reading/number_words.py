@@ -87,7 +87,7 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 _HALF = re.compile(
-    r"(?<!\ban\s)\bhalf\b(?!\s+(?:a\s+dozen|past))|\bdie\s+H\u00e4lfte\b|\bla\s+moiti\u00e9\b|\bla\s+mitad\b",
+    r"(?<!\ban\s)\bhalf\b(?!\s+(?:a\s+dozen|past|of\s+(?:it\b|the\b)?\s*[$\u20ac]?\d))|\bdie\s+H\u00e4lfte\b|\bla\s+moiti\u00e9\b|\bla\s+mitad\b",
     re.IGNORECASE,
 )
 _MINUS = re.compile(r"\b(?:minus|negative|moins|menos|meno)\s+(?=[$\u20ac\u00a3]?\d)", re.IGNORECASE)
@@ -108,7 +108,11 @@ _NOBODY = re.compile(
     r"^\W*(?:none|nobody|no\s+one|nothing(?=\W*$)|not\s+a\s+single\s+one|keine?r?|personne|null|nil)\b(?!\s+but\b)",
     re.IGNORECASE,
 )
-_NO_ONE = re.compile(r"\b(no|any|every|some|each|this|that|which)([ -]o)(ne)\b", re.IGNORECASE)
+_NO_ONE = re.compile(
+    r"\b(no|any|every|some|each|this|that|which"
+    rf"|(?:the|an?|his|her|its)\s+(?!(?:{'|'.join(_TENS)})\b)[a-z]+)([ -]o)(ne)\b",
+    re.IGNORECASE,
+)
 _ROMAN = re.compile(r"(?=[MDCLXVI]{2,})M*(?:C[MD]|D?C{0,3})(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
 _ROMAN_VALUES = {"M": 1000, "D": 500, "C": 100, "L": 50, "X": 10, "V": 5, "I": 1}
 _LANGUAGES = {

@@ -78,7 +78,7 @@ _DATE = re.compile(
 _PLACE = re.compile(r"\b(?:position|place|rank|ranked|floor|century|grade|which\s+number)\b", re.IGNORECASE)
 _YEAR = re.compile(r"\b(?:which|what)\s+year\b|\bwhen\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
-    r"=|\b(?:so|thus|hence|therefore|total|in\s+all|altogether|gives?|leaves?|makes?|equals?|but|then|that\s+is|i\.e)\b",
+    r"=|\b(?:so|thus|hence|therefore|total|in\s+all|altogether|gives?|leaves?|makes?|equals?|but|then|(?:that|which)\s+is|i\.e)\b",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[,;:]|\band\b|\bbut\b")
@@ -228,6 +228,12 @@ def _settle(part: str, places: Sequence[_Place], question: str, *, first: bool) 
 
 def _match_question(text: str, places: Sequence[_Place], question: str) -> list[_Place]:
     """The numbers that stand beside what the question counts, or in the clause with most of its words."""
+    asked = find_asked_unit(question)
+    in_unit = [
+        place for place in places if asked and place.unit and convert(1.0, place.unit, asked) is not None
+    ]
+    if in_unit:
+        return in_unit
     counted = find_counted(question)
     if counted:
         beside = [

@@ -29,7 +29,7 @@ _SPACED = re.compile(
 )
 _WRITTEN = re.compile(r"(?<![\w.,({\[])\d[\d.,]*\d(?![\w]*[({])")
 _PRICE = re.compile(r"(?<=\d)[,.](?:-|\u2013|\u2014)(?!\d)")
-_POWER = re.compile(r"(?<![\w.^])(\d+)\s?\^\s?\{?(-?\d{1,2})\}?(?![\w.])")
+_POWER = re.compile(r"(?<![\w.^*\u00d7])(?<![*\u00d7]\s)(\d+)\s?\^\s?\{?(-?\d{1,2})\}?(?![\w.])")
 
 
 def unify_numerals(text: str) -> str:

@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from pipelines.evaluation.reading.denials import is_denied
+from pipelines.evaluation.reading.denials import is_denied, is_open
 from pipelines.evaluation.reading.text import (
     find_announced_answer,
     find_boxed_answer,
     normalise,
     read_without_thinking,
 )
-from pipelines.sentences import sentences
+from pipelines.sentences import content_words, sentences
 
 _LETTER = re.compile(
     r"\(([A-Za-z])\)"
     r"|(?:^|(?<=[\s\"\u201c'({\[:]))(?:(?:option|choice|answer|letter)\s+)?([A-Z])(?=[.):,;!\"\u201d'}\]]|\s*$|\s+(?:because|since|as|is|are|"
-    r"was|or|and|but|not|nor|weigh\w*|for|which|that|by|to|yes|no|\u3067|\u306f|\u662f))"
+    r"was|or|and|but|not|nor|weigh\w*|for|which|that|by|to|yes|no|remains|fits|\u3067|\u306f|\u662f))"
     r"|(?<=[\u662f\u306f\u4e3a:\uff1a])([A-Z])(?![A-Za-z])"
 )
 _NAMED_LETTER = re.compile(r"\b(?:option|choice)\s+\(?([A-Za-z])\b\)?", re.IGNORECASE)
@@ -29,10 +29,16 @@ _LEADING = re.compile(
 _ENDING = re.compile(
     r"\b(?:is|it's|be|choose|pick|select|with|so|but|therefore|thus)\s+\W*(?:option\s+|choice\s+)?([A-Z])\W*$"
 )
+_AFTER_LETTER = re.compile(r"\W*(?:option\s+|choice\s+)?\(?[A-Za-z]\)?\s*[.:)-]?\s+(.*)$", re.MULTILINE)
 _REASON = re.compile(
     r"\b(?:because|since|whereas|while|although|though|given\s+that|due\s+to|as\s+(?=the\b|it\b|\(?[A-Z]\b))|\s[-\u2013\u2014]\s",
 )
 _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
+_CLAUSE = re.compile(r"[,;:.]|\b(?:but|while|whereas|and)\b")
+_EXCLUDED = re.compile(
+    r"\b(?:exclud\w*|eliminat\w*|rul\w+\s+out|not|neither|nor)\s+\(?[A-Z]\)?(?:\s*(?:,\s*(?:and|or|nor)?|and|or|nor)\s*\(?[A-Z]\b\)?)*"
+    r"|\(?\b[A-Z]\)?(?:\s*(?:,|and|or)\s*\(?[A-Z]\b\)?)*\s+(?:is|are)\s+(?:not|too|wrong|incorrect|false|out|also\s+wrong)\b(?!\s+only)"
+)
 _BOTH = re.compile(r"\bboth\b|\ball\s+of\b|\beither\b", re.IGNORECASE)
 _THAN = re.compile(
     r"\b(?:than|followed\s+by|before|over|compared\s+(?:to|with)|unlike|among|of\s+the)\b", re.IGNORECASE
@@ -42,7 +48,7 @@ _NO_TRUTH = re.compile(
 )
 
 
-def find_choice(answer: str, options: Sequence[str]) -> int | None:
+def find_choice(answer: str, options: Sequence[str], question: str = "") -> int | None:
     """Find the index of the option that the answer settles on; None where it settles on none, or on several.
 
     In this order: the announced answer ("the answer is B", a boxed one), a letter that stands alone or leads
@@ -62,16 +68,18 @@ def find_choice(answer: str, options: Sequence[str]) -> int | None:
         if letters or is_boxed or _BARE.match(announced):
             bare = _BARE.match(announced)
             if letters:
-                return letters[0]
+                return letters[0] if _agrees_with_words(announced, letters[0], options) else None
             if bare is not None and (index := _index_of(bare.group(1), options)) is not None:
                 return index
         named = _find_asserted(_cut_reason(announced), options)
         if len(named) == 1:
             return named[0]
-    return _find_in_lines(plain, options)
+    return _find_in_lines(plain, options, question)
 
 
-def _find_in_lines(plain: str, options: Sequence[str]) -> int | None:  # noqa: PLR0911 - one rule after another
+def _find_in_lines(  # noqa: PLR0911 - one rule after another
+    plain: str, options: Sequence[str], question: str
+) -> int | None:
     for line in reversed(plain.splitlines()):
         head = _cut_reason(line)
         bare = _BARE.match(line)
@@ -99,7 +107,7 @@ def _find_in_lines(plain: str, options: Sequence[str]) -> int | None:  # noqa: P
     last = _last_letters(plain, options)
     if last is not None:
         return last if last >= 0 else None
-    return _find_by_words(plain, options)
+    return _find_by_words(plain, options, question)
 
 
 def _is_verdict(head: str) -> bool:
@@ -107,6 +115,16 @@ def _is_verdict(head: str) -> bool:
     return re.match(r"^\W*(?:option\s+|choice\s+)?\(?[A-Za-z]\)?[.:,)]", head) is not None and (
         re.match(r"^\W*\(?[A-Z]\)?\s+\w+\s", head) is None
     )
+
+
+def _agrees_with_words(announced: str, index: int, options: Sequence[str]) -> bool:
+    """Tell whether a letter comes without the words of one other option: "(A) the text of B" is no choice."""
+    after = _AFTER_LETTER.match(announced)
+    if after is None:
+        return True
+    words = _normalise_words(after.group(1))
+    named = [at for at, option in enumerate(options) if words and words == _normalise_words(option)]
+    return not named or index in named
 
 
 def _last_letters(plain: str, options: Sequence[str]) -> int | None:
@@ -132,6 +150,7 @@ def _cut_reason(text: str) -> str:
 def _find_letters(text: str, options: Sequence[str]) -> list[int]:
     """The options whose letters a text has and does not deny, each once, in order."""
     found: list[int] = []
+    text = _EXCLUDED.sub(lambda match: " " * len(match.group()), text)
     for pattern in (_LETTER, _NAMED_LETTER):
         for match in pattern.finditer(text):
             index = _index_of(next(filter(None, match.groups())), options)
@@ -141,12 +160,14 @@ def _find_letters(text: str, options: Sequence[str]) -> list[int]:
     return found
 
 
-def choice_matches(answer: str, options: Sequence[str], reference: int) -> float:
+def choice_matches(answer: str, options: Sequence[str], reference: int, question: str = "") -> float:
     """Return 1 where the answer chose the option of that index, else 0."""
-    return float(find_choice(answer, options) == reference)
+    return float(find_choice(answer, options, question) == reference)
 
 
-def _find_by_words(plain: str, options: Sequence[str]) -> int | None:
+def _find_by_words(  # noqa: PLR0911 - one rule after another
+    plain: str, options: Sequence[str], question: str
+) -> int | None:
     texts = [sentence.text for sentence in sentences(plain)]
     # "No, she does not": an option and a stop is an answer, whatever follows
     opening = re.split(r"[.,;:!\n]", plain, maxsplit=1)[0]
@@ -160,6 +181,11 @@ def _find_by_words(plain: str, options: Sequence[str]) -> int | None:
         named = _find_asserted(part, options)
         if len(named) == 1:
             return named[0]
+        named = _match_question(part, named, options, question)
+        if len(named) == 1:
+            return named[0]
+        if _is_one_of_several(part, options):
+            return None
         start = _normalise_words(plain)
         leading = [
             index for index, option in enumerate(words) if option and f"{start} ".startswith(f"{option} ")
@@ -186,6 +212,25 @@ def _find_asserted(text: str, options: Sequence[str]) -> list[int]:
     return kept
 
 
+def _match_question(text: str, named: Sequence[int], options: Sequence[str], question: str) -> list[int]:
+    """The named options whose clause has most of the question's words."""
+    wanted = content_words(question)
+    spoken = _spell_out(text)
+    shared: dict[int, int] = {}
+    for index in named:
+        clauses = [clause for clause in _CLAUSE.split(spoken) if _spell_out(options[index]) in clause]
+        shared[index] = max((len(content_words(clause) & wanted) for clause in clauses), default=0)
+    return [index for index in named if shared[index] == max(shared.values())]
+
+
+def _is_one_of_several(text: str, options: Sequence[str]) -> bool:
+    spoken = _spell_out(text)
+    return any(
+        (at := spoken.find(words)) >= 0 and is_open(spoken, at, at + len(words))
+        for words in map(_spell_out, options)
+    )
+
+
 def _is_option_denied(spoken: str, option: str) -> bool:
     """Tell whether every mention of an option is denied, or said by others."""
     words = _spell_out(option)
@@ -205,7 +250,11 @@ def _find_named(text: str, options: Sequence[str]) -> list[int]:
     """Find the options whose words stand in a text; one that is part of another named one does not count."""
     spoken = f" {_normalise_words(text)} "
     words = [_normalise_words(option) for option in options]
-    found = [index for index, option in enumerate(words) if option and f" {option} " in spoken]
+    found = [
+        index
+        for index, option in enumerate(words)
+        if option and re.search(rf" {re.escape(option)}s? ", spoken)
+    ]
     return [
         index
         for index in found

@@ -57,6 +57,8 @@ _RANGE = re.compile(
     r"\b(?:between|from)\s+(\d+(?:\.\d+)?)\s*(?:[^\W\d]+\s+)?(?:and|to)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*(?:-|\u2013|\bto\b)\s*(\d+(?:\.\d+)?)"
 )
 _TOKEN = re.compile(r"\d+(?:\.\d+)*[a-z]*|[^\W\d_][\w']*(?:\+\+|\+|#)?|\d\w*", re.UNICODE)
+_NAMES_TOO = frozenset({"May", "March", "Will", "Mark"})
+_MODAL = re.compile(r"\b(?:may|march|will|mark)\b")
 _ARTICLES = frozenset({"a", "an", "the"})
 _EMPTY = frozenset({"who", "which", "what", "where", "when", "how", "it", "that", "this"})
 _YES = re.compile(r"\W*(?:yes|yeah|yep|correct|true|indeed)\b", re.IGNORECASE)
@@ -78,6 +80,8 @@ def states_reference(answer: str, references: Sequence[str]) -> float:
     """
     if not any(normalise(reference) or reference.strip() for reference in references):
         return float(not normalise(answer))
+    if any(reference.strip() in _NAMES_TOO for reference in references) and answer != answer.lower():
+        answer = _MODAL.sub("might", answer)
     text = unify_words(answer)
     return float(any(_states(text, reference.strip()) for reference in references if reference.strip()))
 

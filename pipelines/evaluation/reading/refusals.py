@@ -32,7 +32,11 @@ _ADVERBS = r"(?:(?:\w+ly|even|ever|actually|any|also)\s+)*"
 _DOES_NOT = rf"(?:do(?:es)?|did|could)\s*(?:not|n'?t)\s+{_ADVERBS}"
 _IS_NOT = rf"(?:is|are|was|were|be|been)\s*(?:not|n'?t)\s+{_ADVERBS}"
 _CANNOT = r"(?:can(?:no|')?t|can\s+not|could\s+not|couldn'?t)"
-_PLACE = r"(?:\s*[.,;:!\"']|\s*$|\s+(?:in|by|from|wh\w+|how|if|here|there|anywhere)\b)"
+_IN_SOURCE = (
+    r"(?:in|by|from)\s+(?:(?:any|the|these|this|that|your|given|provided)\s+)*(?:texts?|passages?|contexts?|documents?|"
+    r"sources?|articles?|excerpts?|materials?|information)"
+)
+_PLACE = rf"(?:\s*[.,;:!\"']|\s*$|\s+(?:{_IN_SOURCE}|wh\w+|how|if|here|there|anywhere)\b)"
 _PATTERNS = (
     # I do not know
     r"\b(?:i|we)\s+(?:(?:really|honestly)\s+)?(?:do\s+not|don'?t)\s+(?:(?:really|actually)\s+)?know\b",
@@ -63,17 +67,20 @@ _PATTERNS = (
     r"\b(?:neither|no)\s+(?:relevant\s+)?(?:passage|document|source|text)\s+(?:was|says|mentions|states|names|gives|holds|tells|describes)\b",
     r"\bnothing\s+(?:about|on|that\s+answers|is\s+(?:said|stated|known))\b|\bpassages?\s+do(?:es)?n'?t\s*[.,]",
     r"\bonly\s+(?:describe|say|tell|mention|cover)s?\b[^.]*,\s*not\b",
+    rf"\b{_SOURCE}\s+(?:\w+\s+)?{_SAY}[^.]*(?:\bbut\s+(?:no|not)\b|,\s+not\s+(?:how|who|when|where|why|what|which)\b)",
+    rf"\bnot\s+(?:some|any)thing\s+(?:that\s+)?(?:the\s+)?{_SOURCE}\b|\bnowhere\b[^.]*\b(?:stated|said|mentioned|given)\b",
+    rf"\b(?:not|n't)\s+(?:to\s+be\s+)?found\s+{_IN_SOURCE}",
     # it is not said
     rf"\b{_IS_NOT}(?:mention|stated|specif|indicat|disclos|answer|discuss|address|cover|explain|identified|named\s+in)\w*",
     rf"\b(?:isn'?t|aren'?t|not)\s+{_ADVERBS}(?:given|provided|known|named|available|listed|clear|described|revealed|"
-    rf"recorded|reported|explicit|found|told\s+us|in\s+the\s+(?:text|passages?|context|documents?)){_PLACE}",
+    rf"recorded|reported|explicit|told\s+us|in\s+the\s+(?:text|passages?|context|documents?)){_PLACE}",
     r"^\W*not\s+(?:\w+ly\s+)?(?:mentioned|stated|specified|given|known|provided|available|answerable|disclosed|clear|"
     r"enough|sufficient|applicable|sure|in\s+the)\b",
     r"\bnot\s+(?:enough|sufficient|mentioned|stated|specified|answerable)\b(?!\s+(?:money|time|food|water|room|space))",
     r"\b(?:insufficient|missing|not\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?|evidence)\b",
     r"\bno\s+(?:(?:relevant|specific|such|further|clear|definite|additional)\s+)?(?:information|mention|answer|data|"
     r"evidence|indication|details?|reference|way\s+(?:to|of)\s+(?:know|tell)\w*)\b",
-    r"\bno\s+(?:\w+\s+){1,5}?(?:is|are|was|were)\s+(?:mentioned|named|given|stated|specified|provided|identified|listed|found|recorded)\b",
+    r"\bno\s+(?:\w+\s+){1,5}?(?:is|are|was|were)\s+(?:mentioned|named|given|stated|specified|provided|identified)\b",
     r"\b(?:information|question|problem|premise|detail)\s+is\s+(?:missing|incomplete|lacking|not)\b",
     r"\bnot\s+clear\b|\b(?:it|that|this)(?:'s|\s+is|\s+remains)\s+(?:not\s+clear|unclear|unknown|open)\b",
 )
@@ -97,10 +104,15 @@ _GUESSES = re.compile(
     r"i'd\s+(?:say|guess)|must\s+have\s+been|my\s+(?:best\s+)?guess)\b",
     re.IGNORECASE,
 )
-_CONCLUDES = re.compile(r"(?:=|\b(?:therefore|thus|hence|so|equals)\b).*\d", re.IGNORECASE)
-_STATES = re.compile(r"\b(?:is|are|was|were|gives|makes)\b.*\d", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"(?:=|\b(?:therefore|thus|hence|so|equals)\b).*\d|\b(?:follows|inferred|deduced|concluded|implies|suggests)\b.*\w",
+    re.IGNORECASE,
+)
+_STATES = re.compile(r"\b(?:is|are|was|were|gives|makes|takes|costs|lasts|needs)\b.*\d", re.IGNORECASE)
+_CONCEDES = re.compile(r"\w+\W+\w+\W+\w+.*\b(?:al)?though\b", re.IGNORECASE)
 _FIRST_PERSON = re.compile(r"\b(?:i|we)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"\b(?:not?|never|nothing|unknown|unclear)\b|n't\b", re.IGNORECASE)
+_LABEL = re.compile(r"^\s*(?:final\s+)?answer\s*:", re.IGNORECASE | re.MULTILINE)
 _EDGES = " \t\n.!?:;,\"'\u201c\u201d*_()[]"
 
 
@@ -124,6 +136,11 @@ def abstains(answer: str, *, nothing_declines: bool = False) -> bool:
     if line is not None:
         return _declines_shortly(line, nothing_declines) or _declines_in_sentences(line)
     return _declines_shortly(text, nothing_declines) or _declines_in_sentences(text)
+
+
+def says_anything(answer: str) -> bool:
+    """Tell whether an answer says more than "Answer:" and citation marks."""
+    return _LABEL.sub("", strip_markers(read_final_text(answer))).strip(_EDGES) != ""
 
 
 def quotes_negative_reference(answer: str, references: Sequence[str]) -> bool:
@@ -155,7 +172,11 @@ def _declines_in_sentences(text: str) -> bool:
 
 
 def _declines(sentence: str) -> bool:
-    return not sentence.rstrip().endswith("?") and _DECLINES.search(sentence) is not None
+    found = _DECLINES.search(sentence)
+    if found is None or sentence.rstrip().endswith("?"):
+        return False
+    # "It takes 45 minutes, although this is not stated" answers
+    return _CONCEDES.match(sentence[: found.start()]) is None
 
 
 def _declines_after_guess(sentence: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
+from pipelines.evaluation.report.errors import find_measured_error
 from pipelines.evaluation.report.units import (
     NOTHING,
     column_unit,
@@ -52,12 +53,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One metric's lines. `unit` is that of all its figures; a difference of percents is one in points."""
+    """One metric's lines. `unit` is that of all its figures; a difference of percents is one in points.
+
+    `error` says how often the metric itself is wrong, in the card of all questions; else it is empty.
+    """
 
     metric: str
     unit: str
     hint: str
     lines: tuple[Line, ...]
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ def _make_measure(measured: MetricResult, baseline: str) -> Measure:
     slow = measured.unit == "ms" and max(rate.value for rate in measured.rates) >= SECOND
     unit = "s" if slow else measured.unit
     declared = find_metric(measured.metric)
+    error = find_measured_error(measured.metric)
     hint = {True: "\N{UPWARDS ARROW} is better", False: "\N{DOWNWARDS ARROW} is better", None: ""}[
         measured.higher_is_better
     ]
@@ -132,6 +138,7 @@ def _make_measure(measured: MetricResult, baseline: str) -> Measure:
         metric=declared.heading if declared else measured.metric,
         unit=column_unit(unit),
         hint=hint,
+        error="" if measured.scope != OVERALL or error is None else str(error),
         lines=tuple(
             _make_line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0))
             for rate in measured.rates

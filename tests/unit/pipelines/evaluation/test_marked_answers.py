@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from pipelines.evaluation.datasets.items import Item
@@ -10,20 +11,28 @@ from pipelines.evaluation.reading.number_words import write_digits
 from pipelines.evaluation.reading.numerals import unify_numerals
 from pipelines.evaluation.reading.refusals import abstains
 from pipelines.evaluation.reading.wording import DECLINING, FORMS, HOW_TO_DECLINE
-from tests.bench._answers import MarkedAnswer, read_adversarial
+from pipelines.evaluation.report.errors import find_measured_error
+from tests.bench._answers import MarkedAnswer
+from tests.bench.metrics import WRITTEN, measure_errors
 
 
-@pytest.fixture(scope="module")
-def errors() -> list[dict[str, bool]]:
-    return [answer.find_errors() for answer in read_adversarial()]
+def test_the_errors_that_the_report_shows_are_those_of_the_marked_answers_and_few() -> None:
+    measured = measure_errors()
+    assert measured == orjson.loads(WRITTEN.read_bytes()), "make bench-metrics WRITE=1 writes it anew"
+    for metric in ("correct", "abstained"):
+        error = find_measured_error(metric)
+        assert error is not None
+        assert error.recorded.wrong <= 0.02 * error.recorded.n
+        assert error.hard.wrong <= 0.08 * error.hard.n
+        assert error.recorded.n > 100
+        assert error.hard.n > 1100
 
 
-@pytest.mark.parametrize(("metric", "most"), [("correct", 0.08), ("abstained", 0.02)])
-def test_few_of_the_hard_answers_are_marked_wrong(
-    errors: list[dict[str, bool]], metric: str, most: float
-) -> None:
-    assert len(errors) > 900
-    assert sum(error[metric] for error in errors) <= most * len(errors)
+def test_an_error_rate_is_said_by_arm_and_with_its_interval() -> None:
+    said = str(find_measured_error("hallucination rate"))
+    assert said.startswith("marked wrongly: 0 % [0.0, ")
+    assert "small+cite 0 %" in said
+    assert find_measured_error("token F1") is None
 
 
 def is_right(
