@@ -15,7 +15,7 @@ _INVISIBLE = re.compile(
 )
 """Soft hyphen, zero-width characters, marks of direction, variation selectors, tags."""
 
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d\u2043", "-"))
+_HYPHENS = re.compile("[\u2010-\u2013\u2043\u2212\ufe63\uff0d]")
 """What is written for a hyphen within a word or a number; a dash between words (\u2014) stays one."""
 
 
@@ -26,4 +26,4 @@ def normalise(text: str) -> str:
     """
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).translate(_DASHES)).translate(_DASHES)
+    return _HYPHENS.sub("-", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ from services.core.wire.retrieval import (
     TokenVectorsRequest,
     UpsertRequest,
 )
+from services.retrieval import language
 from services.retrieval.backend import PACKAGE, CreateStore, VectorStore
 from services.retrieval.ranking import plan_search, rank
 from services.retrieval.settings import VECTOR_URL, Settings
@@ -76,6 +78,8 @@ ServiceSettings = Annotated[Settings, Depends(_get_settings)]
 async def retrieval(
     body: RetrievalRequest, store: Store, settings: ServiceSettings, metrics: ServiceMetrics
 ) -> Response:
+    if language.must_load(body.text, body.threshold_languages or ()):
+        await asyncio.to_thread(language.load)
     plan = plan_search(body, settings)
     with metrics.stage("search"):
         ranked, relevance = rank(await store.search(body.collection, plan.query), plan)

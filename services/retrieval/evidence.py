@@ -51,13 +51,7 @@ class QuestionTraits:
     def read(cls, text: str, languages: Sequence[str]) -> QuestionTraits:
         """Read a question; its language is looked at only where it matters."""
         known = frozenset(languages)
-        return cls(text, known, detect_language(text) if known else None, find_identifiers(text))
-
-    @property
-    def is_about_acronyms(self) -> bool:
-        """Whether acronyms are at least half of the words; beside more words they say too little."""
-        acronyms = sum(identifier.is_acronym for identifier in self.identifiers)
-        return bool(acronyms) and 2 * acronyms >= len(split_terms(self.text))
+        return cls(text, known, detect_language(text) if known else None, _choose_identifiers(text))
 
     @property
     def is_calibrated(self) -> bool:
@@ -73,9 +67,7 @@ def select_evidence(
         found: By id, all that both sides found, best cosine first.
         threshold: The least cosine; None keeps every passage.
     """
-    passages, missing = _match_identifiers(
-        found, traits.identifiers, is_about_acronyms=traits.is_about_acronyms
-    )
+    passages, missing = _match_identifiers(found, traits.identifiers)
     rule = _choose_rule(passages, traits, threshold)
     if rule == "words":
         passages = _measure_words(passages, traits.text)
@@ -94,15 +86,25 @@ def select_evidence(
     )
 
 
+def _choose_identifiers(text: str) -> list[Identifier]:
+    """Choose the identifiers that count: acronyms only where they are half of the question's words.
+
+    Beside more words an acronym says too little.
+    """
+    found = find_identifiers(text)
+    acronyms = sum(identifier.is_acronym for identifier in found)
+    if acronyms and 2 * acronyms < len(split_terms(text)):
+        return [identifier for identifier in found if not identifier.is_acronym]
+    return found
+
+
 def _match_identifiers(
-    found: Mapping[str, Passage], identifiers: Sequence[Identifier], *, is_about_acronyms: bool
+    found: Mapping[str, Passage], identifiers: Sequence[Identifier]
 ) -> tuple[dict[str, Passage], list[Identifier]]:
     """Note in each passage what it holds; returns also the strict identifiers that none holds."""
-    if not identifiers:
-        return dict(found), []
-    matched: dict[str, list[str]] = {id_: [] for id_ in found}
+    matched: dict[str, list[str]] = {}
     missing = []
-    texts = {id_: passage.embedded_text for id_, passage in found.items()}
+    texts = {id_: passage.embedded_text for id_, passage in found.items()} if identifiers else {}
     keys: dict[str, set[str]] = {}
     for identifier in identifiers:
         possible = [id_ for id_, text in texts.items() if may_hold(identifier, text)]
@@ -111,12 +113,11 @@ def _match_identifiers(
         holders = [id_ for id_ in possible if holds(identifier, texts[id_], keys.get(id_, set()))]
         if identifier.strict and not holders:
             missing.append(identifier)
-        if not identifier.is_acronym or (is_about_acronyms and len(holders) <= RARE):
+        if not identifier.is_acronym or len(holders) <= RARE:
             for id_ in holders:
-                matched[id_].append(identifier.text)
-    return {
-        id_: passage.model_copy(update={"matched": matched[id_]}) for id_, passage in found.items()
-    }, missing
+                matched.setdefault(id_, []).append(identifier.text)
+    noted = {id_: found[id_].model_copy(update={"matched": names}) for id_, names in matched.items()}
+    return {**found, **noted}, missing
 
 
 def _choose_rule(

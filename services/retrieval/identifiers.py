@@ -200,13 +200,17 @@ def _is_mixed_code(token: str, digits: list[str]) -> bool:
 
 
 def _select_words(text: str) -> str:
-    """Select the words that may be codes, each after an acronym before it, one a line."""
-    words = normalise(text).split()
+    """Select the words that may be codes, each with the word before it, one a line."""
+    plain = " ".join(normalise(text).split())
     lines = []
-    for at, word in enumerate(words):
-        if _MAY_BE_CODE.search(word):
-            before = words[at - 1] if at else ""
-            lines.append(f"{before} {word}" if before[-1:].isalnum() else word)
+    end = -1
+    for match in _MAY_BE_CODE.finditer(plain):
+        if match.start() < end:
+            continue
+        start = plain.rfind(" ", 0, match.start()) + 1
+        end = plain.find(" ", match.end()) % (len(plain) + 1)
+        before = plain.rfind(" ", 0, max(0, start - 1)) + 1
+        lines.append(plain[before if plain[start - 2 : start - 1].isalnum() else start : end])
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -32,16 +32,38 @@ _SCRIPTS = (
 def detect_language(text: str) -> str | None:
     """Tell the language as an ISO 639-1 code; None where nothing tells, as of a bare identifier."""
     plain = normalise(text)
+    words = _read_words(plain)
+    if (language := _tell_quickly(plain, words)) is not None or sum(map(len, words)) < 4:
+        return language
+    language, probability = _load_identifier().classify(" ".join(words))
+    return str(language) if probability >= SURE else None
+
+
+def must_load(text: str, languages: Iterable[str]) -> bool:
+    """Whether the model is needed, and not there yet: then `load` takes the time of some hundred searches."""
+    if _load_identifier.cache_info().currsize:
+        return False
+    plain = normalise(text)
+    known = set(languages)
+    return bool(known) and _tell_quickly(plain, _read_words(plain)) not in known
+
+
+def load() -> None:
+    """Load the model, which a thread may do."""
+    _load_identifier()
+
+
+def _read_words(plain: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(_CODE.sub(" ", plain))]
+
+
+def _tell_quickly(plain: str, words: Sequence[str]) -> str | None:
+    """Tell what needs no model: a script that is one language's, or a few English words."""
     for language, script in _SCRIPTS:
         if script.search(plain):
             return language
-    words = [word.lower() for word in _WORD.findall(_CODE.sub(" ", plain))]
-    if plain.isascii() and len(_ENGLISH.intersection(words)) > len(words) // 8:
-        return "en"
-    if sum(map(len, words)) < 4:
-        return None
-    language, probability = _load_identifier().classify(" ".join(words))
-    return str(language) if probability >= SURE else None
+    is_english = plain.isascii() and len(_ENGLISH.intersection(words)) > len(words) // 8
+    return "en" if is_english else None
 
 
 def detect_common_language(texts: Iterable[str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.retrieval.language import detect_language
+from services.retrieval.language import _load_identifier, detect_language, load, must_load
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ from services.retrieval.language import detect_language
 )
 def test_the_language_of_a_question(text, language):
     assert detect_language(text) == language
+
+
+def test_the_model_is_loaded_where_a_question_needs_it_and_once() -> None:
+    _load_identifier.cache_clear()
+    assert not must_load("What is the torque of PPR-9087?", ["en"])
+    assert not must_load("Was kostet der Wasseranschluss?", [])
+    assert must_load("Was kostet der Wasseranschluss?", ["en"])
+    load()
+    assert not must_load("Was kostet der Wasseranschluss?", ["en"])
