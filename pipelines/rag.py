@@ -242,7 +242,7 @@ class _Collected:
             finish_reason=finish_reason,
             outcome="answered_without_passages" if outcome == "answered" and not found.passages else outcome,
             usage=self.usage,
-            timings=clock.timings(self.usage.completion_tokens),
+            timings=clock.timings(0 if self.usage.estimated else self.usage.completion_tokens),
             citations=locate_citations(cite(content, found.passages), found.stretches),
             degraded=self.degraded,
             misplaced=self.misplaced,

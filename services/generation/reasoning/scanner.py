@@ -86,9 +86,10 @@ class Scanner:
         tag, end = match.group(), match.end()
         separated = self._takes_all
         if separated or self._profile.unsure:
-            if end == len(text) and not final:
+            follows_tag = self._prior == ">"
+            if end == len(text) and not (final or follows_tag):
                 return self._hold_back(text, rest, final=False)
-            named = self._prior != ">" and is_prose(text[at:rest][-1:], text[end : end + 1])
+            named = not follows_tag and is_prose(text[at:rest][-1:], text[end : end + 1])
             if tag in self._tags.closers and (named or separated):
                 return self._begin_doubt(tag, text, end, leads=True)
             if named and tag not in self._profile.drop:
