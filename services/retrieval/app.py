@@ -82,7 +82,11 @@ async def retrieval(
         await asyncio.to_thread(language.load)
     plan = plan_search(body, settings)
     with metrics.stage("search"):
-        ranked, relevance = rank(await store.search(body.collection, plan.query), plan)
+        found = await store.search(body.collection, plan.query)
+        if plan.traits is None or language.is_loaded():
+            ranked, relevance = rank(found, plan)
+        else:
+            ranked, relevance = await asyncio.to_thread(rank, found, plan)
     docs = [passage.model_dump() for passage in ranked]
     decided = relevance.model_dump() if relevance else None
     return JsonReply({"retrieved_docs": docs, "initial_query": body.text, "relevance": decided})

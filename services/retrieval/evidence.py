@@ -71,13 +71,10 @@ def select_evidence(
     rule = _choose_rule(passages, traits, threshold)
     if rule == "words":
         passages = _measure_words(passages, traits.text)
-    kept = {
-        id_: passage
-        for id_, passage in passages.items()
-        if passage.matched
-        or rule == "off"
-        or (_passes(passage, rule, threshold) and not _is_look_alike(passage, missing))
-    }
+    kept = _keep(passages, rule, threshold, missing)
+    if rule == "floor" and not kept and traits.languages:
+        rule = _choose_rule_for_passages(passages, traits)
+        kept = _keep(passages, rule, threshold, missing)
     return kept, Relevance(
         rule=rule,
         language=traits.language,
@@ -127,8 +124,33 @@ def _choose_rule(
         return "off"
     if traits.is_calibrated:
         return "floor"
-    witnesses = [passage.text for passage in list(passages.values())[:WITNESSES]]
-    return "words" if detect_common_language(witnesses) == traits.language else "model"
+    return "words" if _tell_language(passages) == traits.language else "model"
+
+
+def _choose_rule_for_passages(passages: Mapping[str, Passage], traits: QuestionTraits) -> EvidenceRule:
+    """Choose again where no passage reaches the floor: it means nothing for passages of another language."""
+    language = _tell_language(passages)
+    return "floor" if language is None or language in traits.languages else "model"
+
+
+def _tell_language(passages: Mapping[str, Passage]) -> str | None:
+    return detect_common_language(passage.text for passage in list(passages.values())[:WITNESSES])
+
+
+def _keep(
+    passages: Mapping[str, Passage],
+    rule: EvidenceRule,
+    threshold: float | None,
+    missing: Sequence[Identifier],
+) -> dict[str, Passage]:
+    """Keep what holds an identifier, and what passes the rule and is no look-alike."""
+    return {
+        id_: passage
+        for id_, passage in passages.items()
+        if passage.matched
+        or rule == "off"
+        or (_passes(passage, rule, threshold) and not _is_look_alike(passage, missing))
+    }
 
 
 def _passes(passage: Passage, rule: EvidenceRule, threshold: float | None) -> bool:

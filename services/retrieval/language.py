@@ -41,11 +41,16 @@ def detect_language(text: str) -> str | None:
 
 def must_load(text: str, languages: Iterable[str]) -> bool:
     """Whether the model is needed, and not there yet: then `load` takes the time of some hundred searches."""
-    if _load_identifier.cache_info().currsize:
+    if is_loaded():
         return False
     plain = normalise(text)
     known = set(languages)
     return bool(known) and _tell_quickly(plain, _read_words(plain)) not in known
+
+
+def is_loaded() -> bool:
+    """Whether the model is there, so that nothing has to wait for it."""
+    return _load_identifier.cache_info().currsize > 0
 
 
 def load() -> None:
@@ -67,9 +72,10 @@ def _tell_quickly(plain: str, words: Sequence[str]) -> str | None:
 
 
 def detect_common_language(texts: Iterable[str]) -> str | None:
-    """Tell the language that most of the texts are in; None where there are none, or nothing tells."""
-    languages = Counter(language for text in texts if (language := detect_language(text[:600])) is not None)
-    return languages.most_common(1)[0][0] if languages else None
+    """Tell the language that more than half of the texts are in; None where there is none."""
+    languages = Counter(detect_language(text[:600]) for text in texts)
+    language, times = languages.most_common(1)[0] if languages else (None, 0)
+    return language if 2 * times > languages.total() else None
 
 
 @lru_cache(maxsize=1)

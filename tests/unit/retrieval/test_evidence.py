@@ -92,6 +92,15 @@ def test_where_question_and_passages_are_of_two_languages_the_model_decides():
     assert (list(kept), relevance.rule) == (["e"], "model")
 
 
+def test_the_floor_means_nothing_for_passages_of_another_language():
+    kept, relevance = judge("How high is the fee for the water connection?", GERMAN[0])
+    assert (list(kept), relevance.rule, relevance.language) == (["fee"], "model", "en")
+    english = Passage(id="e", document_id="d", text="Dogs must be kept on a lead in the park.", score=0.1)
+    assert judge("How high is the fee for the water connection?", english)[0] == {}
+    figures = Passage(id="f", document_id="d", text="12 | 35 | 8.4 | M6", score=0.1)
+    assert judge("How high is the fee for the water connection?", figures)[0] == {}
+
+
 @pytest.mark.parametrize("languages", [(), ("en", "de")])
 def test_the_floor_holds_for_the_languages_that_it_is_said_to(languages):
     kept, relevance = judge("Wie hoch ist die Geb\u00fchr f\u00fcr das Wasser?", *GERMAN, languages=languages)
