@@ -61,11 +61,11 @@ class Relevance(Wire):
 
     `rule` is what a passage had to pass: `floor`, the least cosine, in a language that it was calibrated for;
     `words`, the least share of the question's words, where question and passages are of another language;
-    `model`, nothing, where they are of two languages, so that the model must say whether they answer (where the
-    question's is one of the floor's: if no passage reaches it); `off`, nothing, because no threshold was asked
-    for. Whatever the rule, a passage that holds one of the question's
-    `identifiers` passes. Those of them that no passage holds are `missing`: passages with one that is easily
-    taken for it do not pass.
+    `model`, nothing, where they are of two languages, so that the model must say whether they answer (of a
+    question in one of the floor's languages: if no passage reaches the floor); `off`, nothing, because no
+    threshold was asked for. Whatever the rule, a passage that holds one of the question's `identifiers`
+    passes. Those of them that no passage holds are `missing`: passages with one that is easily taken for it
+    do not pass.
 
     `language` is the question's, None where it is not known.
     """
