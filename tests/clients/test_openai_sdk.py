@@ -193,3 +193,12 @@ def test_one_model_and_embeddings_are_as_openai_has_them(client):
     assert client.embeddings.create(model=MODEL, input="bees").data[0].embedding == pytest.approx(
         reply.data[0].embedding, abs=1e-6
     )
+
+
+def test_an_entry_without_retrieval_is_a_model_of_its_own(client):
+    assert "plain:direct" in {model.id for model in client.models.list()}
+    reply = client.chat.completions.create(
+        model="plain:direct", messages=[{"role": "user", "content": "Hello"}]
+    )
+    assert (reply.choices[0].message.content, reply.outcome) == (ANSWER, "answered_without_passages")
+    assert not reply.choices[0].message.annotations
