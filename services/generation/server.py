@@ -115,7 +115,7 @@ class Server:
                     break
                 if delta.has_output:
                     yield delta
-        limit = request.get("max_tokens")
+        limit = None if "max_tokens" in self._profile.dropped else request.get("max_tokens")
         yield chunks.end(limit if isinstance(limit, int) else None)
 
     def _write_request(self, request: Request) -> Request:

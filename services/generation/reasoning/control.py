@@ -12,14 +12,16 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from services.core.wire.features import ToolCallDelta
 from services.generation.reasoning.profiles import PROFILES, Profile
 
 JOINER = "\N{WORD JOINER}"
+_ESCAPED = "\\u2060"
 
 _FAMILIES = (
-    r"<\|[^<>|\n]{1,64}\|>",  # ChatML, Llama 3, Phi, Granite, Command R, harmony, GPT's own
+    r"<\|[^<>|\s]{1,64}\|>",  # ChatML, Llama 3, Phi, Granite, Command R, harmony, GPT's own
     r"<\|[\w\"]{1,32}>|<[\w\"]{1,32}\|>",  # Gemma 4
-    r"<\uff5c[^<>\n]{1,64}\uff5c>",  # DeepSeek, Hunyuan
+    r"<\uff5c[^<>\s]{1,64}\uff5c>",  # DeepSeek, Hunyuan
     r"</?s>|<<?/?SYS>>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|PREFIX|SUFFIX)\]",
     r"<(?:bos|eos|pad|unk|mask|sop|eop|cls|sep)>|\[g?MASK\]",
     r"<(?:start|end)_of_(?:turn|image)>|<seed:\w{1,32}>|</?(?:mm:)?tool_(?:call|calls|response)>",
@@ -44,6 +46,15 @@ def break_control_tokens(text: str, profile: Profile) -> str:
 def restore_text(text: str) -> str:
     """Take out of a model's output what `break_control_tokens` has put into its prompt."""
     return text.replace(JOINER, "")
+
+
+def restore_call(call: ToolCallDelta) -> ToolCallDelta:
+    """Take it out of a piece of a tool call too; in its JSON it may be written as an escape."""
+    arguments = call.function.arguments
+    if not arguments or not (JOINER in arguments or _ESCAPED in arguments):
+        return call
+    plain = restore_text(arguments).replace(_ESCAPED, "")
+    return call.model_copy(update={"function": call.function.model_copy(update={"arguments": plain})})
 
 
 def _list_tags(profile: Profile) -> Iterable[str]:

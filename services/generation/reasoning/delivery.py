@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from services.generation.backend import Delta
-from services.generation.reasoning.control import JOINER, restore_text
+from services.generation.reasoning.control import restore_call, restore_text
 from services.generation.reasoning.thinking import Thinking
 from services.generation.task import NoAnswer, Task
 from services.generation.text import StopScanner
@@ -35,20 +35,21 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
     blank, answers = "", False
     async with aclosing(thinking.deltas()) as deltas:
         async for delta in deltas:
-            reasoning, content = delta.reasoning, delta.content
-            if task.broken_up and JOINER in reasoning + content:
+            reasoning, content, calls = delta.reasoning, delta.content, delta.tool_calls
+            if task.broken_up:
                 reasoning, content = restore_text(reasoning), restore_text(content)
+                calls = tuple(map(restore_call, calls))
             content = scanner.push(content) if content else ""
             if delta.finish_reason and not scanner.stopped:
                 content += scanner.flush()
-            if delta.tool_calls:
+            if calls:
                 blank, answers = "", True
             if not answers:
                 blank += content
                 answers = bool(blank.translate(_INVISIBLE).strip())
                 content = blank if answers else ""
-            if reasoning or content or delta.tool_calls or delta.logprobs:
-                yield Delta(content, reasoning, tool_calls=delta.tool_calls, logprobs=delta.logprobs)
+            if reasoning or content or calls or delta.logprobs:
+                yield Delta(content, reasoning, tool_calls=calls, logprobs=delta.logprobs)
             if scanner.stopped:
                 yield thinking.stop()
                 return

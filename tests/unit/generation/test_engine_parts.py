@@ -126,3 +126,21 @@ def test_static_shapes_grow_by_the_bucket() -> None:
         "hpu_graphs": False,
         "ignore_eos": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "taken", "limit", "reason"),
+    [
+        ("It ends here.", 9, 10, "stop"),
+        ("It ends here.", 10, 10, "stop"),
+        ("It ends in the mid", 10, 10, "length"),
+        ("It ends in a list,", 10, 10, "length"),
+        ("It ends here.", 11, 10, "length"),
+        ("It ends in the mid", 10, None, "stop"),
+    ],
+)
+def test_all_its_tokens_taken_is_a_cut_answer(text: str, taken: int, limit: int | None, reason: str) -> None:
+    chunks = ChunkReader("x")
+    usage = {"prompt_tokens": 3, "completion_tokens": taken}
+    chunks.read(data({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}], "usage": usage}))
+    assert chunks.end(limit).finish_reason == reason
