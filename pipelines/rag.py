@@ -206,7 +206,7 @@ def _write_prompt(question: Question, found: Evidence) -> list[ChatMessage]:
         question.history,
         follow=question.follow,
         salt=question.salt,
-        unsure=found.relevance is not None and found.relevance.rule == "model",
+        unsure=found.is_unsure,
     )
 
 

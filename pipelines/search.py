@@ -72,6 +72,15 @@ class Evidence:
     relevance: Relevance | None = None
     repeated: tuple[RepeatedPassage, ...] = ()
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the model must say itself where the passages do not answer: nothing has decided it.
+
+        So it is where no rule was used, or where no passage names what the question asks about.
+        """
+        decided = self.relevance
+        return decided is not None and (decided.rule == "model" or bool(decided.missing))
+
     def freeze(self) -> FrozenContext:
         """Freeze the passages, with all that is to be said of how they were found."""
         return freeze(self.passages, self.query, relevance=self.relevance, repeated=self.repeated)

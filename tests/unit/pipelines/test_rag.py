@@ -403,10 +403,15 @@ async def test_where_words_decided_the_cosine_does_not() -> None:
     assert found.context.relevance == relevance
 
 
-@pytest.mark.parametrize(("rule", "asked"), [("model", True), ("words", False), ("floor", False)])
-async def test_a_model_that_decides_is_asked_to_say_that_it_does_not_know(rule: str, asked: bool) -> None:
+@pytest.mark.parametrize(
+    ("rule", "missing", "asked"),
+    [("model", [], True), ("words", [], False), ("floor", [], False), ("floor", ["E-1"], True)],
+)
+async def test_a_model_that_decides_is_asked_to_say_that_it_does_not_know(
+    rule: str, missing: list[str], asked: bool
+) -> None:
     generation = Generation()
-    relevance = Relevance.model_validate({"rule": rule, "language": "de"})
+    relevance = Relevance.model_validate({"rule": rule, "language": "de", "missing": missing})
     found, _, _ = await run(
         chain(retrieval=Retrieval(relevance=relevance), generation=generation), floor=0.35
     )
