@@ -38,11 +38,15 @@ class Check(_Frozen):
 
 
 class Decision(_Frozen):
-    """Whether the candidate may take the baseline's place: every check must hold."""
+    """Whether the candidate may take the baseline's place: every check must hold.
+
+    `outcome` is "undecided" where no check fails and the sample is too small for one that must hold.
+    """
 
     candidate: str
     baseline: str
     passed: bool
+    outcome: Outcome
     checks: tuple[Check, ...]
 
 
@@ -72,10 +76,13 @@ def gate(results: Results, policy: Policy) -> Decision:
         )
         for check in checks
     ]
+    passed = all(check.held for check in checks)
+    failed = any(check.outcome == "fail" for check in checks)
     return Decision(
         candidate=policy.candidate,
         baseline=results.baseline,
-        passed=all(check.held for check in checks),
+        passed=passed,
+        outcome="pass" if passed else "fail" if failed else "undecided",
         checks=tuple(checks),
     )
 
@@ -142,9 +149,10 @@ def _check_bounds(
     for asked, limit in (("min", rule.min), ("max", rule.max)):
         if limit is None:
             continue
-        outcome: Outcome = "undecided"
-        if value is not None:
-            outcome = "pass" if (value >= limit if asked == "min" else value <= limit) else "fail"
+        if asked == "min":
+            outcome = _compare(low, high, limit)
+        else:
+            outcome = _compare(None if high is None else -high, None if low is None else -low, -limit)
         yield Check(
             scope=rule.scope,
             metric=f"{rule.metric}{name}",
@@ -177,10 +185,7 @@ def _check_difference(metric: MetricResult, rule: Rule, candidate: str) -> Itera
         held=False,
     )
     if rule.must_not_be_worse:
-        outcome: Outcome = "undecided"
-        if delta is not None and delta.smallest_detectable is not None:
-            outcome = "fail" if delta.better is False else "pass"
-        yield common.model_copy(update={"outcome": outcome})
+        yield common.model_copy(update={"outcome": _compare(low, high, 0.0)})
     if rule.min_difference is not None:
         limit = rule.min_difference
         yield common.model_copy(

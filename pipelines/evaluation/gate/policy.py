@@ -22,9 +22,9 @@ class Rule(_Closed):
 
     `min_difference` is the least gain over the baseline, in the metric's unit, counted so that more is
     better; a negative one is a loss that is accepted (non-inferiority). `max_ratio` bounds how many times
-    the baseline's latency or tokens the candidate's may be. Both hold where the whole interval does.
-    `must_not_be_worse`: no loss is detected. `min` and `max` bound the candidate's own mean, or with
-    `percentile` (0.5, 0.95, 0.99) that percentile, as measured.
+    the baseline's latency or tokens the candidate's may be. `must_not_be_worse` is a `min_difference` of 0.
+    `min` and `max` bound the candidate's own mean, or with `percentile` (0.5, 0.95, 0.99) that percentile.
+    All of them hold where the whole interval does, fail where none of it does, and are undecided between.
     """
 
     metric: str

@@ -1,7 +1,7 @@
 """Say whether a candidate may take the baseline's place.
 
-A policy of your own decides. The exit code is 0 where the candidate passes, 1 where it does not, and 2 where
-the policy or the bundle cannot be used.
+A policy of your own decides. The exit code is 0 where the candidate passes, 1 where it does not, 2 where the
+policy or the bundle cannot be used, and 3 where the sample is too small to decide.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.gate import Check, Decision, gate, read_policy
 from services.cli.console import Output
 from services.core.errors import RaglineError
+
+UNDECIDED = 3
+"""The exit code of a sample that is too small: 2 is taken by what cannot be used."""
 
 PANEL = "Measure"
 
@@ -33,7 +36,7 @@ def command(
         output.error(error)
         raise typer.Exit(2) from None
     show_decision(decision, output, as_json=json)
-    raise typer.Exit(0 if decision.passed else 1)
+    raise typer.Exit({"pass": 0, "fail": 1, "undecided": UNDECIDED}[decision.outcome])
 
 
 def decide(folder: Path, policy_path: Path, output: Output) -> Decision:
@@ -53,7 +56,7 @@ def show_decision(decision: Decision, output: Output, *, as_json: bool = False) 
         [["", "scope", "metric", "asked", "measured", "95 % interval", "n"]]
         + [_check_row(check) for check in decision.checks]
     )
-    verdict = "passes" if decision.passed else "does not pass"
+    verdict = {"pass": "passes", "fail": "does not pass", "undecided": "is not decided"}[decision.outcome]
     lost = sum(not check.held for check in decision.checks)
     why = "" if decision.passed else f": {lost} of {len(decision.checks)} do not hold"
     output.line(

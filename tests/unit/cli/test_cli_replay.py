@@ -122,9 +122,14 @@ def test_results_of_another_shape_are_written_anew_and_said(folder: Path) -> Non
     [
         ("max_failed = 0", 0, "large passes against small"),
         (
-            '[[rules]]\nmetric = "correct"\nmin = 0.9',
+            '[[rules]]\nmetric = "correct"\nmax = 0.01',
             1,
             "large does not pass against small: 1 of 1 do not hold",
+        ),
+        (
+            '[[rules]]\nmetric = "correct"\nmin = 0.9',
+            3,
+            "large is not decided against small: 1 of 1 do not hold",
         ),
         ("max_faild = 0", 2, "max_faild: there is no such key"),
         ('[[rules]]\nmetric = "truth"\nmin = 0.9', 2, "has no 'truth'"),

@@ -113,6 +113,23 @@ def test_what_a_model_says_is_text(page: Page, reported: Path) -> None:
     assert [name for _, attributes in page.elements for name in attributes if name.startswith("on")] == []
 
 
+def test_what_a_model_says_has_its_own_direction(page: Page) -> None:
+    """Text from right to left, or with marks that turn the direction, turns nothing around it."""
+    said = [
+        held
+        for tag, held in page.elements
+        if tag in {"p", "span"} and held.get("class") in {"said", "question", "full"}
+    ]
+    assert said
+    assert {held.get("dir") for held in said} == {"auto"}
+    assert page.count("bdi") > len(ARMS)
+
+
+def test_a_metric_s_own_error_rate_stands_beside_it(page: Page, markdown: str) -> None:
+    assert "marked wrongly: 0 % [0.0, 3.1] of 122 recorded answers" in " ".join(page.texts)
+    assert "- correct is marked wrongly: " in markdown
+
+
 def test_nothing_is_loaded_and_nothing_but_our_own_script_may_run(page: Page) -> None:
     assert page.values("src") + page.values("style") + page.values("action") == []
     assert {value for value in page.values("href") if not value.startswith("#")} == {"data:,"}
