@@ -9,7 +9,7 @@ const [url, question] = process.argv.slice(2);
 const openai = createOpenAI({ baseURL: `${url}/v1`, apiKey: "none" });
 const settings = { name: "ragline", baseURL: `${url}/v1`, includeUsage: true, supportsStructuredOutputs: true };
 const compatible = createOpenAICompatible(settings);
-const providers = { openai: (model) => openai.chat(model), compatible: (model) => compatible(model) };
+const providers = { openai: (model) => openai.chat(model), compatible: (model) => compatible(model), responses: (model) => openai.responses(model) };
 
 async function report(name, work) {
   try {

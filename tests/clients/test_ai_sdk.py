@@ -13,7 +13,7 @@ from tests.clients.expected import ANSWER, QUESTION, THOUGHT
 
 BUILD = Path(__file__).parents[2] / "build" / "ai-sdk"
 SCRIPT = Path(__file__).with_name("ai_sdk.mjs")
-PROVIDERS = ("openai", "compatible")
+PROVIDERS = ("openai", "compatible", "responses")
 
 
 @pytest.fixture(scope="module")

@@ -74,3 +74,9 @@ def test_tools_are_called_in_a_stream_too(chat):
     for chunk in chunks[1:]:
         whole += chunk
     assert [call["args"] for call in whole.tool_calls] == [{"name": "honey", "count": 1}]
+
+
+def test_the_responses_api_gives_the_same(chat):
+    assert chat(use_responses_api=True).invoke(QUESTION).text == ANSWER
+    chunks = list(chat(use_responses_api=True).stream(QUESTION))
+    assert "".join(chunk.text for chunk in chunks) == ANSWER

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ThinkingPart
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION, THOUGHT
@@ -23,9 +24,9 @@ class Product(BaseModel):
 
 @pytest.fixture
 def agent(gateway: str):
-    def make(model: str = "plain", **options) -> Agent:
+    def make(model: str = "plain", *, api: type[Model] = OpenAIChatModel, **options) -> Agent:
         provider = OpenAIProvider(base_url=f"{gateway}/v1", api_key=KEY)
-        return Agent(OpenAIChatModel(model, provider=provider), **options)
+        return Agent(api(model, provider=provider), **options)
 
     return make
 
@@ -90,3 +91,12 @@ async def test_a_tool_is_called_and_its_reply_is_answered_from(agent):
 
     assert (await made.run(QUESTION)).output == ANSWER
     assert asked == ["honey"]
+
+
+async def test_the_responses_api_gives_the_same(agent):
+    made = agent(api=OpenAIResponsesModel)
+    assert (await made.run(QUESTION)).output == ANSWER
+    async with made.run_stream(QUESTION) as result:
+        assert "".join([piece async for piece in result.stream_text(delta=True, debounce_by=None)]) == ANSWER
+    products = agent("tooled", api=OpenAIResponsesModel, output_type=Product)
+    assert (await products.run(QUESTION)).output == Product(name="honey", count=1)
