@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import EvidenceRule, Relevance
@@ -20,7 +20,7 @@ from services.retrieval.identifiers import (
     may_hold,
     read_keys,
 )
-from services.retrieval.language import detect_common_language, detect_language
+from services.retrieval.language import detect_common_language, detect_language, may_be
 from services.retrieval.sparse import split_terms
 
 WORD_SHARE = 0.35
@@ -53,6 +53,12 @@ class QuestionTraits:
         known = frozenset(languages)
         return cls(text, known, detect_language(text) if known else None, _choose_identifiers(text))
 
+    def suit(self, language: str | None) -> QuestionTraits:
+        """Take the question to be in the passages' language, where it may be: short ones are mistaken."""
+        if language is None or language in self.languages or not may_be(self.text, language):
+            return self
+        return replace(self, language=language)
+
     @property
     def is_calibrated(self) -> bool:
         return not self.languages or self.language is None or self.language in self.languages
@@ -68,6 +74,8 @@ def select_evidence(
         threshold: The least cosine; None keeps every passage.
     """
     passages, missing = _match_identifiers(found, traits.identifiers)
+    if threshold is not None and not traits.is_calibrated:
+        traits = traits.suit(_tell_language(passages))
     rule = _choose_rule(passages, traits, threshold)
     if rule == "words":
         passages = _measure_words(passages, traits.text)
@@ -124,7 +132,7 @@ def _choose_rule(
         return "off"
     if traits.is_calibrated:
         return "floor"
-    return "words" if _tell_language(passages) == traits.language else "model"
+    return "words" if traits.language == _tell_language(passages) else "model"
 
 
 def _choose_rule_for_passages(passages: Mapping[str, Passage], traits: QuestionTraits) -> EvidenceRule:

@@ -14,6 +14,9 @@ from services.core.text import normalise
 SURE = 0.25
 """Probability from which a language is believed; of 725 English questions none was believed another one."""
 
+POSSIBLE = 0.15
+"""Probability from which a question may be in the language of the passages."""
+
 _ENGLISH = frozenset(
     "the what which how who why when where does did and are with should would from there their".split()  # noqa: SIM905
 )
@@ -37,6 +40,18 @@ def detect_language(text: str) -> str | None:
         return language
     language, probability = _load_identifier().classify(" ".join(words))
     return str(language) if probability >= SURE else None
+
+
+def may_be(text: str, language: str) -> bool:
+    """Whether a short text may be in a language, though another one that is close to it seems likelier."""
+    plain = normalise(text)
+    words = _read_words(plain)
+    if (told := _tell_quickly(plain, words)) is not None:
+        return told == language
+    return any(
+        name == language and probability >= POSSIBLE
+        for name, probability in _load_identifier().rank(" ".join(words))
+    )
 
 
 def must_load(text: str, languages: Iterable[str]) -> bool:
