@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("openai", reason="needs the clients' environment: make test-clients")
 
 import openai
+import orjson
+from openai.types import Completion
 from pydantic import BaseModel
 
 from tests.clients.expected import ANSWER, KEY, NOTHING, QUESTION, THOUGHT
@@ -202,3 +204,26 @@ def test_an_entry_without_retrieval_is_a_model_of_its_own(client):
     )
     assert (reply.choices[0].message.content, reply.outcome) == (ANSWER, "answered_without_passages")
     assert not reply.choices[0].message.annotations
+
+
+@pytest.mark.parametrize(
+    "model", ["plain", "thinking", "uncounted", "cut", "filtered", "unknown", "plain:direct"]
+)
+def test_older_completions_are_valid(client, model):
+    raw = client.completions.with_raw_response.create(model=model, prompt=QUESTION)
+    whole = Completion.model_validate_json(raw.text, strict=True)
+    assert ANSWER.startswith(whole.choices[0].text)
+    assert whole.choices[0].finish_reason == {"cut": "length", "filtered": "content_filter"}.get(
+        model, "stop"
+    )
+    with client.completions.with_streaming_response.create(
+        model=model, prompt=QUESTION, stream=True
+    ) as reply:
+        events = [line.removeprefix("data: ") for line in reply.iter_lines() if line]
+    assert events.pop() == "[DONE]"
+    choices = [choice for event in events for choice in orjson.loads(event)["choices"]]
+    text = "".join(choice["text"] for choice in choices)
+    assert [choice["finish_reason"] for choice in choices][-1] == whole.choices[0].finish_reason
+    assert text == whole.choices[0].text
+    with pytest.raises(openai.NotFoundError):
+        client.completions.create(model="nobody", prompt=QUESTION)
