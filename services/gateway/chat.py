@@ -90,10 +90,11 @@ def read_question(body: AnswerRequest, settings: Settings) -> Question:
         )
     if follow and follow[-1].role != "tool":
         raise InvalidRequest("messages: calls of tools must be followed by the tools' replies")
-    direct = body.model.endswith(DIRECT) or is_task_of_client(last.text)
+    direct = body.model.endswith(DIRECT)
     search = resolve_search(body.rag, settings)
     if direct and body.rag.context:
         raise InvalidRequest(f"`rag.context`: a model named NAME{DIRECT} answers without passages")
+    direct = direct or (not body.rag.context and is_task_of_client(last.text))
     return Question(
         text=last.text,
         history=tuple(body.messages[:asked]),
