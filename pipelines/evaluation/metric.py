@@ -114,6 +114,7 @@ class Metric:
         heading: Its name in a table; `label`: in a sentence; `title`: over a figure and on an axis.
         source: Where its definition is from.
         zero_if_failed: A failed request scores 0, since its user got no answer; else it has no score.
+        late_as_bound: A request that timed out counts with the time until then: at least so long it took.
         as_ratio: Arms are also compared as a factor, question by question.
         percentiles: Of which values percentiles are given.
         curve: The report plots the values of all answers as a curve; these words follow the heading above it.
@@ -132,6 +133,7 @@ class Metric:
     title: str = ""
     source: str = ""
     zero_if_failed: bool = False
+    late_as_bound: bool = False
     as_ratio: bool = False
     percentiles: Literal["none", "all", "positive"] = "none"
     curve: str = ""
@@ -195,6 +197,7 @@ class Declaration(TypedDict, total=False):
     title: str
     source: str
     zero_if_failed: bool
+    late_as_bound: bool
     as_ratio: bool
     percentiles: Literal["none", "all", "positive"]
     curve: str

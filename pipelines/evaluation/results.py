@@ -96,7 +96,10 @@ class RatioResult(_Frozen):
 
 class PercentileResult(_Frozen):
     """A percentile over all answers, repeats included, in the metric's unit. `value` is None where the sample
-    is insufficient; `needed` samples would do."""
+    is insufficient; `needed` samples would do. Where questions hang together or are repeated, both count
+    clusters. `at_least`: requests that timed out are among those at or above it, so that it is a lower bound;
+    `high` is None where the interval reaches them.
+    """
 
     arm: str
     figure: str
@@ -106,6 +109,7 @@ class PercentileResult(_Frozen):
     value: float | None
     low: float | None
     high: float | None
+    at_least: bool = False
 
 
 class StageResult(_Frozen):

@@ -50,7 +50,8 @@ def counts_for(metric: Metric) -> str:
         return f"groups of twins, by `{metric.of}`"
     assert isinstance(metric, AnswerMetric)
     words = [condition.words for condition in (*metric.items, *metric.answers)]
-    return "; ".join(words) + ("; failed requests as 0" if metric.zero_if_failed else "")
+    late = ["requests that timed out with the time until then"] if metric.late_as_bound else []
+    return "; ".join([*words, *late]) + ("; failed requests as 0" if metric.zero_if_failed else "")
 
 
 def also(metric: Metric) -> str:

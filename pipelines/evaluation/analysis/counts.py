@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from pipelines.evaluation.analysis.scores import AnswerScores, Scope
+from pipelines.evaluation.analysis.scores import AnswerScores, Scope, cluster_name, is_late
 from pipelines.evaluation.bundle.records import Context
 from pipelines.evaluation.metric import list_metrics
 from pipelines.evaluation.metrics.abstention import count_abstentions
@@ -61,13 +62,17 @@ def estimate_percentiles(arm: str, scored: Sequence[AnswerScores]) -> list[Perce
     results = []
     declared = (metric for metric in list_metrics() if metric.percentiles != "none")
     for metric in sorted(declared, key=lambda metric: metric.order):
-        values = [answer.scores[metric.name] for answer in scored if metric.name in answer.scores]
+        measured = [answer for answer in scored if metric.name in answer.scores]
         if metric.percentiles == "positive":
-            values = [value for value in values if value > 0]
-        if not values:
+            measured = [answer for answer in measured if answer.scores[metric.name] > 0]
+        if not measured:
             continue
+        values = [answer.scores[metric.name] for answer in measured]
+        clusters = [cluster_name(answer.question) or answer.question.id for answer in measured]
+        bounds = [answer.scores[metric.name] for answer in measured if is_late(answer.answer)]
+        from_here = min(bounds, default=math.inf)
         for level in LEVELS:
-            estimate = percentile(values, level)
+            estimate = percentile(values, level, clusters)
             results.append(
                 PercentileResult(
                     arm=arm,
@@ -77,7 +82,8 @@ def estimate_percentiles(arm: str, scored: Sequence[AnswerScores]) -> list[Perce
                     needed=estimate.needed,
                     value=estimate.value,
                     low=estimate.low,
-                    high=estimate.high,
+                    high=None if estimate.high is not None and estimate.high >= from_here else estimate.high,
+                    at_least=estimate.value is not None and estimate.value >= from_here,
                 )
             )
     return results

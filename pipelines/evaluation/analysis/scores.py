@@ -17,6 +17,7 @@ from pipelines.evaluation.metric import (
 )
 from pipelines.evaluation.results import OVERALL, SHARED
 from pipelines.evaluation.statistics import Score
+from services.core.errors import DeadlineExceeded
 from services.core.wire.compare import ArmReply
 
 Samples = dict[str, dict[str, list[Score]]]
@@ -104,6 +105,13 @@ def list_scopes(questions: Sequence[RunQuestion]) -> list[Scope]:
     return scopes
 
 
+def is_late(answer: Answer) -> bool:
+    """Tell whether a request timed out after a known time: its latency is then at least that."""
+    error = answer.reply.error
+    late = answer.reply.status == "failed" and error is not None and error.code == DeadlineExceeded.code
+    return late and bool(answer.elapsed)
+
+
 def cluster_name(question: RunQuestion) -> str:
     """The name of what it shares with other questions; "" where it stands alone."""
     return f"{question.dataset}/{question.item.group}" if question.item.group else ""
@@ -147,6 +155,9 @@ def _score_record(question: RunQuestion, context: Context, answer: Answer) -> An
     if answer.reply.status == "failed":
         lost = [metric for metric in _answer_metrics() if metric.zero_if_failed]
         scores = {metric.name: 0.0 for metric in lost if metric.applies_to(question.item)}
+        if is_late(answer):
+            bounded = [metric for metric in _answer_metrics() if metric.late_as_bound]
+            scores |= {metric.name: 1e3 * (answer.elapsed or 0.0) for metric in bounded}
         return AnswerScores(question, context, answer, scores, declined=False)
     read = AnswerInContext(question.item, context, answer.reply)
     return AnswerScores(question, context, answer, score_answer(read), declined=read.declined)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipelines.evaluation.analysis.comparisons import compare_arms
-from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name
+from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name, is_late
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.metric import primary_metric
 from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, RatioResult
@@ -92,6 +92,16 @@ def _warn_of_failures(
             f"{sum(outcome.failed.values())} of {outcome.asked} requests of {outcome.arm} failed ({codes}): "
             "they count as not correct, and have no latency"
         )
+        late = [
+            answer.answer.elapsed or 0.0
+            for answer in scored
+            if answer.answer.arm == outcome.arm and is_late(answer.answer)
+        ]
+        if late:
+            yield (
+                f"{len(late)} of them timed out, after {min(late):.0f} s or more: their latency counts as "
+                f"that, so that what is said of the latency of {outcome.arm} is a lower bound"
+            )
     failed = {answer.question.id for answer in scored if answer.failed}
     if not failed:
         return

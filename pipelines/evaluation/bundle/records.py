@@ -151,7 +151,7 @@ class Answer(Record):
 
     `order` is its place in the run's order of asking, `at` the seconds since the run began (less the time
     in which it was stopped) when it was asked, for drift; `attempts` are more than one where an engine was
-    busy or down and the request was sent again.
+    busy or down and the request was sent again. `elapsed` is how many seconds a request took that failed.
     """
 
     question: str
@@ -160,6 +160,7 @@ class Answer(Record):
     order: int
     at: float
     attempts: int = 1
+    elapsed: float | None = None
     reply: ArmReply
 
     @property

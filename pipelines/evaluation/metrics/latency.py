@@ -29,7 +29,7 @@ def stage_time(timings: Timings | None, name: str) -> float | None:
 
 @answer_metric(
     "ttft", family="latency", order=10, higher_is_better=False, unit="ms", heading="TTFT", as_ratio=True,
-    percentiles="all", curve="first token of any kind",
+    percentiles="all", curve="first token of any kind", late_as_bound=True,
 )  # fmt: skip
 def ttft(answer: AnswerInContext) -> float | None:
     """The time to the first token of any kind, thinking and search included."""
@@ -38,7 +38,7 @@ def ttft(answer: AnswerInContext) -> float | None:
 
 @answer_metric(
     "ttfo", family="latency", order=20, higher_is_better=False, unit="ms", heading="TTFO", as_ratio=True,
-    percentiles="all", curve="first token of the answer",
+    percentiles="all", curve="first token of the answer", late_as_bound=True,
 )  # fmt: skip
 def ttfo(answer: AnswerInContext) -> float | None:
     """The time to the first token of the answer, search included."""
@@ -69,7 +69,7 @@ def tpot(answer: AnswerInContext) -> float | None:
 
 @answer_metric(
     "e2el", family="latency", order=50, higher_is_better=False, unit="ms", primary=True, heading="E2EL",
-    as_ratio=True, percentiles="all", curve="the whole answer",
+    as_ratio=True, percentiles="all", curve="the whole answer", late_as_bound=True,
 )  # fmt: skip
 def e2el(answer: AnswerInContext) -> float | None:
     """The time from the request to the last token, search included."""

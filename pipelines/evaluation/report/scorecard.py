@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
@@ -32,8 +32,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An arm's row, its figures ready to read. `verdict`: "better", "worse", "" where nothing is detectable,
-    or "different" where a metric has no better end. `bar` None: no interval."""
+    """An arm's row, its figures ready to read. `verdict`: "better", "worse", "" where nothing is detectable
+    or the scope is exploratory, "different" where a metric has no better end. `bar` None: no interval."""
 
     arm: str
     rate: str
@@ -134,15 +134,17 @@ def _make_measure(measured: MetricResult, baseline: str) -> Measure:
     hint = {True: "\N{UPWARDS ARROW} is better", False: "\N{DOWNWARDS ARROW} is better", None: ""}[
         measured.higher_is_better
     ]
+    lines = [
+        _make_line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0))
+        for rate in measured.rates
+    ]
+    # scopes are not corrected for each other: of many of them one would be marked by chance
     return Measure(
         metric=declared.heading if declared else measured.metric,
         unit=column_unit(unit),
         hint=hint,
         error="" if measured.scope != OVERALL or error is None else str(error),
-        lines=tuple(
-            _make_line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0))
-            for rate in measured.rates
-        ),
+        lines=tuple(lines if measured.scope == OVERALL else (replace(line, verdict="") for line in lines)),
     )
 
 

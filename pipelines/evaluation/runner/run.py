@@ -239,6 +239,7 @@ class _Run:
                             order=request.order,
                             at=round(at, 3),
                             attempts=attempts,
+                            elapsed=round(clock() - start - at, 3) if reply.status == "failed" else None,
                             reply=reply,
                         )
                     )

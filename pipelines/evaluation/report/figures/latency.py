@@ -69,7 +69,8 @@ def draw_ecdf(report: Report) -> Plot | None:
                     f"p{100 * percentile.level:g}",
                     f"insufficient: needs {percentile.needed}"
                     if percentile.value is None
-                    else format_time(percentile.value),
+                    else ("\N{GREATER-THAN OR EQUAL TO} " if percentile.at_least else "")
+                    + format_time(percentile.value),
                     format_interval(percentile.low, percentile.high, "s"),
                     str(percentile.n),
                 )

@@ -32,6 +32,7 @@ class Said:
     reasoning: str = ""
     prompt: str = "plain"
     error: str = ""
+    elapsed: float | None = None
     finish: str | None = "stop"
     degraded: Sequence[str] = ()
     groundedness: AnswerGroundedness | None = None
@@ -109,6 +110,7 @@ def run(
             repeat=repeat,
             order=0,
             at=0.0,
+            elapsed=each.elapsed,
             reply=each.reply(arm, frozen.context.context_id),
         )
         for arm, column in replies.items()

@@ -134,6 +134,31 @@ def test_a_failed_request_is_not_correct_and_has_no_latency() -> None:
     assert next(each.scores for each in found.questions if each.arm == "large") == {"correct": 0.0}
 
 
+def test_a_request_that_timed_out_is_a_latency_censored_at_its_deadline() -> None:
+    """An arm that fails on what takes it long must not look faster by it."""
+    late = Said(error="deadline_exceeded", elapsed=30.0)
+    found = compute_results(run(ten(), {"small": [RIGHT] * 10, "large": [late] * 6 + [RIGHT] * 4}))
+    assert rate(found, "e2el", "large").n == 10
+    assert rate(found, "e2el", "large").value == pytest.approx((6 * 30_000 + 4 * 1_000) / 10)
+    assert delta(found, "e2el").unpaired == 0
+    assert rate(found, "correct", "large").value == 0.4
+    halves = {each.arm: each for each in found.percentiles if (each.figure, each.level) == ("e2el", 0.5)}
+    assert (halves["large"].value, halves["large"].at_least, halves["large"].high) == (30_000, True, None)
+    assert (halves["small"].value, halves["small"].at_least) == (1_000, False)
+    assert any("6 of them timed out, after 30 s or more" in each for each in found.warnings)
+    assert next(each for each in found.ratios if each.metric == "e2el").ratio > 5
+    unknown = Said(error="deadline_exceeded")
+    before = compute_results(run(ten(), {"small": [RIGHT] * 10, "large": [unknown] * 2 + [RIGHT] * 8}))
+    assert rate(before, "e2el", "large").n == 8
+
+
+def test_percentiles_with_repeats_count_questions() -> None:
+    asked = [question(f"q{number}") for number in range(5)]
+    found = compute_results(run(asked, {"small": [[RIGHT] * 3] * 5}))
+    [half] = [each for each in found.percentiles if (each.figure, each.level) == ("e2el", 0.5)]
+    assert (half.n, half.needed, half.value) == (5, 6, None)
+
+
 def test_thinking_without_an_answer_is_wrong_and_refuses_nothing() -> None:
     lost = Said(finish="reasoning_truncated", reasoning="Hmm", ttfo=None, tokens=64, thought=64)
     refused = Said("I don't know.")

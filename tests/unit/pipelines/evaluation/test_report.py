@@ -19,6 +19,7 @@ from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.report.building import BINS, build_report, thinking_bins
 from pipelines.evaluation.report.disagreements import cut_pieces, find_disagreements
 from pipelines.evaluation.report.document import Disagreement
+from pipelines.evaluation.report.scorecard import make_cards
 from pipelines.evaluation.report.writing import escape_markdown, write_report
 from services.cli.main import app
 from services.core.errors import InvalidRequest, NotFound
@@ -123,6 +124,17 @@ def test_what_a_model_says_has_its_own_direction(page: Page) -> None:
     assert said
     assert {held.get("dir") for held in said} == {"auto"}
     assert page.count("bdi") > len(ARMS)
+
+
+def test_only_all_questions_together_mark_better_and_worse(reported: Path) -> None:
+    cards = make_cards(build_report(read_bundle(reported), read_results(reported), None))
+    marks = [
+        {line.verdict for group in card.groups for measure in group.measures for line in measure.lines} - {""}
+        for card in cards
+    ]
+    assert marks[0]
+    assert len(marks) > 1
+    assert not any(marks[1:])
 
 
 def test_a_metric_s_own_error_rate_stands_beside_it(page: Page, markdown: str) -> None:

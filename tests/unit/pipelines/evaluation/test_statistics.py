@@ -178,6 +178,25 @@ def test_percentile_intervals_cover_at_least_as_often_as_they_say(n: int, level:
     assert np.mean([truth > each.high for each in found]) <= 0.035
 
 
+@pytest.mark.parametrize(("clusters", "size", "level"), [(80, 4, 0.95), (40, 3, 0.5)])
+@pytest.mark.parametrize("shared", [0.0, 0.6, 1.0])
+def test_percentile_intervals_cover_with_clusters(
+    clusters: int, size: int, level: float, shared: float
+) -> None:
+    """Repeats of a question are no new questions: taken for such, the intervals cover 55 to 90 %."""
+    generator = np.random.default_rng(clusters)
+    names = [str(number) for number in range(clusters) for _ in range(size)]
+    truth = stats.norm.ppf(level)
+    covered = 0
+    for _ in range(300):
+        common = np.repeat(generator.normal(size=clusters), size)
+        own = generator.normal(size=clusters * size)
+        found = percentile(math.sqrt(shared) * common + math.sqrt(1 - shared) * own, level, names)
+        assert found.n == clusters
+        covered += found.low <= truth <= found.high
+    assert covered / 300 >= 0.92  # 95 % less 2.5 standard errors of 300 draws
+
+
 def test_proportions_have_wilson_s_interval() -> None:
     assert proportion_interval(7, 20) == pytest.approx(proportion_confint(7, 20, method="wilson"))
     assert proportion_interval(0, 20)[1] > 0.1
