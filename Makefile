@@ -152,7 +152,7 @@ build/tools/helm: | $(VENV)/.installed-dev
 
 build/engines-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv build/engines-venv
-	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf pytest pytest-asyncio pytest-socket pytest-timeout
+	build/engines-venv/bin/python -m pip install --quiet --editable . torch==2.13.0 transformers accelerate gguf psutil pytest pytest-asyncio pytest-socket pytest-timeout
 	touch $@
 
 build/%-venv/.installed: tests/clients/requirements-%.txt

@@ -193,7 +193,10 @@ class Thinking:
         limits, profile, can, exchange = self._limits, self._profile, self._can, self._exchange
         method = choose_method(profile, can)
         switch = self._switch if can.switch else None
-        if profile.hybrid and not (profile.hybrid == "on" if switch is None else switch):
+        if method == "native":
+            # what counts its thinking also takes it apart: content that comes alone is an answer
+            exchange.parse_as(expect_tags_in_text(profile))
+        elif profile.hybrid and not (profile.hybrid == "on" if switch is None else switch):
             exchange.parse_as(expect_tags_in_text(profile))  # no opener is pre-filled
         prompt = replace(
             self._prompt,

@@ -190,6 +190,19 @@ async def test_native_budget_is_the_engines() -> None:
     assert (none.prompts[0].max_reasoning_tokens, none.prompts[0].thinking) == (0, False)
 
 
+@pytest.mark.parametrize("thinking", [0, 8])
+@pytest.mark.parametrize("reason", ["stop", "length"])
+async def test_content_alone_is_an_answer_where_the_engine_counts_the_thinking(
+    thinking: int, reason: FinishReason
+) -> None:
+    """vLLM with a budget that leaves no thinking, or a model that closes it at once: it has parsed it already."""
+    engine = Scripted(
+        script("Yes", ".", reason=reason), native_budget=True, native_reasoning=True, continuation=True
+    )
+    reasoning, content, last, _ = await ask(engine, "deepseek-r1", Limits(thinking, 40, 32, asked=True))
+    assert (reasoning, content, last.finish_reason) == ("", "Yes.", reason)
+
+
 async def test_unclosed_is_asked_again_without_thinking() -> None:
     engine = Scripted(script("<think>hm", " and", reason="length"), script("Yes."))
     reasoning, content, last, thinking = await ask(engine, "qwen3")
