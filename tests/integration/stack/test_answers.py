@@ -101,7 +101,9 @@ def test_the_openai_sdk_streams(running: Running, include_usage: bool) -> None:
 
 
 def test_the_openai_sdk_lists_the_entries(running: Running) -> None:
-    assert {model.id for model in sdk(running).models.list()} == set(ENTRIES)
+    """Each of them also by the name under which it answers without passages."""
+    names = {model.id for model in sdk(running).models.list()}
+    assert names == {*ENTRIES, *(f"{entry}:direct" for entry in ENTRIES)}
 
 
 def test_the_openai_sdk_sees_a_404_for_an_unknown_model(running: Running) -> None:
