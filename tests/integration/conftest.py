@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,10 +38,13 @@ class Running:
         return self.stack.url("gateway")
 
     def kill(self, service: str) -> None:
-        """SIGKILL, as an out-of-memory killer would."""
+        """SIGKILL, as an out-of-memory killer would; on a busy machine a process takes a while to be gone."""
         pid = self.stack.pid(service)
         assert pid is not None
         os.kill(pid, 9)
+        until = time.monotonic() + 10
+        while self.stack.pid(service) is not None and time.monotonic() < until:
+            time.sleep(0.01)
 
     def heal(self, service: str, env: dict[str, str] | None = None) -> None:
         """Start it again and wait until it serves."""
