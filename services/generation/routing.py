@@ -134,6 +134,7 @@ class Route:
                     raise
                 if isinstance(error, NoAnswer):
                     self._unanswered.add(entry.name)
+                    self._health.succeed(entry.name)  # it can be reached
                 elif passes and not isinstance(error, Busy):
                     self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))

@@ -19,6 +19,7 @@ from services.core.errors import (
 )
 from services.generation.entries import ModelEntry
 from services.generation.routing import Health, Route
+from services.generation.task import NoAnswer
 
 ENTRIES = [ModelEntry(name=name, model_id=name) for name in "abc"]
 SECONDS = 15.0
@@ -98,6 +99,37 @@ async def test_one_that_is_only_busy_is_passed_over_and_not_remembered() -> None
     world.failing.clear()
     _, route = await world.ask()
     assert (world.tried, route.used.name) == (["a", "b", "a"], "a")
+
+
+async def test_one_that_gives_no_answer_is_passed_over_and_not_remembered() -> None:
+    world = World()
+    world.health.fail("a")
+    world.now += SECONDS
+    world.failing["a"] = NoAnswer("a ended its answer before it began")
+    _, route = await world.ask()
+    assert route.passed_over == {"a": "unanswered"}
+    world.failing.clear()
+    _, route = await world.ask()
+    assert (world.tried, route.used.name) == (["a", "b", "a"], "a")
+
+
+async def test_where_no_other_is_left_no_answer_is_an_error() -> None:
+    world = World()
+    world.failing["a"] = NoAnswer("a ended its answer before it began")
+    with pytest.raises(NoAnswer, match="before it began"):
+        await world.ask(1)
+
+
+@pytest.mark.parametrize("error", [ServiceError("a died"), DeadlineExceeded("a sent nothing")])
+async def test_one_that_fails_before_its_answer_begins_is_passed_over(error: RaglineError) -> None:
+    """What it has thought until then has gone out, and another one answers all the same."""
+    world = World()
+    world.failing, world.later = {"a": error}, {"a"}
+    route = Route(ENTRIES[:2], world.health)
+    items = [item async for item in route.stream(world.attempt, answers=lambda item: item != "begun")]
+    assert items == ["begun", "b"]
+    assert route.passed_over == {"a": "unavailable"}
+    assert world.health.is_down("a")
 
 
 async def test_one_request_probes_for_the_others() -> None:
