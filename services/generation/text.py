@@ -84,6 +84,34 @@ def _overlap(text: str, stop: str) -> int:
     return 0
 
 
+END_TOKENS = (
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>", "<|end|>", "<|return|>"),
+    *("<end_of_turn>", "<turn|>", "</s>", "<eos>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+)
+"""Tokens that end a model's turn; a server that does not know its model's sends them as text."""
+
+
+class EndTrimmer:
+    """Leaves out a token of `END_TOKENS` at the very end of a text, unless it is named in a sentence."""
+
+    def __init__(self) -> None:
+        self._held = self._last = ""
+
+    def push(self, text: str) -> str:
+        """Add text and return it but for an end that is such a token, or may become one."""
+        text = self._held + text
+        at = text.rfind("<")
+        keep = len(text) - at if at >= 0 and any(end.startswith(text[at:]) for end in END_TOKENS) else 0
+        self._held, text = text[len(text) - keep :], text[: len(text) - keep]
+        self._last = text[-1:] or self._last
+        return text
+
+    def flush(self) -> str:
+        """Return what was held back and is part of the text, where it has ended."""
+        held, self._held = self._held, ""
+        return "" if held in END_TOKENS and self._last not in {" ", "`", '"', "'", "(", "\u201c"} else held
+
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -90,6 +90,7 @@ NO_ANSWER: dict[str, Scenario] = {
     "empty-stop": Scenario(stream(text(""), *END), None, profiles=PROFILES),
     "null-stop": Scenario(stream(chunk({"role": "assistant", "content": None}), *END), None),
     "blank-stop": Scenario(stream(text(" "), text("\n"), *END), None, profiles=PROFILES),
+    "end-token-alone": Scenario(stream(text("<|im_end|>"), *END), None),
     "invisible-stop": Scenario(stream(text("\u200b\u2060\ufeff"), *END), None),
     "empty-list-stop": Scenario(stream(text([]), *END), None),
     "tool-calls": Scenario(
@@ -209,6 +210,10 @@ ANSWERED: dict[str, Scenario] = {
             *END,
         )
     ),
+    "end-token-in-the-text": Scenario(plain(f"{YES}<|im_end|>"), YES, profiles=PROFILES),
+    "end-token-in-pieces": Scenario(stream(*SAY, text("<|eot"), text("_id"), text("|>"), *END), YES),
+    "end-token-that-is-named": Scenario(plain("A turn ends with <|im_end|>"), "A turn ends with <|im_end|>"),
+    "end-token-within": Scenario(plain("It is<|im_end|>, or</s>."), "It is<|im_end|>, or</s>."),
     "byte-order-mark": Scenario(stream(b"\xef\xbb\xbf" + SAY[0], *SAY[1:], *END)),
     "lines-of-one-event": Scenario(
         stream(

@@ -10,7 +10,7 @@ from services.generation.backend import Delta
 from services.generation.reasoning.control import restore_call, restore_text
 from services.generation.reasoning.thinking import Thinking
 from services.generation.task import NoAnswer, Task
-from services.generation.text import StopScanner
+from services.generation.text import EndTrimmer, StopScanner
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 """Characters without width: an answer of them alone is none."""
@@ -31,7 +31,7 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
         ServiceError: The engine fails.
         ContextLengthExceeded: The prompt does not fit, also where less is set aside for thinking.
     """
-    scanner = StopScanner(task.prompt.stop)
+    trimmer, scanner = EndTrimmer(), StopScanner(task.prompt.stop)
     blank, answers = "", False
     async with aclosing(thinking.deltas()) as deltas:
         async for delta in deltas:
@@ -39,9 +39,10 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
             if task.broken_up:
                 reasoning, content = restore_text(reasoning), restore_text(content)
                 calls = tuple(map(restore_call, calls))
-            content = scanner.push(content) if content else ""
+            if content:
+                content = scanner.push(trimmer.push(content))
             if delta.finish_reason and not scanner.stopped:
-                content += scanner.flush()
+                content += scanner.push(trimmer.flush()) + scanner.flush()
             if calls:
                 blank, answers = "", True
             if not answers:
