@@ -38,8 +38,8 @@ _UNIT_AT_END = re.compile(rf"(?<=[0-9])(?:{_UNIT})$")
 _COUNTED = re.compile(r"[0-9]+(?:[.-][0-9]+)*-?[a-z]+(?:-[a-z]+)*")
 _DAY = "[0-9]{1,2}"
 _DATE = re.compile(rf"[0-9]{{4}}[-./]{_DAY}[-./]{_DAY}|{_DAY}[-./]{_DAY}[-./][0-9]{{4}}|{_DAY}/{_DAY}/{_DAY}")
-_PREFIX = re.compile("[A-Z][A-Z0-9]{0,5}")
-_ANY_PREFIX = re.compile(f"[0-9{_LETTER}]{{1,12}}")
+_PREFIX = re.compile("[A-Z][A-Z0-9/]{0,7}")
+_ANY_PREFIX = re.compile(f"[0-9{_LETTER}/]{{1,12}}")
 _MAY_BE_CODE = re.compile(r"[0-9]|\+\+|#|\.NET")
 _PROSE = re.compile(f"(?<![{_LETTER}])[a-z\u00df-\u00ff]{{4,}}")
 _ACRONYM = re.compile(r"[A-Z]{2,8}(?:[&/][A-Z]{1,8})?|(?:[A-Z]\.){1,5}[A-Z]")
@@ -248,9 +248,9 @@ def _is_year(token: str) -> bool:
 
 
 def _is_dated(token: str) -> bool:
-    """Whether it is one of a series by years, such as Q3-2024."""
-    runs = _DIGITS.findall(token)
-    return len(runs) > 1 and any(map(_is_year, runs))
+    """Whether it is one of a series by years, such as Q3-2024; CVE-2024-3094 is not."""
+    others = [run for run in _DIGITS.findall(token) if not _is_year(run)]
+    return bool(others) and len(others) < len(_DIGITS.findall(token)) and max(map(len, others)) <= 2
 
 
 def _ends_in_year(token: str) -> bool:

@@ -38,6 +38,12 @@ def names(question: str, passage: str) -> bool:
         ("Was kostet die Pumpe KX-77\u3002", ["KX-77"]),
         ("PPR-9087\u306e\u30c8\u30eb\u30af\u306f", ["PPR-9087"]),
         ("What does NATO do?", ["NATO"]),
+        ("Is CVE-2024-3094 mended in 3.5.0-beta.2?", ["CVE-2024-3094", "3.5.0-beta.2"]),
+        ("the test of GB/T 2423.1", ["GB/T 2423.1"]),
+        ("MIL-STD-810G or ISO 9001:2015", ["MIL-STD-810G", "ISO 9001"]),
+        ("the book 978-3-16-148410-0", ["978-3-16-148410-0"]),
+        ("part number 00012", ["00012"]),
+        ("the section (4.2.1) on x86_64", ["4.2.1", "x86_64"]),
     ],
 )
 def test_the_identifiers_of_a_question(question, texts):
@@ -52,6 +58,8 @@ def test_the_identifiers_of_a_question(question, texts):
         "Who was born between 1990-1995 or on 2024-05-12?",
         "How many of the 10,000 people, or 5000, came in the 19th century?",
         "Is an A4 page 3D?",
+        "Is it open 24/7, since 9/11 or 1914-1918?",
+        "How far did Apollo 11 go with a Boeing 747?",
         "WHAT IS THE NAME OF THIS SHIP?",
         "What is e.g. a mid-1990s pop song?",
         "Does covid-19 spread at mach-2?",
@@ -130,6 +138,7 @@ def test_another_identifier_is_another(question, passage):
         ("0x80070005", "0x80070006", True),
         ("v2.3.10", "2.3.11", True),
         ("v2.3.11", "2.3.1", True),
+        ("CVE-2024-3094", "cve2024.3095", True),
         ("v2.3.11", "4.3.11", False),
         ("192.168.10.4", "192.168.10.5", True),
         ("90871", "90872", True),
@@ -157,3 +166,8 @@ def test_the_separator_does_not_matter(code, separator):
         return
     assert names(code, f"The part {letters}{separator}{digits} is red.")
     assert names(f"{letters}{digits}", f"The part {letters}{separator}{digits} is red.")
+
+
+def test_one_of_a_series_by_years_is_no_strict_one():
+    strict = {one.text: one.strict for one in find_identifiers("Q3-2024, UEFA 2008, CVE-2024-3094, PPR-1987")}
+    assert strict == {"Q3-2024": False, "UEFA 2008": False, "CVE-2024-3094": True, "PPR-1987": True}
