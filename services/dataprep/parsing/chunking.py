@@ -8,12 +8,12 @@ belongs to the text below it, and one with nothing but a deeper heading below it
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from services.dataprep.parsing.document import ParsedDocument, Section
+from services.dataprep.parsing.document import ParsedDocument, Section, TableSpan
 
 _SEPARATORS = [
     r"(?:\r?\n[ \t]*){2,}",  # paragraphs
@@ -46,12 +46,16 @@ class Chunking:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`text[start:end]` of the document; `section` is its heading path, `page` counts from 1."""
+    """`text[start:end]` of the document; `section` is its heading path, `page` counts from 1.
+
+    `tables` are those with a header that it holds.
+    """
 
     start: int
     end: int
     section: str = ""
     page: int | None = None
+    tables: tuple[TableSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,10 @@ class _Span:
 
 def chunk(document: ParsedDocument, chunking: Chunking) -> list[Chunk]:
     """Cut the document into its chunks, in order."""
-    splitter = _Splitter(document.text, chunking)
+    tables = _Tables(document.tables)
+    splitter = _Splitter(document.text, chunking, tables)
     return [
-        Chunk(start, end, _join_path(span.path), _page_at(document.pages, start))
+        Chunk(start, end, _join_path(span.path), _page_at(document.pages, start), tables.within(start, end))
         for span in _find_spans(document)
         for start, end in splitter.split(span)
     ]
@@ -120,11 +125,33 @@ def _cut_at_boundaries(document: ParsedDocument) -> Iterator[_Span]:
         yield _Span(start, min(heading.body, end) if heading else start, end, path)
 
 
+class _Tables:
+    """The tables of a document, in order."""
+
+    def __init__(self, tables: tuple[TableSpan, ...]) -> None:
+        self._tables = tables
+        self._starts = [table.start for table in tables]
+
+    def within(self, start: int, end: int) -> tuple[TableSpan, ...]:
+        """Return the tables that lie in this span."""
+        if not self._tables:
+            return ()
+        first, after = bisect_left(self._starts, start), bisect_left(self._starts, end)
+        return tuple(table for table in self._tables[first:after] if table.end <= end)
+
+    def end_at(self, place: int) -> int | None:
+        """Return where the table ends in whose midst a place is; None where it is in none."""
+        at = bisect_right(self._starts, place) - 1
+        is_within = at >= 0 and self._tables[at].start < place < self._tables[at].end
+        return self._tables[at].end if is_within else None
+
+
 class _Splitter:
     """Cuts spans of one text."""
 
-    def __init__(self, text: str, chunking: Chunking) -> None:
+    def __init__(self, text: str, chunking: Chunking, tables: _Tables) -> None:
         self._text = text
+        self._tables = tables
         self._size = chunking.size
         self._overlap = min(chunking.overlap, chunking.size // 2)
 
@@ -190,11 +217,13 @@ class _Splitter:
         earliest = at - self._overlap
         if earliest <= before:
             return at
+        if (end := self._tables.end_at(earliest)) is not None:  # rows without their header are of no use
+            earliest = min(end, at)
         for boundary in (_SENTENCE_START, _WORD_START):
             match = boundary.search(self._text, earliest, at)
-            if match is not None and match.end() < at:
+            if match is not None and match.end() < at and self._tables.end_at(match.end()) is None:
                 return match.end()
-        return earliest
+        return earliest if self._tables.end_at(earliest) is None else at
 
     def _strip_space(self, start: int, end: int) -> tuple[int, int]:
         part = self._text[start:end]

@@ -75,16 +75,27 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSpan:
+    """Rows at `text[body:end]` with their header above them, from `start` on."""
+
+    start: int
+    body: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """A file's text, and what is missing from it or may be wrong.
 
-    `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages.
+    `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages. `tables` are those
+    with a header, in order.
     """
 
     text: str
     sections: tuple[Section, ...] = ()
     pages: tuple[int, ...] = ()
     warnings: tuple[ParseWarning, ...] = ()
+    tables: tuple[TableSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

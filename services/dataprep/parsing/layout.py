@@ -11,6 +11,7 @@ from services.dataprep.parsing.document import (
     ParsedDocument,
     ParseWarning,
     Section,
+    TableSpan,
     Unparsable,
 )
 from services.dataprep.parsing.tables import Block, split_table
@@ -32,6 +33,7 @@ class Layout:
         self._new_pages = 0
         """Pages that begin with the next text."""
         self._warnings: list[ParseWarning] = []
+        self._tables: list[TableSpan] = []
         self._lead: int | None = None
         """Where the headings begin that have nothing below them yet."""
 
@@ -44,7 +46,11 @@ class Layout:
         """Give the document of all parts."""
         pages = [*self._pages, *[self.length] * self._new_pages]
         return ParsedDocument(
-            "".join(self._parts), tuple(self._sections), tuple(pages), tuple(self._warnings)
+            "".join(self._parts),
+            tuple(self._sections),
+            tuple(pages),
+            tuple(self._warnings),
+            tuple(self._tables),
         )
 
     def warn(self, *warnings: ParseWarning) -> None:
@@ -85,23 +91,30 @@ class Layout:
             self._add(text, "\n")
             self._lead = None
 
-    def add_table(self, rows: Iterable[Sequence[str]], *, numbered: bool = False) -> None:
+    def add_table(self, rows: Iterable[Sequence[str]], *, numbered: bool = False, headers: int = 0) -> None:
         """Add a table; where it is longer than half a chunk, each of its blocks is a section, and so a chunk.
 
-        `numbered` puts the numbers of a block's rows, as a spreadsheet counts them, into its path.
+        `numbered` puts the numbers of a block's rows, as a spreadsheet counts them, into its path. `headers`
+        is how many of the rows are the header, where that is known.
         """
         size = self._limits.block
         lead = 0 if self._lead is None else self.length - self._lead + 2
-        blocks = split_table(rows, size, lead=lead if lead <= size // 2 else 0)
+        blocks = split_table(rows, size, lead=lead if lead <= size // 2 else 0, headers=headers)
         first = list(islice(blocks, 2))
         if not numbered and len(first) == 1 and len(first[0].text) <= size // 2:
-            self.add_paragraph(first[0].text)
+            self._add_block(first[0])
+            self._lead = None
             return
         path = self._path
         for block in chain(first, blocks):
             self._path, self._section_begins = (*path, _name_rows(block)) if numbered else path, True
-            self._add(block.text, "\n\n")
+            self._add_block(block)
         self._path, self._section_begins, self._lead = path, True, None
+
+    def _add_block(self, block: Block) -> None:
+        start = self._add(block.text, "\n\n")
+        if block.head:
+            self._tables.append(TableSpan(start, start + block.head, self.length))
 
     def _add(self, text: str, gap: str) -> int:
         """Add the text and tell where it begins."""

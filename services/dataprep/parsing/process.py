@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,7 +71,10 @@ def _parse(task: Task) -> bytes:
             raise Unparsable(
                 "too_large", f"makes {len(chunks)} passages, more than {limits.passages}: split it"
             )
-        spans = [[chunk.start, chunk.end, chunk.section, chunk.page] for chunk in chunks]
+        spans = [
+            [chunk.start, chunk.end, chunk.section, chunk.page, list(map(astuple, chunk.tables))]
+            for chunk in chunks
+        ]
         warnings = [[warning.kind, warning.message] for warning in document.warnings]
         return _encode({"text": document.text, "chunks": spans, "warnings": warnings})
     except Exception as error:  # noqa: BLE001 - a parser's bug is this file's failure, not the service's

@@ -17,7 +17,7 @@ import orjson
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
-from services.dataprep.parsing.document import Limits, ParseWarning
+from services.dataprep.parsing.document import Limits, ParseWarning, TableSpan
 from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
 from services.dataprep.parsing.protocol import HEADER, Task, frame
 
@@ -204,9 +204,15 @@ class _Child:
         return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
+def _decode_chunk(
+    start: int, end: int, section: str, page: int | None, tables: list[tuple[int, int, int]]
+) -> Chunk:
+    return Chunk(start, end, section, page, tuple(TableSpan(*table) for table in tables))
+
+
 def _decode_document(name: str, reply: bytes) -> ChunkedDocument:
     answer = orjson.loads(reply)
     if "reason" in answer:
         raise decode_failure(name, reply)
     warnings = tuple(ParseWarning(kind, message) for kind, message in answer["warnings"])
-    return ChunkedDocument(answer["text"], [Chunk(*span) for span in answer["chunks"]], warnings)
+    return ChunkedDocument(answer["text"], [_decode_chunk(*span) for span in answer["chunks"]], warnings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.document import (
+    TITLE_LENGTH,
     Format,
     Limits,
     ParsedDocument,
@@ -20,7 +21,7 @@ from services.dataprep.parsing.document import (
 )
 from services.dataprep.parsing.layout import Layout
 from services.dataprep.parsing.office import blame_file, open_package
-from services.dataprep.parsing.tables import COLUMNS
+from services.dataprep.parsing.tables import COLUMNS, LEFT
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -135,7 +136,7 @@ def _write(document: Document, layout: Layout) -> None:
     in_list = False
     for block in document.iter_inner_content():
         if isinstance(block, Table):
-            layout.add_table(_write_rows(block))
+            layout.add_table(_write_rows(block), headers=_count_headers(block))
             in_list = False
             continue
         text = block.text
@@ -184,19 +185,35 @@ def _is_numbered(paragraph: Paragraph) -> bool:
 
 
 def _write_rows(table: Table) -> Iterator[list[str]]:
-    """Write each row's cells; a merged cell is written once, where it begins.
+    """Write each row's cells; one that is merged over rows is written in each, where it is a short label.
 
     Not by python-docx's `row.cells`, which climbs up to that for every row anew.
     """
     from docx.oxml.simpletypes import ST_Merge
     from docx.table import _Cell
 
+    labels: dict[int, str] = {}
     for row in table._tbl.tr_lst:
         cells = [""] * row.grid_before
         for cell in row.tc_lst:
-            cells.append("" if cell.vMerge == ST_Merge.CONTINUE else _write_cell(_Cell(cell, table)))
-            cells += [""] * (cell.grid_span - 1)
+            column = len(cells)
+            if cell.vMerge == ST_Merge.CONTINUE:
+                cells.append(labels.get(column, ""))
+            else:
+                text = _write_cell(_Cell(cell, table))
+                labels[column] = text if len(text) <= TITLE_LENGTH else ""
+                cells.append(text)
+            cells += [LEFT] * (cell.grid_span - 1)
         yield cells
+
+
+def _count_headers(table: Table) -> int:
+    """Count the first rows that are to be repeated on every page; 0 where all of them are."""
+    rows = table._tbl.tr_lst
+    count = 0
+    while count < len(rows) and rows[count].find(f"{_WORD}trPr/{_WORD}tblHeader") is not None:
+        count += 1
+    return count if count < len(rows) else 0
 
 
 def _write_cell(cell: _Cell) -> str:

@@ -15,6 +15,9 @@ from services.dataprep.parsing.document import (
     ParseWarning,
     Unparsable,
 )
+from services.dataprep.parsing.html_tables import HtmlTable, read_table
+from services.dataprep.parsing.long_tables import SourceTable, cut_long_tables
+from services.dataprep.parsing.tables import Block, split_table
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -74,12 +77,13 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     if parser.error_log.filter_from_fatals():  # libxml2 stops there and would lose the rest silently
         raise Unparsable("invalid", "nests its elements too deeply to be read whole: simplify it")
     scope = _find_main(root)
-    writer = _Writer()
+    writer = _Writer(limits.block)
     if scope.find(".//h1") is None:
         writer.write_title(_find_title(root, scope))
     _write(scope, writer)
     warnings = (*decoded.warnings, *_warn_of_rest(root, scope))
-    return ParsedDocument(writer.text, writer.outline.sections, warnings=warnings)
+    document = ParsedDocument(writer.text, writer.outline.sections, warnings=warnings)
+    return cut_long_tables(document, writer.tables, limits.block) if writer.tables else document
 
 
 def _find_charset(data: bytes) -> str | None:
@@ -141,6 +145,11 @@ def _write(scope: etree._Element, writer: _Writer) -> None:
                 dropped = element
                 walker.skip_subtree()
                 continue
+            if tag == "table" and (table := read_table(element)) and table.is_laid_out(writer.block):
+                writer.write_table(table)
+                dropped = element
+                walker.skip_subtree()
+                continue
             writer.start(tag)
             writer.write(element.text or "")
             continue
@@ -165,8 +174,10 @@ def _is_dropped(element: etree._Element, tag: str) -> bool:
 class _Writer:
     """Writes text with white space as a browser shows it; a break waits for something to separate."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: int) -> None:
+        self.block = block
         self.outline = Outline()
+        self.tables: list[SourceTable] = []
         self._parts: list[str] = []
         self._length = 0
         self._breaks = 0
@@ -185,6 +196,20 @@ class _Writer:
         self.start("h1")
         self.write(text)
         self.end("h1")
+
+    def write_table(self, table: HtmlTable) -> None:
+        """Write a table as rows with a header, whatever its length: it is cut later."""
+        for block in [Block(0, 0, table.caption), *split_table(table.rows, 1 << 30, headers=table.headers)]:
+            if block.text:
+                self._break(2)
+                self._append(block.text)
+            if block.head:
+                start = self._length - len(block.text)
+                rows = table.rows
+                self.tables.append(
+                    SourceTable(start, start + block.head, self._length, rows, headers=table.headers)
+                )
+        self._break(2)
 
     def start(self, tag: str) -> None:
         if tag in _PARAGRAPHS:

@@ -1,4 +1,4 @@
-"""Markdown: the decoded file, unchanged, with a section at every heading of CommonMark."""
+"""Markdown: the decoded file, a section at every heading of CommonMark; long tables repeat their header."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
 from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Section
+from services.dataprep.parsing.long_tables import SourceTable, cut_long_tables
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -28,6 +29,7 @@ _FRONT_MATTER = re.compile(
 )
 """YAML between two rules at the very top, which CommonMark would take for a heading."""
 
+_BAR = re.compile(r"(?<!\\)\|")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -36,21 +38,29 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     decoded = decode(data, named=limits.encoding)
     text = decoded.text
     front_matter = _FRONT_MATTER.match(text)
-    sections = _find_sections(text, front_matter.end() if front_matter else 0)
-    return ParsedDocument(text, sections, warnings=decoded.warnings)
+    sections, tables = _find_parts(text, front_matter.end() if front_matter else 0)
+    document = ParsedDocument(text, sections, warnings=decoded.warnings)
+    return cut_long_tables(document, tables, limits.block) if tables else document
 
 
-def _find_sections(text: str, offset: int) -> tuple[Section, ...]:
-    """Find the headings from `offset` on; those inside quotes and lists are left out."""
+def _find_parts(text: str, offset: int) -> tuple[tuple[Section, ...], list[SourceTable]]:
+    """Find headings and tables from `offset` on; those inside quotes and lists are left out."""
     from markdown_it import MarkdownIt
 
-    markdown = MarkdownIt("commonmark").disable("inline")  # only headings need their inline parse
+    markdown = (
+        # only headings need their inline parse
+        MarkdownIt("commonmark").enable("table").disable("inline")
+    )
     source = text[offset:]
     lines = [offset, *(offset + end.end() for end in _LINE_END.finditer(source)), len(text)]
     inline = MarkdownIt("commonmark")
     outline = Outline()
+    tables: list[SourceTable] = []
     tokens = markdown.parse(source)
     for opening, content in pairwise(tokens):
+        if opening.type == "table_open" and opening.level == 0 and opening.map:
+            first, after = opening.map
+            tables.append(_read_table(text, [lines[number] for number in range(first, after)], lines[after]))
         if opening.type == "heading_open" and opening.level == 0 and opening.map:
             first, after = opening.map
             outline.add(
@@ -59,7 +69,26 @@ def _find_sections(text: str, offset: int) -> tuple[Section, ...]:
                 start=lines[first],
                 body=lines[min(after, len(lines) - 1)],
             )
-    return outline.sections
+    return outline.sections, tables
+
+
+def _read_table(text: str, starts: Sequence[int], end: int) -> SourceTable:
+    """Read the rows of a table whose lines begin at these places; the second line only separates."""
+    rows = [
+        _split_row(text[start:until])
+        for number, (start, until) in enumerate(pairwise([*starts, end]))
+        if number != 1
+    ]
+    last = starts[0] + len(text[starts[0] : end].rstrip())
+    return SourceTable(starts[0], starts[2] if len(starts) > 2 else last, last, rows, headers=1)
+
+
+def _split_row(line: str) -> list[str]:
+    """Split a row into its cells; a bar behind a backslash is text."""
+    line = line.strip()
+    line = line.removeprefix("|")
+    cells = [cell.strip().replace("\\|", "|") for cell in _BAR.split(line)]
+    return cells[:-1] if cells and not cells[-1] and line.endswith("|") else cells
 
 
 def _strip_markup(tokens: Sequence[Token]) -> str:

@@ -15,6 +15,7 @@ from services.core.errors import NotFound, NotSupported, RaglineError, ServiceUn
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.dataprep.jobs.tokens import TokenFit, cut
 from services.dataprep.parsing.chunking import Chunk
+from services.dataprep.parsing.document import TableSpan
 from services.dataprep.parsing.sandbox import ChunkedDocument
 from tests.soak import rounds
 
@@ -135,3 +136,49 @@ async def test_without_a_tokenizer_chunks_stay(error: RaglineError) -> None:
     assert await TokenFit(Tokenizer(50, error=error)).fit("a", prepared) == prepared
     with pytest.raises(ServiceUnavailable):
         await TokenFit(Tokenizer(50, error=ServiceUnavailable("down"))).fit("a", prepared)
+
+
+HEAD = "| Part no | Torque |\n|---|---|\n"
+
+
+def table_of(rows: int, width: int = 10) -> tuple[str, Chunk]:
+    """A text with a table in it, and the chunk that holds all of it."""
+    table = HEAD + "\n".join(f"| PPR-{number} | {'word ' * width}|" for number in range(rows))
+    text = f"Parts list\n\n{table}\n\nThe end."
+    start = text.index(HEAD)
+    span = TableSpan(start, start + len(HEAD), start + len(table))
+    return text, Chunk(0, len(text), "Parts", tables=(span,))
+
+
+@pytest.mark.parametrize(("rows", "width", "window"), [(40, 3, 120), (40, 3, 60), (7, 20, 160), (3, 1, 90)])
+async def test_no_cut_by_tokens_leaves_a_row_without_its_header(rows: int, width: int, window: int) -> None:
+    text, chunk = table_of(rows, width)
+    tokenizer = Tokenizer(window)
+    fitted = await TokenFit(tokenizer).fit("doc.md", ChunkedDocument(text, [chunk]))
+    texts = [fitted.text[part.start : part.end] for part in fitted.chunks]
+    assert all(len(tokenizer.tokens(f"doc.md > Parts\n{part}")) <= window for part in texts)
+    assert all(HEAD in part.partition("PPR-")[0] for part in texts if "PPR-" in part)
+    assert sorted(re.findall(r"PPR-\d+", "".join(texts))) == sorted(f"PPR-{number}" for number in range(rows))
+    assert fitted.text.replace(HEAD, "") == text.replace(HEAD, "")
+    assert texts[-1].endswith("The end.")
+
+
+async def test_a_row_longer_than_the_window_has_its_header_on_every_part() -> None:
+    text, chunk = table_of(1, 200)
+    tokenizer = Tokenizer(150)
+    fitted = await TokenFit(tokenizer).fit("d", ChunkedDocument(text, [chunk]))
+    texts = [fitted.text[part.start : part.end] for part in fitted.chunks]
+    rows = [part for part in texts if "word" in part]
+    assert len(rows) > 2
+    assert all(part.startswith(HEAD) for part in rows)
+    assert all(len(tokenizer.tokens(f"d > Parts\n{part}")) <= 150 for part in texts)
+
+
+async def test_a_header_that_leaves_no_room_is_not_repeated() -> None:
+    text, chunk = table_of(5)
+    tokenizer = Tokenizer(30)
+    fitted = await TokenFit(tokenizer).fit("d", ChunkedDocument(text, [chunk]))
+    assert all(
+        len(tokenizer.tokens(f"d > Parts\n{fitted.text[part.start : part.end]}")) <= 30
+        for part in fitted.chunks
+    )

@@ -210,7 +210,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     assert reply == frame(reply[HEADER.size :])
     assert json.loads(reply[HEADER.size :]) == {
         "text": "text",
-        "chunks": [[0, 4, "", None]],
+        "chunks": [[0, 4, "", None, []]],
         "warnings": [],
     }
 
