@@ -31,7 +31,7 @@ def count_errors(marked: Sequence[MarkedAnswer], metric: str) -> dict[str, int]:
 def measure_errors() -> dict[str, object]:
     """Measure what the report shows beside the metrics."""
     recorded = list(read_recorded())
-    hard = [*read_adversarial(), *read_adversarial("fresh")]
+    hard = [*read_adversarial(), *read_adversarial("fresh"), *read_adversarial("third")]
     arms = sorted({answer.arm for answer in recorded})
     return {
         "metrics": {
@@ -57,6 +57,7 @@ def main() -> None:
     print_rates("adversarial, development", development)
     print_rates("adversarial, held out", [answer for answer in adversarial if answer.held_out])
     print_rates("written afterwards", read_adversarial("fresh"))
+    print_rates("written last", read_adversarial("third"))
     for kind in dict.fromkeys(answer.item.kind for answer in adversarial):
         print_rates(f"  {kind}", [answer for answer in adversarial if answer.item.kind == kind])
     shown = development

@@ -23,9 +23,10 @@ _DENIED_AFTER = re.compile(
     r"^[\"\u201d')\]*.]*\s*(?:\(\w\)\s*)?(?:apples?\s+)?(?:(?:is|are|was|were|would\s+be|ist|est)\s+(?:\w+ly\s+)?"
     r"(?:wrong|incorrect|false|ruled\s+out|not\s+(?:right|correct|true|the|it|possible)\b)"
     r"|(?:is|are|was|were)n't\s+(?:right|correct|true|the|it|possible)\b"
-    r"|would\s+be\s+wrong\b|and\s+is\s+now\b|was\s+the\s+year\s+of\b)",
+    r"|would\s+be\s+wrong\b|and\s+is\s+now\b|was\s+the\s+year\s+(?:of|when|in\s+which)\b)",
     re.IGNORECASE,
 )
+_FALSE_THAT = re.compile(r"\b(?:false|untrue|not\s+true|wrong)\s+that\b[^.;,]*$", re.IGNORECASE)
 _GONE = re.compile(r"[;,.]\s*(?:and\s+|but\s+)?(?:today|now|nowadays)\b", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:used\s+to\s+be|was\s+once|formerly)\b", re.IGNORECASE)
 _OR_AFTER = re.compile(
@@ -40,7 +41,11 @@ _OR_BEFORE = re.compile(rf"\b(?:or|oder|ou)\s+(?:(?:the|an?|in|at|about)\s+)?{_O
 def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether what stands at a place of a text is denied there."""
     before, after = text[:start].replace("\u2019", "'"), text[end:].replace("\u2019", "'")
-    if _DENIED_BEFORE.search(before[-80:]) or _DENIED_AFTER.match(after[:60]):
+    if (
+        _FALSE_THAT.search(before[-60:])
+        or _DENIED_BEFORE.search(before[-80:])
+        or _DENIED_AFTER.match(after[:60])
+    ):
         return True
     return _PAST.search(before[-40:]) is not None and _GONE.search(after) is not None
 

@@ -5,6 +5,20 @@ answers."""
 from __future__ import annotations
 
 FOREIGN_PHRASES = (
+    # a negation beside a verb of saying, knowing or having, in many languages
+    r"\b(?:dar(?:ü|ue)ber|dazu|davon|hierzu)\b[^.]*\b(?:nichts|keine?)\b|\b(?:sagt|steht|erw(?:ä|ae)hnt|verr(?:ä|ae)t)\b[^.]*\bnichts\b|"
+    r"\bnicht\s+(?:zu\s+)?(?:entnehmen|ersichtlich|hervor|gesagt|klar)\b|\bich\s+kann\s+[^.]*\bnicht\b",
+    r"\bon\s+ne\s+(?:sait|dit|conna(?:î|i)t|pr(?:é|e)cise)\b|\bn'en\s+(?:parle|dit|disent|parlent)|\baucune\s+(?:id(?:é|e)e|trace|donn(?:é|e)e|pr(?:é|e)cision)",
+    r"\bno\s+(?:lo\s+)?(?:tengo|dispongo|aparece|figura|consta|encuentro|puedo)\b|\bnon\s+ne\s+(?:parla|parlano|dice)\b|"
+    r"\bnon\s+(?:è|sono)\s+(?:not|chiar|specificat|indicat|menzionat|disponibil)\w+|\bnon\s+(?:ho|trovo|risulta|posso)\b|"
+    r"\bn(?:ã|a)o\s+(?:tenho|consta|posso|encontro|(?:é|est(?:á|a))\s+(?:claro|dito|indicad\w+|conhecid\w+))",
+    r"\bniet\s+(?:in\s+de\s+tekst|genoemd|vermeld|aangegeven|duidelijk|gezegd)\b|\bgeen\s+(?:idee|antwoord)\b|\bst(?:å|a)r\s+(?:det\s+)?(?:inte|ikke)\b|"
+    r"\b(?:inte|ikke)\s+(?:i\s+teksten|i\s+texten|angiv\w+|k(?:ä|e|j)\w*nt|n(?:ä|e)mn\w*|nevnt|oppgitt)",
+    r"\bnie\s+(?:wspomina|podaje|m(?:ó|o)wi|okre(?:ś|s)l\w+|ma\s+informacji)|\bnen(?:í|i)\s+(?:uvedeno|zn(?:á|a)mo)|\bneuv(?:á|a)d(?:í|i)|\bnu\s+(?:(?:ș|s|ş)tiu|se\s+\w+|men(?:ț|t|ţ)ioneaz\w+)|"
+    r"\bnem\s+(?:tudom|der(?:ü|u)l|szerepel|eml(?:í|i)t\w*)|\bei\s+(?:mainita|tiedet(?:ä|a)|kerrota)|δεν\s+(?:ξέρω|γνωρίζω|αναφέρεται|υπάρχει)",
+    r"\bне\s+(?:указ\w+|сообщ\w+|упомин\w+|говорит\w*|могу|имею|зазначен\w*|згад\w+)|\bbelirtilm\w+|\bbahsedilm\w+|\btidak\s+(?:ada|dijelaskan|menyebutkan)|"
+    r"(?:जानकारी|उल्लेख)\s+नहीं|لم\s+(?:يذكر|يُذكر|تذكر|ترد)|لا\s+(?:توجد|ندري|يمكن)",
+    r"書かれて(?:いません|いない)|示されて(?:いません|いない)|没有(?:相关|提供|任何)|언급되지\s*않|제공되지\s*않",
     # German, Dutch, Swedish, Danish, Norwegian
     r"\b(?:ich\s+)?wei(?:ß|ss)\s+(?:(?:es|das|ich)\s+)*nicht\b|\b(?:kann|l(?:ä|ae)sst)\s+(?:ich\s+)?(?:\w+\s+){0,3}nicht\s+"
     r"(?:sagen|beantworten|beantwortet|bestimm\w+|beurteilen)\b|\bnicht\s+(?:angegeben|erw(?:ä|ae)hnt|genannt|bekannt|im\s+text|beantwortbar)\b",

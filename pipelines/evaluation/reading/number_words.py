@@ -73,9 +73,10 @@ _PARTS = {
 _SMALL_WORD = "|".join(sorted(_SMALL, key=len, reverse=True))
 _WORD = rf"(?:{_SMALL_WORD}|hundred|thousand|million|billion|trillion|dozen)"
 _RUN = re.compile(
-    r"\b(?!(?<=\d\s)(?:thousand|million|billion|trillion))"
+    r"\b(?!(?:(?<=\d\s)|(?<=and\sa\shalf\s))(?:thousand|million|billion|trillion))"
     r"(?:an?[ -]+(?=hundred|thousand|million|billion|trillion|dozen))?"
-    r"(?:half[ -]a[ -](?=dozen))?(?:(?<![\w.,])\d[\d,]*(?:\.\d+)?[ -]+(?=hundred\b|dozen\b))?"
+    r"(?:half[ -]a[ -](?=dozen|million|billion|thousand|hundred))?"
+    r"(?:(?<![\w.,])\d[\d,]*(?:\.\d+)?[ -]+(?=hundred\b|dozen\b))?"
     rf"{_WORD}(?:(?:[ -]+|[ -]+and[ -]+|[ -]+point[ -]+){_WORD})*\b",
     re.IGNORECASE,
 )
@@ -108,6 +109,11 @@ _NOBODY = re.compile(
     r"^\W*(?:none|nobody|no\s+one|nothing(?=\W*$)|not\s+a\s+single\s+one|keine?r?|personne|null|nil)\b(?!\s+but\b)",
     re.IGNORECASE,
 )
+_FOREIGN_PARTS = (
+    (re.compile(r"\b(?:ein\s+)?Viertel\b|\bun\s+(?:quart|cuarto|quarto)\b"), "1/4"),
+    (re.compile(r"\b(?:ein\s+)?Drittel\b|\bun\s+(?:tiers|tercio|terzo)\b"), "1/3"),
+    (re.compile(r"\bdrei\s*viertel\b|\btrois\s+quarts\b", re.IGNORECASE), "3/4"),
+)
 _NO_ONE = re.compile(
     r"\b(no|any|every|some|each|this|that|which"
     rf"|(?:the|an?|his|her|its)\s+(?!(?:{'|'.join(_TENS)})\b)[a-z]+)([ -]o)(ne)\b",
@@ -135,6 +141,8 @@ def write_digits(text: str, *, ordinals: bool = False) -> str:
         text: Any text.
         ordinals: Whether ordinals count ("third" is 3): where a place is asked for. "A third" is 1/3 anyway.
     """
+    for pattern, part in _FOREIGN_PARTS:
+        text = pattern.sub(part, text)
     text = _NOBODY.sub("0", text)
     text = _NO_ONE.sub("\\1\\2\x00\\3", text)  # "each one" counts nothing
     if ordinals:

@@ -39,11 +39,12 @@ _NUMBER = re.compile(
     rf"(?:(?P<whole>\d+)\s+(?P<top>\d+)/(?P<bottom>\d+)|(?P<over>{_DIGITS})\s*/\s*(?P<under>{_DIGITS})"
     rf"|(?P<plain>{_DIGITS})(?:[eE](?P<power>[-+]?\d+)|\s*[*\u00d7]\s*10\^\{{?(?P<ten>[-+]?\d+)\}}?)?)"
     r"(?!\d)(?P<scale>\s?(?:thousand|millions?|billions?|trillions?|Million(?:en)?|Mio\.?|Milliarden?|milliards?|"
-    r"tausend|mille|million[ie]|mil\b|k\b|万|萬|亿|億)(?!\w))?\s?(?P<percent>%|per\s?cent\b|Prozent\b|pour\s?cent\b)?"
+    r"tausend|mille|million[ie]|mil\b|k\b|lakhs?|crores?|万|萬|亿|億)(?!\w))?\s?(?P<percent>%|per\s?cent\b|Prozent\b|pour\s?cent\b)?"
 )
 _SCALES = {
-    "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "mil": 1e3, "k": 1e3, "million": 1e6, "mio": 1e6,
-    "billion": 1e9, "milliard": 1e9, "trillion": 1e12, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
+    "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "lakh": 1e5, "crore": 1e7, "mil": 1e3, "k": 1e3,
+    "million": 1e6, "mio": 1e6, "billion": 1e9, "milliard": 1e9, "trillion": 1e12,
+    "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
 }  # fmt: skip
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _ASIDE = re.compile(r"\([^()\n]*\s[^()\n]*\)")

@@ -36,9 +36,10 @@ _REASON = re.compile(
 _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
 _CLAUSE = re.compile(r"[,;:.]|\b(?:but|while|whereas|and)\b")
 _EXCLUDED = re.compile(
-    r"\b(?:exclud\w*|eliminat\w*|rul\w+\s+out|not|neither|nor)\s+\(?[A-Z]\)?(?:\s*(?:,\s*(?:and|or|nor)?|and|or|nor)\s*\(?[A-Z]\b\)?)*"
+    r"\b(?:exclud\w*|eliminat\w*|rul\w+\s+out|not|neither|nor|unlike|besides|except|all\s+but|anything\s+but)\s+\(?[A-Z]\)?(?:\s*(?:,\s*(?:and|or|nor)?|and|or|nor)\s*\(?[A-Z]\b\)?)*"
     r"|\(?\b[A-Z]\)?(?:\s*(?:,|and|or)\s*\(?[A-Z]\b\)?)*\s+(?:is|are)\s+(?:not|too|wrong|incorrect|false|out|also\s+wrong)\b(?!\s+only)"
 )
+_DOES_NOT = re.compile(r"\s+(?:(?:do|does|did|can|is|are)\s+not|cannot)\b(?!\s+only)")
 _BOTH = re.compile(r"\bboth\b|\ball\s+of\b|\beither\b", re.IGNORECASE)
 _THAN = re.compile(
     r"\b(?:than|followed\s+by|before|over|compared\s+(?:to|with)|unlike|among|of\s+the)\b", re.IGNORECASE
@@ -236,7 +237,9 @@ def _is_option_denied(spoken: str, option: str) -> bool:
     words = _spell_out(option)
     starts = [match.start() for match in re.finditer(re.escape(words), spoken)] if words else []
     return bool(starts) and all(
-        is_denied(spoken, start, start + len(words)) or _NO_TRUTH.search(spoken[max(0, start - 40) : start])
+        is_denied(spoken, start, start + len(words))
+        or _DOES_NOT.match(spoken[start + len(words) :])
+        or _NO_TRUTH.search(spoken[max(0, start - 40) : start])
         for start in starts
     )
 

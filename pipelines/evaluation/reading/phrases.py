@@ -162,7 +162,7 @@ def _is_joined(text: str, start: int, end: int) -> bool:
     """Tell whether a hyphen or a point makes the words a part of a longer one: "Objective-C", "2.1.5"."""
     return (
         re.search(r"[\w+#][-.]$", text[:start]) is not None
-        or re.match(r"[-+#]\w|\.\d|[+#]", text[end:]) is not None
+        or re.match(r"[-+#]\w|\.\d|#|\+(?<!\d\+)", text[end - 1 :][1:]) is not None
     )
 
 

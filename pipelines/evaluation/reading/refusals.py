@@ -70,6 +70,8 @@ _PATTERNS = (
     rf"\b{_SOURCE}\s+(?:\w+\s+)?{_SAY}[^.]*(?:\bbut\s+(?:no|not)\b|,\s+not\s+(?:how|who|when|where|why|what|which)\b)",
     rf"\bnot\s+(?:some|any)thing\s+(?:that\s+)?(?:the\s+)?{_SOURCE}\b|\bnowhere\b[^.]*\b(?:stated|said|mentioned|given)\b",
     rf"\b(?:not|n't)\s+(?:to\s+be\s+)?found\s+{_IN_SOURCE}",
+    rf"\b{_SOURCE}\s+(?:\w+\s+)?(?:gives?|provides?|names?|mentions?|offers?|contains?|states?|specif\w+|lists?|includes?)\s+no\b",
+    r"\bremains?\s+(?:a\s+mystery|open|unanswered|unsaid)\b|\b(?:i|we)\s+(?:do\s+not|don'?t|can(?:no|')?t)\s+see\s+(?:that|this|it|any|an?\s+answer)\b",
     # it is not said
     rf"\b{_IS_NOT}(?:mention|stated|specif|indicat|disclos|answer|discuss|address|cover|explain|identified|named\s+in)\w*",
     rf"\b(?:isn'?t|aren'?t|not)\s+{_ADVERBS}(?:given|provided|known|named|available|listed|clear|described|revealed|"
@@ -82,16 +84,16 @@ _PATTERNS = (
     r"evidence|indication|details?|reference|way\s+(?:to|of)\s+(?:know|tell)\w*)\b",
     r"\bno\s+(?:\w+\s+){1,5}?(?:is|are|was|were)\s+(?:mentioned|named|given|stated|specified|provided|identified)\b",
     r"\b(?:information|question|problem|premise|detail)\s+is\s+(?:missing|incomplete|lacking|not)\b",
-    r"\bnot\s+clear\b|\b(?:it|that|this)(?:'s|\s+is|\s+remains)\s+(?:not\s+clear|unclear|unknown|open)\b",
+    r"\bnot\s+clear\b|\b(?:it|that|this)(?:'s|\s+is|\s+remains)\s+(?:not\s+clear|unclear|unknown)\b",
 )
 _DECLINES = re.compile(
     "|".join(f"(?:{pattern})" for pattern in (*_PATTERNS, *FOREIGN_PHRASES)), re.IGNORECASE
 )
 _WHOLE = re.compile(
     r"(?:(?:it|that|this|the\s+answer)(?:'s|\s+is)\s+)?(?:\w+ly\s+)?(?:unknown|unclear|undetermined|undisclosed|"
-    r"unspecified|unidentified|unanswerable|uncertain|indeterminate|n\s*/?\s*a|not\s+(?:\w+ly\s+)?(?:applicable|known|"
+    r"unspecified|unidentified|unanswerable|uncertain|indeterminate|n\.?\s*/?\s*a|not\s+(?:\w+ly\s+)?(?:applicable|known|"
     r"given|stated|mentioned|specified|provided|available|disclosed|clear|sure|found|named|answered)|"
-    r"no\s+(?:answer|idea|information|data|clue|mention)(?:\s+(?:given|available|provided|found))?|none\s+(?:given|stated|"
+    r"no\s+(?:answer|idea|info|information|details?|data|clue|mention|evidence)(?:\s+(?:given|available|provided|found))?|none\s+(?:given|stated|"
     rf"mentioned|provided|named)|no\s+one\s+knows|{'|'.join(FOREIGN_WHOLE)})",
     re.IGNORECASE,
 )
@@ -109,7 +111,7 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _STATES = re.compile(r"\b(?:is|are|was|were|gives|makes|takes|costs|lasts|needs)\b.*\d", re.IGNORECASE)
-_CONCEDES = re.compile(r"\w+\W+\w+\W+\w+.*\b(?:al)?though\b", re.IGNORECASE)
+_CONCEDES = re.compile(r"\w+\W+\w+\W+\w+.*\b(?:al)?though\b|.*\w.*,\s*(?:which|who)\s*$", re.IGNORECASE)
 _FIRST_PERSON = re.compile(r"\b(?:i|we)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"\b(?:not?|never|nothing|unknown|unclear)\b|n't\b", re.IGNORECASE)
 _LABEL = re.compile(r"^\s*(?:final\s+)?answer\s*:", re.IGNORECASE | re.MULTILINE)

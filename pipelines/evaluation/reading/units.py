@@ -31,7 +31,7 @@ _UNITS: Mapping[str, tuple[str, float, str]] = {
     "coin": ("money", 1.0, r"euros?|EUR|\u20ac|dollars?|USD|\$|crowns?"),
 }
 _NAMES = "|".join(f"(?P<{name}>{pattern})" for name, (_, _, pattern) in _UNITS.items())
-UNIT_AFTER = re.compile(rf"(?:\s+of\s+an?\s|[\s-])?(?:{_NAMES})(?![\w\u00b2\u00b3^/])")
+UNIT_AFTER = re.compile(rf"(?:\s*of\s+an?\s|[\s-])?(?:{_NAMES})(?![\w\u00b2\u00b3^/])")
 _ASKED = re.compile(
     rf"\b(?:in|how\s+many|number\s+of|weight\s+in)\s+(?:\w+\s+)?(?:{_NAMES})(?![\w/])", re.IGNORECASE
 )
