@@ -16,7 +16,12 @@ import pytest
 from tests.run_guard import VARIABLE, survivors
 
 STARTING = Path(__file__).with_name("starting.py")
-SECONDS = 60.0
+SECONDS = 80.0
+PYTEST = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started without one
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
 def started(path: Path, run: subprocess.Popen[bytes], log: Path) -> list[int]:
@@ -40,7 +45,7 @@ def test_a_run_that_ends_early_leaves_nothing(tmp_path: Path, workers: str, numb
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment = {**inherited, "STARTED": str(tmp_path / "started")}
     options = ["-p", "no:cacheprovider", "-n", workers, f"--basetemp={tmp_path}/run"]
-    command = [sys.executable, "-m", "pytest", *options, str(STARTING)]
+    command = [sys.executable, "-c", PYTEST, *options, str(STARTING)]
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
