@@ -34,9 +34,7 @@ from tests.contract.conftest import running
 from tests.evaluation_run import write_run
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (
-    b"# Honey\n\nBees make honey out of nectar in the summer.\n\n# Wax\n\nBees build their combs of wax.\n"
-)
+DOCUMENT = b"# Honey of the bees\n\nBees make honey out of nectar in the summer.\n\n# Wax\n\nBees build their combs of wax.\n"
 QUESTION = "What do bees make out of nectar?"
 NAMES = {"8888": "gateway", "6000": "embedding", "7000": "retrieval", "8000": "reranking"}
 HEAVY = ("fastapi", "langchain_core", "matplotlib", "numpy", "scipy", "typer", "uvicorn")

@@ -31,10 +31,10 @@ def test_a_prompt_has_instruction_history_passages_question() -> None:
         ChatMessage(role="system", content="Be terse."),
         ChatMessage(role="user", content="hello"),
         ChatMessage(role="assistant", content="hi"),
-        ChatMessage(role="tool", content="ignored"),
+        ChatMessage(role="tool", content="what a tool found"),
     ]
     made = build_messages("cite", "what is alpha?", [ONE, TWO], history)
-    assert [message.role for message in made] == ["system", "user", "assistant", "user"]
+    assert [message.role for message in made] == ["system", "user", "assistant", "tool", "user"]
     assert made[0].text.endswith("Be terse.")
     assert "[1] a.md > Top\nalpha" in made[-1].text
     assert "[2] a.md\nbeta" in made[-1].text
