@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from services.dataprep.parsing.document import Format, Limits, ParsedDocument, ParseWarning, list_places
+from services.dataprep.parsing.document import (
+    TITLE_LENGTH,
+    Format,
+    Limits,
+    ParsedDocument,
+    ParseWarning,
+    list_places,
+)
 from services.dataprep.parsing.layout import Layout
 from services.dataprep.parsing.office import blame_file, open_package
+from services.dataprep.parsing.tables import LEFT
 
 if TYPE_CHECKING:
     from pptx.shapes.base import BaseShape
     from pptx.shapes.graphfrm import GraphicFrame
     from pptx.slide import Slide
+    from pptx.table import Table
 
 FORMAT = Format(
     title="PPTX",
@@ -79,11 +88,27 @@ def _write_shape(shape: BaseShape, layout: Layout) -> None:
     from pptx.shapes.graphfrm import GraphicFrame
 
     if isinstance(shape, GraphicFrame) and shape.has_table:
-        layout.add_table([cell.text for cell in row.cells] for row in shape.table.rows)
+        layout.add_table(_write_rows(shape.table))
     elif isinstance(shape, GraphicFrame) and shape.has_chart:
         layout.add_table(_write_chart(shape))
     elif isinstance(shape, Shape):
         layout.add_paragraph(shape.text_frame.text.replace("\v", "\n"))
+
+
+def _write_rows(table: Table) -> Iterator[list[str]]:
+    """Write each row's cells; one that is merged over rows is written in each, where it is a short label."""
+    merged: dict[tuple[int, int], str] = {}
+    for number, row in enumerate(table.rows):
+        cells = []
+        for column, cell in enumerate(row.cells):
+            text = cell.text
+            if cell.is_merge_origin:
+                label = text if len(text) <= TITLE_LENGTH else ""
+                for down in range(cell.span_height):
+                    for right in range(cell.span_width):
+                        merged[number + down, column + right] = LEFT if right else label
+            cells.append(text if cell.is_merge_origin else merged.pop((number, column), text))
+        yield cells
 
 
 def _write_chart(frame: GraphicFrame) -> Iterator[list[str]]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 import docx
+import openpyxl
+import pptx
 import pytest
 from docx.oxml import OxmlElement
 
 from services.dataprep.parsing.chunking import Chunking, chunk
 from services.dataprep.parsing.document import Limits
+from services.dataprep.parsing.number_formats import format_number
 from services.dataprep.parsing.registry import parse
 from services.dataprep.parsing.tables import LEFT, split_table
 from tests import samples
@@ -173,4 +176,74 @@ def test_docx_header_rows_and_merged_labels() -> None:
         row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
     assert parse("a.docx", samples._saved(document)).text == (
         "| Region | Revenue 1 | Revenue 2 |\n|---|---|---|\n| North | 10 | 11 |\n| North | 12 | 13 |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "pattern", "shown"),
+    [
+        (0.155, "0.0%", "15.5%"),
+        (0.155, "0%", "16%"),
+        (1234567.5, '#,##0.00 "EUR"', "1,234,567.50 EUR"),
+        (1234567.5, "#,##0.00\\ [$€-407]", "1,234,567.50 €"),
+        (1234567.5, "[$$-409]#,##0", "$1,234,568"),
+        (12, "00000", "00012"),
+        (-4.5, "0.00;[Red]-0.00", "-4.50"),
+        (-0.001, "0.00", "0.00"),
+        (2.5, "0.0##", "2.5"),
+        (2, "#,##0.##", "2"),
+        (7, "0_);(0)", "7"),
+        (0.5, "#%", "50%"),
+        (1, "General", None),
+        (1, "@", None),
+        (1.5, "# ?/?", None),
+        (12345, "0.00E+00", None),
+        (45000, "yyyy-mm-dd", None),
+        (5000000, "#,##0,", None),
+        (491701234, "0000-000", None),
+    ],
+)
+def test_numbers_are_shown_in_their_format(value: float, pattern: str, shown: str | None) -> None:
+    assert format_number(value, pattern) == shown
+
+
+def test_a_sheet_is_written_as_a_person_sees_it() -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    for row in (
+        ["Budget 2026"],
+        ["Region", "Quarter", "Share", "Cost", "Code"],
+        ["North", "Q1", 0.155, 1234567.5, 12],
+        [None, "Q2", 0.21, 99, 7],
+        [None, None, None, None, None],
+        ["South", "Q1", 0.3, 2500, 3],
+    ):
+        sheet.append(row)
+    for row in range(3, 7):
+        for column, pattern in zip("CDE", ("0.0%", '#,##0.00 "EUR"', "00000"), strict=True):
+            sheet[f"{column}{row}"].number_format = pattern
+    sheet.merge_cells("A1:E1")
+    sheet.merge_cells("A3:A5")
+    document = parse("a.xlsx", samples._saved(workbook))
+    assert document.text == (
+        "Budget 2026\n\n| Region | Quarter | Share | Cost | Code |\n|---|---|---|---|---|\n"
+        "| North | Q1 | 15.5% | 1,234,567.50 EUR | 00012 |\n| North | Q2 | 21.0% | 99.00 EUR | 00007 |\n"
+        "| South | Q1 | 30.0% | 2,500.00 EUR | 00003 |"
+    )
+
+
+def test_merged_cells_of_a_slide_are_repeated() -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    table = slide.shapes.add_table(4, 3, 0, 0, 1000, 1000).table
+    texts = [["Region", "Revenue", ""], ["", "H1", "H2"], ["North", "10", "11"], ["", "12", "13"]]
+    for row, cells in enumerate(texts):
+        for column, text in enumerate(cells):
+            table.cell(row, column).text = text
+    table.cell(0, 1).merge(table.cell(0, 2))
+    table.cell(0, 0).merge(table.cell(1, 0))
+    table.cell(2, 0).merge(table.cell(3, 0))
+    assert parse("a.pptx", samples._saved(presentation)).text == (
+        "| Region | Revenue H1 | Revenue H2 |\n|---|---|---|\n| North | 10 | 11 |\n| North | 12 | 13 |"
     )
