@@ -32,7 +32,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 def post(url: str, **fields: Any) -> httpx.Response:
     body = {"messages": [{"role": "user", "content": QUESTION}], **fields}
-    return httpx.post(f"{url}/v1/chat/completions", json=body)
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
 
 
 def chunks(url: str, **fields: Any) -> list[dict[str, Any]]:

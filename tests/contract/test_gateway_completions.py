@@ -32,7 +32,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def post(url: str, **fields: Any) -> httpx.Response:
-    return httpx.post(f"{url}/v1/completions", json={"prompt": QUESTION, **fields})
+    return httpx.post(f"{url}/v1/completions", json={"prompt": QUESTION, **fields}, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def url(serve: Callable[[ASGIApp], str], engine: ScriptedEngine) -> str:
 
 def ask(url: str, messages: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
     body = {"model": "talker", "messages": messages, **fields}
-    reply = httpx.post(f"{url}/v1/chat/completions", json=body)
+    reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
     assert reply.status_code == 200, reply.text
     found: dict[str, Any] = reply.json()
     return found
@@ -94,7 +94,7 @@ def test_tools_may_answer_where_no_passage_does(url: str) -> None:
 def test_an_entry_can_be_asked_without_retrieval(url: str, engine: ScriptedEngine, stream: bool) -> None:
     messages = [{"role": "system", "content": "Be brief."}, user(OFF_TOPIC)]
     body = {"model": "talker:direct", "messages": messages, "stream": stream, "rag": {"floor": 0}}
-    reply = httpx.post(f"{url}/v1/chat/completions", json=body)
+    reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
     if stream:
         chunks = [orjson.loads(line[6:]) for line in reply.text.split("\n\n") if line.startswith("data: {")]
         assert chunks[-1]["outcome"] == "answered_without_passages"
@@ -107,7 +107,7 @@ def test_an_entry_can_be_asked_without_retrieval(url: str, engine: ScriptedEngin
 
 def test_without_retrieval_there_are_no_passages_of_the_request_either(url: str) -> None:
     body = {"model": "talker:direct", "messages": [user("q")], "rag": {"context": [{"text": "a"}]}}
-    reply = httpx.post(f"{url}/v1/chat/completions", json=body)
+    reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60)
     assert reply.status_code == 422
     assert "rag.context" in reply.json()["error"]["message"]
 
@@ -115,7 +115,7 @@ def test_without_retrieval_there_are_no_passages_of_the_request_either(url: str)
 @pytest.mark.parametrize("name", ["nobody:direct", "small:direkt"])
 def test_the_entry_must_exist_all_the_same(url: str, name: str) -> None:
     body = {"model": name, "messages": [user(QUESTION)]}
-    assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 404
+    assert httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).status_code == 404
 
 
 def test_the_list_of_models_has_both_names(url: str) -> None:

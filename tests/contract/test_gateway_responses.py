@@ -53,7 +53,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def post(url: str, **fields: Any) -> httpx.Response:
-    return httpx.post(f"{url}/v1/responses", json={"input": QUESTION, **fields})
+    return httpx.post(f"{url}/v1/responses", json={"input": QUESTION, **fields}, timeout=60)
 
 
 def stream(url: str, **fields: Any) -> list[dict[str, Any]]:

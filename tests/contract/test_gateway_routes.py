@@ -63,13 +63,13 @@ def test_embeddings(client: OpenAI, url: str, encoding: str) -> None:
 def test_rerank(url: str, path: str) -> None:
     documents = [TEXTS[1], {"text": TEXTS[0]}, "Snow is cold."]
     body = {"model": "rerank-v3.5", "query": "bees honey", "documents": documents, "top_n": 2}
-    reply = httpx.post(f"{url}{path}", json=body).json()
+    reply = httpx.post(f"{url}{path}", json=body, timeout=60).json()
     scores = [one["relevance_score"] for one in reply["results"]]
     assert len(scores) == 2
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert all("document" not in one for one in reply["results"])
-    reply = httpx.post(f"{url}{path}", json={**body, "return_documents": True}).json()
+    reply = httpx.post(f"{url}{path}", json={**body, "return_documents": True}, timeout=60).json()
     for one in reply["results"]:
         wanted = documents[one["index"]]
         assert one["document"]["text"] == (wanted if isinstance(wanted, str) else wanted["text"])
@@ -80,7 +80,7 @@ def test_rerank(url: str, path: str) -> None:
     [({"documents": []}, "documents"), ({"top_n": 0}, "top_n"), ({"rank_fields": ["a"]}, "rank_fields")],
 )
 def test_a_wrong_rerank_is_refused_by_name(url: str, changes: dict[str, object], named: str) -> None:
-    reply = httpx.post(f"{url}/v1/rerank", json={"query": "q", "documents": ["a"], **changes})
+    reply = httpx.post(f"{url}/v1/rerank", json={"query": "q", "documents": ["a"], **changes}, timeout=60)
     assert reply.status_code == 422
     assert named in reply.json()["error"]["message"]
 
@@ -100,7 +100,7 @@ def test_pages_of_the_origins_that_are_named_may_call(url: str) -> None:
         (422, {}),
         (404, {"model": "nobody", "messages": [{"role": "user", "content": "q"}]}),
     ):
-        reply = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"origin": PAGE})
+        reply = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"origin": PAGE}, timeout=60)
         assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (status, PAGE)
         assert "x-request-id" in reply.headers["access-control-expose-headers"].lower()
     assert "access-control-allow-credentials" not in asked.headers
@@ -111,7 +111,7 @@ def test_other_origins_may_not(url: str, closed: str) -> None:
         asked = httpx.options(f"{gateway}/v1/chat/completions", headers={**ASKS, "origin": origin})
         assert asked.status_code >= 400
         assert "access-control-allow-origin" not in asked.headers
-        reply = httpx.get(f"{gateway}/v1/models", headers={"origin": origin})
+        reply = httpx.get(f"{gateway}/v1/models", headers={"origin": origin}, timeout=60)
         assert "access-control-allow-origin" not in reply.headers
 
 

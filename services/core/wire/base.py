@@ -59,7 +59,8 @@ class WireWithNulls(Wire):
     @model_serializer(mode="wrap")
     def _write_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         fields: dict[str, object] = handler(self)
-        return dict.fromkeys(self.written_nulls) | fields
+        # what is left out and is not null is at its default: that is for whoever left it out
+        return {name: None for name in self.written_nulls if getattr(self, name) is None} | fields
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS
+from pipelines.evaluation.bundle.integrity import fingerprint
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from services.core.errors import InvalidRequest, NotFound
+from tests.evaluation_run import run
 from tests.unit.pipelines.evaluation.bundles import bundle, manifest
 
 
@@ -47,6 +49,20 @@ def test_what_is_written_is_read_in_its_order(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(
         [MANIFEST, QUESTIONS, CONTEXTS, ANSWERS]
     )
+
+
+def test_a_bundle_that_was_recorded_under_earlier_names_is_the_same_one(tmp_path: Path) -> None:
+    """Its citations were `annotations`, and did not say where a sentence begins."""
+    made = run(questions=12)
+    assert fingerprint(made) == "35d4d7134635bd8b1555a22e4667705d859601204c2395c907560937127c33af"
+    write(tmp_path, made)
+    path = tmp_path / ANSWERS
+    recorded = path.read_text().replace('"citations":', '"annotations":').replace('"start_index":0,', "")
+    assert '"annotations":[{"type"' in recorded
+    path.write_text(recorded)
+    again = read_bundle(tmp_path)
+    assert sorted(again.answers, key=str) == sorted(made.answers, key=str)
+    assert fingerprint(again) == fingerprint(made)
 
 
 def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path) -> None:
