@@ -15,7 +15,7 @@ from pipelines.evaluation.analysis.counts import (
 from pipelines.evaluation.analysis.preferences import summarise_judge
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
-from pipelines.evaluation.bundle.integrity import check_contexts, fingerprint, sort_records
+from pipelines.evaluation.bundle.integrity import check_contexts, check_times, fingerprint, sort_records
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.results import MetricResult, QuestionResult, RatioResult, Results
 from services.core.errors import InvalidRequest
@@ -31,6 +31,7 @@ def compute_results(bundle: Bundle, baseline: str = "") -> Results:
     latency. InvalidRequest where there is no such arm, or the arms did not answer from the same passages.
     """
     check_contexts(bundle)
+    check_times(bundle)
     bundle = sort_records(bundle)
     arms = [arm.name for arm in bundle.manifest.arms]
     baseline = baseline or bundle.manifest.baseline

@@ -164,6 +164,17 @@ def _warn_of_the_sample(metrics: Sequence[MetricResult], baseline: str) -> Itera
                     f"{delta.unpaired} questions have {name} in one of {delta.arm} and {baseline} alone: "
                     "left out of their difference"
                 )
+    apart = {
+        result.metric: sum(delta.unpaired for delta in result.deltas)
+        for result in overall.values()
+        if result.metric not in {quality, latency} and any(delta.unpaired for delta in result.deltas)
+    }
+    if apart:
+        listed = ", ".join(f"{name} ({count})" for name, count in apart.items())
+        yield (
+            f"scored in one arm alone, and left out of the difference: {listed} questions. Their arms' rates "
+            "are of different questions"
+        )
     for delta in overall[quality].deltas if quality in overall else ():
         yield from _warn_of_power(overall[quality], delta, baseline)
 

@@ -10,6 +10,10 @@ from pipelines.context import context_id
 from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, MANIFEST, QUESTIONS, VERDICTS
 from pipelines.evaluation.bundle.records import Answer, Bundle, JudgeReply
 from services.core.errors import InvalidRequest
+from services.core.wire.answer import Timings
+
+LONGEST = 7 * 24 * 3600 * 1e3
+"""The longest time that is believed, in ms: a week."""
 
 
 def sort_records(bundle: Bundle) -> Bundle:
@@ -82,6 +86,22 @@ def check_contexts(bundle: Bundle) -> None:
                 f"{answer.arm} answered {answer.question!r} from another context ({seen[:12]}) than the one "
                 f"that was frozen ({frozen[answer.question][:12]}): not comparable"
             )
+
+
+def check_times(bundle: Bundle) -> None:
+    """Raise InvalidRequest where a time cannot be: negative, infinite, or over `LONGEST`."""
+    for answer in bundle.answers:
+        _check_timings(answer.reply.timings, f"{answer.arm}'s answer to {answer.question!r}")
+    for context in bundle.contexts:
+        _check_timings(context.timings, f"the context of {context.question!r}")
+
+
+def _check_timings(timings: Timings | None, whose: str) -> None:
+    if timings is None:
+        return
+    for name, value in timings.model_dump(exclude_none=True).items():
+        if not 0 <= value <= LONGEST:
+            raise InvalidRequest(f"{whose} has {name} = {value:g} ms: no such time can have been measured")
 
 
 def fingerprint(bundle: Bundle) -> str:

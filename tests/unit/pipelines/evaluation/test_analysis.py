@@ -152,6 +152,28 @@ def test_a_request_that_timed_out_is_a_latency_censored_at_its_deadline() -> Non
     assert rate(before, "e2el", "large").n == 8
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (Said("7", e2el=-5.0), "small's answer to 'mine/q0' has e2el = -5 ms"),
+        (Said("7", e2el=math.inf), "e2el = inf ms"),
+        (Said("7", e2el=1e12), "e2el = 1e\\+12 ms"),
+        (Said("7", ttft=-1.0), "ttft = -1 ms"),
+        (Said("7", timings={"retrieval": -0.1}), "retrieval = -0.1 ms"),
+    ],
+)
+def test_times_that_cannot_be_are_refused_by_name(said: Said, named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        compute_results(run(ten(), {"small": [said] + [RIGHT] * 9}))
+
+
+def test_every_metric_whose_arms_are_scored_on_different_questions_is_named() -> None:
+    silent = Said("It is 7.", ttfo=None)
+    found = compute_results(run(ten(), {"small": [RIGHT] * 10, "large": [silent] * 3 + [RIGHT] * 7}))
+    assert delta(found, "ttfo").unpaired == 3
+    assert any("scored in one arm alone" in each and "ttfo (3)" in each for each in found.warnings)
+
+
 def test_percentiles_with_repeats_count_questions() -> None:
     asked = [question(f"q{number}") for number in range(5)]
     found = compute_results(run(asked, {"small": [[RIGHT] * 3] * 5}))
