@@ -1,4 +1,5 @@
-"""reStructuredText: the decoded file, unchanged, with a section at every heading that docutils finds.
+"""reStructuredText: the decoded file, a section at every heading that docutils finds; long tables repeat
+their header.
 
 No directive reads a file, a URL or raw markup, and what docutils does not know (Sphinx's) stays text.
 """
@@ -6,11 +7,14 @@ No directive reads a file, a URL or raw markup, and what docutils does not know 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
 from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Unparsable
+from services.dataprep.parsing.long_tables import SourceTable, cut_long_tables
+from services.dataprep.parsing.tables import LEFT
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -35,6 +39,12 @@ _SETTINGS = {
     "warning_stream": False,
     "line_length_limit": 1 << 30,
 }
+_GRID = re.compile(r"^\+-[-+]*\+[ \t]*\r?\n(?:[|+][^\n]*(?:\n|\Z))+", re.MULTILINE)
+_SIMPLE = re.compile(
+    r"^=+(?:[ ]+=+)+[ \t]*\r?\n(?:[^\n]*\n){0,5000}?"
+    r"=+(?:[ ]+=+)+[ \t]*(?=\r?\n[ \t]*(?:\r?\n|\Z)|\Z)",
+    re.MULTILINE,
+)
 _ROLE = re.compile(r":[\w.:+-]{1,60}:(?=`)")
 _TARGET = re.compile(r"\s*<[^<>`\n]{1,300}>(?=`)")
 _MARKUP = re.compile(r"``|\*\*|[`*|]_{0,2}|\\(?=\S)")
@@ -53,9 +63,12 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     document = utils.new_document("", settings)
     try:
         _create_parser().parse(text, document)
-        return ParsedDocument(text, _find_headings(text, document).sections, warnings=decoded.warnings)
+        sections = _find_headings(text, document).sections
     except RecursionError:
         raise Unparsable("too_large", "nests its blocks too deeply to be read: flatten it") from None
+    parsed = ParsedDocument(text, sections, warnings=decoded.warnings)
+    tables = sorted(_find_tables(text, limits.block), key=lambda table: table.start)
+    return cut_long_tables(parsed, tables, limits.block) if tables else parsed
 
 
 def _create_parser() -> Parser:
@@ -97,6 +110,40 @@ def _find_headings(text: str, document: nodes.document) -> Outline:
             body=starts[rule],
         )
     return outline
+
+
+def _find_tables(text: str, block: int) -> Iterator[SourceTable]:
+    """Find the long tables, of either kind, that are not indented."""
+    from docutils.parsers.rst import tableparser
+    from docutils.statemachine import StringList
+
+    for kind, pattern in ((tableparser.GridTableParser, _GRID), (tableparser.SimpleTableParser, _SIMPLE)):
+        for match in pattern.finditer(text):
+            source = match[0].rstrip()
+            if len(source) <= block // 2:
+                continue
+            lines = [line.rstrip() for line in source.splitlines()]
+            try:
+                _, head, body = kind().parse(StringList(lines, ""))
+            except (tableparser.TableMarkupError, AssertionError, IndexError):
+                continue
+            rows = [_write_row(row) for row in [*head, *body]]
+            end = match.start() + len(source)
+            yield SourceTable(match.start(), match.start(), end, rows, headers=len(head))
+
+
+def _write_row(row: Sequence[tuple[int, int, int, Sequence[str]] | None]) -> list[str]:
+    """Write the cells; the one on the left goes on in those that it spans."""
+    cells: list[str] = []
+    across = 0
+    for cell in row:
+        if cell is None:
+            cells.append(LEFT if across else "")
+            across = max(0, across - 1)
+        else:
+            across = cell[1]
+            cells.append(" ".join(" ".join(cell[3]).split()))
+    return cells
 
 
 def _depth(section: nodes.section) -> int:

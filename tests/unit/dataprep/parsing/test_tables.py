@@ -66,6 +66,33 @@ def word(rows: list[list[str]]) -> bytes:
     return samples._saved(document)
 
 
+def rst_grid(rows: list[list[str]]) -> bytes:
+    widths = [max(len(row[column]) for row in [COLUMNS, *rows]) + 2 for column in range(4)]
+    rule = "+" + "+".join("-" * width for width in widths) + "+"
+    lines = [rule]
+    for number, row in enumerate([COLUMNS, *rows]):
+        lines.append(
+            "|" + "|".join(f" {cell}".ljust(width) for cell, width in zip(row, widths, strict=True)) + "|"
+        )
+        lines.append(rule.replace("-", "=") if number == 0 else rule)
+    return rst(lines)
+
+
+def rst_simple(rows: list[list[str]]) -> bytes:
+    widths = [max(len(row[column]) for row in [COLUMNS, *rows]) for column in range(4)]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [COLUMNS, *rows]
+    ]
+    return rst([rule, lines[0], rule, *lines[1:], rule])
+
+
+def rst(table: list[str]) -> bytes:
+    text = ["Parts list", "==========", "", "All brackets.", "", *table, "", "After the table."]
+    return "\n".join([*text, "", "Next", "----", "", "More."]).encode()
+
+
 def csv(rows: list[list[str]]) -> bytes:
     return "\n".join(",".join(row) for row in [COLUMNS, *rows]).encode()
 
@@ -75,6 +102,8 @@ FILES = {
     "crlf.md": markdown(ROWS, "\r\n"),
     "a.html": html(ROWS),
     "a.docx": word(ROWS),
+    "grid.rst": rst_grid(ROWS),
+    "simple.rst": rst_simple(ROWS),
     "a.csv": csv(ROWS),
     "a.xlsx": samples.make_xlsx({"Parts": [COLUMNS, *ROWS]}),
 }
