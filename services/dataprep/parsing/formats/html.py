@@ -50,6 +50,9 @@ _PARAGRAPHS = _tags(
 _LINES = _tags("br li tr caption")
 _CELLS = _tags("td th")
 
+MAIN_SHARE = 0.2
+"""A `main` with less of what the page shows than this hides the page's text."""
+
 ARTICLE_SHARE = 0.5
 """A lone `article` with less of the body's text than this is a teaser or a comment, not the page."""
 
@@ -97,12 +100,12 @@ def _find_charset(data: bytes) -> str | None:
 
 def _find_main(root: etree._Element) -> etree._Element:
     """Find the element with the page's own text: `main`, a lone `article` with most of it, or the body."""
-    for path in (".//main", ".//*[@role='main']"):
-        main = root.find(path)
-        if main is not None and _count_letters(main):
-            return main
     body = root.find(".//body")
     body = root if body is None else body
+    for path in (".//main", ".//*[@role='main']"):
+        main = root.find(path)
+        if main is not None and _count_shown(main) > MAIN_SHARE * _count_shown(body):
+            return main
     articles = body.findall(".//article")
     if len(articles) == 1 and _count_letters(articles[0]) > ARTICLE_SHARE * _count_letters(body):
         return articles[0]
@@ -114,11 +117,18 @@ def _warn_of_rest(root: etree._Element, scope: etree._Element) -> Iterator[Parse
     body = root.find(".//body")
     if body is None or scope is body:
         return
-    share = _count_letters(scope) / max(1, _count_letters(body))
+    share = _count_shown(scope) / max(1, _count_shown(body))
     if share < ARTICLE_SHARE:
         yield ParseWarning(
             "left_out", f"only its main part was read, which holds {share:.0%} of the page's text"
         )
+
+
+def _count_shown(element: etree._Element) -> int:
+    """Count the letters below an element, but those of menus, scripts and what is hidden."""
+    writer = _Writer(1 << 30)
+    _write(element, writer)
+    return len(writer.text)
 
 
 def _count_letters(element: etree._Element) -> int:

@@ -116,11 +116,16 @@ def test_parts_of_a_docx_that_are_not_read_are_named() -> None:
     assert warnings_of("a.docx", samples._saved(document)) == {"left_out": "left out: headers, 1 equations"}
 
 
-@pytest.mark.parametrize(("words", "warned"), [(5, True), (500, False)])
-def test_a_main_part_that_holds_little_of_a_page_is_said(words: int, warned: bool) -> None:
+@pytest.mark.parametrize(
+    ("words", "warned", "rest_read"), [(5, False, True), (30, True, False), (500, False, False)]
+)
+def test_a_main_part_hides_no_page_and_what_it_leaves_out_is_said(
+    words: int, warned: bool, rest_read: bool
+) -> None:
     rest = "<div>The guarantee of the lamp is 7 years.</div>" * 5
     page = f"<html><body>{rest}<main>{'word ' * words}</main></body></html>"
     assert ("left_out" in warnings_of("a.html", page.encode())) is warned
+    assert ("7 years" in parse("a.html", page.encode()).text) is rest_read
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.rst", "a.csv", "a.html", "a.json", "a.py"])
