@@ -21,6 +21,16 @@ THRESHOLD = 0.5
 """Share of a sentence's content words that a passage must hold for an attribution."""
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_LEADING = re.compile(rf"(?:{_MARKER.pattern}[\s.]*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSentence:
+    """A sentence of an answer with its place, its text without markers, and the numbers that they name."""
+
+    span: Span
+    bare: str
+    markers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +53,39 @@ class _Words:
 def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
     """Make one citation per sentence and passage, in order; markers that name no passage are left out."""
     found: list[FileCitation] = []
-    for sentence in sentences(answer):
-        bare = strip_markers(sentence.text)
-        if not content_words(bare):
-            continue
-        marked = valid_markers(sentence.text, len(passages))
+    for sentence in split_cited(answer):
+        marked = [position for position in sentence.markers if 1 <= position <= len(passages)]
         for position in marked:
-            matched = match(bare, passages[position - 1].text)
-            found.append(_citation(sentence, position, passages[position - 1], matched, "model"))
-        if not marked and (best := attribute(bare, passages)) is not None:
+            matched = match(sentence.bare, passages[position - 1].text)
+            found.append(_citation(sentence.span, position, passages[position - 1], matched, "model"))
+        if not marked and (best := attribute(sentence.bare, passages)) is not None:
             position, matched = best
-            found.append(_citation(sentence, position, passages[position - 1], matched, "attributed"))
+            found.append(_citation(sentence.span, position, passages[position - 1], matched, "attributed"))
     return found
 
 
-def valid_markers(sentence: str, count: int) -> list[int]:
-    """Read the passage numbers, 1 to `count`, that a sentence's [n] or [n, m] markers name, once each."""
-    return [position for position in read_markers(sentence) if 1 <= position <= count]
+def split_cited(answer: str) -> list[CitedSentence]:
+    """Split off the sentences that say something.
+
+    Markers after a full stop belong to the sentence before it, unless the answer begins with a marker.
+    """
+    found: list[CitedSentence] = []
+    leads = _LEADING.match(answer.lstrip()) is not None
+    for sentence in sentences(answer):
+        leading = None if leads else _LEADING.match(sentence.text)
+        start = sentence.start
+        if leading is not None and found:
+            before = found[-1]
+            end = start + len(leading.group().rstrip())
+            span = Span(before.span.start, end, answer[before.span.start : end])
+            named = dict.fromkeys((*before.markers, *read_markers(leading.group())))
+            found[-1] = CitedSentence(span, before.bare, tuple(named))
+            start += leading.end()
+        text = answer[start : sentence.end]
+        bare = " ".join(strip_markers(text).split())
+        if content_words(bare):
+            found.append(CitedSentence(Span(start, sentence.end, text), bare, tuple(read_markers(text))))
+    return found
 
 
 def read_markers(sentence: str) -> list[int]:

@@ -6,20 +6,17 @@ passages support a statement is asked of a predicate: the groundedness scorer, a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.citations import THRESHOLD, read_markers, strip_markers
+from pipelines.citations import THRESHOLD, split_cited, strip_markers
 from pipelines.evaluation.metric import ASKED_TO_CITE, FROM_PASSAGES, AnswerInContext, answer_metric
 from pipelines.evaluation.metrics.groundedness import judge_again
-from pipelines.sentences import content_words, numbers, sentences
+from pipelines.sentences import content_words, numbers
 from services.core.wire.grounding import AnswerGroundedness
 
 Supports = Callable[[str, str], bool]
 """`supports(passages, statement)`: whether the text of the passages entails the statement."""
-
-_LEADING = re.compile(r"^(?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\]\s*)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +42,8 @@ class CitationScores:
 
 
 def split_statements(answer: str) -> list[Statement]:
-    """The sentences that say something. A marker after the full stop belongs to the sentence before it."""
-    found: list[Statement] = []
-    for sentence in sentences(answer):
-        text = sentence.text
-        leading = _LEADING.match(text)
-        if leading is not None and found:
-            before = found[-1]
-            cited = dict.fromkeys((*before.cited, *read_markers(leading.group())))
-            found[-1] = Statement(before.text, tuple(cited))
-            text = text[leading.end() :]
-        bare = " ".join(strip_markers(text).split())
-        if content_words(bare):
-            found.append(Statement(bare, tuple(read_markers(text))))
-    return found
+    """The sentences that say something, each with the markers that belong to it."""
+    return [Statement(sentence.bare, sentence.markers) for sentence in split_cited(answer)]
 
 
 def score_citations(answer: str, passages: Sequence[str], supports: Supports) -> CitationScores:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from pipelines.citations import attribute, cite, match, valid_markers
+import pytest
+
+from pipelines.citations import attribute, cite, match
 from services.core.wire.passages import Passage
 
 POUND = "The pound is 453.59237 grams. It has 16 ounces."
@@ -28,6 +30,19 @@ def test_a_marker_is_the_models_citation() -> None:
     assert (citation.start, citation.end) == (100, 129)
 
 
+@pytest.mark.parametrize("marks", ["[2]", "[2].", "[2]\n", "[2] [2]"])
+def test_a_marker_after_the_full_stop_is_that_sentences(marks: str) -> None:
+    answer = f"A pound is 453.59237 grams. {marks} Ice floats on water. [1]"
+    pound, ice = cite(answer, PASSAGES)
+    assert [(one.method, one.marker) for one in (pound, ice)] == [("model", 2), ("model", 1)]
+    assert answer[ice.start_index : ice.index] == "Ice floats on water. [1]"
+
+
+def test_a_marker_that_begins_an_answer_is_that_of_its_sentence() -> None:
+    answer = "[2] Ice floats on water. [1] The pound has 16 ounces."
+    assert [one.marker for one in cite(answer, PASSAGES)] == [2, 1]
+
+
 def test_the_quote_is_the_passage_at_the_span() -> None:
     for citation in cite("Ice has a density of 917 kilograms per cubic metre. It floats on water.", PASSAGES):
         source = PASSAGES[citation.marker - 1]
@@ -48,7 +63,7 @@ def test_an_unrelated_sentence_is_attributed_to_nothing() -> None:
 
 
 def test_markers_that_name_no_passage_are_left_out() -> None:
-    assert valid_markers("Yes [3][0][2, 1][2].", 2) == [2, 1]
+    assert [one.marker for one in cite("Ice floats on water [3][0][2, 1][2].", PASSAGES)] == [2, 1]
     assert cite("Ice floats on water [7].", PASSAGES)[0].method == "attributed"
 
 
