@@ -259,3 +259,31 @@ def test_what_the_generation_service_is_told_is_what_it_reads(helm: Helm, values
         for entry in entries.by_name.values()
         if "ragline-llm-" in entry.endpoint
     } == addresses
+
+
+ENTRY = """
+llm: {backend: far}
+models:
+  - name: far
+    engine: external
+    endpoint: http://models.example:8000
+    modelId: a/b
+    thinkTags: ["<mm:think>", "</mm:think>"]
+    systemRole: false
+    alternatingRoles: true
+    request: {drop: [stream_options], rename: {max_tokens: max_completion_tokens}, add: {top_k: 1}}
+    firstTokenSeconds: 20
+    betweenTokensSeconds: 7.5
+"""
+
+
+def test_how_a_server_wants_to_be_asked_is_told(helm: Helm, tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(ENTRY)
+    told = environment(helm.rendered("default", "--values", str(path)).pods()["generation"]["containers"][0])
+    entry = read_entries(EntrySettings(backend="far", backends=told["LLM_BACKENDS"]), names(PACKAGE)).default
+    assert entry.think_tags == ("<mm:think>", "</mm:think>")
+    assert (entry.system_role, entry.alternating_roles) == (False, True)
+    assert entry.request.rename == {"max_tokens": "max_completion_tokens"}
+    assert (entry.request.drop, entry.request.add) == (("stream_options",), {"top_k": 1})
+    assert (entry.first_token_seconds, entry.between_tokens_seconds) == (20, 7.5)
