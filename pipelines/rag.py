@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipelines.citations import cite
 from pipelines.clock import AnswerClock
 from pipelines.context import locate_citations
-from pipelines.conversation import holds_answer
+from pipelines.conversation import holds_answer, is_small_talk
 from pipelines.limits import limit_waits, within_limit
 from pipelines.prompting import ABSTENTION, CONVERSATION, PromptName, build_conversation, build_messages
 from pipelines.search import Evidence, Finder, Search
@@ -106,14 +106,18 @@ class RagPipeline(Finder):
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
         """Yield `Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
 
+        For a greeting or thanks nothing is searched for: no passage bears on it, whatever its score.
+
         Raises what the services raise, and `DeadlineExceeded` that names a stage which takes longer than its
         limit; nothing is yielded before the first piece of output is there, so that a failure up to then
         keeps its own status.
         """
         clock = AnswerClock(self.metrics)
-        found = await self.find(
-            question.text, question.search, clock, history=question.history, model=question.model
-        )
+        found = Evidence()
+        if question.search.given is not None or not is_small_talk(question.text):
+            found = await self.find(
+                question.text, question.search, clock, history=question.history, model=question.model
+            )
         async with aclosing(self.answer_from(question, found, clock)) as events:
             async for event in events:
                 yield event

@@ -90,6 +90,16 @@ def test_tools_may_answer_where_no_passage_does(url: str) -> None:
     assert ask(url, [user(OFF_TOPIC)], tools=[tool])["outcome"] == "answered_without_passages"
 
 
+@pytest.mark.parametrize("text", ["Hello!", "Merci beaucoup !", "ありがとうございます"])
+def test_a_greeting_gets_no_passage_where_every_passage_counts(
+    serve: Callable[[ASGIApp], str], text: str
+) -> None:
+    everything = start_gateway(serve, ScriptedEngine(), ["talker"], floor=0)
+    reply = ask(everything, [user(text)])
+    assert (reply["outcome"], reply["context"]["passages"]) == ("answered_without_passages", [])
+    assert ask(everything, [user("Thanks, and what do bees make?")])["context"]["passages"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_entry_can_be_asked_without_retrieval(url: str, engine: ScriptedEngine, stream: bool) -> None:
     messages = [{"role": "system", "content": "Be brief."}, user(OFF_TOPIC)]
