@@ -28,6 +28,11 @@ GRACE_SECONDS = 5.0
 """For processes that are told to end just when the run does."""
 
 
+def bare_environment() -> dict[str, str]:
+    """Return an environment without the machine's settings, in which what a test starts still carries the mark."""
+    return {name: os.environ[name] for name in ("PATH", VARIABLE) if name in os.environ}
+
+
 def carries(process: psutil.Process, mark: str) -> bool:
     """Whether the process was started by the run with this mark, or by one that was."""
     try:

@@ -27,6 +27,7 @@ from services.core.errors import DeadlineExceeded, RaglineError, ServiceError, S
 from services.core.models.fetch import Progress, ProgressCallback
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
 from services.core.wire.retrieval import StoredPassage
+from tests.run_guard import bare_environment
 
 SERVICES = ("embedding", "retrieval", "generation", "gateway")
 HURRIED = {
@@ -49,7 +50,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
 @pytest.fixture
 def demo(tmp_path: Path, console: Console) -> Demo:
     user = {
-        "PATH": os.environ["PATH"],
+        **bare_environment(),
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "DEADLINE_SECONDS": "1",
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from services.cli.answers import draw_waterfall, format_sources
 from services.cli.main import main
 from services.core.wire.answer import FileCitation, Timings
 from services.core.wire.passages import Passage
+from tests.run_guard import bare_environment
 
 PASSAGE = {
     "id": "p1",
@@ -158,7 +158,7 @@ Ragline = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def ragline(gateway: Gateway, tmp_path: Path) -> Ragline:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "RAGLINE_URL": gateway.url, "RAGLINE_HOME": str(tmp_path)}
+        environment = {**bare_environment(), "RAGLINE_URL": gateway.url, "RAGLINE_HOME": str(tmp_path)}
         return subprocess.run(
             [sys.executable, "-c", "from services.cli.main import main; main()", *arguments],
             env=environment | variables,

@@ -19,6 +19,7 @@ from services.cli.local.addresses import ROSTER, describe_external
 from services.cli.local.probe import free_ports
 from services.cli.local.process import ServiceRecord, StateFile
 from services.cli.local.stack import Stack
+from tests.run_guard import bare_environment
 
 STAND_IN = """
 import http.server, json, os, signal, sys
@@ -69,7 +70,7 @@ def behaviour(tmp_path: Path) -> Behaviour:
 
 @pytest.fixture
 def stack(tmp_path: Path, behaviour: Behaviour) -> Iterator[Stack]:
-    environment = {"PATH": os.environ["PATH"]}
+    environment = bare_environment()
     with Stack(tmp_path / "home", environment, free_ports(ROSTER), command=behaviour) as stack:
         yield stack
         behaviour.of.clear()
@@ -227,7 +228,7 @@ def test_another_object_finds_stops_and_restarts_the_same_processes(
         stack.start(name)
     stack.wait_ready(20)
     before = stack.pid("generation")
-    other = Stack(stack.home, {"PATH": os.environ["PATH"]}, command=behaviour)
+    other = Stack(stack.home, bare_environment(), command=behaviour)
     assert other.url("generation") == stack.url("generation"), "the port is remembered"
     other.restart("generation", {"LLM_BACKEND": "large"})
     other.wait_ready(20, ["generation"])

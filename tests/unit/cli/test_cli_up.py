@@ -17,6 +17,7 @@ import pytest
 from services.cli.local.addresses import ROSTER
 from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
+from tests.run_guard import bare_environment
 
 STAND_IN = """
 import http.server, json, os, sys, time
@@ -50,7 +51,7 @@ class Cli:
         self.home = folder / "home"
         self._command = [sys.executable, "-c", DRIVER.format(script=str(script))]
         self.env = {
-            "PATH": os.environ["PATH"],
+            **bare_environment(),
             "RAGLINE_HOME": str(self.home),
             "EMBEDDING_BACKEND": "fake",
             "LLM_ENGINE": "fake",
