@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,14 +104,6 @@ def builders(store: Path) -> set[int]:
     }
 
 
-def await_builders(store: Path, parent: int) -> None:
-    """Wait until no builder of a killed service is left: one that was just being started has to notice first."""
-    end = time.monotonic() + 20
-    while not builders(store) <= {parent}:
-        assert time.monotonic() < end, builders(store)
-        time.sleep(0.1)
-
-
 async def everything(client: RetrievalClient) -> list[str]:
     """The id of every passage that a search and that a listing find, which must be the same."""
     hits = await client.search("passage", [1.0] * DIM, k=1000, collection="c")
@@ -135,7 +126,7 @@ async def test_acknowledged_publishes_and_deletions_survive_kills_at_random_mome
     for kill in range(KILLS + 1):
         async with service(store, log) as (child, client):
             if kill:
-                await asyncio.to_thread(await_builders, store, child.pid)
+                assert builders(store) <= {child.pid}
                 for document in documents:
                     await document.check(client)
             if kill == KILLS:
