@@ -104,10 +104,7 @@ def is_small_talk(text: str) -> bool:
 
 def is_task_of_client(question: str) -> bool:
     """Whether a chat client asks for a title, tags or follow-ups of a conversation that it quotes."""
-    return (
-        re.search(r"<chat_history>|^#{1,4}\s*chat history\b", question, re.IGNORECASE | re.MULTILINE)
-        is not None
-    )
+    return _QUOTED_CHAT.search(question) is not None
 
 
 def _list_held(history: Sequence[ChatMessage]) -> Iterator[str]:
