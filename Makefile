@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -89,6 +89,9 @@ bench-expression-matching: $(VENV)/.installed-dev ## how well answers to CHAMP a
 
 bench-metrics: $(VENV)/.installed-dev ## how often the metrics mark an answer otherwise than a person; SHOW=1 lists the errors, WRITE=1 writes what the report shows
 	$(BIN)/python -m tests.bench.metrics $(if $(SHOW),--show) $(if $(WRITE),--write)
+
+bench-statistics: $(VENV)/.installed-dev ## what the statistics promise, by simulation: SIZES=30,100,300 SIMULATIONS=4000 ONLY=differences
+	$(BIN)/python -m tests.bench.simulations $(if $(SIZES),--sizes $(SIZES)) $(if $(SIMULATIONS),--simulations $(SIMULATIONS)) $(if $(ONLY),--only $(ONLY))
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not
 	$(BIN)/python -m tests.bench.relevance
