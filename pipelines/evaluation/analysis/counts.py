@@ -72,7 +72,7 @@ def estimate_percentiles(arm: str, scored: Sequence[AnswerScores]) -> list[Perce
         bounds = [answer.scores[metric.name] for answer in measured if is_late(answer.answer)]
         from_here = min(bounds, default=math.inf)
         for level in LEVELS:
-            estimate = percentile(values, level, clusters)
+            estimate = percentile(values, level, clusters, censored_from=from_here)
             results.append(
                 PercentileResult(
                     arm=arm,
@@ -82,8 +82,8 @@ def estimate_percentiles(arm: str, scored: Sequence[AnswerScores]) -> list[Perce
                     needed=estimate.needed,
                     value=estimate.value,
                     low=estimate.low,
-                    high=None if estimate.high is not None and estimate.high >= from_here else estimate.high,
-                    at_least=estimate.value is not None and estimate.value >= from_here,
+                    high=estimate.high,
+                    at_least=estimate.at_least,
                 )
             )
     return results

@@ -40,6 +40,23 @@ class Bounds:
     pause: float = 0.0
 
 
+@dataclass(slots=True)
+class _Seen:
+    """When a request started, its first piece of any kind came, and the first piece of its answer."""
+
+    started: float
+    first: float | None = None
+    answer: float | None = None
+
+    @property
+    def ttft(self) -> float | None:
+        return _milliseconds(self.started, self.first)
+
+    @property
+    def ttfo(self) -> float | None:
+        return _milliseconds(self.started, self.answer)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadGateway:
     """Asks the gateway's `/v1/compare` with one arm.
@@ -66,16 +83,16 @@ class LoadGateway:
                 "stream": True,
             }
         )
-        started = time.perf_counter()
+        seen = _Seen(time.perf_counter())
         try:
-            reply, first, answer = await self._stream(body)
+            reply = await self._stream(body, seen)
         except RaglineError as error:
-            return _failed_sample(arm, concurrency, started, error)
+            return _failed_sample(arm, concurrency, seen, error)
         ended = time.perf_counter()
         if reply.error is not None:
-            return _failed_sample(arm, concurrency, started, from_detail(reply.error, service="gateway"))
+            return _failed_sample(arm, concurrency, seen, from_detail(reply.error, service="gateway"))
         tokens = reply.usage.completion_tokens if reply.usage else 0
-        ttft = _milliseconds(started, first)
+        started, ttft = seen.started, seen.ttft
         e2el = (ended - started) * 1e3
         return Sample(
             arm=arm.name,
@@ -86,29 +103,27 @@ class LoadGateway:
             truncated=reply.status == "reasoning_truncated",
             tokens=tokens,
             ttft=ttft,
-            ttfo=_milliseconds(started, answer),
+            ttfo=seen.ttfo,
             e2el=e2el,
             tpot=(e2el - ttft) / (tokens - 1) if ttft is not None and tokens > 1 else None,
         )
 
-    async def _stream(self, body: CompareRequest) -> tuple[ArmReply, float | None, float | None]:
-        """The arm's reply; the times of its first piece of any kind and of the first piece of its answer."""
-        first: float | None = None
-        answer: float | None = None
+    async def _stream(self, body: CompareRequest, seen: _Seen) -> ArmReply:
+        """The arm's reply; what was seen of it on the way is noted in `seen`, also where it then fails."""
         reply: ArmReply | None = None
         async for event in self.client.stream(
             "/v1/compare", body.model_dump_json(exclude_none=True).encode()
         ):
             now = time.perf_counter()
             if event.event == "delta":
-                first = first or now
+                seen.first = seen.first or now
                 if orjson.loads(event.data).get("content"):
-                    answer = answer or now
+                    seen.answer = seen.answer or now
             elif event.event == "arm":
                 reply = decode(_ARM, event.data, self.client.service)
         if reply is None:
             raise ServiceError("the answer broke off before its end", service=self.client.service)
-        return reply, first, answer
+        return reply
 
 
 async def run_cell(  # noqa: PLR0917 - a cell is made of these
@@ -171,14 +186,16 @@ def _may_begin(begun: int, seconds: float, bounds: Bounds) -> bool:
     return bounds.seconds is None or seconds < bounds.seconds
 
 
-def _failed_sample(arm: ArmRequest, concurrency: int, started: float, error: RaglineError) -> Sample:
+def _failed_sample(arm: ArmRequest, concurrency: int, seen: _Seen, error: RaglineError) -> Sample:
     return Sample(
         arm=arm.name,
         concurrency=concurrency,
-        started=started,
+        started=seen.started,
         ended=time.perf_counter(),
         error=error.code,
         detail=error.message,
+        ttft=seen.ttft,
+        ttfo=seen.ttfo,
     )
 
 

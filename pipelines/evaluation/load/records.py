@@ -36,7 +36,8 @@ class Slo(_Frozen):
 
 
 class Sample(_Frozen):
-    """One request. `error` is the code of what it failed with, `detail` its message; then it has no times.
+    """One request. `error` is the code of what it failed with, `detail` its message; then it has no E2EL, and
+    of the other times what was seen before.
 
     `truncated`: a limit ended it inside the thinking, so that there is no answer.
     """
@@ -57,7 +58,12 @@ class Sample(_Frozen):
 
 
 class Quantile(_Frozen):
-    """A quantile in ms with its interval by order statistics; None: too few, `needed` samples would do."""
+    """A quantile in ms with its interval by order statistics; None: too few, `needed` samples would do.
+
+    A request that timed out counts with the time until then, as at least that. `at_least`: such requests are
+    among those at or above the quantile, so that it is a lower bound; `high` is None where the interval
+    reaches them.
+    """
 
     level: float
     n: int
@@ -65,6 +71,7 @@ class Quantile(_Frozen):
     value: float | None
     low: float | None
     high: float | None
+    at_least: bool = False
 
 
 class LoadCell(_Frozen):

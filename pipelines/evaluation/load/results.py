@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.evaluation.load.records import FIGURES, LoadCell, LoadVerdict, Quantile, Sample, Slo
 from pipelines.evaluation.statistics.intervals import percentile, proportion_interval
-from services.core.errors import InvalidRequest
+from services.core.errors import DeadlineExceeded, InvalidRequest
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 LEAST = 6
@@ -68,7 +69,7 @@ def make_cell(
         share_within_slo=good / len(samples) if samples else None,
         share_low=bounds[0] if bounds else None,
         share_high=bounds[1] if bounds else None,
-        **{figure: _quantiles(answered, figure) for figure in FIGURES},
+        **{figure: _quantiles(samples, figure) for figure in FIGURES},
     )
 
 
@@ -123,18 +124,32 @@ def _format_users(number: int) -> str:
     return f"{number} user{'s' if number > 1 else ''} at once"
 
 
-def _quantiles(answered: Sequence[Sample], figure: str) -> tuple[Quantile, ...]:
-    values = [value for sample in answered if (value := getattr(sample, figure)) is not None]
+def _quantiles(samples: Sequence[Sample], figure: str) -> tuple[Quantile, ...]:
+    """The quantiles of a figure. A request that timed out before it had the figure took at least until then;
+    one that failed otherwise says nothing about time."""
+    values: list[float] = []
+    bounds: list[float] = []
+    for sample in samples:
+        value: float | None = getattr(sample, figure)
+        late = sample.error == DeadlineExceeded.code
+        if value is not None and (late or not sample.error):
+            values.append(value)
+        elif late and figure != "tpot":
+            bounds.append((sample.ended - sample.started) * 1e3)
+    found = [
+        percentile([*values, *bounds], level, censored_from=min(bounds, default=math.inf)) for level in LEVELS
+    ]
     return tuple(
         Quantile(
-            level=found.level,
-            n=found.n,
-            needed=found.needed,
-            value=found.value,
-            low=found.low,
-            high=found.high,
+            level=estimate.level,
+            n=estimate.n,
+            needed=estimate.needed,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            at_least=estimate.at_least,
         )
-        for found in (percentile(values, level) for level in LEVELS)
+        for estimate in found
     )
 
 

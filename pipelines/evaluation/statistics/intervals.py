@@ -74,7 +74,9 @@ def _effective_size(
 class Percentile:
     """Holds a `value` with its interval; all None where `n` is below `needed`: "insufficient".
 
-    `n` counts clusters where there are some.
+    `n` counts clusters where there are some. `at_least`: `value` is a lower bound, since values that are only
+    known to be at least so great are among those that it is made of; `high` is None where the interval
+    reaches such values.
     """
 
     level: float
@@ -84,6 +86,7 @@ class Percentile:
     confidence: float
     n: int
     needed: int
+    at_least: bool = False
 
     @property
     def insufficient(self) -> bool:
@@ -92,6 +95,8 @@ class Percentile:
     def __str__(self) -> str:
         if self.value is None:
             return f"insufficient (n = {self.n}, needs {self.needed})"
+        if self.high is None:
+            return f"{'≥ ' if self.at_least else ''}{self.value:.4g} [{self.low:.4g}, ...]"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
@@ -111,6 +116,7 @@ def percentile(
     clusters: Sequence[str] | None = None,
     *,
     confidence: float = 0.95,
+    censored_from: float = math.inf,
 ) -> Percentile:
     """Compute the percentile (linear between order statistics, numpy's default) and its order-statistic
     interval.
@@ -120,6 +126,7 @@ def percentile(
     (repeats of a question, questions of a document) the sample counts as the number of independent values
     that say as much about the share below the percentile, at least the number of clusters: Woodruff (1952),
     JASA 47, 635-646, with `share_interval`'s effective size. What is needed is then counted in clusters.
+    Values from `censored_from` on may be lower bounds: see `Percentile`.
     """
     needed = samples_needed(level, confidence)
     n = len(values)
@@ -137,14 +144,17 @@ def percentile(
     # cumulative probability reaches its argument, so one less does not
     low = max(1, int(binom.ppf(tail, effective, level)))
     high = min(effective, int(binom.ppf(1 - tail, effective, level)) + 1)
+    most = float(ordered[min(n, math.ceil(high * n / effective)) - 1])
     return Percentile(
         level=level,
         value=value,
         low=float(ordered[max(0, math.floor((low - 1) * n / effective))]),
-        high=float(ordered[min(n, math.ceil(high * n / effective)) - 1]),
+        high=most if most < censored_from else None,
         confidence=confidence,
         n=count if count < n else n,
         needed=needed,
+        # the value lies between two order statistics: it is known where the upper one is
+        at_least=float(ordered[math.ceil(level * (n - 1))]) >= censored_from,
     )
 
 

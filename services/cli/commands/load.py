@@ -129,7 +129,8 @@ def print_report(report: LoadReport, output: Output) -> None:
     output.line()
     output.table([[*header, "answers/s", "goodput/s", "within"], *map(_cell_row, report.cells)])
     output.line(
-        "Seconds. A median needs 6 requests, a p95 72; a request that failed has no time, but counts."
+        "Seconds. A median needs 6 requests, a p95 72; a request that timed out counts as at least (≥) the "
+        "time until then, one that failed otherwise has no time."
     )
     output.line()
     for verdict in report.verdicts:
@@ -153,5 +154,7 @@ def _cell_line(cell: LoadCell) -> str:
 
 
 def _seconds(quantiles: Sequence[Quantile], level: float) -> str:
-    value = next((quantile.value for quantile in quantiles if quantile.level == level), None)
-    return "insufficient" if value is None else f"{value / 1e3:.2f}"
+    found = next((quantile for quantile in quantiles if quantile.level == level), None)
+    if found is None or found.value is None:
+        return "insufficient"
+    return f"{'≥ ' if found.at_least else ''}{found.value / 1e3:.2f}"

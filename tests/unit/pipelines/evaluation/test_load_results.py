@@ -97,6 +97,35 @@ def test_a_cell_counts_rates_over_its_own_time() -> None:
     assert {each.value for each in found.tpot} == {None}
 
 
+def late(seconds: float, **seen: float) -> Sample:
+    """A request that timed out after so many seconds."""
+    given = {"ttfo": None, "e2el": None, **seen}
+    return sample(error="deadline_exceeded", **given).model_copy(
+        update={"started": 5.0, "ended": 5.0 + seconds}
+    )
+
+
+def test_a_request_that_timed_out_is_no_fast_one() -> None:
+    """Left out, the arm that times out on what takes it long looks faster."""
+    slow = make_cell("a", 1, [*[sample(1_000)] * 4, *[late(60)] * 6], SLO, 10.0)
+    median = slow.e2el[0]
+    assert (median.n, median.value, median.at_least, median.high) == (10, 60_000, True, None)
+    few = make_cell("a", 1, [*[sample(1_000)] * 95, *[late(60)] * 5], SLO, 10.0)
+    assert (few.e2el[0].value, few.e2el[0].at_least, few.e2el[0].high) == (1_000, False, 1_000)
+    assert few.e2el[2].at_least  # its p95: one of those that timed out
+    assert few.tpot[0].n == 0
+    refused = make_cell(
+        "a", 1, [*[sample(1_000)] * 6, *[sample(None, ttfo=None, error="overloaded")] * 4], SLO, 1.0
+    )
+    assert refused.e2el[0].n == 6
+
+
+def test_what_was_seen_before_the_time_was_up_is_known() -> None:
+    found = make_cell("a", 1, [*[sample(9_000)] * 6, *[late(60, ttfo=1_000)] * 6], SLO, 10.0)
+    assert (found.ttfo[0].value, found.ttfo[0].at_least) == (1_000, False)
+    assert found.e2el[0].at_least
+
+
 def test_an_arm_that_answered_nothing_has_no_share() -> None:
     (verdict,) = make_verdicts([make_cell("a", 1, [], SLO, 10.0)], SLO, 0.9)
     assert (verdict.users, verdict.certain) == (None, False)
