@@ -24,6 +24,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from services.core.backends import UnknownBackend, load, names
+from services.core.children import build_command
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.generation.backend import PACKAGE, Engine, EngineModule, Prompt
 from services.generation.entries import ModelEntry
@@ -138,7 +139,7 @@ async def _measure_all(entry: ModelEntry, engines: list[Candidate], measure: Mea
 
 async def measure_in_child(engine: str, entry: ModelEntry) -> float:
     """The real `Measurer`: `services.generation.selection` in a child process."""
-    command = (sys.executable, "-m", "services.generation.selection", engine)
+    command = build_command("services.generation.selection", engine)
     child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         output, errors = await child.communicate(entry.model_dump_json().encode())

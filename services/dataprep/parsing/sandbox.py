@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from services.core.children import build_command
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
@@ -128,11 +128,7 @@ class Sandbox:
     async def _start_child(self) -> _Child:
         environment = {key: value for key, value in copy_environment().items() if key in _INHERITED}
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *(["-P"] if sys.flags.safe_path else []),  # imports from where this process imports from
-            "-m",
-            self._module,
-            str(self._memory),
+            *build_command(self._module, str(self._memory)),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,

@@ -29,7 +29,7 @@ from services.generation.backends.openvino.protocol import (
 from services.generation.entries import ModelEntry
 from services.generation.settings import EmbeddedSettings
 
-STAND_IN = (sys.executable, "-m", "tests.unit.generation.openvino_stand_in")
+STAND_IN = "tests.unit.generation.openvino_stand_in"
 
 MakeEngine = Callable[[str], OpenVinoEngine]
 
@@ -212,9 +212,7 @@ async def test_closing_leaves_no_process(make_engine: MakeEngine) -> None:
 
 def find_stand_ins() -> list[int]:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-    return [
-        int(pid) for pid in children if STAND_IN[-1].encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [int(pid) for pid in children if STAND_IN.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def test_closing_while_the_model_opens(make_engine: MakeEngine) -> None:
@@ -231,7 +229,7 @@ from services.generation.backends.openvino.process import EngineProcess
 from services.generation.backends.openvino.protocol import Opening
 
 async def main():
-    process = await EngineProcess.open(Opening("x", "tiny", 1, 1, 1), print, sys.argv[1:])
+    process = await EngineProcess.open(Opening("x", "tiny", 1, 1, 1), print, sys.argv[1])
     print(process.pid, flush=True)
     await asyncio.sleep(60)
 
@@ -241,7 +239,7 @@ asyncio.run(main())
 
 async def test_a_service_that_is_killed_leaves_no_engine_behind() -> None:
     parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, *STAND_IN, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PARENT, STAND_IN, stdout=asyncio.subprocess.PIPE
     )
     assert parent.stdout is not None
     pid = int(await parent.stdout.readline())

@@ -6,6 +6,9 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,42 +102,88 @@ def test_after_a_power_failure_all_that_was_saved_is_there(tmp_path: Path, seed:
     found.close()
 
 
-def test_a_save_brings_the_log_to_the_disk_and_only_now_and_then_everything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
+def read_begin(path: Path) -> bytearray:
+    """Read what was written to a file of the log, to whose 32 MB writes are added from its begin on."""
+    content = bytearray()
+    with path.open("rb") as file:
+        while (part := file.read(1 << 16)).strip(b"\0"):
+            content += part
+    return content
+
+
+@dataclass
+class Saves:
+    """What the saves of a shard brought to the disk: which files of its log, and how often everything."""
+
+    wal: Path
+    synced: list[str]
+    flushes: int = 0
+
+    def write(self, shard: Shard, number: int, text: str, repeated: int = 1) -> set[str]:
+        """Write and save a point. Returns the files of the log that hold it.
+
+        The engine begins and renames files of its log on a thread of its own: whatever it does meanwhile, these
+        files were synced, or everything was.
+        """
+        self.synced.clear()
+        flushes = self.flushes
+        (point,) = document(number, text, passages=1)
+        shard.upsert([replace(point, payload={**point.payload, "text": text * repeated})])
+        shard.save()
+        holders = self.holders(text.encode())
+        assert holders
+        assert holders <= set(self.synced) or self.flushes > flushes
+        return holders
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.wal.iterdir()}
+
+    def holders(self, content: bytes) -> set[str]:
+        while True:
+            names = self.names()
+            with suppress(FileNotFoundError):
+                found = {name for name in names if content in read_begin(self.wal / name)}
+                if names == self.names():
+                    return found
+
+
+@pytest.fixture
+def saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Saves:
+    """Of a shard in the folder `shard`."""
+    saves = Saves(tmp_path / "shard" / "wal", [])
     real_sync, real_flush = os.fdatasync, Shard.flush
 
     def sync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        saves.synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real_sync(descriptor)
 
-    flushes: list[Shard] = []
-
     def flush(self: Shard) -> None:
-        flushes.append(self)
+        saves.flushes += 1
         real_flush(self)
 
     monkeypatch.setattr(os, "fdatasync", sync)
     monkeypatch.setattr(Shard, "flush", flush)
+    return saves
+
+
+def test_a_save_brings_the_log_to_the_disk_and_only_now_and_then_everything(
+    tmp_path: Path, saves: Saves
+) -> None:
     shard = Shard.create(tmp_path / "shard", DIM)
-    shard.upsert(document(0, passages=1))
-    shard.save()
-    assert len(flushes) == 1  # the log's files are new
-    before = {path.name: path.read_bytes() for path in (tmp_path / "shard" / "wal").glob("open-*")}
-    shard.upsert(document(1, passages=1))
-    shard.save()
-    written = {
-        path.name
-        for path in (tmp_path / "shard" / "wal").glob("open-*")
-        if path.read_bytes() != before[path.name]
-    }
-    assert written
-    assert written <= set(synced)
-    for number in range(2, FLUSH_EVERY + 2):
-        shard.upsert(document(number, passages=1))
-        shard.save()
-    assert len(flushes) == 2
+    saves.write(shard, 0, "first")
+    assert saves.flushes == 1  # the log's files are new
+    names = [saves.names()]
+    for number in range(1, FLUSH_EVERY):
+        saves.write(shard, number, f"<number {number}>")
+        names.append(saves.names())
+    begun = sum(
+        now != before for before, now in pairwise(names)
+    )  # for each of them one flush, which it is due to
+    assert saves.flushes <= 1 + begun  # each may have been the reason for one
+    assert begun < FLUSH_EVERY // 2
+    for number in range(FLUSH_EVERY, 2 * FLUSH_EVERY + 1):
+        saves.write(shard, number, f"<number {number}>")
+    assert saves.flushes >= 2
     shard.close()
 
 
@@ -153,30 +202,13 @@ def test_a_log_with_files_that_are_not_held_is_not_synced(tmp_path: Path) -> Non
     assert not log.sync()
 
 
-def test_when_the_engine_begins_a_new_file_of_its_log_all_is_flushed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_the_engine_begins_a_new_file_of_its_log_all_is_flushed(tmp_path: Path, saves: Saves) -> None:
     """A file of it holds 32 MB: some 30 of these writes."""
     shard = Shard.create(tmp_path / "shard", DIM)
-    shard.save()
-    flushes: list[int] = []
-    real = Shard.flush
-
-    def flush(self: Shard) -> None:
-        flushes.append(written)
-        real(self)
-
-    monkeypatch.setattr(Shard, "flush", flush)
-    held = WriteLog(tmp_path / "shard" / "wal")
-    held.hold()
-    written, is_new = 0, False
-    while not is_new:
-        assert written < FLUSH_EVERY - 2  # a flush that is due anyway would show nothing
-        is_new = not held.sync()
-        shard.upsert(document(written, "long" * 8000, passages=1))
-        shard.save()
-        written += 1
-    held.close()
-    assert flushes
-    assert min(flushes) >= written - 2
+    first = saves.write(shard, 0, "first")
+    flushes, number, is_new = saves.flushes, 0, False
+    while not is_new or saves.flushes == flushes:
+        number += 1
+        assert number < FLUSH_EVERY - 2  # a flush that is due anyway would show nothing
+        is_new = not saves.write(shard, number, f"<number {number}>", repeated=100_000) <= first
     shard.close()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from importlib.metadata import version
 from importlib.util import find_spec
 
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.backends.openvino.folder import DONE, convert_in_child, find_converted_folder
-from services.generation.backends.openvino.process import COMMAND, EngineProcess
+from services.generation.backends.openvino.process import MODULE, EngineProcess
 from services.generation.backends.openvino.protocol import Opening
 from services.generation.entries import ModelEntry
 from services.generation.loading import Loader, Report, locate_model
@@ -54,17 +54,15 @@ class OpenVinoEngine:
     Args:
         entry: The model entry.
         settings: Threads, concurrency, and where models are.
-        command: What runs the engine's process.
+        module: What runs in the engine's process.
     """
 
     capabilities = CAPABILITIES
 
-    def __init__(
-        self, entry: ModelEntry, settings: EmbeddedSettings, command: Sequence[str] = COMMAND
-    ) -> None:
+    def __init__(self, entry: ModelEntry, settings: EmbeddedSettings, module: str = MODULE) -> None:
         self._entry = entry
         self._settings = settings
-        self._command = command
+        self._module = module
         self._closed = False
         self._deaths = 0
         self._death = ""
@@ -121,7 +119,7 @@ class OpenVinoEngine:
         opening = Opening(
             str(path), entry.name, entry.max_context, settings.thread_count, settings.concurrency
         )
-        process = await EngineProcess.open(opening, self._restart, self._command)
+        process = await EngineProcess.open(opening, self._restart, self._module)
         self._opened_at = time.monotonic()
         return process
 

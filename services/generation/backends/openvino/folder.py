@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sys
 from pathlib import Path
 from subprocess import PIPE
 
+from services.core.children import build_command
 from services.core.errors import ServiceError
 
 DONE = "ragline.json"
@@ -28,7 +28,7 @@ async def convert_in_child(gguf: Path, folder: Path) -> None:
     Raises:
         ServiceError: The child failed; the message has its last line.
     """
-    command = (sys.executable, "-m", "services.generation.backends.openvino.convert", str(gguf), str(folder))
+    command = build_command("services.generation.backends.openvino.convert", str(gguf), str(folder))
     process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
     try:
         _, errors = await process.communicate()

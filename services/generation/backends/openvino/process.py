@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextvars import Context
 
 import structlog
 
+from services.core.children import build_command
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.generation.backend import Delta, Prompt
 from services.generation.backends.openvino.protocol import (
@@ -30,12 +30,7 @@ from services.generation.backends.openvino.protocol import (
     encode_frame,
 )
 
-COMMAND = (
-    sys.executable,
-    *(["-P"] if sys.flags.safe_path else []),  # imports from where this process imports from
-    "-m",
-    "services.generation.backends.openvino.model",
-)
+MODULE = "services.generation.backends.openvino.model"
 
 CLOSE_SECONDS = 2.0
 """How long a process that has closed its pipe, or whose pipe we closed, may take to end: a step or so."""
@@ -65,19 +60,20 @@ class EngineProcess:
 
     @classmethod
     async def open(
-        cls, opening: Opening, on_end: Callable[[str], None], command: Sequence[str] = COMMAND
+        cls, opening: Opening, on_end: Callable[[str], None], module: str = MODULE
     ) -> EngineProcess:
         """Start the process and open the model in it, however long that takes.
 
         Args:
             opening: Which model to open, and how.
             on_end: Is told how the process ended, where that was not asked for.
-            command: What to run.
+            module: What runs in it.
 
         Raises:
             ServiceError: The model cannot be opened; the message is the engine's own, or the last thing that
                 the process wrote.
         """
+        command = build_command(module)
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         opened = cls(process, on_end)
         try:

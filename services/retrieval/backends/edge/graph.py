@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 
 import structlog
 
+from services.core.children import build_command
 from services.core.errors import NotFound, ServiceError
 from services.retrieval.backends.edge.threads import CollectionThreads
 
@@ -67,12 +66,7 @@ class GraphBuilds:
 async def _build_in_child(copy: Path, dim: int) -> None:
     """Run `build.py`. Raises `ServiceError` with the end of what it wrote where it fails."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.retrieval.backends.edge.build",
-        str(copy),
-        str(dim),
-        str(os.getpid()),
+        *build_command("services.retrieval.backends.edge.build", str(copy), str(dim)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.core.children import build_command
 from services.core.errors import InvalidRequest, PayloadTooLarge, ServiceUnavailable, UnsupportedMedia
 from services.dataprep.parsing import sandbox as module
 from services.dataprep.parsing.chunking import Chunking
@@ -203,7 +204,7 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("text")
     job = Task(str(path), "a.txt", seconds=5)
-    command = [sys.executable, "-m", module.PROCESS_MODULE, str(512 * MEBI)]
+    command = build_command(module.PROCESS_MODULE, str(512 * MEBI))
     done = subprocess.run(command, input=frame(job.encode()), capture_output=True, timeout=30, check=True)
     ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
     assert ready == frame(b"")
