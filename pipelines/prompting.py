@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Literal
 
 from services.core.errors import InvalidRequest
@@ -99,6 +100,42 @@ def build_conversation(
     texts = [instruction, *own] if instruction else own
     system = [ChatMessage(role="system", content="\n".join(texts))] if texts else []
     return [*system, *turns, ChatMessage(role="user", content=question), *follow]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A caller's own prompt: texts and the names of what stands between them, `context` or `question`."""
+
+    parts: tuple[tuple[str, str | None], ...]
+
+    @property
+    def has_context(self) -> bool:
+        """Whether it has a place for the passages."""
+        return any(name == "context" for _, name in self.parts)
+
+    def fill(self, question: str, passages: Sequence[Passage]) -> str:
+        """Fill in the question, and the passages' texts a line each."""
+        values = {"question": question, "context": "\n".join(passage.text for passage in passages)}
+        return "".join(text + (values[name] if name else "") for text, name in self.parts)
+
+
+def read_template(text: str) -> Template:
+    """Read a template with `{question}` and, where it wants passages, `{context}`; `{{` is a brace.
+
+    Raises:
+        InvalidRequest: It has other names in braces, or none for the question.
+    """
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError as error:
+        raise InvalidRequest(f"chat_template: {error}") from None
+    names = {name for _, name, _, _ in parts if name is not None}
+    is_plain = not any(form or conversion for _, _, form, conversion in parts)
+    if not is_plain or "question" not in names or not names <= {"question", "context"}:
+        raise InvalidRequest(
+            "chat_template: it needs {question} and may have {context}, nothing else in braces; {{ is a brace"
+        )
+    return Template(tuple((literal, name) for literal, name, _, _ in parts))
 
 
 def find_prompt(name: str) -> PromptName:

@@ -11,7 +11,14 @@ from pipelines.clock import AnswerClock
 from pipelines.context import locate_citations
 from pipelines.conversation import holds_answer, is_small_talk
 from pipelines.limits import limit_waits, within_limit
-from pipelines.prompting import ABSTENTION, CONVERSATION, PromptName, build_conversation, build_messages
+from pipelines.prompting import (
+    ABSTENTION,
+    CONVERSATION,
+    PromptName,
+    Template,
+    build_conversation,
+    build_messages,
+)
 from pipelines.search import Evidence, Finder, Search
 from services.core.clients.generation import ChatDelta
 from services.core.completion import move_misplaced, skipped_entries
@@ -48,6 +55,8 @@ class Question:
         came = self.direct or self.search.given is not None or bool(self.features.tools)
         return not came and not holds_answer(self.text, self.history, self.follow)
 
+    template: Template | None = None
+    """The prompt's last message, in place of what `prompt` makes of question and passages."""
     salt: str = ""
     """The prompt's first line, where it must not begin as another one does (engines cache prefixes)."""
 
@@ -196,6 +205,9 @@ class RagPipeline(Finder):
 
 def _write_prompt(question: Question, found: Evidence) -> list[ChatMessage]:
     """Write the prompt; without passages that were searched for it is the conversation itself."""
+    if question.template is not None:
+        filled = question.template.fill(question.text, found.passages)
+        return build_conversation(filled, question.history, instruction=question.salt, follow=question.follow)
     if question.direct or not (found.passages or question.search.given is not None):
         return build_conversation(
             question.text,

@@ -36,7 +36,8 @@ class Search:
     cosine counts), an identifier of the question, or what `Relevance` says; a `floor` of 0 lets all pass.
 
     `mode` None is as the retrieval service is set. With `mmr`, the `top_k` are chosen to be unlike each
-    other: 1 is relevance alone, 0 difference alone. `neighbours` is how many passages before and after
+    other: 1 is relevance alone, 0 difference alone; of the `fetch_k` best, None leaving their number to
+    retrieval. `neighbours` is how many passages before and after
     each of the `top_n` join it. `rewrite` names the model entry that makes a follow-up question stand
     alone, empty for the one that answers; None leaves the question as it is. `given` are passages that came
     with the question: nothing is searched for, and none at all is a closed book.
@@ -50,6 +51,7 @@ class Search:
     floor_languages: tuple[str, ...] | None = ("en",)
     mode: Mode | None = None
     mmr: float | None = None
+    fetch_k: int | None = None
     neighbours: int = 0
     rewrite: str | None = None
     given: tuple[Passage, ...] | None = None
@@ -178,6 +180,7 @@ class _Run:
                     threshold_languages=search.floor_languages,
                     mode=search.mode,
                     mmr_lambda=search.mmr,
+                    fetch_k=search.fetch_k,
                 )
         self.relevance = reply.relevance
         if not search.floor or (reply.relevance and reply.relevance.rule != "floor"):

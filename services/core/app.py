@@ -38,6 +38,7 @@ from services.core.errors import (
     from_status,
 )
 from services.core.metrics import Metrics
+from services.core.opea import opea_router
 from services.core.replies import ClientGone, JsonReply
 from services.core.settings import ServiceSettings
 from services.core.tracing import ServerSpans
@@ -92,6 +93,7 @@ def create_app(
     app.state.checks = {}
     app.include_router(router)
     app.include_router(health.health_router(service, metrics, lambda: app.state.checks))
+    app.include_router(opea_router(service, metrics.latencies))
     app.add_middleware(
         RequestMiddleware,
         service=service,
@@ -209,11 +211,13 @@ class _Exchange:
         self._send = send
         self.identifier = identifier
         self.status = 0
+        self.start = time.perf_counter()
+        self.is_stream = False
+        self.first: float | None = None
         self.limit = owner.settings.max_body_bytes
         self.received = 0
 
     async def run(self, declared: int) -> None:
-        start = time.perf_counter()
         try:
             if declared > self.limit and not self._is_upload():
                 await self._fail(self._too_large())
@@ -227,7 +231,7 @@ class _Exchange:
             log.error("unhandled", exc_info=error)
             await self._fail(RaglineError(f"{self.owner.service} failed: see its log for this request id"))
         finally:
-            self._account(time.perf_counter() - start)
+            self._account(time.perf_counter() - self.start)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -241,7 +245,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message.setdefault("headers", [])
+            self.is_stream = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
             message["headers"] = [*message["headers"], (b"x-request-id", self.identifier.encode("latin-1"))]
+        elif self.is_stream and self.first is None:
+            self.first = time.perf_counter() - self.start
         await self._send(message)
 
     def _is_upload(self) -> bool:
@@ -269,6 +276,8 @@ class _Exchange:
     def _account(self, seconds: float) -> None:
         route = getattr(self.scope.get("route"), "path", "unmatched")
         self.owner.metrics.observe_request(route, self.status, seconds)
+        if self.scope["method"] == "POST" and self.status < 400:
+            self.owner.metrics.latencies.add(seconds, self.first)
         if self.scope["path"] not in QUIET:
             log.info(
                 "request",

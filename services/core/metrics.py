@@ -10,6 +10,8 @@ from opentelemetry.trace import SpanKind, Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from services.core.opea import Latencies
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 """Histogram buckets: a reranking takes milliseconds, a reasoning trace on a CPU takes minutes."""
 
@@ -29,6 +31,7 @@ class Metrics:
         self.service = service
         self.registry = CollectorRegistry()
         self.tracer = tracer
+        self.latencies = Latencies()
         self._requests = Histogram(
             "ragline_request_duration_seconds",
             "Request in to last byte out",

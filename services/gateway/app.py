@@ -18,12 +18,22 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.completion import FALLBACK_HEADER
 from services.core.health import Check, Soft
-from services.gateway import chat, compare, completions, documents, encoders, passages, responses, search
+from services.gateway import (
+    chat,
+    compare,
+    completions,
+    documents,
+    encoders,
+    opea,
+    passages,
+    responses,
+    search,
+)
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.settings import Settings
 
-EXPOSED_HEADERS = ["server-timing", "x-request-id", "retry-after", FALLBACK_HEADER]
+EXPOSED_HEADERS = ["server-timing", "x-request-id", "retry-after", FALLBACK_HEADER, opea.IGNORED_HEADER]
 """What a page of another origin may read of a reply besides its body."""
 
 
@@ -92,6 +102,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(chat.router)
     router.include_router(responses.router)
     router.include_router(completions.router)
+    router.include_router(opea.router)
     router.include_router(compare.router)
     router.include_router(search.router)
     router.include_router(passages.router)

@@ -92,12 +92,14 @@ class RetrievalClient:
         dense_weight: float | None = None,
         rrf_k: int | None = None,
         mmr_lambda: float | None = None,
+        fetch_k: int | None = None,
     ) -> RetrievalReply:
         """Return passages as `search` does, and how it was decided which are evidence.
 
         Args:
             threshold_languages: The languages that `threshold` was calibrated for; empty for all, None where
                 the cosine alone shall decide.
+            fetch_k: How many `mmr_lambda` chooses from; None leaves it to the settings there.
         """
         request = {
             "text": text,
@@ -112,6 +114,7 @@ class RetrievalClient:
             "dense_weight": dense_weight,
             "rrf_k": rrf_k,
             "mmr_lambda": mmr_lambda,
+            "fetch_k": fetch_k,
         }
         body = await self._http.post("/v1/retrieval", orjson.dumps(request), idempotent=True)
         return decode(_RETRIEVAL, body, self._http.service)
