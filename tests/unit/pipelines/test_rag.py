@@ -166,15 +166,15 @@ async def test_the_reranker_orders_the_context() -> None:
 async def test_search_options_reach_the_store() -> None:
     retrieval = Retrieval()
     where: Filter = {"title": "d.md"}
-    await run(
-        chain(retrieval=retrieval), top_k=3, collection="c", where=where, mode="sparse", mmr=0.5, floor=0.2
-    )
+    options = {"top_k": 3, "mmr": 0.5, "fetch_k": 9}
+    await run(chain(retrieval=retrieval), collection="c", where=where, mode="sparse", floor=0.2, **options)
     wanted = {
         "k": 3,
         "collection": "c",
         "where": where,
         "mode": "sparse",
         "mmr_lambda": 0.5,
+        "fetch_k": 9,
         "threshold": 0.2,
         "threshold_languages": ("en",),
     }
