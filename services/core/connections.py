@@ -103,6 +103,8 @@ class Connections:
         """Make the exception of ours that an aiohttp one stands for."""
         name = self.service
         translated: RaglineError
+        if isinstance(error.__cause__, RaglineError):
+            return error.__cause__  # what the request's body is made of failed, not the peer
         if isinstance(error, aiohttp.ServerDisconnectedError):
             translated = StaleConnection(f"{name} closed the connection: it may have died")
         elif isinstance(error, aiohttp.ConnectionTimeoutError):

@@ -8,9 +8,11 @@
         Unauthorized             401  unauthorized
         NotFound                 404  not_found              an entry, document or collection
         MethodNotAllowed         405  method_not_allowed
+        RequestTimeout           408  request_timeout        the request came too slowly
         Conflict                 409  conflict
         PayloadTooLarge          413  payload_too_large
         UnsupportedMedia         415  unsupported_media
+        HeadersTooLarge          431  headers_too_large
         RateLimited              429  rate_limited           may carry `retry_after` seconds
       ServiceError               502  bad_gateway            a service or engine answered wrongly
         ServiceUnavailable       503  service_unavailable    down, or not ready yet
@@ -122,6 +124,12 @@ class MethodNotAllowed(InvalidRequest):
     status, code = 405, "method_not_allowed"
 
 
+class RequestTimeout(InvalidRequest):
+    """The request did not come in time: its head, or more of its body."""
+
+    status, code = 408, "request_timeout"
+
+
 class Conflict(InvalidRequest):
     status, code = 409, "conflict"
 
@@ -132,6 +140,10 @@ class PayloadTooLarge(InvalidRequest):
 
 class UnsupportedMedia(InvalidRequest):
     status, code = 415, "unsupported_media"
+
+
+class HeadersTooLarge(InvalidRequest):
+    status, code = 431, "headers_too_large"
 
 
 class RateLimited(InvalidRequest):

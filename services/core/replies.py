@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import orjson
@@ -94,8 +95,9 @@ async def _run_watched(work: Coroutine[object, object, T], receive: Receive) -> 
 
     async def watch() -> None:
         nonlocal is_gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        with suppress(RaglineError):  # a body that stops coming is a client that is gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
         is_gone = True
         task.cancel()
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 
 import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from structlog.typing import EventDict, WrappedLogger
+from uvicorn.config import STARTUP_FAILURE
 
 from services.core.context import request_id
+from services.core.listener import ListenerConfig
 from services.core.settings import ServiceSettings
 
 
@@ -24,17 +27,11 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
     Readiness ends with the listening socket, which closes first.
     """
     configure_logs(service, settings.log_level)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
-        timeout_keep_alive=75,
-    )
+    server = uvicorn.Server(ListenerConfig(service, app, settings, port))
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def configure_logs(service: str, level: str) -> None:

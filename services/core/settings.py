@@ -85,7 +85,36 @@ class ServiceSettings(Settings):
         8 * 1024 * 1024,
         gt=0,
         validation_alias="MAX_BODY_BYTES",
-        description="largest JSON request body; larger is a 413 (uploads have their own limit)",
+        description="largest request body, of whatever type; larger is a 413 (DATAPREP_MAX_UPLOAD_BYTES is "
+        "that of the routes that take files)",
+    )
+    max_header_bytes: int = Field(
+        64 * 1024,
+        ge=1024,
+        validation_alias="MAX_HEADER_BYTES",
+        description="largest head of a request, its line and all headers together; larger is a 431",
+    )
+    max_headers: int = Field(
+        100, ge=16, validation_alias="MAX_HEADERS", description="most headers of a request; more are a 431"
+    )
+    header_seconds: float = Field(
+        20,
+        gt=0,
+        validation_alias="HEADER_SECONDS",
+        description="longest that a connection may take to send a request's head; then it is a 408",
+    )
+    body_seconds: float = Field(
+        30,
+        gt=0,
+        validation_alias="BODY_SECONDS",
+        description="longest silence inside a request's body; then it is a 408",
+    )
+    max_connections: int = Field(
+        2048,
+        ge=1,
+        validation_alias="MAX_CONNECTIONS",
+        description="connections to a service at once; one more closes the one that has asked nothing for "
+        "longest, or is a 503 where all are at work; never more than the system has descriptors for",
     )
     otlp_endpoint: str = Field(
         "",

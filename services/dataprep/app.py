@@ -47,6 +47,7 @@ from services.dataprep.upload.links import Fetcher, LinkLimits
 from services.dataprep.upload.multipart import INGEST_BODY
 from services.dataprep.upload.names import clean_name, document_id
 
+UPLOAD_PATHS = ("/v1/dataprep/ingest", "/v1/jobs")
 ALL = "all"
 DELETED = "the document was deleted after it was sent"
 
@@ -229,4 +230,10 @@ def create(settings: Settings) -> FastAPI:
     router = APIRouter()
     router.include_router(routes)
     router.include_router(jobs.routes)
-    return create_app(service=SERVICE, settings=settings, router=router, resources=resources)
+    return create_app(
+        service=SERVICE,
+        settings=settings,
+        router=router,
+        resources=resources,
+        upload_routes=dict.fromkeys(UPLOAD_PATHS, settings.max_upload_bytes),
+    )

@@ -7,13 +7,14 @@ and a full house can still be looked at.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 from prometheus_client import Gauge
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core.context import seconds_left
 from services.core.errors import RateLimited
@@ -21,6 +22,10 @@ from services.core.metrics import Metrics
 
 SMOOTHING = 0.1
 LONGEST_RETRY = 60.0
+SILENCE_SECONDS = 0.05
+SLOW_BYTES = 16_384
+"""An upload may wait for its client for a moment, and a second more for every so many bytes; beyond that its
+place is another's whenever it waits."""
 
 
 class Gate:
@@ -46,33 +51,39 @@ class Gate:
         self.waiting = 0
 
     @asynccontextmanager
-    async def take_place(self) -> AsyncIterator[None]:
+    async def take_place(self) -> AsyncIterator[Place]:
         """Hold a place, and wait for one where all are taken.
 
         Raises:
             RateLimited: Too many wait already, or none was free in time; it says when to come again.
         """
-        await self._enter()
+        place = Place(self)
+        await place.take()
         start = time.monotonic()
         try:
-            yield
+            yield place
         finally:
-            self._free.release()
+            place.give_back()
             self._seconds += SMOOTHING * (time.monotonic() - start - self._seconds)
 
-    async def _enter(self) -> None:
+    def leave(self) -> None:
+        """Let the next one in."""
+        self._free.release()
+
+    async def enter(self, *, again: bool = False) -> None:
+        """Come in, as the next one that may; `again`: for as long as it takes. Raises as `take_place`."""
         if not self._free.locked():
             await self._free.acquire()
             return
-        if self.waiting >= self._queue:
+        if self.waiting >= self._queue and not again:
             raise self._refuse(f"and {self.waiting} requests wait for one (GATEWAY_QUEUE)")
-        seconds = self._longest_wait
+        seconds = math.inf if again else self._longest_wait
         left = seconds_left()
         if left is not None:
             seconds = min(seconds, left)
         self.waiting += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._free.acquire()
         except TimeoutError:
             raise self._refuse(f"and none was free within {seconds:.3g} s (GATEWAY_QUEUE_SECONDS)") from None
@@ -86,6 +97,26 @@ class Gate:
             f"all {self._places} places for {self.what} are taken ({self._setting}) {reason}: try later",
             retry_after=min(LONGEST_RETRY, max(1.0, wait)),
         )
+
+
+class Place:
+    """One request's place at a gate, which it may give back and take again."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held = self._was_held = False
+
+    async def take(self) -> None:
+        """Hold the place. Raises as `Gate.take_place`."""
+        if not self._held:
+            await self._gate.enter(again=self._was_held)
+            self._held = self._was_held = True
+
+    def give_back(self) -> None:
+        """Hold it no more."""
+        if self._held:
+            self._held = False
+            self._gate.leave()
 
 
 def watch_gates(metrics: Metrics, gates: Sequence[Gate]) -> None:
@@ -107,16 +138,57 @@ def _count_waiting(gate: Gate) -> float:
 class AdmissionMiddleware:
     """Lets a POST in by its gate: forms with files by that of uploads, all others by that of answers."""
 
-    def __init__(self, app: ASGIApp, answers: Gate, uploads: Gate) -> None:
+    def __init__(self, app: ASGIApp, answers: Gate, uploads: Gate, upload_paths: frozenset[str]) -> None:
         self.app = app
         self.answers = answers
         self.uploads = uploads
+        self.upload_paths = upload_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
-            return
-        content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
-        gate = self.uploads if content_type.startswith(b"multipart/form-data") else self.answers
-        async with gate.take_place():
-            await self.app(scope, receive, send)
+        elif scope["path"] in self.upload_paths:
+            async with self.uploads.take_place() as place:
+                await self.app(scope, partial(_receive_at_place, _Body(receive), place), send)
+        else:
+            async with self.answers.take_place():
+                await self.app(scope, receive, send)
+
+
+class _Body:
+    """A request's body as it comes, how much of it there is, and how long it was waited for."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.is_whole = False
+        self._received = 0
+        self._waited = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which it may be waited for at its place."""
+        return max(0.0, SILENCE_SECONDS + self._received / SLOW_BYTES - self._waited)
+
+    def count(self, message: Message, seconds: float) -> None:
+        """Count a message that came after so many seconds."""
+        self._waited += seconds
+        self._received += len(message.get("body", b""))
+        self.is_whole = not message.get("more_body", False)
+
+
+async def _receive_at_place(body: _Body, place: Place) -> Message:
+    """Receive the next message; while an unfinished body is silent its place is another's."""
+    if body.is_whole:
+        return await body.receive()
+    start = time.monotonic()
+    coming = asyncio.ensure_future(body.receive())
+    try:
+        if not (await asyncio.wait({coming}, timeout=body.patience))[0]:
+            place.give_back()
+        message = await coming
+    finally:
+        coming.cancel()
+    body.count(message, time.monotonic() - start)
+    if message["type"] == "http.request":
+        await place.take()
+    return message

@@ -70,8 +70,11 @@ def create(settings: Settings) -> FastAPI:
             app.state.embedding = encoder
             app.state.reranking = reranking
             app.state.dataprep = dataprep
-            # a pool of their own: uploads that take long must not keep anybody from reading
-            app.state.uploads = await peer("dataprep", settings.dataprep_url, settings.uploads)
+            # a pool of their own: uploads that take long must not keep anybody from reading. It is wider than
+            # the gate, because an upload whose client is silent keeps its connection and not its place
+            app.state.uploads = await peer(
+                "dataprep", settings.dataprep_url, settings.uploads + settings.queue
+            )
             app.state.pipeline = RagPipeline(
                 embedding=embedding,
                 retrieval=retrieval,
@@ -109,12 +112,25 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(encoders.router)
     router.include_router(documents.router)
     router.include_router(documents.jobs_router)
-    app = create_app(service="gateway", settings=settings, router=router, resources=resources)
+    app = create_app(
+        service="gateway",
+        settings=settings,
+        router=router,
+        resources=resources,
+        upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
+    )
     queue, seconds = settings.queue, settings.queue_seconds
     answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
     # the last of the list is the innermost: a refusal has its id, its span and its line in the log
-    app.user_middleware.append(Middleware(AdmissionMiddleware, answers=answers, uploads=uploads))
+    app.user_middleware.append(
+        Middleware(
+            AdmissionMiddleware,
+            answers=answers,
+            uploads=uploads,
+            upload_paths=frozenset(documents.UPLOAD_PATHS),
+        )
+    )
     if settings.origins:
         # the first of the list is the outermost: a refusal has its headers too, else no page can read it
         app.user_middleware.insert(0, allow_origins(settings.origins))

@@ -18,6 +18,9 @@ from services.core.wire.dataprep import Job, JobsReply, Status
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.settings import Settings
 
+UPLOAD_PATHS = ("/v1/documents", "/v1/jobs")
+"""The routes that pass a form with files on, which dataprep bounds."""
+
 WATCH_SECONDS = 24 * 3600.0
 """Longest that one connection follows a job."""
 

@@ -14,15 +14,16 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
+from services.core.listener import ListenerConfig
 from services.core.models.fetch import fetch
+from services.core.settings import ServiceSettings
 
 Serve = Callable[[ASGIApp], str]
 
 
 @contextmanager
 def running(app: ASGIApp) -> Iterator[str]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, ws="none", lifespan="on")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(ListenerConfig("test", app, ServiceSettings(), 0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

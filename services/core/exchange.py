@@ -1,0 +1,191 @@
+"""What surrounds every request: id, deadline, limits of its body, span, metrics, log, last-resort 500."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.core import tei
+from services.core.context import (
+    DEADLINE_HEADER,
+    REQUEST_ID_HEADER,
+    new_request_id,
+    seconds_left,
+    start_request,
+)
+from services.core.errors import PayloadTooLarge, RaglineError, RequestTimeout
+from services.core.metrics import Metrics
+from services.core.replies import ClientGone
+from services.core.settings import ServiceSettings
+from services.core.tracing import ServerSpans
+
+QUIET = frozenset({"/health", "/health/ready", "/metrics"})
+CLIENT_CLOSED = 499
+"""nginx's status for a client that hung up; it exists in logs and metrics only."""
+
+NO_ROUTES: Mapping[str, int | None] = {}
+
+log = structlog.get_logger("access")
+
+
+def retry_headers(error: RaglineError) -> dict[str, str]:
+    """Make the header that says when to come again; whole seconds, never sooner than the error says."""
+    return {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+
+
+class RequestMiddleware:
+    """Wraps every request: id, deadline, limit of the body, span, metrics, access log, last-resort 500."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: str,
+        settings: ServiceSettings,
+        metrics: Metrics,
+        spans: ServerSpans | None,
+        *,
+        tei_routes: frozenset[str] = frozenset(),
+        upload_routes: Mapping[str, int | None] = NO_ROUTES,
+    ) -> None:
+        self.app = app
+        self.upload_routes = upload_routes
+        self.tei_routes = tei_routes
+        self.service = service
+        self.settings = settings
+        self.metrics = metrics
+        self.spans = spans
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        identifier = new_request_id(headers.get(REQUEST_ID_HEADER))
+        start_request(identifier, self._seconds(headers.get(DEADLINE_HEADER)))
+        exchange = _Exchange(self, scope, receive, send, identifier)
+        span = (
+            self.spans.start(f"{scope['method']} {scope['path']}", headers, identifier)
+            if self.spans and scope["path"] not in QUIET
+            else nullcontext()
+        )
+        with self.metrics.in_flight.track_inprogress(), span:
+            await exchange.run(int(headers.get("content-length") or 0))
+
+    def _seconds(self, offered: str | None) -> float:
+        limit = self.settings.deadline_seconds
+        try:
+            return limit if offered is None else min(limit, max(0.0, float(offered) / 1e3))
+        except ValueError:
+            return limit
+
+
+class _Exchange:
+    """One request and its reply."""
+
+    def __init__(
+        self, owner: RequestMiddleware, scope: Scope, receive: Receive, send: Send, identifier: str
+    ) -> None:
+        self.owner = owner
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.identifier = identifier
+        self.status = 0
+        self.start = time.perf_counter()
+        self.is_stream = False
+        self.first: float | None = None
+        settings = owner.settings
+        self.limit: int | None = settings.max_body_bytes
+        if scope["method"] == "POST":
+            self.limit = owner.upload_routes.get(scope["path"], settings.max_body_bytes)
+        self.received = 0
+        self.is_whole = False
+
+    async def run(self, declared: int) -> None:
+        try:
+            if self.limit is not None and declared > self.limit:
+                await self._fail(self._too_large())
+            else:
+                await self.owner.app(self.scope, self.receive, self.send)
+        except ClientGone:
+            self.status = CLIENT_CLOSED
+        except RaglineError as error:
+            await self._fail(error)
+        except Exception as error:
+            log.error("unhandled", exc_info=error)
+            await self._fail(RaglineError(f"{self.owner.service} failed: see its log for this request id"))
+        finally:
+            self._account(time.perf_counter() - self.start)
+
+    async def receive(self) -> Message:
+        if self.is_whole:
+            return await self._receive()
+        message = await self._receive_in_time()
+        if message["type"] == "http.request":
+            self.is_whole = not message.get("more_body", False)
+            self.received += len(message.get("body", b""))
+            if self.limit is not None and self.received > self.limit:
+                raise self._too_large()
+        return message
+
+    async def _receive_in_time(self) -> Message:
+        """Receive more of the body. Raises `RequestTimeout` where its client falls silent, or is too slow."""
+        silence = self.owner.settings.body_seconds
+        left = seconds_left(silence)
+        try:
+            async with asyncio.timeout(min(silence, left or 0.0)):
+                return await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                f"the request's body stopped coming after {self.received} bytes: none within {silence:g} s"
+                if left is None or left >= silence
+                else "the request's body was still coming at the request's deadline"
+            ) from None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message.setdefault("headers", [])
+            self.is_stream = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
+            message["headers"] = [*message["headers"], (b"x-request-id", self.identifier.encode("latin-1"))]
+        elif self.is_stream and self.first is None:
+            self.first = time.perf_counter() - self.start
+        await self._send(message)
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"the request body is larger than {self.limit} bytes: send less")
+
+    async def _fail(self, error: RaglineError) -> None:
+        if self.status:
+            return
+        status, named = error.status, {"service": self.owner.service, "request_id": self.identifier}
+        if self.scope["path"] in self.owner.tei_routes:
+            status, tei_body = tei.render_error(error, **named)
+            body = orjson.dumps(tei_body.model_dump())
+        else:
+            body = orjson.dumps(error.body(**named).model_dump())
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in retry_headers(error).items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _account(self, seconds: float) -> None:
+        route = getattr(self.scope.get("route"), "path", "unmatched")
+        self.owner.metrics.observe_request(route, self.status, seconds)
+        if self.scope["method"] == "POST" and self.status < 400:
+            self.owner.metrics.latencies.add(seconds, self.first)
+        if self.scope["path"] not in QUIET:
+            log.info(
+                "request",
+                method=self.scope["method"],
+                path=self.scope["path"],
+                status=self.status,
+                seconds=round(seconds, 4),
+            )
