@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.swap.records import RiskCurve, SwapResult
+
 OVERALL = "overall"
 """The scope of all questions together, each with the same weight. The other scopes are `DATASET`, and
 `DATASET/TYPE` where a data set has several types."""
@@ -226,8 +228,10 @@ class JudgeResult(_Frozen):
 class Results(_Frozen):
     """All results of a bundle.
 
-    `verdicts`: for each arm but the baseline, quality and latency in one sentence. `warnings`: what a reader
-    must know first (failed requests, questions left out, a sample that is too small).
+    `swaps`: for each arm that the policy is about whether it may take the baseline's place; `risks`: what
+    withholding the least supported answers buys. `verdicts`: for each arm but the baseline, quality and
+    latency in one sentence. `warnings`: what a reader must know first (failed requests, questions left out, a
+    sample that is too small).
 
     `bundle` is the SHA-256 of the records that these results are of. Figures have nine significant digits:
     more would differ between processors. `percentiles`, `stages` and `outcomes` are over all questions.
@@ -235,6 +239,7 @@ class Results(_Frozen):
 
     bundle: str
     baseline: str
+    swaps: tuple[SwapResult, ...] = ()
     verdicts: tuple[str, ...]
     warnings: tuple[str, ...]
     metrics: tuple[MetricResult, ...]
@@ -243,5 +248,6 @@ class Results(_Frozen):
     stages: tuple[StageResult, ...]
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]
+    risks: tuple[RiskCurve, ...] = ()
     questions: tuple[QuestionResult, ...]
     judge: JudgeResult | None = None

@@ -15,20 +15,27 @@ from pipelines.evaluation.analysis.counts import (
 from pipelines.evaluation.analysis.preferences import summarise_judge
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
+from pipelines.evaluation.analysis.trade import describe_trade, draw_risk_curve
 from pipelines.evaluation.bundle.integrity import check_contexts, check_times, fingerprint, sort_records
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.results import MetricResult, QuestionResult, RatioResult, Results
+from pipelines.evaluation.gate.policy import USUAL, Policy
+from pipelines.evaluation.metric import primary_metric
+from pipelines.evaluation.results import OVERALL, MetricResult, QuestionResult, RatioResult, Results
+from pipelines.evaluation.swap.records import SwapResult
+from pipelines.evaluation.swap.verdict import judge_swaps
 from services.core.errors import InvalidRequest
 
 DIGITS = 9
 """Significant ones of every figure: what is left out differs between processors, and means nothing."""
 
 
-def compute_results(bundle: Bundle, baseline: str = "") -> Results:
+def compute_results(bundle: Bundle, baseline: str = "", policy: Policy | None = None) -> Results:
     """What the answers come to, against the arm `baseline` (the manifest's first where it is left out).
 
-    The order of the bundle's records makes no difference. A failed request counts as not correct and has no
-    latency. InvalidRequest where there is no such arm, or the arms did not answer from the same passages.
+    `policy` asks whether an arm may take the baseline's place: the run's own where it is left out, else
+    `USUAL`. The order of the bundle's records makes no difference. A failed request counts as not correct and
+    has no latency. InvalidRequest where there is no such arm, the arms did not answer from the same passages,
+    or the policy names what the run does not have.
     """
     check_contexts(bundle)
     check_times(bundle)
@@ -56,24 +63,54 @@ def compute_results(bundle: Bundle, baseline: str = "") -> Results:
         ratios += [result.model_copy(update={"scope": scope.name}) for result in own_ratios]
         abstention += [count_two_by_two(scope, arm, by_arm[arm]) for arm in arms]
     outcomes = tuple(count_outcomes(arm, by_arm[arm]) for arm in arms)
-    return _round(
-        Results(
-            bundle=fingerprint(bundle),
-            baseline=baseline,
-            verdicts=list_verdicts(metrics, ratios, arms, baseline),
-            warnings=list_warnings(bundle, scored, outcomes, metrics, baseline=baseline, seed=seed),
-            metrics=tuple(metrics),
-            ratios=tuple(ratios),
-            percentiles=tuple(
-                percentile for arm in arms for percentile in estimate_percentiles(arm, by_arm[arm])
-            ),
-            stages=tuple(estimate_stages(arm, by_arm[arm]) for arm in arms),
-            abstention=tuple(counts for counts in abstention if counts is not None),
-            outcomes=outcomes,
-            questions=_list_scores(scored),
-            judge=summarise_judge(bundle, scored, seed),
-        )
+    risks = (draw_risk_curve(arm, by_arm[arm]) for arm in arms)
+    results = Results(
+        bundle=fingerprint(bundle),
+        baseline=baseline,
+        verdicts=list_verdicts(metrics, ratios, arms, baseline),
+        warnings=list_warnings(bundle, scored, outcomes, metrics, baseline=baseline, seed=seed),
+        metrics=tuple(metrics),
+        ratios=tuple(ratios),
+        percentiles=tuple(
+            percentile for arm in arms for percentile in estimate_percentiles(arm, by_arm[arm])
+        ),
+        stages=tuple(estimate_stages(arm, by_arm[arm]) for arm in arms),
+        abstention=tuple(counts for counts in abstention if counts is not None),
+        outcomes=outcomes,
+        risks=tuple(curve for curve in risks if curve is not None),
+        questions=_list_scores(scored),
+        judge=summarise_judge(bundle, scored, seed),
     )
+    swaps = _judge_swaps(bundle, results, scored, policy or bundle.manifest.policy or USUAL)
+    return _round(results.model_copy(update={"swaps": swaps}))
+
+
+def _judge_swaps(
+    bundle: Bundle, results: Results, scored: Sequence[AnswerScores], policy: Policy
+) -> tuple[SwapResult, ...]:
+    """Hold the arms against the policy, with the trade of each; nothing where the run was not scored on the
+    usual policy's metric, or is looked at from the candidate's side."""
+    quality, baseline = policy.quality, results.baseline
+    if quality is None or policy.candidate == baseline:
+        return ()
+    scope = next((scope for scope in list_scopes(bundle.questions) if scope.name == quality.scope), None)
+    if scope is None:
+        raise InvalidRequest(f"quality.scope: the run has no {quality.scope!r}")
+    latency = primary_metric("latency").name
+    ratios = {
+        ratio.arm: ratio for ratio in results.ratios if ratio.scope == OVERALL and ratio.metric == latency
+    }
+    by_arm = {
+        outcome.arm: [answer for answer in scored if answer.answer.arm == outcome.arm]
+        for outcome in results.outcomes
+    }
+    trades = {
+        arm: describe_trade(arm, own, baseline, by_arm[baseline], ratios.get(arm))
+        for arm, own in by_arm.items()
+        if arm != baseline
+    }
+    samples = gather_samples(scope, scored, bundle).get(quality.metric, {})
+    return judge_swaps(results, samples, policy, trades, seed=bundle.manifest.conditions.seed)
 
 
 def _list_scores(scored: Sequence[AnswerScores]) -> tuple[QuestionResult, ...]:

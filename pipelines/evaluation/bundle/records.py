@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.datasets.items import Item
+from pipelines.evaluation.gate.policy import Policy
 from services.core.errors import ErrorDetail
 from services.core.wire.answer import FrozenContext, Timings
 from services.core.wire.chat import ModelInfo
@@ -98,7 +99,8 @@ class JudgeRecord(Record):
 class Manifest(Record):
     """`models` are the entries as the gateway lists them (engine, model id, profile); `arms` the columns,
     the first one the baseline; `prompts` the text of every prompt strategy that they use; `versions` the
-    distributions that decide about a result. `started` is in UTC, ISO 8601."""
+    distributions that decide about a result. `started` is in UTC, ISO 8601. `policy` is what was asked of
+    the arms before the first answer; None: nothing, and `USUAL` holds."""
 
     format: int = FORMAT
     version: str
@@ -111,6 +113,7 @@ class Manifest(Record):
     versions: dict[str, str]
     machine: Machine
     judge: JudgeRecord | None = None
+    policy: Policy | None = None
 
     @property
     def baseline(self) -> str:

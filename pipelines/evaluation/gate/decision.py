@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.gate.policy import Policy, Rule
 from pipelines.evaluation.results import OVERALL, SHARED, ArmOutcome, Delta, MetricResult, Results
+from pipelines.evaluation.swap.records import SwapResult
 from services.core.errors import InvalidRequest
 
 Outcome = Literal["pass", "fail", "undecided"]
@@ -40,7 +41,8 @@ class Check(_Frozen):
 class Decision(_Frozen):
     """Whether the candidate may take the baseline's place: every check must hold.
 
-    `outcome` is "undecided" where no check fails and the sample is too small for one that must hold.
+    `outcome` is "undecided" where no check fails and the sample is too small for one that must hold. `swap`
+    is the verdict, where the policy asks for one.
     """
 
     candidate: str
@@ -48,6 +50,7 @@ class Decision(_Frozen):
     passed: bool
     outcome: Outcome
     checks: tuple[Check, ...]
+    swap: SwapResult | None = None
 
 
 def gate(results: Results, policy: Policy) -> Decision:
@@ -56,19 +59,8 @@ def gate(results: Results, policy: Policy) -> Decision:
     Raises:
         InvalidRequest: The policy names an arm, a metric or a scope that the results do not have.
     """
-    arms = [outcome.arm for outcome in results.outcomes]
-    _check_known("candidate: the run has no arm", policy.candidate, arms)
-    _check_known(
-        "baseline: the results are not against", policy.baseline or results.baseline, [results.baseline]
-    )
-    if policy.candidate == results.baseline:
-        raise InvalidRequest(f"candidate: {policy.candidate!r} is the baseline: name another arm")
-    checks = [*_check_requests(results, policy)]
-    for number, rule in enumerate(policy.rules, start=1):
-        try:
-            checks += _check_rule(results, rule, policy.candidate)
-        except InvalidRequest as error:
-            raise InvalidRequest(f"rules[{number}].{error.message}") from None
+    candidate = _find_candidate(results, policy)
+    checks = [*_check_quality(results, policy, candidate), *check_rules(results, policy, candidate)]
     lenient = policy.when_undecided == "pass"
     checks = [
         check.model_copy(
@@ -79,16 +71,61 @@ def gate(results: Results, policy: Policy) -> Decision:
     passed = all(check.held for check in checks)
     failed = any(check.outcome == "fail" for check in checks)
     return Decision(
-        candidate=policy.candidate,
+        candidate=candidate,
         baseline=results.baseline,
         passed=passed,
         outcome="pass" if passed else "fail" if failed else "undecided",
         checks=tuple(checks),
+        swap=next((swap for swap in results.swaps if policy.quality and swap.arm == candidate), None),
     )
 
 
-def _check_requests(results: Results, policy: Policy) -> Iterator[Check]:
-    arm: ArmOutcome = next(outcome for outcome in results.outcomes if outcome.arm == policy.candidate)
+def _find_candidate(results: Results, policy: Policy) -> str:
+    others = [outcome.arm for outcome in results.outcomes if outcome.arm != results.baseline]
+    _check_known(
+        "baseline: the results are not against", policy.baseline or results.baseline, [results.baseline]
+    )
+    if not policy.candidate and len(others) == 1:
+        return others[0]
+    if policy.candidate == results.baseline:
+        raise InvalidRequest(f"candidate: {policy.candidate!r} is the baseline: name another arm")
+    _check_known(
+        "candidate: the run has no arm",
+        policy.candidate,
+        [outcome.arm for outcome in results.outcomes],
+    )
+    return policy.candidate
+
+
+def _check_quality(results: Results, policy: Policy, candidate: str) -> Iterator[Check]:
+    """Check that the candidate is not worse by the margin or more."""
+    if policy.quality is None:
+        return
+    quality = policy.quality
+    rule = Rule(metric=quality.metric, scope=quality.scope, min_difference=-quality.margin)
+    try:
+        yield from _check_difference(_find_metric(results, rule), rule, candidate)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"quality.{error.message}") from None
+
+
+def check_rules(results: Results, policy: Policy, candidate: str) -> list[Check]:
+    """Hold an arm against all of a policy but its `quality`; `held` is not decided yet.
+
+    Raises:
+        InvalidRequest: A rule names a metric or a scope that the results do not have.
+    """
+    checks = [*_check_requests(results, policy, candidate)]
+    for number, rule in enumerate(policy.rules, start=1):
+        try:
+            checks += _check_rule(results, rule, candidate)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"rules[{number}].{error.message}") from None
+    return checks
+
+
+def _check_requests(results: Results, policy: Policy, candidate: str) -> Iterator[Check]:
+    arm: ArmOutcome = next(outcome for outcome in results.outcomes if outcome.arm == candidate)
     for asked, limit, count in (
         ("max_failed", policy.max_failed, sum(arm.failed.values())),
         ("max_truncated", policy.max_truncated, arm.truncated),

@@ -52,24 +52,42 @@ class Rule(_Closed):
         return self
 
 
+class Quality(_Closed):
+    """The metric that the verdict is of, and the `margin` in its unit: a loss under it does not matter, and a
+    gain under it is none. Shares are counted from 0 to 1, so that three points are 0.03."""
+
+    metric: str = "correct"
+    scope: str = OVERALL
+    margin: float = Field(gt=0)
+
+
 class Policy(_Closed):
     """What a candidate must hold to take the baseline's place.
 
-    `baseline` is the run's first arm where it is left out. `max_failed` and `max_truncated` are shares of
-    the candidate's requests. A rule that the sample is too small to decide ends as `when_undecided` says."""
+    `candidate` left out: every arm but the baseline, which is the run's first arm where it is left out.
+    `quality` gives the verdict; the rules are what must hold besides. `max_failed` and `max_truncated` are
+    shares of the candidate's requests. A rule that the sample is too small to decide ends as
+    `when_undecided` says."""
 
-    candidate: str
+    candidate: str = ""
     baseline: str = ""
     when_undecided: Literal["pass", "fail"] = "fail"
     max_failed: float | None = Field(None, ge=0, le=1)
     max_truncated: float | None = Field(None, ge=0, le=1)
+    quality: Quality | None = None
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
     def _check_asks_something(self) -> Self:
-        if not self.rules and self.max_failed is None and self.max_truncated is None:
-            raise ValueError("asks for nothing: give [[rules]], max_failed or max_truncated")
+        if not self.rules and all(
+            asked is None for asked in (self.max_failed, self.max_truncated, self.quality)
+        ):
+            raise ValueError("asks for nothing: give [quality], [[rules]], max_failed or max_truncated")
         return self
+
+
+USUAL = Policy(quality=Quality(margin=0.03))
+"""What a run is held against where no policy was given: three points of right answers."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -99,7 +117,8 @@ def _describe_issue(error: ErrorDetails) -> str:
     """`rules[1].min_diference: there is no such key: ...`, the first rule being 1 as in the file."""
     place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        kind = Rule if error["loc"][0] == "rules" else Policy
+        parts: dict[str, type[_Closed]] = {"rules": Rule, "quality": Quality}
+        kind = parts.get(str(error["loc"][0]), Policy) if len(error["loc"]) > 1 else Policy
         return f"{place[1:]}: there is no such key; there are {', '.join(kind.model_fields)}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place[1:]}: {message}" if place else message

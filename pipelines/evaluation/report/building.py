@@ -41,6 +41,7 @@ def build_report(bundle: Bundle, results: Results, load: LoadReport | None = Non
     return Report(
         baseline=results.baseline,
         quality=headline_metric(results),
+        swaps=results.swaps,
         verdicts=results.verdicts,
         warnings=results.warnings,
         questions=len(bundle.questions),
@@ -52,6 +53,7 @@ def build_report(bundle: Bundle, results: Results, load: LoadReport | None = Non
         stages=results.stages,
         percentiles=results.percentiles,
         curves=latency_curves(bundle, results),
+        risks=results.risks,
         thinking=thinking_bins(bundle, results),
         abstention=results.abstention,
         outcomes=results.outcomes,

@@ -17,6 +17,7 @@ from pipelines.evaluation.results import (
     RatioResult,
     StageResult,
 )
+from pipelines.evaluation.swap.records import RiskCurve, SwapResult
 from services.core.wire.compare import ArmStatus
 
 FORMAT = 1
@@ -147,6 +148,7 @@ class Report(_Frozen):
     format: int = FORMAT
     baseline: str
     quality: str
+    swaps: tuple[SwapResult, ...] = ()
     verdicts: tuple[str, ...]
     warnings: tuple[str, ...]
     questions: int
@@ -158,6 +160,7 @@ class Report(_Frozen):
     stages: tuple[StageResult, ...]
     percentiles: tuple[PercentileResult, ...]
     curves: tuple[Curve, ...]
+    risks: tuple[RiskCurve, ...] = ()
     thinking: tuple[ThinkingBin, ...]
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]

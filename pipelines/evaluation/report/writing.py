@@ -21,6 +21,7 @@ from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.report import units
 from pipelines.evaluation.report.building import build_report
 from pipelines.evaluation.report.document import Report
+from pipelines.evaluation.report.figures.coverage import draw_coverage
 from pipelines.evaluation.report.figures.forest import draw_forest
 from pipelines.evaluation.report.figures.frontier import draw_frontier, draw_thinking
 from pipelines.evaluation.report.figures.goodput import draw_goodput
@@ -117,6 +118,7 @@ def draw_figures(report: Report) -> Figures:
     return {
         "forest": draw_forest(report),
         "frontier": draw_frontier(report),
+        "coverage": draw_coverage(report),
         "waterfall": draw_waterfall(report),
         "ecdf": draw_ecdf(report),
         "thinking": draw_thinking(report),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipelines.evaluation.bundle.records import Manifest
-from services.core.errors import Conflict, NotFound, ServiceUnavailable
+from pipelines.evaluation.gate.policy import Policy, Quality, Rule
+from pipelines.evaluation.metric import find_metric, list_metrics
+from pipelines.evaluation.results import OVERALL
+from services.core.errors import Conflict, InvalidRequest, NotFound, ServiceUnavailable
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmRequest
 
@@ -74,6 +77,28 @@ def check_resident(arms: Sequence[ArmRequest], models: Sequence[ModelInfo]) -> N
         )
 
 
+def check_policy(policy: Policy, arms: Sequence[ArmRequest], datasets: Sequence[str]) -> None:
+    """Check that a policy is about what a run asks.
+
+    Raises:
+        InvalidRequest: It names an arm, a metric or a data set that the run does not have.
+    """
+    baseline, *others = (arm.name for arm in arms)
+    if policy.baseline not in {"", baseline}:
+        raise InvalidRequest(f"policy: its baseline is {policy.baseline!r}: name it first in --arms")
+    if policy.candidate and policy.candidate not in others:
+        raise InvalidRequest(f"policy: its candidate {policy.candidate!r} is none of {', '.join(others)}")
+    asked: list[Quality | Rule] = [*([policy.quality] if policy.quality else []), *policy.rules]
+    for rule in asked:
+        if find_metric(rule.metric) is None:
+            known = ", ".join(metric.name for metric in list_metrics() if metric.in_results)
+            raise InvalidRequest(f"policy: there is no metric {rule.metric!r}; there are: {known}")
+        if rule.scope.split("/")[0] not in {OVERALL, *datasets}:
+            raise InvalidRequest(
+                f"policy: there is no scope {rule.scope!r}; there are: {', '.join((OVERALL, *datasets))}"
+            )
+
+
 def check_same(present: Manifest, wanted: Manifest, folder: str) -> None:
     """Check that a folder holds the run that is wanted. Conflict says what differs."""
     differences = list(find_differences(present, wanted))
@@ -108,6 +133,8 @@ def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
 
 def _find_engine_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
     """Say what differs in prompts, judge, versions, models and machine."""
+    if present.policy != wanted.policy:
+        yield "its policy is another (ragline gate holds a run against any policy)"
     if present.prompts != wanted.prompts:
         yield "its prompts have another text"
     if present.judge is not None and _judge_conditions(present) != _judge_conditions(wanted):

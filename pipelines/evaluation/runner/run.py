@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Manifest, RunQuestion
 from pipelines.evaluation.bundle.store import BundleStore
+from pipelines.evaluation.gate.policy import Policy
 from pipelines.evaluation.runner import Count, Watcher, checks
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
 from pipelines.evaluation.runner.contexts import (
@@ -45,6 +46,7 @@ class Evaluation:
     arms: Sequence[ArmRequest]
     options: Options
     folder: Path
+    policy: Policy | None = None
 
 
 async def run(
@@ -109,6 +111,9 @@ class _Run:
                 self.questions[question.id], self.origins[question.id] = question, origin
         ordered = tuple(self.questions.values())
         wanted = make_manifest(datasets, ordered, self.origins, arms=arms, models=models, options=options)
+        if self.evaluation.policy is not None:
+            checks.check_policy(self.evaluation.policy, arms, [dataset.whole.name for dataset in datasets])
+            wanted = wanted.model_copy(update={"policy": self.evaluation.policy})
         if self.judge_request is not None:
             from pipelines.evaluation.runner.judging import prepare_judge  # noqa: PLC0415 - as above
 

@@ -23,6 +23,7 @@ from pipelines.evaluation.statistics.intervals import (
     score_interval,
     share_interval,
 )
+from pipelines.evaluation.statistics.margin import MarginTests, compare_with_margin, more_questions
 from pipelines.evaluation.statistics.paired import Discordance, Paired, Score, mcnemar, pair
 from pipelines.evaluation.statistics.power import (
     detectable_mean,
@@ -35,11 +36,13 @@ __all__ = [
     "Difference",
     "Discordance",
     "Interval",
+    "MarginTests",
     "Paired",
     "Percentile",
     "Score",
     "adjust_together",
     "compare",
+    "compare_with_margin",
     "describe_difference",
     "detectable_mean",
     "detectable_proportion",
@@ -47,6 +50,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "mean_interval",
+    "more_questions",
     "pair",
     "percentile",
     "proportion_interval",

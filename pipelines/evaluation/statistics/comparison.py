@@ -84,7 +84,7 @@ def compare(
     discordant = None if amounts else count_discordant(paired)
     test: Test = "bootstrap"
     p, low, high = spread.p, spread.low, spread.high
-    if _count_telling_clusters(paired) < FEW or spread.low is None:
+    if count_telling_clusters(paired) < FEW or spread.low is None:
         test, p = _choose_test(paired, discordant, spread.p, seed=seed, resamples=resamples)
         low, high = _choose_interval(paired, discordant, spread, p, alpha)
     return Difference(
@@ -162,7 +162,7 @@ def format_p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
-def _count_telling_clusters(paired: Paired) -> int:
+def count_telling_clusters(paired: Paired) -> int:
     """Count the clusters that tell the arms apart."""
     sums, _ = sum_by_cluster(paired.differences, paired.cluster, paired.clusters)
     return int(np.count_nonzero(sums))
@@ -189,7 +189,7 @@ def _choose_interval(
     if discordant is not None and paired.clusters > 1:
         n = len(paired.questions)
         effective = (
-            n / _design_effect(paired, spread.error)
+            n / design_effect(paired, spread.error)
             if discordant.gained + discordant.lost
             else float(paired.clusters)
         )
@@ -214,10 +214,10 @@ def _smallest_detectable(
     # half a pair more in each cell, so that no discordance seen is not taken for none possible:
     # Agresti and Min (2005), Statistics in Medicine 24, 729-740
     share = (discordant.gained + discordant.lost + 1) / (n + 2)
-    return detectable_proportion(n / _design_effect(paired, error), share, alpha=alpha)
+    return detectable_proportion(n / design_effect(paired, error), share, alpha=alpha)
 
 
-def _design_effect(paired: Paired, error: float) -> float:
+def design_effect(paired: Paired, error: float) -> float:
     """Compute how many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
     if not paired.clustered:
         return 1.0

@@ -18,6 +18,8 @@ from typing import Annotated
 import typer
 
 from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.gate.policy import read_policy
+from pipelines.evaluation.results import Results
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Options
@@ -69,13 +71,16 @@ def command(
     judge: Annotated[
         str, typer.Option(help="Model entry that compares the answers with the baseline's, both ways round.")
     ] = "",
+    policy: Annotated[
+        Path | None, typer.Option(help="A TOML file: the margin and the rules of the verdict.")
+    ] = None,
     judge_may_be_arm: Annotated[
         bool, typer.Option("--judge-may-be-arm", help="Let it judge answers of its own model.")
     ] = False,
 ) -> None:
     check_installed()
     evaluation = plan_evaluation(
-        Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out),
+        Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out, policy=policy),
         Options(
             seed=seed,
             repeats=repeats,
@@ -101,6 +106,7 @@ class Wanted:
     n: str
     data: Path | None
     folder: Path
+    policy: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +125,9 @@ def plan_evaluation(wanted: Wanted, options: Options) -> Evaluation:
     """Read what was typed. Raises `InvalidRequest` or `NotFound` that says what to change."""
     names = [name.strip() for name in wanted.dataset.split(",") if name.strip()]
     arms = plan.parse_arms(wanted.arms)
+    policy = None if wanted.policy is None else read_policy(wanted.policy)
     return Evaluation(
-        plan.choose_datasets(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder
+        plan.choose_datasets(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder, policy
     )
 
 
@@ -149,25 +156,36 @@ async def evaluate(
             judge = JudgeRequest(judging.entry, GenerationClient(generation), judging.may_be_arm)
         with Meter(output) as meter:
             bundle = await run(evaluation, Gateway(client), meter, judge)
+    scored = score_bundle(bundle, evaluation.folder, output)
+    print_swaps(scored, output)
     failed = print_summary(bundle, evaluation, output)
-    score_bundle(bundle, evaluation.folder, output)
+    for sentence in (*scored.warnings, *scored.verdicts):
+        output.line(sentence)
     try:
-        report(evaluation.folder, output)
+        report(evaluation.folder, output, say_verdict=False)
     except NotSupported as error:
         output.problem(error.message)
     return failed
 
 
-def score_bundle(bundle: Bundle, folder: Path, output: Output) -> None:
-    """Write the results beside the answers, and print their sentences."""
+def score_bundle(bundle: Bundle, folder: Path, output: Output) -> Results:
+    """Write the results beside the answers, and return them."""
     from pipelines.evaluation.analysis import compute_results  # noqa: PLC0415 - seconds, which a run that goes on saves
     from pipelines.evaluation.bundle.recorded import write_results  # noqa: PLC0415 - as above
 
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
         scored = compute_results(bundle)
         write_results(folder, scored)
-    for sentence in (*scored.warnings, *scored.verdicts):
-        output.line(sentence)
+    return scored
+
+
+def print_swaps(results: Results, output: Output) -> None:
+    """Print each arm's verdict, then what it wins and loses."""
+    for swap in results.swaps:
+        style = {"yes": "bold green", "no": "bold red", "undecided": "bold yellow"}[swap.answer]
+        output.line(swap.sentence, style=style)
+        if swap.trade:
+            output.line(swap.trade)
 
 
 def print_summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:

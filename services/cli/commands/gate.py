@@ -44,7 +44,7 @@ def decide(folder: Path, policy_path: Path, output: Output) -> Decision:
     policy = read_policy(policy_path)
     bundle = read_bundle(folder)
     with output.spinner(f"scoring {len(bundle.answers)} answers"):
-        measured = compute_results(bundle, policy.baseline)
+        measured = compute_results(bundle, policy.baseline, policy)
     return gate(measured, policy)
 
 
@@ -52,6 +52,9 @@ def show_decision(decision: Decision, output: Output, *, as_json: bool = False) 
     if as_json:
         output.line(decision.model_dump_json(indent=2))
         return
+    if decision.swap is not None:
+        output.line(decision.swap.sentence, style="bold")
+        output.line(decision.swap.trade)
     output.table(
         [["", "scope", "metric", "asked", "measured", "95 % interval", "n"]]
         + [_check_row(check) for check in decision.checks]

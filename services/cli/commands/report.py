@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.evaluation.bundle.recorded import read_results
 from services.cli.console import Output
 from services.core.errors import NotSupported
 
@@ -21,8 +22,8 @@ def command(bundle: Annotated[Path, typer.Argument(help="The folder of a run.")]
     report(bundle, Output.standard())
 
 
-def report(folder: Path, output: Output) -> None:
-    """Write the three files and print their paths.
+def report(folder: Path, output: Output, *, say_verdict: bool = True) -> None:
+    """Write the three files, and print the verdicts and their paths.
 
     Raises `NotSupported` where the extra `report` is not installed.
     """
@@ -32,5 +33,8 @@ def report(folder: Path, output: Output) -> None:
         raise NotSupported(f"a report needs {error.name}: install the extra 'report'") from None
     with output.spinner("drawing the report"):
         paths = write_report(folder)
+    if say_verdict:
+        for swap in read_results(folder).swaps:
+            output.line(swap.sentence, style="bold")
     for path in paths:
         output.line(str(path))

@@ -164,7 +164,13 @@ def test_a_policy_that_does_not_fit_the_run_is_refused(
     ("text", "says"),
     [
         ("candidate = ", "is not TOML"),
-        ("", "candidate: Field required"),
+        ("", "asks for nothing"),
+        ("[quality]", "quality.margin: Field required"),
+        ("[quality]\nmargin = 0", "quality.margin: Input should be greater than 0"),
+        (
+            "[quality]\nmargins = 0.1",
+            "quality.margins: there is no such key; there are metric, scope, margin",
+        ),
         ('candidate = "a"', "asks for nothing"),
         ('candidate = "a"\nmax_faild = 0', "max_faild: there is no such key; there are candidate, baseline"),
         ('candidate = "a"\nmax_failed = 2', "max_failed: Input should be less than or equal to 1"),

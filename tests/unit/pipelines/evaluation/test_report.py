@@ -84,14 +84,16 @@ def test_the_command_writes_the_same_bytes_again_and_names_the_files(reported: P
     done = CliRunner().invoke(app, ["report", str(copy)], env={"COLUMNS": "300"})
     assert done.exit_code == 0, done.output
     names = [f"report.{suffix}" for suffix in ("html", "md", "json")]
-    assert done.output.split() == [str(copy / name) for name in names]
+    verdicts = [swap.sentence for swap in read_results(copy).swaps]
+    assert len(verdicts) == len(ARMS) - 1
+    assert done.output.splitlines() == [*verdicts, *(str(copy / name) for name in names)]
     for name in names:
         assert (copy / name).read_bytes() == (reported / name).read_bytes()
 
 
 def test_all_of_it_is_there_in_order(page: Page, markdown: str) -> None:
     ids = [each for each in page.values("id") if "-" not in each]
-    wanted = ["verdict", "warnings", "scorecard", "forest", "frontier", "waterfall", "ecdf", "thinking", "outcomes",
+    wanted = ["verdict", "warnings", "scorecard", "forest", "frontier", "coverage", "waterfall", "ecdf", "thinking", "outcomes",
               "goodput", "disagreements", "manifest", "limits"]  # fmt: skip
     assert [each for each in ids if each in wanted] == wanted
     titles = re.findall(r"^## (.*)$", markdown, re.MULTILINE)
@@ -168,7 +170,7 @@ def test_references_lead_to_one_element(page: Page) -> None:
 
 def test_every_drawing_is_described_and_has_its_figures_as_a_table(page: Page) -> None:
     drawings = [each for tag, each in page.elements if tag == "svg" and each.get("class") == "plot"]
-    assert len(drawings) == 2 * page.count("figure") == 12
+    assert len(drawings) == 2 * page.count("figure") == 14
     assert all(each["role"] == "img" and each["aria-labelledby"] for each in drawings)
     assert page.count("desc") == len(drawings)
     assert page.count("table") == page.count("caption")
