@@ -31,6 +31,7 @@ from services.gateway import (
 )
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
+from services.gateway.page import routes as page
 from services.gateway.settings import Settings
 
 EXPOSED_HEADERS = ["server-timing", "x-request-id", "retry-after", FALLBACK_HEADER, opea.IGNORED_HEADER]
@@ -112,6 +113,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(encoders.router)
     router.include_router(documents.router)
     router.include_router(documents.jobs_router)
+    router.include_router(page.router)
     app = create_app(
         service="gateway",
         settings=settings,

@@ -1,4 +1,4 @@
-"""`/v1/passages/{id}`: the passage that a citation is of, for the links of `annotations`."""
+"""`/v1/passages/{id}`: the passage that a citation is of, and what stands around it in its document."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, NotFound
 from services.core.wire.answer import FileCitation, UrlCitation, UrlPlace
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
+from services.core.wire.passages import passage_id as make_passage_id
+from services.core.wire.retrieval import AroundReply, DocumentPassagesReply
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["search"])
@@ -54,16 +56,59 @@ async def passage(
     return Response(found.model_dump_json(exclude_none=True), media_type="application/json")
 
 
+@router.get("/v1/passages/{passage_id}/around", summary="A passage and what stands around it in its document")
+async def passages_around(
+    request: Request,
+    passage_id: str,
+    collection: Annotated[CollectionName, Query(description="the collection")] = DEFAULT_COLLECTION,
+    before: Annotated[int, Query(ge=0, le=100, description="how many passages before it")] = 1,
+    after: Annotated[int, Query(ge=0, le=100, description="how many passages after it")] = 1,
+) -> AroundReply:
+    """The spans `start` and `end` of each say how the texts go together: neighbours may overlap."""
+    pipeline: RagPipeline = request.app.state.pipeline
+    async with within_deadline("the passage", service="gateway"):
+        found = await _read_around(pipeline, collection, passage_id, before, after)
+    return AroundReply(passages=found)
+
+
+@router.get("/v1/documents/{document_id}/passages", summary="A document's passages, in order")
+async def document_passages(
+    request: Request,
+    document_id: str,
+    collection: Annotated[CollectionName, Query(description="the collection")] = DEFAULT_COLLECTION,
+    first: Annotated[int, Query(ge=0, description="the first one's index")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="how many")] = 20,
+) -> DocumentPassagesReply:
+    pipeline: RagPipeline = request.app.state.pipeline
+    async with within_deadline("the passages", service="gateway"):
+        listed = await pipeline.retrieval.documents(collection)
+        document = next((document for document in listed if document.id == document_id), None)
+        if document is None:
+            raise NotFound(f"no document {document_id!r} in collection {collection}")
+        found: list[Passage] = []
+        if first < document.passages:
+            at = make_passage_id(document_id, document.revision, first)
+            found = await _read_around(pipeline, collection, at, 0, limit - 1)
+    return DocumentPassagesReply(document=document, passages=found, total=document.passages)
+
+
 async def _read_passage(pipeline: RagPipeline, collection: str, passage_id: str) -> Passage:
+    found = await _read_around(pipeline, collection, passage_id, 0, 0)
+    return next(passage for passage in found if passage.id == passage_id)
+
+
+async def _read_around(
+    pipeline: RagPipeline, collection: str, passage_id: str, before: int, after: int
+) -> list[Passage]:
     try:
-        around = await pipeline.retrieval.neighbours(collection, [passage_id], before=0, after=0)
+        around = await pipeline.retrieval.neighbours(collection, [passage_id], before=before, after=after)
     except NotFound:
         raise
     except InvalidRequest:  # a store refuses what cannot be an id of its own
         around = {}
-    for found in around.get(passage_id, ()):
-        if found.id == passage_id:
-            return found
+    found = around.get(passage_id, [])
+    if any(passage.id == passage_id for passage in found):
+        return found
     raise NotFound(f"no passage {passage_id!r} in collection {collection}: its document may have changed")
 
 

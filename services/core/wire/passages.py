@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import uuid
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -12,6 +13,7 @@ from services.core.wire.base import Metadata, Text, Wire
 
 CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 DEFAULT_COLLECTION = "default"
+_NAMESPACE = uuid.UUID("0b1d6c3e-64a6-5c86-9b0c-3f3f5a1f9a52")
 
 
 def _decode_base64(text: object) -> object:
@@ -99,3 +101,8 @@ class DocumentInfo(Wire):
     revision: str
     passages: int
     metadata: Metadata = Field(default_factory=dict)
+
+
+def passage_id(document: str, revision: str, index: int) -> str:
+    """Return the UUID that stands for this passage of this content for ever."""
+    return str(uuid.uuid5(_NAMESPACE, f"{document}/{revision}/{index}"))

@@ -179,6 +179,20 @@ class PassagesReply(Wire):
     next: str | None = None
 
 
+class AroundReply(Wire):
+    """`GET /v1/passages/{id}/around` at the gateway: the passages around one, itself among them, in order."""
+
+    passages: list[Passage]
+
+
+class DocumentPassagesReply(Wire):
+    """`GET /v1/documents/{id}/passages` at the gateway: some of a document's passages, in order, of `total`."""
+
+    document: DocumentInfo
+    passages: list[Passage]
+    total: int
+
+
 class DocumentsReply(Wire):
     """`GET /v1/documents?collection=`: every document, by name."""
 

@@ -17,13 +17,13 @@ from services.core.metrics import Metrics
 from services.core.wire.base import Metadata
 from services.core.wire.dataprep import FileWarning, Outcome
 from services.core.wire.embedding import EncodeReply
-from services.core.wire.passages import Passage, TokenVectors
+from services.core.wire.passages import Passage, TokenVectors, passage_id
 from services.core.wire.retrieval import StoredPassage
 from services.dataprep.jobs.retry import ServiceRetries
 from services.dataprep.jobs.store import ClaimedFile, Progress
 from services.dataprep.jobs.tokens import TokenFit
 from services.dataprep.parsing.sandbox import ChunkedDocument, Sandbox
-from services.dataprep.upload.names import document_id, passage_id, revision
+from services.dataprep.upload.names import document_id, revision
 
 A = TypeVar("A")
 B = TypeVar("B")

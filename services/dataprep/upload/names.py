@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-import uuid
 
 from services.core.errors import InvalidRequest
 from services.dataprep.parsing.chunking import Chunking
@@ -14,7 +13,6 @@ NAME_BYTES = 255
 FORMAT = 3
 """Raise it when parsers or chunking change what they give: stored documents then count as outdated."""
 
-_NAMESPACE = uuid.UUID("0b1d6c3e-64a6-5c86-9b0c-3f3f5a1f9a52")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _NO_NAMES = frozenset({"", ".", ".."})
 _FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -56,8 +54,3 @@ def revision(sha256: str, chunking: Chunking, encoding: str = "") -> str:
         f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}:{chunking.tokens}{encoding and ':'}{encoding}"
     )
     return hashlib.sha256(source.encode()).hexdigest()
-
-
-def passage_id(document: str, revision: str, index: int) -> str:
-    """A UUID that stands for this passage of this content for ever."""
-    return str(uuid.uuid5(_NAMESPACE, f"{document}/{revision}/{index}"))

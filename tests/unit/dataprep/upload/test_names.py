@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.errors import InvalidRequest
+from services.core.wire.passages import passage_id
 from services.dataprep.parsing.chunking import Chunking
-from services.dataprep.upload.names import clean_name, document_id, passage_id, revision
+from services.dataprep.upload.names import clean_name, document_id, revision
 
 
 @pytest.mark.parametrize(

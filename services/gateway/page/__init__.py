@@ -1,0 +1,1 @@
+"""The web page at `/`: static files, and one more client of the public API."""

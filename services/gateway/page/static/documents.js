@@ -1,0 +1,207 @@
+// Documents: bring files, watch them being parsed, embedded and stored, see what is there, delete it.
+
+import { deleteJson, getJson, postJson, readEvents } from "./api.js";
+import { announce, confirmed, count, errorNote, fill, h, note, openDialog } from "./dom.js";
+import { describePlace } from "./evidence.js";
+
+const AT_ONCE = 200; // rows that are made in one go, so that a long list never holds the page up
+const PAGE = 20;
+const STATES = { queued: "waits its turn", running: "in work", waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
+
+export function showDocuments(main, place) {
+  const collection = h("input", { value: place.query.get("collection") ?? "default", size: "12", id: "collection" });
+  const files = h("input", { type: "file", multiple: true, class: "unseen", id: "files", tabindex: "-1" });
+  const folder = h("input", { type: "file", webkitdirectory: true, class: "unseen", tabindex: "-1" });
+  const chooseFiles = h("button", { type: "button", class: "main", onclick: () => files.click() }, "Choose files");
+  const chooseFolder = h("button", { type: "button", onclick: () => folder.click() }, "Choose a folder");
+  files.setAttribute("aria-label", "Files");
+  folder.setAttribute("aria-label", "A folder");
+  const drop = h("div", { class: "drop" }, h("p", {}, "Drop files or folders here: PDF, office files, HTML, Markdown, tables, JSON, code, archives."), h("p", {}, chooseFiles, " ", chooseFolder), files, folder);
+  const uploads = h("section", { "aria-label": "Uploads" });
+  const filter = h("input", { type: "search", id: "filter", placeholder: "part of a name" });
+  const listing = h("section", { "aria-label": "Documents" });
+  fill(
+    main,
+    h("h1", {}, "Documents"),
+    h("div", { class: "row" }, h("label", {}, "Collection", collection), h("label", { class: "grow" }, "Filter", filter)),
+    drop,
+    uploads,
+    listing,
+  );
+  const readCollection = () => collection.value.trim() || "default";
+  const list = new Listing(listing, filter, readCollection);
+
+  const bring = (chosen) => chosen.length && uploads.prepend(new Upload(chosen, readCollection(), () => list.load()).element);
+  files.addEventListener("change", () => (bring([...files.files]), (files.value = "")));
+  folder.addEventListener("change", () => (bring([...folder.files]), (folder.value = "")));
+  collection.addEventListener("change", () => {
+    place.keep({ collection: readCollection() === "default" ? "" : readCollection() });
+    list.load();
+  });
+  filter.addEventListener("input", () => list.draw());
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", name === "dragover");
+      if (name === "drop") readDropped(event.dataTransfer).then(bring);
+    });
+  }
+  list.load();
+}
+
+/** Read what was dropped, folders with all that is in them; a file of a folder keeps its path as its name. */
+async function readDropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files];
+  const found = [];
+  const walk = async (entry) => {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      file.path = entry.fullPath.replace(/^\//, "");
+      found.push(file);
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return;
+      for (const child of some) await walk(child);
+    }
+  };
+  for (const entry of entries) await walk(entry);
+  return found;
+}
+
+/** One upload: a job, followed file by file. */
+class Upload {
+  constructor(files, collection, done) {
+    this.files = files;
+    this.collection = collection;
+    this.done = done;
+    this.rows = files.map((file) => h("li", {}, h("span", { dir: "auto" }, this.#name(file)), " ", h("span", { class: "place" }, "sent …")));
+    this.head = h("h2", {}, `Bringing ${count(files.length, "file")}`);
+    this.problem = h("div");
+    this.element = h("section", {}, this.head, this.problem, h("ul", { class: "files" }, ...this.rows));
+    this.#run();
+  }
+
+  #name(file) {
+    return file.path || file.webkitRelativePath || file.name;
+  }
+
+  async #run() {
+    fill(this.problem);
+    const form = new FormData();
+    form.append("collection", this.collection);
+    for (const file of this.files) form.append("files", file, this.#name(file));
+    try {
+      const job = await postJson("/v1/jobs", form);
+      for await (const { event, data } of readEvents(`/v1/jobs/${encodeURIComponent(job.id)}/events`, { method: "GET", last: "done" })) {
+        if (event === "file") this.#drawFile(data.index, data.file);
+        else data.files?.forEach((file, index) => this.#drawFile(index, file));
+        if (event === "done") this.#finish(data);
+      }
+    } catch (error) {
+      const again = h("button", { type: "button", onclick: () => this.#run() }, "Try again");
+      fill(this.problem, errorNote(error), again);
+    }
+  }
+
+  #drawFile(index, file) {
+    const parts = [h("span", { dir: "auto" }, file.name), " "];
+    if (file.passages && !["done", "failed"].includes(file.status)) {
+      parts.push(h("progress", { max: String(file.passages), value: file.stored, "aria-label": `${file.name}: stored` }), ` ${file.embedded} embedded, ${file.stored} stored of ${count(file.passages, "passage")}`);
+    } else if (file.status === "done") {
+      parts.push(h("span", { class: "tag good" }, file.outcome === "unchanged" ? "unchanged" : count(file.passages, "passage")));
+    } else {
+      parts.push(h("span", { class: `tag ${file.status === "failed" ? "bad" : ""}` }, STATES[file.status] ?? file.status));
+    }
+    if (file.reason && file.status === "waiting") parts.push(h("span", { class: "place" }, ` ${file.reason}`));
+    if (file.error) parts.push(h("span", { class: "place", dir: "auto" }, ` ${file.error.message}`));
+    for (const warning of file.warnings ?? []) parts.push(note(warning.message, "warn"));
+    fill(this.rows[index], ...parts);
+  }
+
+  #finish(job) {
+    const failed = job.files.filter((file) => file.status === "failed").length;
+    this.head.textContent = `${count(job.files.length - failed, "file")} there${failed ? `, ${failed} failed` : ""}`;
+    announce(this.head.textContent);
+    this.done();
+  }
+}
+
+class Listing {
+  constructor(element, filter, readCollection) {
+    Object.assign(this, { element, filter, readCollection, documents: [], drawing: 0 });
+  }
+
+  async load() {
+    if (!this.documents.length) fill(this.element, note("Loading …"));
+    try {
+      const reply = await getJson(`/v1/documents?${new URLSearchParams({ collection: this.readCollection() })}`);
+      this.documents = reply.documents;
+      this.draw();
+    } catch (error) {
+      fill(this.element, errorNote(error));
+    }
+  }
+
+  draw() {
+    const wanted = this.filter.value.trim().toLowerCase();
+    const shown = this.documents.filter((document) => document.name.toLowerCase().includes(wanted));
+    const passages = shown.reduce((sum, document) => sum + document.passages, 0);
+    const rows = h("ul", { class: "list", id: "documents" });
+    fill(
+      this.element,
+      h("h2", {}, `${count(shown.length, "document")}${wanted ? ` of ${this.documents.length}` : ""}, ${count(passages, "passage")}`),
+      this.documents.length ? rows : note("Nothing here yet. Drop a file above: it is searchable as soon as it is stored."),
+    );
+    cancelAnimationFrame(this.drawing);
+    const more = (from) => {
+      rows.append(...shown.slice(from, from + AT_ONCE).map((document) => this.#row(document)));
+      if (from + AT_ONCE < shown.length) this.drawing = requestAnimationFrame(() => more(from + AT_ONCE));
+    };
+    more(0);
+  }
+
+  #row(document) {
+    const read = h("button", { type: "button", class: "quiet", onclick: () => openDocument(document, this.readCollection()) }, h("span", { dir: "auto" }, document.name));
+    const remove = h("button", { type: "button", class: "danger", "aria-label": `Delete ${document.name}`, onclick: () => this.#delete(document) }, "Delete");
+    return h("li", {}, h("div", { class: "row" }, h("span", { class: "grow" }, read, " ", h("span", { class: "place" }, count(document.passages, "passage"))), remove));
+  }
+
+  async #delete(document) {
+    if (!(await confirmed(`${document.name} and its ${count(document.passages, "passage")} will be gone.`, "Delete"))) return;
+    try {
+      await deleteJson(`/v1/documents/${encodeURIComponent(document.id)}?${new URLSearchParams({ collection: this.readCollection() })}`);
+      announce(`${document.name} is deleted.`);
+      await this.load();
+    } catch (error) {
+      this.element.prepend(errorNote(error));
+    }
+  }
+}
+
+/** Show a document's passages as the search sees them, some at a time. */
+function openDocument(document, collection) {
+  const list = h("ol", { class: "list" });
+  const more = h("button", { type: "button" }, "More passages");
+  const problem = h("div");
+  openDialog(document.name, list, problem, more);
+  let shown = 0;
+  const load = async () => {
+    more.disabled = true;
+    try {
+      const query = new URLSearchParams({ collection, first: shown, limit: PAGE });
+      const reply = await getJson(`/v1/documents/${encodeURIComponent(document.id)}/passages?${query}`);
+      list.append(...reply.passages.map((passage) => h("li", {}, h("p", { class: "place", dir: "auto" }, describePlace(passage)), h("div", { class: "document", dir: "auto" }, passage.text))));
+      shown += reply.passages.length;
+      more.hidden = shown >= reply.total || !reply.passages.length;
+    } catch (error) {
+      fill(problem, errorNote(error));
+    }
+    more.disabled = false;
+  };
+  more.addEventListener("click", load);
+  load();
+}
