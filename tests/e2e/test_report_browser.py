@@ -7,56 +7,26 @@ fail where `.ci/run` should have installed it: in CI, on Debian, by root.
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.e2e.browser import Opened
 from tests.evaluation_run import HOSTILE
 
-DEBIAN = Path("/etc/debian_version")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VISIBLE = "[...document.querySelectorAll('.case')].filter((each) => !each.hidden)"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        missing = f"no Chromium among {', '.join(NAMES)}: install one, such as Debian's 'chromium'"
-        installable = DEBIAN.exists() and os.geteuid() == 0  # by .ci/run: there it is an error that none is
-        (pytest.fail if os.environ.get("CI") and installable else pytest.skip)(missing)
-    # its sandbox refuses to run for root, which containers and CI often are
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=found, args=arguments)
-        yield launched
-        launched.close()
-
-
-class Opened:
-    """The report in a window of that width, with all that the browser had to say about it."""
-
-    def __init__(self, browser: Browser, folder: Path, width: int, **options: object) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        self.page: Page = self.context.new_page()
-        self.said: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.url = (folder / "report.html").as_uri()
-        self.page.goto(self.url)
+def reported_url(folder: Path) -> str:
+    return (folder / "report.html").as_uri()
 
 
 @pytest.fixture(params=[1280, 390])
 def opened(request: pytest.FixtureRequest, browser: Browser, reported: Path) -> Iterator[Opened]:
-    found = Opened(browser, reported, request.param)
+    found = Opened(browser, reported_url(reported), request.param)
     yield found
     found.context.close()
 
@@ -113,7 +83,7 @@ def test_filters_filter(opened: Opened) -> None:
 
 
 def test_without_scripts_everything_is_there_but_the_filters(browser: Browser, reported: Path) -> None:
-    opened = Opened(browser, reported, 390, java_script_enabled=False)
+    opened = Opened(browser, reported_url(reported), 390, java_script_enabled=False)
     assert not opened.page.locator("#filters").is_visible()
     cases = opened.page.locator(".case")
     assert cases.count() > 10
@@ -125,7 +95,7 @@ def test_without_scripts_everything_is_there_but_the_filters(browser: Browser, r
 def test_it_is_dark_where_the_reader_wants_it(browser: Browser, reported: Path) -> None:
     shades = {}
     for scheme in ("light", "dark"):
-        opened = Opened(browser, reported, 1280, color_scheme=scheme)
+        opened = Opened(browser, reported_url(reported), 1280, color_scheme=scheme)
         background = "getComputedStyle(document.body).backgroundColor"
         ink = "getComputedStyle(document.querySelector('#forest .wide .fill-ink')).fill"
         shades[scheme] = [opened.page.evaluate(each) for each in (background, ink)]

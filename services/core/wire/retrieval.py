@@ -186,7 +186,7 @@ class AroundReply(Wire):
 
 
 class DocumentPassagesReply(Wire):
-    """`GET /v1/documents/{id}/passages` at the gateway: some of a document's passages, in order, of `total`."""
+    """`GET /v1/documents/{id}/passages` at the gateway: some of the `total` passages, in order."""
 
     document: DocumentInfo
     passages: list[Passage]

@@ -1,4 +1,4 @@
-"""The page and its files: whatever stands in an answer or a file name, nothing foreign may run or load there."""
+"""The page and its files: whatever an answer or a file name holds, nothing foreign runs or loads there."""
 
 from __future__ import annotations
 

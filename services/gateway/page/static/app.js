@@ -72,6 +72,6 @@ document.getElementById("key").addEventListener("click", () => askKey(""));
 window.addEventListener("ragline:key", (event) => askKey(event.detail));
 window.addEventListener("hashchange", () => {
   show();
-  main.focus();
+  if (!main.contains(document.activeElement)) main.focus();
 });
 show();
