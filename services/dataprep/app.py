@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Annotated, cast
+from typing import cast
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi import Path as PathParameter
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from services.core.addresses import StoreAddress
@@ -19,74 +18,27 @@ from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.context import within_deadline
-from services.core.errors import DeadlineExceeded, NotFound, ServiceUnavailable
+from services.core.errors import DeadlineExceeded, ServiceUnavailable
 from services.core.health import Check
 from services.core.replies import EventStream, JsonReply, until_disconnected
 from services.core.sse import format_event
-from services.core.wire.dataprep import (
-    DeletedDocument,
-    DeleteFileReply,
-    DeleteFileRequest,
-    IngestProgress,
-    IngestReply,
-    Job,
-    ListedFile,
-    ListRequest,
-)
-from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, DocumentInfo
-from services.core.wire.retrieval import DocumentsReply
+from services.core.wire.dataprep import IngestProgress, IngestReply, Job
+from services.dataprep import documents
+from services.dataprep.documents import Documents
 from services.dataprep.jobs import routes as jobs
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
-from services.dataprep.jobs.store import JOBS_URL, PACKAGE, CreateJobStore, JobIntake, JobLimits, JobStore
+from services.dataprep.jobs.store import JOBS_URL, PACKAGE, CreateJobStore, JobLimits, JobStore
 from services.dataprep.jobs.synchronous import progress_events
 from services.dataprep.jobs.worker import Runner, Workers
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import SERVICE, Settings
 from services.dataprep.upload.links import Fetcher, LinkLimits
 from services.dataprep.upload.multipart import INGEST_BODY
-from services.dataprep.upload.names import clean_name, document_id
 
 UPLOAD_PATHS = ("/v1/dataprep/ingest", "/v1/jobs")
-ALL = "all"
-DELETED = "the document was deleted after it was sent"
 
 routes = APIRouter(tags=["dataprep"])
-
-
-class Documents:
-    """Lists and deletes stored documents.
-
-    A deletion holds for all that was accepted before it: files of the document that wait or are being
-    ingested are cancelled first, so that none brings it back.
-    """
-
-    def __init__(self, retrieval: RetrievalClient, jobs: JobIntake) -> None:
-        self._retrieval = retrieval
-        self._jobs = jobs
-
-    async def all(self, collection: str) -> list[DocumentInfo]:
-        return await self._retrieval.documents(collection)
-
-    async def delete(self, collection: str, document: str) -> int | None:
-        """Return how many passages it had; None where there was nothing to delete and nothing on its way."""
-        cancelled = await self._jobs.cancel_documents(collection, document, DELETED)
-        count = await self._retrieval.delete(collection, document)
-        return count if count or cancelled else None
-
-    async def delete_all(self, collection: str) -> list[int]:
-        """Return how many passages each document had."""
-        await self._jobs.cancel_documents(collection, None, DELETED)
-        documents = await self._retrieval.documents(collection)
-        return [await self._retrieval.delete(collection, document.id) for document in documents]
-
-
-async def _documents(request: Request) -> Documents:
-    documents: Documents = request.app.state.documents
-    return documents
-
-
-Stored = Annotated[Documents, Depends(_documents)]
 
 
 @routes.post(
@@ -123,46 +75,6 @@ async def _encode_events(events: AsyncGenerator[IngestProgress | IngestReply]) -
         async for event in events:
             name = event.stage if isinstance(event, IngestProgress) else "done"
             yield format_event(orjson.dumps(event.model_dump()), name)
-
-
-# the name is part of the operation ids, which generated clients call
-@routes.post(
-    "/v1/dataprep/get", response_model=list[ListedFile], summary="OPEA: the documents", name="listed"
-)
-async def list_files(stored: Stored, wanted: ListRequest | None = None) -> Response:
-    documents = await stored.all((wanted or ListRequest()).collection)
-    return JsonReply([ListedFile(name=document.name, id=document.id).model_dump() for document in documents])
-
-
-@routes.post(
-    "/v1/dataprep/delete", response_model=DeleteFileReply, summary="OPEA: delete a document by name, or all"
-)
-async def delete_file(doomed: DeleteFileRequest, stored: Stored) -> Response:
-    if doomed.file_path == ALL:
-        counts = await stored.delete_all(doomed.collection)
-        return JsonReply(DeleteFileReply(documents=len(counts), passages=sum(counts)).model_dump())
-    count = await stored.delete(doomed.collection, document_id(clean_name(doomed.file_path)))
-    if count is None:
-        raise NotFound(f"no document {doomed.file_path!r} in collection {doomed.collection!r}")
-    return JsonReply(DeleteFileReply(documents=1, passages=count).model_dump())
-
-
-@routes.get("/v1/documents", response_model=DocumentsReply, summary="The documents of a collection")
-async def documents(stored: Stored, collection: CollectionName = DEFAULT_COLLECTION) -> Response:
-    found = await stored.all(collection)
-    return JsonReply({"documents": [document.model_dump() for document in found]})
-
-
-@routes.delete("/v1/documents/{id}", response_model=DeletedDocument, summary="Delete a document")
-async def delete_document(
-    id_: Annotated[str, PathParameter(alias="id")],
-    stored: Stored,
-    collection: CollectionName = DEFAULT_COLLECTION,
-) -> Response:
-    count = await stored.delete(collection, id_)
-    if count is None:
-        raise NotFound(f"no document {id_!r} in collection {collection!r}")
-    return JsonReply(DeletedDocument(id=id_, passages=count).model_dump())
 
 
 async def _job_store(settings: Settings) -> JobStore:
@@ -229,6 +141,7 @@ def create(settings: Settings) -> FastAPI:
 
     router = APIRouter()
     router.include_router(routes)
+    router.include_router(documents.routes)
     router.include_router(jobs.routes)
     return create_app(
         service=SERVICE,

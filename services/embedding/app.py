@@ -23,6 +23,7 @@ from services.core.replies import PackedReply, accepts_packed, until_disconnecte
 from services.core.tei import RESPONSES
 from services.core.wire.embedding import (
     DecodeRequest,
+    EmbeddedText,
     EmbeddingInfo,
     EmbedRequest,
     EncodeReply,
@@ -39,6 +40,8 @@ from services.embedding.encoder import EmbeddedTexts, EmbedOptions, Encoder
 from services.embedding.settings import Settings
 
 TEI_ROUTES = ("/", "/info", "/embed", "/embed_all", "/tokenize", "/decode")
+
+OPEA_SEARCH = EmbeddedText(text="", embedding=[]).model_dump(exclude={"text", "embedding"})
 
 router = APIRouter(tags=["embedding"])
 tei_route = partial(router.post, responses=RESPONSES)
@@ -125,7 +128,11 @@ async def decode(request: Request, body: DecodeRequest) -> Response:
     return json_reply(await Call(request).decode(ids, skip_special_tokens=body.skip_special_tokens))
 
 
-@router.post("/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector per text")
+@router.post(
+    "/v1/embeddings",
+    response_model=OpenAIEmbeddingReply | EmbeddedText,
+    summary="OpenAI: one vector per text; OPEA's older form with `text` is answered in OPEA's",
+)
 async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response:
     """No prefix is put before the texts: OpenAI's protocol does not say which of them are queries.
 
@@ -134,6 +141,9 @@ async def embeddings(request: Request, body: OpenAIEmbeddingRequest) -> Response
     call = Call(request)
     options = EmbedOptions(truncate=call.settings.auto_truncate)
     embedded, model = await call.encode(body.input, options, dimensions=body.dimensions)
+    if body.text is not None:
+        vectors = embedded.vectors[0] if isinstance(body.text, str) else embedded.vectors
+        return json_reply({"text": body.text, "embedding": vectors, **OPEA_SEARCH})
     return make_openai_reply(embedded, model, as_base64=body.encoding_format == "base64")
 
 

@@ -112,6 +112,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(passages.router)
     router.include_router(encoders.router)
     router.include_router(documents.router)
+    router.include_router(documents.opea_router)
     router.include_router(documents.jobs_router)
     router.include_router(page.router)
     app = create_app(

@@ -1,4 +1,4 @@
-"""`/v1/documents` and `/v1/jobs`: the gateway passes both on to dataprep, bodies and replies as they come."""
+"""`/v1/documents`, OPEA's `/v1/dataprep/*` and `/v1/jobs`: the gateway passes them on to dataprep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from services.core.context import request_id, start_request
 from services.core.errors import UnsupportedMedia
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import format_event
-from services.core.wire.dataprep import Job, JobsReply, Status
+from services.core.wire.dataprep import (
+    DeleteFileReply,
+    DeleteFileRequest,
+    IngestReply,
+    Job,
+    JobsReply,
+    ListedFile,
+    ListRequest,
+    Status,
+)
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.settings import Settings
 
@@ -25,6 +34,7 @@ WATCH_SECONDS = 24 * 3600.0
 """Longest that one connection follows a job."""
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
+opea_router = APIRouter(prefix="/v1/dataprep", tags=["opea"])
 jobs_router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 Collection = Annotated[CollectionName, Query(description="the collection")]
@@ -40,8 +50,12 @@ def _uploads(request: Request) -> HttpClient:
     return client
 
 
-def upload_headers(request: Request) -> dict[str, str]:
+def upload_headers(request: Request, *, links_alone: bool = False) -> dict[str, str]:
     """Make the headers that dataprep needs for an upload, and let it take longer than an answer may.
+
+    Args:
+        request: The upload.
+        links_alone: Whether it may be an urlencoded form, which has links and no files.
 
     Returns:
         The headers of the request to dataprep.
@@ -50,7 +64,8 @@ def upload_headers(request: Request) -> dict[str, str]:
         UnsupportedMedia: The body is no form with files.
     """
     content_type = request.headers.get("content-type", "")
-    if not content_type.startswith("multipart/form-data"):
+    is_form = links_alone and content_type.startswith("application/x-www-form-urlencoded")
+    if not (is_form or content_type.startswith("multipart/form-data")):
         raise UnsupportedMedia("upload files as multipart/form-data, in fields named `files`")
     settings: Settings = request.app.state.settings
     start_request(request_id.get(), settings.upload_seconds)
@@ -92,6 +107,38 @@ async def delete(request: Request, document_id: str, collection: Collection = DE
     path = f"/v1/documents/{quote(document_id, safe='')}?collection={quote(collection)}"
     body = await until_disconnected(request, _dataprep(request).delete(path))
     return Response(body, media_type="application/json")
+
+
+@opea_router.post("/ingest", response_model=IngestReply, summary="OPEA: as POST /v1/documents")
+async def ingest(request: Request) -> Response:
+    """OPEA's fields are read: `link_list`, `index_name`, `process_table`, `table_strategy` and the rest."""
+    headers = upload_headers(request, links_alone=True)
+    reply = await _uploads(request).post("/v1/dataprep/ingest", request.stream(), headers=headers)
+    return Response(reply, media_type="application/json")
+
+
+@opea_router.post("/get", response_model=list[ListedFile], summary="OPEA: the documents")
+async def list_files(request: Request, wanted: ListRequest | None = None) -> Response:
+    body = (wanted or ListRequest()).model_dump_json(exclude_unset=True).encode()
+    reply = await _dataprep(request).post("/v1/dataprep/get", body, idempotent=True)
+    return Response(reply, media_type="application/json")
+
+
+@opea_router.post(
+    "/delete",
+    response_model=DeleteFileReply,
+    summary="OPEA: delete a document by id or name, a folder, or all",
+)
+async def delete_file(request: Request, doomed: DeleteFileRequest) -> Response:
+    body = doomed.model_dump_json(exclude_unset=True).encode()
+    reply = await until_disconnected(request, _dataprep(request).post("/v1/dataprep/delete", body))
+    return Response(reply, media_type="application/json")
+
+
+@opea_router.post("/indices", response_model=list[str], summary="OPEA: the names of the collections")
+async def list_indices(request: Request) -> Response:
+    reply = await _dataprep(request).post("/v1/dataprep/indices", b"", idempotent=True)
+    return Response(reply, media_type="application/json")
 
 
 def _job_path(job: str) -> str:

@@ -14,7 +14,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.context import within_deadline
 from services.core.replies import until_disconnected
 from services.core.wire.base import Text, Wire
-from services.core.wire.embedding import OpenAIEmbeddingReply, OpenAIEmbeddingRequest
+from services.core.wire.embedding import EmbeddedText, OpenAIEmbeddingReply, OpenAIEmbeddingRequest
 
 router = APIRouter(tags=["encoders"])
 
@@ -65,7 +65,9 @@ class DocumentsRerankReply(Wire):
 
 
 @router.post(
-    "/v1/embeddings", response_model=OpenAIEmbeddingReply, summary="OpenAI: one vector for each text"
+    "/v1/embeddings",
+    response_model=OpenAIEmbeddingReply | EmbeddedText,
+    summary="OpenAI: one vector for each text",
 )
 async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
     """The embedding service answers; `model` must be its model, or left out, where it has a name for it."""

@@ -108,8 +108,13 @@ async def rerank(request: Request, body: RerankRequest) -> JsonReply:
 @router.post("/v1/reranking", response_model=RerankingReply, summary="The best passages of a retrieval")
 async def reranking(request: Request, body: RerankingRequest) -> JsonReply:
     """Too long texts are truncated. Scores are the backend's own: see its file for their meaning."""
-    ranked = await _rank_passages(
-        request, body.initial_query, body.retrieved_docs, collection=body.collection, truncate=True
-    )
-    results = [{"index": index, "score": score} for index, score in ranked[: body.top_n]]
-    return JsonReply({"results": results, "model": request.app.state.reranker.model})
+    query, docs = body.initial_query, body.retrieved_docs
+    ranked = await _rank_passages(request, query, docs, collection=body.stored_in, truncate=True)
+    best = ranked[: body.top_n]
+    results = [{"index": index, "score": score} for index, score in best]
+    reply: dict[str, object] = {"results": results, "model": request.app.state.reranker.model}
+    if not body.positions_only:
+        texts = [{"text": docs[index].text, "score": score} for index, score in best]
+        reply |= {"query": query, "initial_query": query, "reranked_docs": texts}
+        reply["documents"] = [docs[index].text for index, _ in best]
+    return JsonReply(reply)

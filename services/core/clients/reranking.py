@@ -44,7 +44,11 @@ class RerankingClient:
         Against a server that speaks only TEI, falls back to `/rerank`.
         """
         request = RerankingRequest.model_construct(  # not validated: they are valid passages already
-            initial_query=query, retrieved_docs=list(passages), top_n=top_n, collection=collection
+            initial_query=query,
+            retrieved_docs=list(passages),
+            top_n=top_n,
+            collection=collection,
+            positions_only=True,
         )
         payload = request.model_dump_json(exclude_defaults=True).encode()
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from services.core.errors import ErrorDetail
-from services.core.wire.base import StrictWire, Wire
+from services.core.wire.base import Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
@@ -146,26 +146,51 @@ class IngestProgress(Wire):
     error: ErrorDetail | None = None
 
 
-class ListRequest(Wire):
-    """`POST /v1/dataprep/get`; the body may be left out."""
+ALL = "all"
+"""OPEA's word for every document of a collection, and for every collection."""
+
+
+class OpeaSelection(Wire):
+    """What OPEA's requests select documents by: `index_name` is another word for `collection`."""
 
     collection: CollectionName = DEFAULT_COLLECTION
+    index_name: CollectionName | None = None
+
+    @model_validator(mode="after")
+    def _names_one_collection(self) -> Self:
+        if self.index_name and "collection" in self.model_fields_set and self.index_name != self.collection:
+            raise ValueError("index_name and collection name two collections: send one of them")
+        return self
+
+    @property
+    def wanted(self) -> str:
+        """The collection, whichever field named it."""
+        return self.index_name or self.collection
+
+
+class ListRequest(OpeaSelection):
+    """`POST /v1/dataprep/get`; the body may be left out. `index_name` may be `all`: every collection's."""
 
 
 class ListedFile(Wire):
-    """OPEA's reply to `/v1/dataprep/get` is a list of these."""
+    """OPEA's reply to `/v1/dataprep/get` is a list of these; `index_name` where the request has it."""
 
     name: str
     id: str
     type: Literal["File"] = "File"
     parent: str = ""
+    index_name: str | None = None
 
 
-class DeleteFileRequest(StrictWire):
-    """`POST /v1/dataprep/delete`: `file_path` is a document's name, or `all`."""
+class DeleteFileRequest(OpeaSelection):
+    """`POST /v1/dataprep/delete`: `file_path` is a document's id or name, a folder of names, or `all`.
+
+    A link's document is also known by the link itself, with or without OPEA's `.txt` after it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     file_path: str = Field(min_length=1)
-    collection: CollectionName = DEFAULT_COLLECTION
 
 
 class DeleteFileReply(Wire):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.passages import TokenVectors
@@ -70,12 +70,20 @@ class Token:
 
 
 class OpenAIEmbeddingRequest(Wire):
-    """OpenAI `POST /v1/embeddings`."""
+    """OpenAI `POST /v1/embeddings`; also in OPEA's older form, `text` in place of `input`."""
 
     input: Inputs
+    text: Text | list[Text] | None = None
     model: str = ""
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_opeas_form(cls, body: object) -> object:
+        if isinstance(body, dict) and body.get("text") is not None and "input" not in body:
+            return {**body, "input": body["text"]}
+        return body
 
 
 class OpenAIEmbedding(Wire):
@@ -94,6 +102,19 @@ class OpenAIEmbeddingReply(Wire):
     data: list[OpenAIEmbedding]
     model: str
     usage: OpenAIEmbeddingUsage
+
+
+class EmbeddedText(Wire):
+    """OPEA's reply to a `text`: the request of a retrieval, with OPEA's defaults for it."""
+
+    text: Text | list[Text]
+    embedding: list[float] | list[list[float]]
+    search_type: str = "similarity"
+    k: int = 4
+    distance_threshold: float | None = None
+    fetch_k: int = 20
+    lambda_mult: float = 0.5
+    score_threshold: float = 0.2
 
 
 class EncodeRequest(StrictWire):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.core.wire.base import StrictWire, Text, Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
@@ -30,12 +30,49 @@ class Rank(Wire):
 
 
 class RerankingRequest(StrictWire):
-    """`POST /v1/reranking`: passages as retrieval gave them, with their scores, best first."""
+    """`POST /v1/reranking`: passages as retrieval gave them, with their scores, best first.
+
+    OPEA's two forms are read as well: `input` is the query, a document may be a text or have nothing but one.
+    With `positions_only` the reply has no texts.
+    """
 
     initial_query: Text
     retrieved_docs: list[Passage] = Field(min_length=1)
-    top_n: int = Field(4, ge=1, le=1000)
+    top_n: int = Field(1, ge=1, le=1000)
     collection: CollectionName = DEFAULT_COLLECTION
+    positions_only: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_opeas_form(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
+        kept = {name: value for name, value in body.items() if name not in _OF_THE_CHAIN}
+        if "input" in kept and "initial_query" not in kept:
+            kept["initial_query"] = kept.pop("input")
+        docs = kept.get("retrieved_docs")
+        if isinstance(docs, list):
+            kept["retrieved_docs"] = [_complete_document(place, doc) for place, doc in enumerate(docs)]
+        return kept
+
+    @property
+    def stored_in(self) -> str | None:
+        """The collection that has these passages; None where they came from elsewhere."""
+        return self.collection if all(doc.document_id for doc in self.retrieved_docs) else None
+
+
+_OF_THE_CHAIN = frozenset({"id", "request_type", "relevance", "conversation_history"})
+"""What OPEA's orchestrator hands on from the service before, and reranking has no use for."""
+
+
+def _complete_document(place: int, doc: object) -> object:
+    """Complete a document of OPEA's, which has a text, and may have an id of its own and any metadata."""
+    if isinstance(doc, str):
+        return {"id": str(place), "document_id": "", "text": doc}
+    if isinstance(doc, dict) and not doc.get("document_id"):
+        own = {name: value for name, value in doc.items() if name != "metadata"}
+        return {"document_id": "", **own, "id": doc.get("id") or str(place)}
+    return doc
 
 
 class RerankedPassage(Wire):
@@ -43,11 +80,25 @@ class RerankedPassage(Wire):
     score: float
 
 
+class RerankedText(Wire):
+    """A document of OPEA's reply."""
+
+    text: str
+    score: float
+
+
 class RerankingReply(Wire):
-    """The `top_n` best as positions in the request's `retrieved_docs`, best first."""
+    """The `top_n` best as positions in the request's `retrieved_docs`, best first.
+
+    Then what OPEA's two forms of reply have: the `query` with the texts as `documents`, and `reranked_docs`.
+    """
 
     results: list[RerankedPassage]
     model: str = ""
+    query: str | None = None
+    initial_query: str | None = None
+    documents: list[str] | None = None
+    reranked_docs: list[RerankedText] | None = None
 
 
 class RerankerLabels(Wire):

@@ -34,8 +34,9 @@ class RetrievalRequest(StrictWire):
     evidence counts and not the cosine alone; an empty list means all languages. `Relevance` says what that
     changes.
 
-    OPEA's fields mean what they mean there: `search_type` says which threshold counts (`similarity` and
-    `mmr`: none) and, as `mmr`, that the `fetch_k` best are chosen from with `lambda_mult`.
+    OPEA's fields mean what they mean there: `index_name` is the collection and `input` the text, an
+    `embedding` may be a reply of `/v1/embeddings`, `search_type` says which threshold counts (`similarity`
+    and `mmr`: none) and, as `mmr`, that the `fetch_k` best are chosen from with `lambda_mult`.
     """
 
     text: Text = ""
@@ -54,6 +55,25 @@ class RetrievalRequest(StrictWire):
     search_type: SearchType | None = None
     fetch_k: int | None = Field(None, ge=1, le=1000)
     lambda_mult: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_opeas_form(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
+        kept = {name: value for name, value in body.items() if name not in {"id", "request_type"}}
+        for theirs, ours in (("input", "text"), ("index_name", "collection")):
+            value = kept.pop(theirs, None)
+            if value:
+                kept.setdefault(ours, value)
+        if not kept.get("constraints"):
+            kept.pop("constraints", None)
+        embedded = kept.get("embedding")
+        if isinstance(embedded, dict):
+            data = embedded.get("data")
+            first = data[0] if isinstance(data, list) and data else None
+            kept["embedding"] = first.get("embedding") if isinstance(first, dict) else embedded
+        return kept
 
 
 class Relevance(Wire):

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from services.core.app import explain_invalid
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
@@ -28,13 +29,41 @@ from services.dataprep.upload.names import clean_name, document_id
 
 
 class _Fields(StrictWire):
-    """The form's fields besides files and names; one that is left empty counts as left out."""
+    """The form's fields besides files and names; one that is left empty counts as left out.
+
+    From `index_name` on they are OPEA's. Tables are always read, row by row: `process_table` changes nothing,
+    and the strategies `fast` and `hq` are the same.
+    """
 
     collection: CollectionName = DEFAULT_COLLECTION
     chunk_size: int | None = Field(None, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
     chunk_overlap: int | None = Field(None, ge=0)
     encoding: str = ""
     strict: bool = False
+    index_name: CollectionName | None = None
+    process_table: bool = False
+    table_strategy: str = "fast"
+    ingest_from_graphDB: bool = False  # noqa: N815 - OPEA's name
+
+    @field_validator("table_strategy")
+    @classmethod
+    def _is_a_strategy(cls, name: str) -> str:
+        if name not in {"fast", "hq"}:
+            raise ValueError("no model describes tables here: send fast or hq, for tables read row by row")
+        return name
+
+    @field_validator("ingest_from_graphDB")
+    @classmethod
+    def _is_no_graph(cls, wanted: bool) -> bool:
+        if wanted:
+            raise ValueError("there is no graph database here: send false, or leave it out")
+        return wanted
+
+    @model_validator(mode="after")
+    def _names_one_collection(self) -> Self:
+        if self.index_name and "collection" in self.model_fields_set and self.index_name != self.collection:
+            raise ValueError("index_name and collection name two collections: send one of them")
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -76,7 +105,7 @@ class Batch:
             raise explain_invalid(RequestValidationError(issues)) from None
         uploads = [replace(upload, name=name) for upload, name in zip(form.files, names, strict=False)]
         order = IngestOrder(
-            fields.collection,
+            fields.index_name or fields.collection,
             _chunking(fields, settings),
             patient=patient,
             trace=trace,

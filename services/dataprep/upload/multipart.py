@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
+from urllib.parse import parse_qs
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -21,6 +22,7 @@ from services.core.errors import (
 )
 
 FILES_FIELD = "files"
+URLENCODED: Final = b"application/x-www-form-urlencoded"
 FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 1000
 
@@ -54,6 +56,10 @@ INGEST_BODY: Final[dict[str, object]] = {
                             "description": "of the text files, such as cp1252; left out: told or guessed",
                         },
                         "strict": {"type": "boolean", "description": "a file with warnings fails"},
+                        "index_name": {"type": "string", "description": "OPEA's word for collection"},
+                        "process_table": {"type": "boolean", "description": "OPEA's; tables are always read"},
+                        "table_strategy": {"type": "string", "enum": ["fast", "hq"]},
+                        "ingest_from_graphDB": {"type": "boolean", "enum": [False]},
                     },
                 }
             }
@@ -96,10 +102,12 @@ class Form:
 async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, limits: UploadLimits) -> Form:
     """Read the whole body. A file over its limit is cut and marked; the rest of the form still counts.
 
-    Raises `UnsupportedMedia` where it is not a multipart form, `MalformedRequest` where it is broken and
-    `PayloadTooLarge` for more files or bytes than a request may have.
+    A form without files may be urlencoded. Raises `UnsupportedMedia` where it is no form, `MalformedRequest`
+    where it is broken and `PayloadTooLarge` for more files or bytes than a request may have.
     """
     kind, options = parse_options_header(content_type)
+    if kind == URLENCODED:
+        return Form(fields=await _read_urlencoded(body))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise UnsupportedMedia(f"upload files as multipart/form-data, in fields named `{FILES_FIELD}`")
@@ -133,6 +141,19 @@ async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, l
     if not receiver.ended:
         raise MalformedRequest("the multipart body ends before its closing boundary: it was cut off")
     return receiver.form
+
+
+async def _read_urlencoded(body: AsyncIterator[bytes]) -> dict[str, list[str]]:
+    """Read the fields of `application/x-www-form-urlencoded`, which is how some clients send links alone."""
+    text = b""
+    async for piece in body:
+        text += piece
+        if len(text) > FIELD_BYTES:
+            raise PayloadTooLarge(f"the form is larger than {FIELD_BYTES} bytes: send files as multipart")
+    try:
+        return parse_qs(text.decode("ascii"), max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise MalformedRequest(f"the form is broken: {error}") from None
 
 
 class _Receiver:

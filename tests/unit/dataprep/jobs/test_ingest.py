@@ -24,8 +24,8 @@ from services.core.wire.dataprep import Job, JobFile
 from services.core.wire.embedding import EmbeddingInfo, EncodeReply, Token
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
-from services.dataprep.app import Documents
 from services.dataprep.backends.sqlite.store import SqliteJobs, create
+from services.dataprep.documents import Documents
 from services.dataprep.jobs.ingest import Batching, Ingestor
 from services.dataprep.jobs.metrics import JobMetrics
 from services.dataprep.jobs.store import JOBS_URL, IngestOrder, JobLimits, UploadedFile
