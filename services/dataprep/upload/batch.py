@@ -24,7 +24,7 @@ from services.dataprep.parsing.decoding import is_text_encoding
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
 from services.dataprep.upload.links import Fetcher, links
-from services.dataprep.upload.multipart import FILES_FIELD, Form, Upload
+from services.dataprep.upload.multipart import FILES_FIELD, LINKS_FIELD, Form, Upload
 from services.dataprep.upload.names import clean_name, document_id
 
 
@@ -83,7 +83,7 @@ class Batch:
     def of(cls, form: Form, settings: Settings, *, patient: bool, trace: str = "") -> Batch:
         """What the form asks for. Raises `InvalidRequest` that names the field at fault."""
         given = {name: values for name, values in form.fields.items() if any(values)}
-        wanted = links(given.pop("link_list", []))
+        wanted = links(given.pop(LINKS_FIELD, []))
         if wanted and not settings.fetch_urls:
             raise InvalidRequest(
                 f"link_list is not accepted: this service fetches no URLs; send the pages in `{FILES_FIELD}`"

@@ -22,6 +22,7 @@ from services.core.errors import (
 )
 
 FILES_FIELD = "files"
+LINKS_FIELD = "link_list"
 URLENCODED: Final = b"application/x-www-form-urlencoded"
 FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 1000
@@ -102,12 +103,12 @@ class Form:
 async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, limits: UploadLimits) -> Form:
     """Read the whole body. A file over its limit is cut and marked; the rest of the form still counts.
 
-    A form without files may be urlencoded. Raises `UnsupportedMedia` where it is no form, `MalformedRequest`
+    A form with links and no files may be urlencoded. Raises `UnsupportedMedia` where it is no form, `MalformedRequest`
     where it is broken and `PayloadTooLarge` for more files or bytes than a request may have.
     """
     kind, options = parse_options_header(content_type)
-    if kind == URLENCODED:
-        return Form(fields=await _read_urlencoded(body))
+    if kind == URLENCODED and LINKS_FIELD in (fields := await _read_urlencoded(body)):
+        return Form(fields=fields)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise UnsupportedMedia(f"upload files as multipart/form-data, in fields named `{FILES_FIELD}`")
