@@ -460,4 +460,8 @@ def test_the_form_is_documented(service: Service) -> None:
         "chunk_overlap",
         "encoding",
         "strict",
+        "index_name",
+        "process_table",
+        "table_strategy",
+        "ingest_from_graphDB",
     }
