@@ -27,7 +27,7 @@ from services.core.wire.dataprep import (
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.settings import Settings
 
-UPLOAD_PATHS = ("/v1/documents", "/v1/jobs")
+UPLOAD_PATHS = ("/v1/documents", "/v1/jobs", "/v1/dataprep/ingest")
 """The routes that pass a form with files on, which dataprep bounds."""
 
 WATCH_SECONDS = 24 * 3600.0

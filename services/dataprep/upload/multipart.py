@@ -104,7 +104,7 @@ async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, l
     """Read the whole body. A file over its limit is cut and marked; the rest of the form still counts.
 
     A form with links and no files may be urlencoded. Raises `UnsupportedMedia` where it is no form,
-    `MalformedRequest` where it is broken and `PayloadTooLarge` for more files or bytes than a request may have.
+    `MalformedRequest` where it is broken, `PayloadTooLarge` for more files or bytes than one may have.
     """
     kind, options = parse_options_header(content_type)
     if kind == URLENCODED and LINKS_FIELD in (fields := await _read_urlencoded(body)):
