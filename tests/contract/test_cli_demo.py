@@ -18,7 +18,6 @@ from services.cli.commands.demo import AGAIN_WHEN_DOWN, NO_DEADLINE, UNHURRIED, 
 from services.cli.console import Output
 from services.cli.errors import ServiceDied
 from services.cli.local import activity, models
-from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -27,6 +26,7 @@ from services.core.errors import DeadlineExceeded, RaglineError, ServiceError, S
 from services.core.models.fetch import Progress, ProgressCallback
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
 from services.core.wire.retrieval import StoredPassage
+from tests.ports import free_ports
 from tests.run_guard import bare_environment
 
 SERVICES = ("embedding", "retrieval", "generation", "gateway")

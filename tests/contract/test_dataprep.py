@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from services.embedding.settings import Settings as EmbeddingSettings
 from services.retrieval.app import create as create_retrieval
 from services.retrieval.settings import Settings as RetrievalSettings
 from tests.contract.conftest import Serve
+from tests.ports import free_port
 
 Files = list[tuple[str, tuple[str, bytes]]]
 
@@ -36,9 +36,7 @@ PDF = (
 
 
 def closed_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @dataclass(frozen=True)

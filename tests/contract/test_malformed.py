@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from services.retrieval.settings import Settings as RetrievalSettings
 from tests import samples
 from tests.contract.conftest import Serve
 from tests.malformed import LIMITS, Malformed, malformed
+from tests.ports import free_port
 
 AT_A_TIME = 24
 GROWTH = 1.2
@@ -58,9 +58,7 @@ class Dataprep:
 
 @pytest.fixture
 def dataprep(serve: Serve, tmp_path: Path) -> Iterator[Dataprep]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         **{name: str(value) for name, value in LIMITS.items()},

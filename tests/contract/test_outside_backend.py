@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import zipfile
@@ -18,6 +17,7 @@ from services.core.client import HttpClient
 from services.core.errors import ServiceError
 from services.core.retry import RetryPolicy
 from services.reranking.backend import PACKAGE
+from tests.ports import free_port
 
 MODULE = '''"""Shorter is better."""
 
@@ -99,9 +99,7 @@ def test_a_package_that_it_lacks_is_named_with_what_needs_it(site, monkeypatch):
 
 
 async def test_a_service_runs_with_it(site):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]),

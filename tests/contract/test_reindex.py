@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 
 PASSAGES = 120
 ALIAS = "docs"

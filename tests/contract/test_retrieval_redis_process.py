@@ -22,7 +22,7 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceError
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import StoredPassage
-from tests.contract.test_retrieval_process import free_port
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.soak import rounds
 

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SWITCH = "RAGLINE_E2E"
@@ -36,9 +37,7 @@ class Project:
     """compose/compose.yaml under a name of its own, on a free port, with the images that `make images` built."""
 
     def __init__(self, command: list[str], name: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.name = name
         self._command = [*command, "-p", name, "-f", str(ROOT / "compose" / "compose.yaml")]
 

@@ -23,6 +23,7 @@ from services.core.models.fetch import fetch
 from services.generation.app import create
 from services.generation.settings import Settings
 from tests.contract.conftest import running
+from tests.ports import free_port
 
 BUILD = Path(__file__).parents[2] / "build"
 PYTHON = BUILD / "vllm-venv" / "bin" / "python"
@@ -57,9 +58,7 @@ def vllm_url(models_home: Path) -> Iterator[str]:
         source = fetch("smollm2-135m-instruct", models_home)
         make = [PYTHON, Path(__file__).with_name("vllm_model.py"), source, MODEL]
         subprocess.run(make, check=True, env={**os.environ, **OFFLINE})
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--model", MODEL, "--served-model-name", "tiny", "--dtype", "bfloat16", "--enforce-eager"]
     command += ["--max-model-len", str(CONTEXT), "--reasoning-parser", "deepseek_r1"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 
 KNOWLEDGE = Path(__file__).parents[2] / "docs" / "examples" / "knowledge-base"
 SERVICES = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
@@ -61,17 +61,6 @@ class Running:
         return documents
 
 
-def free_ports() -> dict[str, int]:
-    sockets = [socket.socket() for _ in SERVICES]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in zip(SERVICES, sockets, strict=True)}
-    finally:
-        for each in sockets:
-            each.close()
-
-
 @contextmanager
 def started(home: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[Running]:
     """All six services with these settings, ready, and the examples' knowledge base brought in."""
@@ -84,7 +73,7 @@ def started(home: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[R
         "OMP_WAIT_POLICY": "passive",  # llama.cpp's threads must not spin where tests share the processors
         **settings,
     }
-    with Stack(home, environment, free_ports(), run=folder / "run") as stack:
+    with Stack(home, environment, free_ports(SERVICES), run=folder / "run") as stack:
         for name in SERVICES:
             stack.start(name)
         stack.wait_ready(READY_SECONDS)

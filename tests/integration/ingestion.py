@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 
 from services.cli.local import process
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 from tests.redis_server import RedisServer
 
 READY_SECONDS = 60
@@ -166,7 +167,6 @@ def under_chaos(ingestion: Ingestion, jobs: list[Files], chaos: Chaos) -> None:
 def running(
     folder: Path,
     env: Mapping[str, str],
-    ports: Callable[[], dict[str, int]],
     redis: RedisServer | None = None,
 ) -> Iterator[Ingestion]:
     """Started and ready; with a Redis two dataprep processes share its queue."""
@@ -176,14 +176,14 @@ def running(
         stores = {"VECTOR_URL": redis.url, "JOBS_URL": redis.url, "JOBS_LEASE_SECONDS": "3"}
     environment = {**inherited, "EMBEDDING_BACKEND": "fake", "DATAPREP_PARSERS": "1", **stores, **env}
     with ExitStack() as stack:
-        first = stack.enter_context(Stack(folder, environment, ports(), run=folder / "run"))
+        first = stack.enter_context(Stack(folder, environment, free_ports(SERVICES), run=folder / "run"))
         for name in SERVICES:
             first.start(name)
         first.wait_ready(READY_SECONDS)
         workers = [first]
         if redis is not None:
             urls = {f"{name.upper()}_URL": first.url(name) for name in SERVICES[:2]}
-            only = {"dataprep": ports()["dataprep"]}
+            only = free_ports(["dataprep"])
             second = Stack(folder, {**environment, **urls}, only, run=folder / "run-2")
             workers.append(stack.enter_context(second))
             second.start("dataprep")

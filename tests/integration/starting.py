@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 from tests.redis_server import RedisServer
 
 

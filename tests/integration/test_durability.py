@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from services.core.models.fetch import fetch
-from tests.integration.conftest import free_ports
 from tests.integration.ingestion import Chaos, Files, Ingestion, running, under_chaos
 from tests.redis_server import RedisServer
 from tests.soak import SOAK, rounds
@@ -59,7 +58,7 @@ def spread(count: int, *choices: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
-    with running(tmp_path, {}, free_ports) as ingestion:
+    with running(tmp_path, {}) as ingestion:
         victims = (("dataprep",), ("retrieval",), ("dataprep", "retrieval"), ("embedding", "dataprep"))
         kills = spread(rounds(4, 20), *victims)
         under_chaos(ingestion, jobs(1), Chaos(ingestion, 1, kills))
@@ -70,7 +69,7 @@ def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
 def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisServer) -> None:
     """Two workers on one queue; Redis holds the passages, the jobs and the files, and is killed too."""
     redis_server.flush()
-    with running(tmp_path, {}, free_ports, redis_server) as ingestion:
+    with running(tmp_path, {}, redis_server) as ingestion:
         kills = spread(
             rounds(6, 20),
             ("dataprep",),
@@ -96,7 +95,7 @@ def test_nothing_is_lost_or_doubled_with_a_real_model(tmp_path: Path, models_hom
         "EMBEDDING_BACKEND": "openvino",
         "EMBEDDING_MODEL_PATH": str(model if model.is_dir() else model.parent),
     }
-    with running(tmp_path, env, free_ports) as ingestion:
+    with running(tmp_path, env) as ingestion:
         kills = spread(3, ("dataprep",), ("retrieval",), ("embedding", "dataprep"))
         under_chaos(ingestion, jobs(4)[:5], Chaos(ingestion, 4, kills))
         check(ingestion)

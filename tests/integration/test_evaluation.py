@@ -34,7 +34,8 @@ from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import RaglineError
-from tests.integration.conftest import READY_SECONDS, free_ports
+from tests.integration.conftest import READY_SECONDS, SERVICES
+from tests.ports import free_ports
 from tests.soak import rounds
 
 ARMS = "small,large,large+cite@16"
@@ -99,7 +100,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
     environment = {**inherited, "LLM_BACKENDS": json.dumps(ENTRIES), "FAKE_TTFT_SECONDS": "0.03"}
-    with Stack(folder, environment, free_ports(), run=folder / "run") as stack:
+    with Stack(folder, environment, free_ports(SERVICES), run=folder / "run") as stack:
         for name in ("generation", "gateway"):
             stack.start(name)
         stack.wait_ready(READY_SECONDS, ["generation"])

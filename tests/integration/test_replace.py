@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.conftest import free_ports
 from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, content, running
 from tests.redis_server import RedisServer
 from tests.soak import rounds
@@ -109,5 +108,5 @@ def test_no_reader_sees_a_hole_or_two_versions(
     if store == "redis":
         redis = request.getfixturevalue("redis_server")
         redis.flush()
-    with running(tmp_path, {}, free_ports, redis) as ingestion:
+    with running(tmp_path, {}, redis) as ingestion:
         replaced_under_readers(ingestion)

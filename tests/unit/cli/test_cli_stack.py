@@ -16,9 +16,9 @@ import pytest
 from services.cli.errors import NotReady, PortInUse, ServiceDied, UsageError
 from services.cli.local import process
 from services.cli.local.addresses import ROSTER, describe_external
-from services.cli.local.probe import free_ports
 from services.cli.local.process import ServiceRecord, StateFile
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 from tests.run_guard import bare_environment
 
 STAND_IN = """

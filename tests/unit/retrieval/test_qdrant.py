@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,6 +29,7 @@ from services.retrieval.backends.qdrant import QdrantStore, create
 from services.retrieval.backends.qdrant.collections import MODEL
 from services.retrieval.backends.qdrant.connection import translate
 from services.retrieval.settings import VECTOR_URL
+from tests.ports import free_port
 
 PASSAGE = StoredPassage(passage=Passage(id="p", document_id="d", text="t"), vector=[1.0, 0.0])
 
@@ -117,9 +117,7 @@ async def test_a_bad_reply_is_named(status, kind, says):
 
 
 async def test_a_server_that_is_down_is_named():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     store = await create(StoreAddress.parse(VECTOR_URL, f"qdrant://127.0.0.1:{port}"))
     with pytest.raises(ServiceUnavailable, match=f"127.0.0.1:{port} does not answer"):
         await store.ready()
