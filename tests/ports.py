@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 FIRST, LAST = 20_000, 29_999
 
-_reserved: dict[int, socket.socket] = {}
+_reserved: set[int] = set()
 
 
 def free_port() -> int:
@@ -39,7 +39,8 @@ def _reserve(port: int) -> bool:
     except OSError:
         name.close()
         return False
-    _reserved[port] = name
+    _reserved.add(port)
+    name.detach()  # open for as long as the process lives
     return True
 
 

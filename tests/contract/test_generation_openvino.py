@@ -56,7 +56,7 @@ async def answer(engine: OpenVinoEngine) -> str:
 
 
 async def fall_idle(engine: OpenVinoEngine) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not engine.idle:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -27,6 +27,7 @@ from services.dataprep.jobs.store import (
 from services.dataprep.parsing.chunking import Chunking
 from tests.redis_server import RedisServer
 
+LEASE = "2"
 LIMITS = JobLimits(waiting=8, kept=3, kept_seconds=3600)
 ORDER = IngestOrder("c", Chunking(100, 10), patient=True, trace="t")
 SOON = 5.0
@@ -64,7 +65,7 @@ async def opened(
     backend: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Open]:
     """Opens the store, each time the same one; `close` of an earlier one first, as a restart would be."""
-    monkeypatch.setenv("JOBS_LEASE_SECONDS", "1")
+    monkeypatch.setenv("JOBS_LEASE_SECONDS", LEASE)
     url = f"sqlite://{tmp_path}/jobs"
     if backend == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
@@ -364,7 +365,7 @@ async def test_a_worker_that_is_gone_loses_its_file(backend: str, opened: Open) 
     assert (now.status, now.files[0].embedded) != ("done", 99)
     holding = asyncio.ensure_future(other.hold(rescued))
     assert await nothing(store), "the second file of the document waits"
-    await asyncio.sleep(1.5)  # longer than the lease
+    await asyncio.sleep(1.5 * float(LEASE))
     assert await nothing(store)
     assert await other.finish(rescued, ended(rescued))
     assert await soon(holding) == "taken"

@@ -28,6 +28,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.reached = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.flaky_calls = 0
         self.readiness: dict[str, object] = {}
@@ -65,6 +66,7 @@ class Peer:
         if name == "html":
             return web.Response(text="<html>Bad Gateway</html>", status=502)
         if name == "slow":
+            self.reached.set()
             try:
                 await asyncio.sleep(30)
             except asyncio.CancelledError:
@@ -191,18 +193,18 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 
 
 async def test_the_deadline_bounds_a_call_and_tells_the_peer(client: HttpClient, peer: Peer) -> None:
-    start_request("r", 0.2)
+    start_request("r", 0.5)
     with pytest.raises(DeadlineExceeded, match="peer"):
         await client.post("/slow", {})
-    await asyncio.wait_for(peer.cancelled.wait(), 2)
+    await asyncio.wait_for(peer.cancelled.wait(), 20)
 
 
 async def test_cancelling_a_call_tells_the_peer(client: HttpClient, peer: Peer) -> None:
     task = asyncio.create_task(client.post("/slow", {}))
-    await asyncio.sleep(0.1)
+    await peer.reached.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await asyncio.wait_for(peer.cancelled.wait(), 2)
+    await asyncio.wait_for(peer.cancelled.wait(), 20)
 
 
 async def test_a_stream_gives_its_events(client: HttpClient) -> None:

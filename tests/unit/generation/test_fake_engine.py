@@ -10,6 +10,7 @@ from services.core.errors import ContextLengthExceeded
 from services.generation.backend import Delta, Prompt, TokenCounts
 from services.generation.backends.fake import FakeEngine, Settings, answer
 from services.generation.entries import ModelEntry
+from tests.own_time import OwnTime
 
 RAG = (
     "Passages:\n\n[1] Handbook > Bees\nBees make honey from nectar. They dance.\n\n[2] Ants\nAnts dig."
@@ -63,9 +64,10 @@ async def test_stop_string() -> None:
 
 
 async def test_rate_and_delay() -> None:
-    start = time.perf_counter()
+    start, clock = time.perf_counter(), OwnTime()
     await run(ask(max_tokens=500), tokens=10, rate=100, delay=0.1)
-    assert 0.19 <= time.perf_counter() - start < 0.4
+    assert time.perf_counter() - start >= 0.19
+    assert clock.seconds() < 0.4
 
 
 async def test_its_context_has_a_limit_too() -> None:

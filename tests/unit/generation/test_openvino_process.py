@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -59,7 +58,7 @@ async def text(engine: OpenVinoEngine, prompt: Prompt) -> str:
     return "".join([delta.content async for delta in engine.generate(prompt)])
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -103,20 +102,27 @@ async def test_a_process_that_dies_fails_its_requests_and_is_started_again(make_
 async def test_deaths_in_a_row_are_answered_more_and_more_slowly(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.3)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 60.0)
     engine = make_engine("tiny")
     await text(engine, ask("count"))
     await kill(engine)
     await text(engine, ask("count"))
     await kill(engine)
-    await asyncio.sleep(0.05)
-    with pytest.raises(ServiceUnavailable, match=r"died of SIGKILL: it starts again in 0\.3 s"):
-        await engine.ready()
-    start = time.monotonic()
-    with pytest.raises(ServiceUnavailable, match="starts again in") as caught:
-        await text(engine, ask("count"))
-    assert time.monotonic() - start < 0.25
+    with pytest.raises(ServiceUnavailable, match="starts again in 60 s") as caught:
+        await text(engine, ask("count"))  # which does not wait for it
     assert caught.value.retry_after
+    with pytest.raises(ServiceUnavailable, match="died of SIGKILL: it starts again in 60 s"):
+        await engine.ready()
+
+
+async def test_after_the_pause_it_starts_again(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.1)
+    engine = make_engine("tiny")
+    for _ in range(2):
+        await text(engine, ask("count"))
+        await kill(engine)
     await until(lambda: engine.pid is not None)
     assert await text(engine, ask("count")) == "1 2 3 4 5"
 
@@ -157,7 +163,7 @@ async def test_closing_a_stream_cancels_its_request_alone(make_engine: MakeEngin
     assert (await anext(kept)).content
     assert not engine.idle
     await kept.aclose()
-    await until(lambda: engine.idle, 1)
+    await until(lambda: engine.idle)
 
 
 async def test_a_process_that_is_stuck_is_ended_once_its_request_was_cancelled(
@@ -246,7 +252,7 @@ async def test_a_service_that_is_killed_leaves_no_engine_behind() -> None:
     assert is_alive(pid)
     parent.kill()
     await parent.wait()
-    await until(lambda: not is_alive(pid), 5)
+    await until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize(

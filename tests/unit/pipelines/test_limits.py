@@ -12,7 +12,7 @@ from services.core.clients.generation import ChatDelta
 from services.core.context import set_deadline, start_request, within_deadline
 from services.core.errors import DeadlineExceeded
 
-LIMITS = StageLimits(first_token=0.2, between_tokens=0.2)
+LIMITS = StageLimits(first_token=0.5, between_tokens=0.5)
 TEXT = ChatDelta(model="m", content="x")
 EMPTY = ChatDelta(model="m")
 
@@ -55,8 +55,8 @@ async def read(engine: Engine, limits: StageLimits = LIMITS, pause: float = 0) -
 )
 async def test_silence_has_an_end(steps: Sequence[ChatDelta | float], words: str) -> None:
     engine = Engine(*steps)
-    with pytest.raises(DeadlineExceeded, match=f"{words} had no answer within 0.2 s"):
-        await asyncio.wait_for(read(engine), 5)
+    with pytest.raises(DeadlineExceeded, match=f"{words} had no answer within 0.5 s"):
+        await asyncio.wait_for(read(engine), 30)
     assert engine.is_closed
     task = asyncio.current_task()
     assert task is not None
@@ -64,16 +64,16 @@ async def test_silence_has_an_end(steps: Sequence[ChatDelta | float], words: str
 
 
 async def test_pauses_shorter_than_the_limit_add_up_to_more() -> None:
-    assert await read(Engine(*[step for _ in range(8) for step in (0.08, TEXT)])) == 8
+    assert await read(Engine(*[step for _ in range(8) for step in (0.1, TEXT)])) == 8
 
 
 async def test_what_a_slow_reader_takes_does_not_count() -> None:
-    assert await read(Engine(TEXT, TEXT, TEXT), pause=0.3) == 3
+    assert await read(Engine(TEXT, TEXT, TEXT), pause=0.6) == 3
 
 
 async def test_a_slow_reader_does_not_hide_a_silent_engine() -> None:
     with pytest.raises(DeadlineExceeded, match="between tokens"):
-        await asyncio.wait_for(read(Engine(TEXT, TEXT, 60.0), pause=0.3), 5)
+        await asyncio.wait_for(read(Engine(TEXT, TEXT, 60.0), pause=0.6), 30)
 
 
 async def test_a_cancellation_from_elsewhere_passes() -> None:
@@ -94,14 +94,14 @@ async def test_a_timeout_around_it_is_its_own() -> None:
 
 async def test_nothing_is_cancelled_after_the_end() -> None:
     assert await read(Engine(TEXT)) == 1
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.7)
 
 
 async def test_one_that_is_left_early_cancels_nobody() -> None:
     items = limit_waits(Engine(TEXT, 60.0).deltas(), LIMITS)
     await anext(items)
     await items.aclose()
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.7)
 
 
 async def test_the_deadline_comes_first_and_the_stage_is_named() -> None:

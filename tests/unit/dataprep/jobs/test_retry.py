@@ -101,16 +101,16 @@ async def test_a_service_that_says_when_is_asked_then() -> None:
 async def test_a_call_that_is_late_may_take_twice_as_long_the_next_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retry, "DEFAULT_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "DEFAULT_SECONDS", 0.3)
     call = Call()
     limits: list[float | None] = []
 
     async def slow() -> str:
         limits.append(seconds_left())
         async with within_deadline("embedding", service="embedding"):
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.8)
         return "well"
 
     assert await ServiceRetries(60, call.waiting).call(slow) == "well"
-    assert [round(limit or 0, 1) for limit in limits] == [0.1, 0.2, 0.4]
+    assert limits == [pytest.approx(seconds, abs=0.2 * seconds) for seconds in (0.3, 0.6, 1.2)]
     assert seconds_left() is None  # what follows has no deadline of a call that is over

@@ -46,12 +46,12 @@ async def test_a_request_that_was_begun_counts_after_the_time_is_up() -> None:
     asked = Asked(2)
     samples, _ = await run_cell(asked, ARM, ["q"], 2, Bounds(requests=None, seconds=1e-9))
     assert samples == []
-    samples, _ = await run_cell(slow, ARM, ["q"], 2, Bounds(requests=None, seconds=0.05))
+    samples, _ = await run_cell(slow, ARM, ["q"], 2, Bounds(requests=None, seconds=0.5))
     assert len(samples) == 2
 
 
 async def slow(arm: ArmRequest, question: str, concurrency: int) -> Sample:
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.6)
     return Sample(arm=arm.name, concurrency=concurrency, started=0, ended=time.perf_counter())
 
 
