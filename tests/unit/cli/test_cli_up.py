@@ -121,7 +121,7 @@ def test_a_signal_stops_all_and_removes_the_state(cli: Cli, number: signal.Signa
     pids = cli.pids()
     assert len(pids) == 6
     up.send_signal(number)
-    output, _ = up.communicate(timeout=20)
+    output, _ = up.communicate(timeout=60)
     assert up.returncode == 0, output
     assert ended(pids)
     assert not (cli.home / "run" / "stack.json").exists()
@@ -162,7 +162,7 @@ def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:
     assert cli.run("restart", "generation")[0] == 0
     read_until(up, "generation runs again")
     up.send_signal(signal.SIGINT)
-    up.communicate(timeout=20)
+    up.communicate(timeout=60)
     assert up.returncode == 1, "a death is remembered at the end"
     assert ended(pids)
 
@@ -172,7 +172,7 @@ def test_restart_and_down_from_elsewhere_are_no_deaths(cli: Cli) -> None:
     read_until(up, "Ctrl-C")
     assert cli.run("restart", "reranking")[0] == 0
     assert cli.run("down")[0] == 0
-    output, _ = up.communicate(timeout=20)
+    output, _ = up.communicate(timeout=60)
     assert "was ended" not in output
     assert "stopped by 'ragline down'" in output
     assert up.returncode == 0
@@ -200,7 +200,7 @@ def test_stopping_while_starting_leaves_nothing_behind(cli: Cli) -> None:
     up = cli.start("up")
     read_until(up, "gateway")
     up.send_signal(signal.SIGTERM)
-    up.communicate(timeout=20)
+    up.communicate(timeout=60)
     assert up.returncode == 130
     time.sleep(0.2)
     assert not (cli.home / "run" / "stack.json").exists()
@@ -212,7 +212,7 @@ def test_a_part_of_a_stack_stops_only_itself(cli: Cli) -> None:
     second = cli.start("up", "--only", "retrieval", "--only", "reranking")
     read_until(second, "Ctrl-C")
     second.send_signal(signal.SIGINT)
-    second.communicate(timeout=20)
+    second.communicate(timeout=60)
     assert second.returncode == 0
     assert set(cli.pids()) == {"embedding"}
     assert first.poll() is None
@@ -250,4 +250,4 @@ def test_services_that_urls_name_are_not_started_and_that_is_said(cli: Cli) -> N
     _, output = cli.run("status", **urls)
     assert "because EMBEDDING_URL and RERANKING_URL name another address" in output
     assert cli.run("down", RAGLINE_HOME=str(cli.home) + "-2")[0] == 0
-    elsewhere.communicate(timeout=20)
+    elsewhere.communicate(timeout=60)

@@ -74,7 +74,7 @@ async def test_an_answer_with_its_finish_reason_is_kept(
 ) -> None:
     monkeypatch.setattr(generation, "LAST_SECONDS", 0.1)
     http = Http(steps)
-    deltas = await asyncio.wait_for(chat(http), 5)
+    deltas = await asyncio.wait_for(chat(http), 30)
     assert [delta.content for delta in deltas] == ["hi", "", ""]
     assert [delta.finish_reason for delta in deltas] == [None, "stop", None]
     assert deltas[-1].usage is not None

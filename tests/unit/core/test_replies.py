@@ -71,7 +71,7 @@ async def test_a_hang_up_closes_the_source_while_it_waits() -> None:
     task = asyncio.create_task(run(client, source))
     await asyncio.sleep(0.05)
     client.gone.set()
-    await asyncio.wait_for(task, 1)
+    await asyncio.wait_for(task, 20)
     assert source.closed.is_set()
 
 
@@ -90,7 +90,7 @@ async def test_a_hang_up_before_the_first_event_closes_the_source() -> None:
     await asyncio.sleep(0.05)
     client.gone.set()
     with pytest.raises(ClientGone):
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, 20)
     assert closed.is_set()
 
 
@@ -136,5 +136,5 @@ async def test_work_is_cancelled_with_its_client() -> None:
     await asyncio.sleep(0.05)
     client.gone.set()
     with pytest.raises(ClientGone):
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(task, 20)
     assert cancelled.is_set()
