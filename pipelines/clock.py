@@ -64,8 +64,9 @@ class AnswerClock:
             self._first_answer = at
         self._last_token = at
 
-    def timings(self, output_tokens: int = 0) -> Timings:
-        """Sum up everything so far, in ms; `e2el` runs to now."""
+    def timings(self, output_tokens: int = 0, held_back: float | None = None) -> Timings:
+        """Sum up everything so far, in ms; `e2el` runs to now. There is no `tpot` of a text that was
+        held back: it came at once."""
         e2el = self._now() - self._start
         ttft = _since(self._start, self._first_token)
         return Timings(
@@ -74,7 +75,10 @@ class AnswerClock:
             ttfo=_ms(_since(self._start, self._first_answer)),
             think=_ms(_since(self._first_reasoning, self._first_answer)),
             generation=_ms(_since(self._asked, self._last_token)),
-            tpot=_ms((e2el - ttft) / (output_tokens - 1)) if ttft is not None and output_tokens > 1 else None,
+            tpot=_ms((e2el - ttft) / (output_tokens - 1))
+            if ttft is not None and output_tokens > 1 and held_back is None
+            else None,
+            held_back=held_back,
             e2el=round(e2el * 1e3, 3),
         )
 

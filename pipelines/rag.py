@@ -236,12 +236,14 @@ class _Collected:
     finish_reason: Ending | None = None
     usage: Usage | None = None
     misplaced: int = 0
+    held_back: float | None = None
 
     def add(self, delta: ChatDelta) -> None:
         self.model = delta.model or self.model
         self.finish_reason = delta.finish_reason or self.finish_reason
         self.usage = delta.usage or self.usage
         self.misplaced = delta.misplaced or self.misplaced
+        self.held_back = delta.held_back or self.held_back
         self.degraded += tuple(mark for mark in delta.degraded if mark not in self.degraded)
         if delta.content:
             self.parts.append(delta.content)
@@ -258,7 +260,9 @@ class _Collected:
             finish_reason=finish_reason,
             outcome="answered_without_passages" if outcome == "answered" and not found.passages else outcome,
             usage=self.usage,
-            timings=clock.timings(0 if self.usage.estimated else self.usage.completion_tokens),
+            timings=clock.timings(
+                0 if self.usage.estimated else self.usage.completion_tokens, held_back=self.held_back
+            ),
             citations=locate_citations(cite(content, found.passages), found.stretches),
             degraded=self.degraded,
             misplaced=self.misplaced,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.cli.console import Output
-from services.core.completion import fallback_marks, skipped_entries
+from services.core.completion import fallback_marks, move_misplaced, skipped_entries
 from services.core.wire.answer import SEARCH_STAGES, AnswerChunk, FileCitation, FrozenContext, Timings
 from services.core.wire.chat import FinishReason, Usage
 from services.core.wire.passages import Passage
@@ -64,13 +64,18 @@ class AnswerPrinter:
     def whole(self) -> Answer:
         return Answer(
             model=self._last.model,
-            content="".join(self._content),
+            content=self._answer,
             abstained=self._last.outcome == "abstained",
             degraded=tuple(self._last.degraded or ()),
             passages=tuple(self._context.passages if self._context else ()),
             citations=tuple(self._citations),
             timings=self._last.timings,
         )
+
+    @property
+    def _answer(self) -> str:
+        """What of the streamed text is the answer."""
+        return move_misplaced("".join(self._content), "", self._last.misplaced or 0)[0]
 
     def end_line(self) -> None:
         """Close the line that is being written."""
@@ -79,8 +84,16 @@ class AnswerPrinter:
 
     def print_evidence(self) -> None:
         """Print what follows the text: notes, sources, latency."""
-        is_empty = not "".join(self._content).strip()
-        for line in format_notes(self._last, self._finish, is_empty=is_empty):
+        answer = self._answer
+        if self._last.misplaced:
+            self._output.line(
+                "\nThe text above begins with the model's thinking, which its server has not marked as such "
+                f"(set LLM_PROFILE=prefilled). {'The answer is:' if answer.strip() else ''}",
+                style="yellow",
+            )
+            self._output.line(answer)
+        finish = self._last.answer_finish_reason or self._finish
+        for line in format_notes(self._last, finish, is_empty=not answer.strip()):
             self._output.line(line, style="yellow")
         if self._context is not None and self._context.passages:
             self._output.line("\nSources", style="bold")
@@ -194,5 +207,10 @@ def draw_waterfall(timings: Timings) -> list[str]:
         at += took
     ttft = f", first token after {timings.ttft:,.0f} ms" if timings.ttft is not None else ""
     tpot = f", {timings.tpot:,.1f} ms per token after it" if timings.tpot is not None else ""
+    if timings.held_back is not None:
+        lines.append(
+            f"  {'held back':<12}{timings.held_back:>9,.1f} ms  of these: no profile knows whether the model "
+            "thinks (LLM_PROFILE)"
+        )
     lines.append(f"  {'total':<12}{timings.e2el:>9,.1f} ms{ttft}{tpot}")
     return lines

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from services.core.sse import format_event
-from services.core.wire.chat import FinishReason, Usage
+from services.core.wire.chat import FinishReason, Outcome, Usage
 from services.core.wire.features import FunctionCall, TokenLogprob, ToolCall, ToolCallDelta
 
 FALLBACK_HEADER = "x-ragline-fallback"
@@ -103,6 +103,24 @@ def move_misplaced(content: str, reasoning: str, misplaced: int) -> tuple[str, s
     if not misplaced:
         return content, reasoning
     return content[misplaced:].lstrip(), reasoning + content[:misplaced].strip()
+
+
+def misplaced_fields(misplaced: int, finish_reason: FinishReason, outcome: Outcome) -> dict[str, object]:
+    """Say in the last chunk of a stream that some of its content was thinking.
+
+    Its `finish_reason` has to be `length`: what was shown is not an answer that may be called whole.
+
+    Args:
+        misplaced: So many characters, from the start.
+        finish_reason: Why the answer after them ends.
+        outcome: What came of the request otherwise.
+    """
+    has_answer = outcome != "reasoning_truncated"
+    return {
+        "misplaced": misplaced,
+        "answer_finish_reason": finish_reason,
+        "outcome": "reasoning_misplaced" if has_answer else outcome,
+    }
 
 
 def fallback_marks(entries: Iterable[str]) -> list[str]:

@@ -13,7 +13,13 @@ from pipelines.clock import server_timing
 from pipelines.conversation import is_task_of_client
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
 from services.core.clients.generation import GenerationClient
-from services.core.completion import CallCollector, ChunkWriter, fallback_headers, move_misplaced
+from services.core.completion import (
+    CallCollector,
+    ChunkWriter,
+    fallback_headers,
+    misplaced_fields,
+    move_misplaced,
+)
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
@@ -196,10 +202,11 @@ async def _write_chunks(
                     "outcome": event.outcome,
                 }
                 if event.misplaced:
-                    fields["misplaced"] = event.misplaced
+                    fields |= misplaced_fields(event.misplaced, event.finish_reason, event.outcome)
                 if not include_usage:
                     fields["usage"] = event.usage.model_dump()
-                yield chunks.delta(event.model, delta, event.finish_reason, fields)
+                ending = "length" if event.misplaced else event.finish_reason
+                yield chunks.delta(event.model, delta, ending, fields)
                 if include_usage:
                     yield chunks.usage(event.model, event.usage)
     yield DONE

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from pipelines.clock import server_timing
 from pipelines.rag import Found, Piece, Question, RagPipeline
-from services.core.completion import fallback_headers
+from services.core.completion import fallback_headers, misplaced_fields, move_misplaced
 from services.core.context import within_deadline
 from services.core.errors import ServiceError
 from services.core.replies import EventStream, JsonReply, until_disconnected
@@ -81,7 +81,7 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     question = read_question(body.to_chat(), settings)
     writer = CompletionWriter()
     headers: dict[str, str] = {}
-    parts = write_parts(pipeline, question, writer, headers)
+    parts = write_parts(pipeline, question, writer, headers, streams=body.stream)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         events = _format(parts, include_usage=include_usage)
@@ -105,7 +105,12 @@ class CompletionWriter:
 
 
 async def write_parts(
-    pipeline: RagPipeline, question: Question, writer: CompletionWriter, headers: dict[str, str]
+    pipeline: RagPipeline,
+    question: Question,
+    writer: CompletionWriter,
+    headers: dict[str, str],
+    *,
+    streams: bool,
 ) -> AsyncGenerator[Json]:
     """Answer in parts; the last one has the finish reason and the counts.
 
@@ -122,15 +127,21 @@ async def write_parts(
                 yield writer.write(event.model, event.content, **fields)
             else:
                 headers["server-timing"] = server_timing(event.timings)
+                is_wrong = streams and event.misplaced > 0
+                more: Json = {"outcome": event.outcome, "misplaced": event.misplaced}
+                if is_wrong:
+                    more |= misplaced_fields(event.misplaced, event.finish_reason, event.outcome)
+                elif streams:
+                    del more["misplaced"]
                 yield writer.write(
                     event.model,
                     "",
-                    event.finish_reason,
+                    "length" if is_wrong else event.finish_reason,
                     usage=event.usage.model_dump(),
                     citations=[citation.model_dump(exclude_none=True) for citation in event.citations],
                     timings=event.timings.model_dump(exclude_none=True),
                     degraded=list(event.degraded),
-                    outcome=event.outcome,
+                    **more,
                 )
 
 
@@ -148,7 +159,10 @@ async def _collect(parts: AsyncGenerator[Json]) -> Json:
             choice["text"] = "".join(texts)
     if "usage" not in whole:
         raise ServiceError("generation ended before it answered", service="generation")
-    return whole | ({"reasoning_content": "".join(thoughts)} if any(thoughts) else {})
+    misplaced = int(str(whole.pop("misplaced", 0)))
+    text, thought = move_misplaced("".join(texts), "".join(thoughts), misplaced)
+    choice["text"] = text
+    return whole | ({"reasoning_content": thought} if thought else {})
 
 
 async def _format(parts: AsyncGenerator[Json], *, include_usage: bool) -> AsyncGenerator[bytes]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from pipelines.clock import server_timing
 from pipelines.rag import Finished, Found, Piece, Question, RagPipeline
-from services.core.completion import fallback_headers
+from services.core.completion import fallback_headers, misplaced_fields, move_misplaced
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, JsonReply, until_disconnected
@@ -86,6 +86,7 @@ class ResponseWriter:
     """Writes one response and its events; `response` is what of it there is."""
 
     def __init__(self, request: ResponsesRequest, links: Links) -> None:
+        self._streams = request.stream
         self._links = links
         self._number = 0
         self._kind = ""
@@ -147,8 +148,11 @@ class ResponseWriter:
 
     def end(self, finished: Finished) -> Iterator[bytes]:
         """End the response: its last item, its citations, its counts."""
+        is_wrong = self._streams and finished.misplaced > 0
+        if not self._streams:
+            self._move_misplaced(finished.misplaced)
         reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(
-            finished.finish_reason
+            "length" if is_wrong else finished.finish_reason
         )
         if not self._output:  # the client must find a message, be it empty
             yield from self._open("message")
@@ -176,8 +180,20 @@ class ResponseWriter:
             "degraded": list(finished.degraded),
             "outcome": finished.outcome,
         }
+        if is_wrong:
+            self.response |= misplaced_fields(finished.misplaced, finished.finish_reason, finished.outcome)
         name = "response.incomplete" if reason else "response.completed"
         yield self._event(name, response=self.response)
+
+    def _move_misplaced(self, misplaced: int) -> None:
+        """Put thinking that came as the message's text into an item of its own."""
+        if not misplaced or self._kind != "message":
+            return
+        text, thoughts = move_misplaced("".join(self._text), "", misplaced)
+        item: Json = {"id": f"re_{uuid.uuid4().hex}", "type": "reasoning", "status": "completed"}
+        item |= {"summary": [], "content": [{"type": "reasoning_text", "text": thoughts}]}
+        self._output.insert(len(self._output) - 1, item)
+        self._text = [text]
 
     def _open(self, kind: str) -> Iterator[bytes]:
         """Begin an item of this kind where the open one is of another."""

@@ -46,6 +46,8 @@ class Capabilities:
     """It takes `presence_penalty` and `frequency_penalty`."""
     tools: bool = False
     """It shows the model which tools there are, and tells calls of them from text."""
+    prefills: bool | None = None
+    """Whether the model's chat template writes the opener of its thinking; None: the engine does not know."""
     distribution: str = ""
     """The installed package that an embedded engine is, whose version says when to measure anew; without
     one it is no candidate for `auto`."""

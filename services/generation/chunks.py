@@ -218,7 +218,8 @@ def read_text(value: object) -> tuple[str, str]:
         parts = [read_text(part) for part in value]
         return "".join(content for content, _ in parts), "".join(thinking for _, thinking in parts)
     if isinstance(value, dict):
-        thinks = str(value.get("type", "")).startswith(("thinking", "reasoning"))
+        kind = str(value.get("type", ""))
+        thinks = value.get("thought") is True or kind.startswith(("thinking", "reasoning"))
         inner = next((value[key] for key in ("text", "thinking", "content", "summary") if value.get(key)), "")
         text = "".join(read_text(inner))
         return ("", text) if thinks else (text, "")

@@ -7,13 +7,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal
 
-import structlog
-
 from services.core.completion import (
     CallCollector,
     ChunkWriter,
     fallback_headers,
     fallback_marks,
+    misplaced_fields,
     move_misplaced,
 )
 from services.core.context import seconds_left, within_deadline
@@ -43,8 +42,6 @@ from services.generation.task import NoAnswer, Task, WaitLimits
 
 SERVICE = "generation"
 
-log = structlog.get_logger(__name__)
-
 
 class Completion:
     """Answers one request by one entry, or by a fallback of it. Use `stream` or `reply`, once.
@@ -67,6 +64,7 @@ class Completion:
         self._route = registry.route(entry)
         self._task = task
         self._misplaced = self._written = 0
+        self._held = 0.0
         self._thinker = ""
         self._spent: list[TokenCounts | None] = []
         self._timing = Timing(metrics)
@@ -186,12 +184,13 @@ class Completion:
         with ChatSpan(self._tracer, _request_attributes(entry, task.prompt)) as span:
             async with self._registry.lease(entry) as engine:
                 refuse_unsupported(task.prompt, entry, engine.capabilities)
+                task = self._registry.openings.adapt(task, entry.name, engine.capabilities)
                 thinking = Thinking(engine, task)
                 try:
                     async with aclosing(span.follow(deliver(thinking, task))) as deltas:
                         async for delta in deltas:
                             if delta.finish_reason:
-                                self._repair(entry, thinking.misplaced, before)
+                                self._repair(entry, thinking, before)
                                 span.end_answered(_reply_attributes(entry, delta, self._timing.first_token))
                                 self._timing.count_thinking(entry.name, thinking.outcome)
                                 self._timing.end_entry(entry.name, delta.finish_reason, delta.tokens)
@@ -208,18 +207,16 @@ class Completion:
             first = left / 2
         return WaitLimits(entry.name, first, entry.between_tokens_seconds)
 
-    def _repair(self, entry: ModelEntry, misplaced: int, before: int) -> None:
+    def _repair(self, entry: ModelEntry, thinking: Thinking, before: int) -> None:
         """Remember how much of the content was thinking, so that a reply in one piece can be put right.
 
         In a stream these characters have gone out as content. All that came `before`, from entries that gave
         no answer, can be nothing else than thinking.
         """
-        self._misplaced = before + misplaced
-        if misplaced:
-            log.warning(
-                "the model closed thinking that it never opened: set its entry's profile to prefilled",
-                model=entry.name,
-            )
+        self._misplaced = before + thinking.misplaced
+        self._held += thinking.held_seconds
+        if thinking.lacks_opener:
+            self._registry.openings.note(entry.name, shown=thinking.misplaced)
 
     def _separate_thinking(self, delta: Delta) -> Delta:
         """Begin the thinking of a second entry on a new line."""
@@ -239,9 +236,13 @@ class Completion:
         if ending is None:
             return self._chunks.delta(self._model, delta, fields=fields)
         finish_reason, outcome = split_ending(ending)
+        fields["outcome"] = outcome
+        if self._held:
+            fields["held_back"] = round(self._held * 1e3, 1)
         if self._misplaced:
-            fields["misplaced"] = self._misplaced
-        return self._chunks.delta(self._model, delta, finish_reason, fields | {"outcome": outcome})
+            fields |= misplaced_fields(self._misplaced, finish_reason, outcome)
+            finish_reason = "length"
+        return self._chunks.delta(self._model, delta, finish_reason, fields)
 
 
 def _has_content(delta: Delta) -> bool:

@@ -16,7 +16,7 @@ from services.core.errors import RaglineError
 from services.core.models.catalogue import CATALOGUE
 from services.generation.entries import BadFallback, Entries, ModelEntry, RequestFields, build_chain
 from services.generation.loading import find_catalogue_name
-from services.generation.reasoning.profiles import InvalidProfile, find_profile
+from services.generation.reasoning.matching import InvalidProfile, find_profile
 from services.generation.settings import EntrySettings
 
 AUTO = "auto"
@@ -94,6 +94,7 @@ def _apply_overrides(entry: ModelEntry, settings: EntrySettings) -> ModelEntry:
         "first_token_seconds": settings.first_token_seconds,
         "between_tokens_seconds": settings.between_tokens_seconds,
         "think_tags": _split_tags(settings.think_tags),
+        "look_ahead": settings.look_ahead,
         "request": _parse_request(settings.request),
         "aliases": _split_names(settings.aliases),
         "fallback": _split_names(settings.fallback),

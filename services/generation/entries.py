@@ -48,6 +48,12 @@ class ModelEntry(BaseModel):
     think_tags: tuple[str, str] | None = Field(
         None, description="the tags around the model's thinking, opener and closer, instead of its profile's"
     )
+    look_ahead: int | None = Field(
+        None,
+        ge=0,
+        description="where no profile knows its model: so many characters of its text are held back, because "
+        "they may be thinking whose opener never comes; 0: none; unset: 4000",
+    )
     system_role: bool | None = Field(
         None, description="false: its chat template has no system role; instead of what its profile says"
     )

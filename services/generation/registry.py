@@ -14,6 +14,7 @@ from services.core.wire.chat import ModelCapabilities, ModelInfo
 from services.generation.backend import Capabilities, Engine
 from services.generation.entries import Entries, ModelEntry
 from services.generation.loading import Loader, Report
+from services.generation.opening import Openings
 from services.generation.routing import Health, Route
 from services.generation.task import profile_of
 
@@ -112,6 +113,7 @@ class Registry:
     ) -> None:
         self.entries = entries
         self._health = Health(down_seconds)
+        self.openings = Openings()
         self._warming: set[asyncio.Task[object]] = set()
         self._slots = {name: _Slot(entry, opener) for name, entry in entries.by_name.items()}
         self._embedded = embedded

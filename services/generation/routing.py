@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import structlog
 
 from services.core.context import seconds_left
-from services.core.errors import Busy, InvalidRequest, RaglineError
+from services.core.errors import Busy, InvalidRequest, RaglineError, RateLimited
 from services.generation.entries import ModelEntry
 from services.generation.task import NoAnswer
 
@@ -92,7 +92,8 @@ class Route:
         """Yield the items of the first attempt that answers; what fails later is raised.
 
         An entry that is down, late, or fails before its answer begins, is passed over for the next one and
-        remembered, unless it is only busy; the caller's own mistakes and a full queue are not. One that gives
+        remembered, unless it is only busy, or its server has too many requests; the caller's own mistakes and
+        a full queue here are not. One that gives
         no answer is passed over and not remembered.
 
         An attempt whose last item is `unanswered` is followed by the next in the chain, after the items
@@ -135,7 +136,7 @@ class Route:
                 if isinstance(error, NoAnswer):
                     self._unanswered.add(entry.name)
                     self._health.succeed(entry.name)  # it can be reached
-                elif passes and not isinstance(error, Busy):
+                elif passes and not isinstance(error, Busy | RateLimited):
                     self._health.fail(entry.name, error.retry_after)
                 failures.append((entry, error))
                 log.warning("model entry cannot answer", model=entry.name, reason=error.message)
@@ -164,7 +165,9 @@ class Route:
         yield from left
 
     def _can_pass_over(self, error: RaglineError) -> bool:
-        return len(self._chain) > 1 and not isinstance(error, InvalidRequest) and seconds_left(1.0) != 0
+        is_theirs = isinstance(error, RateLimited) and error.service not in {"", "generation"}
+        is_callers = isinstance(error, InvalidRequest) and not is_theirs
+        return len(self._chain) > 1 and not is_callers and seconds_left(1.0) != 0
 
 
 def _summarize(failures: Sequence[tuple[ModelEntry, RaglineError]]) -> RaglineError:

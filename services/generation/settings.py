@@ -78,6 +78,13 @@ class EntrySettings(BaseSettings):
         description="the tags around the default entry's thinking, opener and closer with a comma between "
         "them (`<mm:think>,</mm:think>`), for a model that no profile knows",
     )
+    look_ahead: int | None = Field(
+        None,
+        ge=0,
+        validation_alias="LLM_LOOK_AHEAD",
+        description="where no profile knows the default entry's model: characters of its text that are held "
+        "back, because they may be thinking whose opener never comes; 0: none; unset: 4000",
+    )
     request: str = Field(
         "",
         validation_alias="LLM_REQUEST",

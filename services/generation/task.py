@@ -12,7 +12,8 @@ from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Limits, decide_limits, effort_word
 from services.generation.reasoning.control import break_control_tokens
 from services.generation.reasoning.conversation import fold_system_text, merge_turns, remove_thinking
-from services.generation.reasoning.profiles import PROFILES, Profile, find_profile
+from services.generation.reasoning.matching import find_profile
+from services.generation.reasoning.profiles import PROFILES, Profile, trust_beginning
 
 MOST_STOPS = 16
 
@@ -57,6 +58,8 @@ def profile_of(entry: ModelEntry) -> Profile:
         if profile.trace not in {"tags", "prefilled", "prompted"}:
             profile = replace(PROFILES["tags"], name=profile.name, aliases=())
         changes["opener"], changes["closer"] = entry.think_tags
+    if entry.look_ahead is not None and profile.look_ahead:
+        changes["look_ahead"] = entry.look_ahead
     if entry.system_role is not None:
         changes["system_prompt"] = entry.system_role
     if entry.alternating_roles is not None:
@@ -89,7 +92,7 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
     if request.think and profile.trace == "none":
         profile = PROFILES["prompted"]
     elif profile.trace == "prompted" and needs_one_request(request.features):
-        profile = PROFILES["unknown"]
+        profile = trust_beginning(PROFILES["unknown"])
     for name in ("temperature", "top_p", "seed"):
         if name in profile.dropped and getattr(request, name) is not None:
             raise InvalidRequest(f"`{name}`: model {entry.name} does not take it")

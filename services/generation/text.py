@@ -91,17 +91,47 @@ END_TOKENS = (
 """Tokens that end a model's turn; a server that does not know its model's sends them as text."""
 
 
-class EndTrimmer:
-    """Leaves out a token of `END_TOKENS` at the very end of a text, unless it is named in a sentence."""
+HEADERS = (
+    *("<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|assistant|>\n"),
+    "<start_of_turn>model\n",
+)
+"""What a chat template writes before a model's turn; a server that adds it twice lets the model write it."""
+
+_TURNS = ("<|im_start|>", "<|start_header_id|>", "<start_of_turn>", "<|start|>", "<|user|>", "[INST]", "<s>")
+_NEXT = re.compile(rf"({'|'.join(map(re.escape, END_TOKENS))})\s*({'|'.join(map(re.escape, _TURNS))})")
+_NAMING = frozenset(" `\"'(\u201c")
+"""Characters before a token that is named in a sentence."""
+
+
+class TurnTrimmer:
+    """Leaves out what belongs to a chat template.
+
+    That is the header of the turn at the very beginning of a text, a token of `END_TOKENS` at its very end,
+    and all from such a token on where another turn begins after it. A token that is named in a sentence is text.
+    """
 
     def __init__(self) -> None:
         self._held = self._last = ""
+        self._begun = False
+        self.stopped = False
+        """Whether another turn has begun: nothing more belongs to the text."""
 
     def push(self, text: str) -> str:
-        """Add text and return it but for an end that is such a token, or may become one."""
+        """Add text and return it but for what is left out, or may yet be."""
+        if self.stopped:
+            return ""
         text = self._held + text
-        at = text.rfind("<")
-        keep = len(text) - at if at >= 0 and any(end.startswith(text[at:]) for end in END_TOKENS) else 0
+        if not self._begun:
+            if any(header.startswith(text) for header in HEADERS) and text not in HEADERS:
+                self._held = text
+                return ""
+            self._begun = True
+            text = next((text.removeprefix(header) for header in HEADERS if text.startswith(header)), text)
+        for match in _NEXT.finditer(text):
+            if not self._is_named(text, match.start()):
+                self.stopped, self._held = True, ""
+                return text[: match.start()]
+        keep = self._measure_tail(text)
         self._held, text = text[len(text) - keep :], text[: len(text) - keep]
         self._last = text[-1:] or self._last
         return text
@@ -109,7 +139,29 @@ class EndTrimmer:
     def flush(self) -> str:
         """Return what was held back and is part of the text, where it has ended."""
         held, self._held = self._held, ""
-        return "" if held in END_TOKENS and self._last not in {" ", "`", '"', "'", "(", "\u201c"} else held
+        is_end = held.rstrip() in END_TOKENS and self._last not in _NAMING
+        return "" if is_end else held
+
+    def _is_named(self, text: str, at: int) -> bool:
+        return (text[at - 1 : at] or self._last) in _NAMING
+
+    def _measure_tail(self, text: str) -> int:
+        """Measure the end of a text that is, or may become, the end of the turn."""
+        for at in (match.start() for match in _MARK.finditer(text, max(0, len(text) - _LONGEST))):
+            tail = text[at:]
+            end = next((one for one in END_TOKENS if tail.startswith(one)), None)
+            if end is None:
+                if any(one.startswith(tail) for one in END_TOKENS):
+                    return len(tail)
+            else:
+                rest = tail[len(end) :].lstrip()
+                if any(turn.startswith(rest) for turn in _TURNS):
+                    return len(tail)
+        return 0
+
+
+_MARK = re.compile("<")
+_LONGEST = 64
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

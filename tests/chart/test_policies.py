@@ -269,6 +269,7 @@ models:
     endpoint: http://models.example:8000
     modelId: a/b
     thinkTags: ["<mm:think>", "</mm:think>"]
+    lookAhead: 0
     systemRole: false
     alternatingRoles: true
     request: {drop: [stream_options], rename: {max_tokens: max_completion_tokens}, add: {top_k: 1}}
@@ -283,6 +284,7 @@ def test_how_a_server_wants_to_be_asked_is_told(helm: Helm, tmp_path: Path) -> N
     told = environment(helm.rendered("default", "--values", str(path)).pods()["generation"]["containers"][0])
     entry = read_entries(EntrySettings(backend="far", backends=told["LLM_BACKENDS"]), names(PACKAGE)).default
     assert entry.think_tags == ("<mm:think>", "</mm:think>")
+    assert entry.look_ahead == 0
     assert (entry.system_role, entry.alternating_roles) == (False, True)
     assert entry.request.rename == {"max_tokens": "max_completion_tokens"}
     assert (entry.request.drop, entry.request.add) == (("stream_options",), {"top_k": 1})

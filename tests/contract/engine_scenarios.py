@@ -36,6 +36,10 @@ class Scenario:
     """Nothing more comes: the entry's limits for silence end it."""
 
 
+TRACE = f"Wings. {HM}."
+LONG = " ".join([TRACE] * 400)
+
+
 def event(body: object) -> bytes:
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
@@ -410,6 +414,10 @@ TAGGED = {
     "opener-missing-unknown": Scenario(
         plain(f"Okay, {HM}.\n</think>\n\n{YES}"), YES, f"Okay, {HM}.", profiles=("unknown", "deepseek-r1")
     ),
+    "opener-missing": Scenario(plain(f"{TRACE}\n</think>\n\n{YES}"), YES, TRACE, profiles=("unknown",)),
+    "opener-missing-other-tags": Scenario(
+        plain(f"{TRACE}\n[/THINK]{YES}"), YES, TRACE, profiles=("unknown",)
+    ),
     "sounds-like-thinking": Scenario(
         plain(f"Well, {YES}"), f"Well, {YES}", "", profiles=("unknown", "none", "qwen3")
     ),
@@ -456,7 +464,11 @@ BROKEN = {
 }
 """The answer has begun and does not end: an error, never a whole answer."""
 
-MISPLACED = {"misplaced": Scenario(plain(f"Wings. {HM}.\n</think>\n\n{YES}"), YES, f"Wings. {HM}.")}
-"""Thinking without an opener, of a model that nobody knows: a stream cannot call it back, but can say so."""
+MISPLACED = {
+    "misplaced": Scenario(plain(f"{LONG}\n</think>\n\n{YES}"), YES, LONG),
+    "misplaced-then-nothing": Scenario(plain(f"{LONG}\n</think>\n"), None, LONG),
+}
+"""More thinking without an opener than is held back, of a model that nobody knows: a stream cannot call it back,
+but can say so."""
 
 SCENARIOS = NO_ANSWER | ANSWERED | TAGGED | BROKEN

@@ -41,8 +41,14 @@ from tests.contract.engine_scenarios import (
     Scenario,
 )
 from tests.contract.misbehaving import Misbehaving
+from tests.contract.unnamed_scenarios import CUT_OFF, DRESSED, ODD, UNANSWERED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEPT = ANSWERED | TAGGED | DRESSED | ODD
+GIVEN_UP = NO_ANSWER | UNANSWERED
+BROKEN_OFF = BROKEN | CUT_OFF
+ALL = SCENARIOS | DRESSED | ODD | UNANSWERED | CUT_OFF
 
 PATIENT: dict[str, object] = {"first_token_seconds": 60, "between_tokens_seconds": 60}
 HASTY: dict[str, object] = {"first_token_seconds": 0.4, "between_tokens_seconds": 0.4}
@@ -54,7 +60,7 @@ PASSAGES = "Passages:\n\n[1] Bees\nBees make honey. They dance.\n\nQuestion: row
 
 async def each_profile(row: str, check: Callable[[str, Scenario], Awaitable[None]]) -> None:
     """Check the row with every profile that it is for, all at once."""
-    scenario = SCENARIOS[row]
+    scenario = ALL[row]
     suffix = "-hasty" if scenario.hangs else ""
     await asyncio.gather(*(check(f"{profile}{suffix}", scenario) for profile in scenario.profiles))
 
@@ -62,17 +68,19 @@ async def each_profile(row: str, check: Callable[[str, Scenario], Awaitable[None
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
     """One entry for each profile, with a fallback and without one."""
-    server = Misbehaving(
-        {name: scenario.reply for name, scenario in (SCENARIOS | MISPLACED).items()}, {}, pause=0
-    )
+    server = Misbehaving({name: scenario.reply for name, scenario in (ALL | MISPLACED).items()}, {}, pause=0)
     engine = await server.start()
     odd = {"engine": "openai", "endpoint": engine, "model_id": "odd"}
     entries: list[dict[str, object]] = [{"name": "plain", "engine": "fake", "model_id": "plain"}]
-    for profile in PROFILES:
+    for profile in (*PROFILES, "instruct"):
         for name, limits in (("", PATIENT), ("-hasty", HASTY)):
             entry: dict[str, object] = {"profile": profile, **odd, **limits}
+            if profile == "instruct":  # the name alone says that it does not think
+                entry |= {"profile": "", "model_id": "odd-instruct"}
             entries.append({"name": f"{profile}{name}", **entry})
             entries.append({"name": f"{profile}{name}-backed", "fallback": ["plain"], **entry})
+    names = ("service", "gateway", "nothing-True", "nothing-False")
+    entries += [{"name": f"unknown-{name}", **odd, **PATIENT} for name in names]
     settings = Settings(backends=orjson.dumps(entries).decode(), backend="plain", down_seconds=0)
     yield await asyncio.to_thread(serve, create(settings))
     await server.stop()
@@ -149,6 +157,7 @@ async def ask(
         outcome.model = parsed["model"]
         outcome.timings = parsed.get("timings") or outcome.timings
         outcome.misplaced = parsed.get("misplaced") or outcome.misplaced
+        outcome.outcome = parsed.get("outcome") or outcome.outcome
         for choice in parsed["choices"]:
             outcome.content += choice["delta"].get("content") or ""
             outcome.reasoning += choice["delta"].get("reasoning_content") or ""
@@ -156,7 +165,7 @@ async def ask(
     return outcome
 
 
-@pytest.mark.parametrize("row", ANSWERED | TAGGED)
+@pytest.mark.parametrize("row", KEPT)
 async def test_an_answer_is_kept(url: str, row: str) -> None:
     async def check(profile: str, scenario: Scenario) -> None:
         for outcome in (
@@ -175,7 +184,7 @@ async def test_an_answer_is_kept(url: str, row: str) -> None:
     await each_profile(row, check)
 
 
-@pytest.mark.parametrize("row", NO_ANSWER)
+@pytest.mark.parametrize("row", GIVEN_UP)
 async def test_no_answer_is_followed_by_the_fallback(url: str, row: str) -> None:
     async def check(profile: str, _: Scenario) -> None:
         backed, whole, alone = await asyncio.gather(
@@ -196,33 +205,36 @@ async def test_no_answer_is_followed_by_the_fallback(url: str, row: str) -> None
     await each_profile(row, check)
 
 
-@pytest.mark.parametrize("row", BROKEN)
+@pytest.mark.parametrize("row", BROKEN_OFF)
 async def test_what_breaks_off_is_an_error(url: str, row: str) -> None:
     async def check(profile: str, _: Scenario) -> None:
         streamed, whole = await asyncio.gather(
             ask(url, f"{profile}-backed", row, stream=True), ask(url, profile, row, stream=False)
         )
-        assert streamed.error, profile
         assert whole.error, profile
+        if profile.startswith("unknown"):  # nothing was shown yet, so that another may answer
+            assert (streamed.content, streamed.model, streamed.error) == (FALLBACK, "plain", {})
+            return
+        assert streamed.error, profile
         assert streamed.finish_reason == "", profile
 
     await each_profile(row, check)
 
 
-@pytest.mark.parametrize("row", SCENARIOS)
+@pytest.mark.parametrize("row", ALL)
 async def test_through_the_gateway(chain: str, row: str) -> None:
     """The whole chain with the last of the scenario's profiles: what the user gets."""
-    scenario = SCENARIOS[row]
+    scenario = ALL[row]
     model = f"{scenario.profiles[-1]}{'-hasty' if scenario.hangs else ''}"
     rag: dict[str, object] = {"context": [{"title": "Bees", "text": "Bees make honey. They dance."}]}
     backed, alone = await asyncio.gather(
         ask(chain, f"{model}-backed", row, stream=True, rag=rag),
         ask(chain, model, row, stream=False, rag=rag),
     )
-    if row in BROKEN:
+    if row in BROKEN_OFF:
         assert backed.error
         assert alone.error
-    elif row in NO_ANSWER:
+    elif row in GIVEN_UP:
         assert (backed.content, backed.finish_reason, backed.error) == (FALLBACK, "stop", {})
         assert HM not in alone.content
         assert alone.error or (alone.finish_reason, alone.outcome) == ("length", "reasoning_truncated")
@@ -236,16 +248,31 @@ async def test_through_the_gateway(chain: str, row: str) -> None:
 
 @pytest.mark.parametrize("through", ["service", "gateway"])
 async def test_thinking_without_an_opener_is_put_right_or_told(url: str, chain: str, through: str) -> None:
+    """A stream that has shown more than is held back does not end as a good one; after it the entry is known."""
     scenario = MISPLACED["misplaced"]
-    address, rag = (
-        (url, None) if through == "service" else (chain, {"context": [{"text": "Bees make honey."}]})
+    address = url if through == "service" else chain
+    rag: dict[str, object] | None = (
+        None if through == "service" else {"context": [{"text": "Bees make honey."}]}
     )
-    whole = await ask(address, "unknown", "misplaced", stream=False, rag=rag)
-    assert (whole.content, whole.reasoning) == (YES, scenario.reasoning)
-    streamed = await ask(address, "unknown", "misplaced", stream=True, rag=rag)
+    entry = f"unknown-{through}"
+    streamed = await ask(address, entry, "misplaced", stream=True, rag=rag)
     assert streamed.content[streamed.misplaced :].strip() == YES
     assert HM in streamed.content[: streamed.misplaced]
+    assert (streamed.finish_reason, streamed.outcome) == ("length", "reasoning_misplaced")
+    whole = await ask(address, entry, "misplaced", stream=False, rag=rag)
+    assert (whole.content, whole.reasoning, whole.finish_reason) == (YES, scenario.reasoning, "stop")
+    again = await ask(address, entry, "misplaced", stream=True, rag=rag)
+    assert (again.content, again.reasoning, again.finish_reason) == (YES, scenario.reasoning, "stop")
+    assert again.misplaced == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_thinking_that_was_shown_and_no_answer_after_it(url: str, stream: bool) -> None:
+    entry = f"unknown-nothing-{stream}"
+    outcome = await ask(url, entry, "misplaced-then-nothing", stream=stream)
+    assert (outcome.finish_reason, outcome.outcome) == ("length", "reasoning_truncated")
+    assert not outcome.content[outcome.misplaced :].strip()
 
 
 async def test_there_are_enough_scenarios() -> None:
-    assert len(SCENARIOS) > 100
+    assert len(ALL) > 200

@@ -58,7 +58,7 @@
 {{- $_ := set $entry "engine" $engine.client -}}
 {{- $_ := set $entry "endpoint" (printf "http://%s:%v%s" (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $engine.port $engine.base) -}}
 {{- end -}}
-{{- $names := dict "modelId" "model_id" "modelPath" "model_path" "profile" "profile" "temperature" "temperature" "topP" "top_p" "aliases" "aliases" "fallback" "fallback" "thinkTags" "think_tags" "systemRole" "system_role" "alternatingRoles" "alternating_roles" "request" "request" "firstTokenSeconds" "first_token_seconds" "betweenTokensSeconds" "between_tokens_seconds" -}}
+{{- $names := dict "modelId" "model_id" "modelPath" "model_path" "profile" "profile" "temperature" "temperature" "topP" "top_p" "aliases" "aliases" "fallback" "fallback" "thinkTags" "think_tags" "lookAhead" "look_ahead" "systemRole" "system_role" "alternatingRoles" "alternating_roles" "request" "request" "firstTokenSeconds" "first_token_seconds" "betweenTokensSeconds" "between_tokens_seconds" -}}
 {{- range $key, $field := $names -}}
 {{- if hasKey $model $key -}}{{- $_ := set $entry $field (get $model $key) -}}{{- end -}}
 {{- end -}}

@@ -32,6 +32,8 @@ class ChatDelta:
     degraded: tuple[str, ...] = ()
     misplaced: int = 0
     """Characters of content that turned out to be thinking; it comes with the finish reason."""
+    held_back: float | None = None
+    """Milliseconds for which the text was held back; with the finish reason too."""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
 
@@ -108,10 +110,13 @@ class GenerationClient:
                 model=chunk.get("model") or "",
                 content=delta.get("content") or "",
                 reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
-                finish_reason=_read_ending(choice.get("finish_reason"), chunk.get("outcome")),
+                finish_reason=_read_ending(
+                    chunk.get("answer_finish_reason") or choice.get("finish_reason"), chunk.get("outcome")
+                ),
                 usage=Usage.model_validate(usage) if usage else None,
                 degraded=tuple(chunk.get("degraded") or ()),
                 misplaced=int(chunk.get("misplaced") or 0),
+                held_back=float(chunk["held_back"]) if chunk.get("held_back") else None,
                 tool_calls=tuple(_CALLS.validate_python(delta.get("tool_calls") or ())),
                 logprobs=_read_logprobs(choice.get("logprobs")),
             )

@@ -149,8 +149,9 @@ class Timings(Wire):
     `rewriting` to `neighbours` are the stages of the search, in their order. `ttft` and `ttfo` run from
     request in to the first token of any kind and to the first answer token, `think` from the first
     reasoning token to the first answer token, `generation` from the request to the engine to its last
-    token, `e2el` from request in to the reply's end. `tpot` is (e2el - ttft) / (output tokens - 1), vLLM's
-    convention.
+    token, `e2el` from request in to the reply's end. `held_back` is the part of `ttfo` for which the text of
+    a model that nobody knows waited, because it might be thinking. `tpot` is (e2el - ttft) / (output
+    tokens - 1), vLLM's convention.
     """
 
     rewriting: float | None = None
@@ -163,6 +164,7 @@ class Timings(Wire):
     think: float | None = None
     generation: float | None = None
     tpot: float | None = None
+    held_back: float | None = None
     e2el: float
 
 

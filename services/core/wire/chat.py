@@ -19,11 +19,14 @@ Ending = FinishReason | Literal["reasoning_truncated"]
 """Why a model's output ends. A limit may end it within its thinking; on the wire that is `length`, and the
 outcome says the rest."""
 
-Outcome = Literal["answered", "answered_without_passages", "abstained", "reasoning_truncated"]
+Outcome = Literal[
+    "answered", "answered_without_passages", "abstained", "reasoning_truncated", "reasoning_misplaced"
+]
 """What came of a request where OpenAI has no word for it.
 
 `answered_without_passages`: from the conversation, or from what the model knows. `abstained`: nothing
 relevant was found, and no model was asked. `reasoning_truncated`: all there is, is thinking.
+`reasoning_misplaced`: what a stream has sent as content was, up to a place, thinking; it ends as `length`.
 """
 
 
@@ -183,7 +186,12 @@ class ChatChunk(Wire):
     degraded: list[str] | None = None
     misplaced: int | None = None
     """In the chunk with the finish reason: so many characters of the content, from its start, turned out to
-    be thinking whose opener never came."""
+    be thinking whose opener never came. `finish_reason` is `length` then, and `outcome` says it."""
+    answer_finish_reason: FinishReason | None = None
+    """Where thinking was misplaced: why the answer after it ends."""
+    held_back: float | None = None
+    """In the chunk with the finish reason: milliseconds for which the text was held back, because nobody knew
+    whether it is thinking."""
 
 
 class AssistantMessage(WireWithNulls):
@@ -233,6 +241,7 @@ class ModelCapabilities(Wire):
     bias: bool = False
     penalties: bool = False
     tools: bool = False
+    prefills: bool | None = None
 
 
 class ModelInfo(Wire):

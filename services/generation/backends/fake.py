@@ -89,6 +89,7 @@ class FakeEngine:
             CAPABILITIES,
             native_reasoning=settings.reasoning_format in _FIELDED,
             continuation=settings.continuation,
+            prefills=None if settings.reasoning_format == "prefilled" else False,
         )
         self._entry = entry
         self._settings = settings

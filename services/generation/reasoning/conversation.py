@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from services.generation.backend import Capabilities, Prompt, ToolTurn, replace_text
 from services.generation.reasoning.parser import ReasoningParser
-from services.generation.reasoning.profiles import PROFILES, Profile
+from services.generation.reasoning.profiles import PROFILES, Profile, trust_beginning
 
 Messages = tuple[tuple[str, str], ...]
 
@@ -29,6 +29,9 @@ _EXAMPLES = (
         "19 eggs are whole.",
     ),
 )
+
+_WRITTEN = trust_beginning(PROFILES["unknown"])
+"""The profile of an earlier answer: nothing is known of the model that wrote it."""
 
 _ANSWER_NOW = "Now give the answer alone."
 
@@ -53,7 +56,7 @@ def split_reasoning(text: str, profile: Profile, *, cut: bool = False) -> tuple[
 def remove_thinking(messages: Messages) -> Messages:
     """Leave the answers alone of the assistant's turns: no model is shown what one has thought."""
     return tuple(
-        replace_text(turn, split_reasoning(turn[1], PROFILES["unknown"], cut=True)[1].strip())
+        replace_text(turn, split_reasoning(turn[1], _WRITTEN, cut=True)[1].strip())
         if turn[0] == "assistant"
         else turn
         for turn in messages

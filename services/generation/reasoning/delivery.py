@@ -10,7 +10,7 @@ from services.generation.backend import Delta
 from services.generation.reasoning.control import restore_call, restore_text
 from services.generation.reasoning.thinking import Thinking
 from services.generation.task import NoAnswer, Task
-from services.generation.text import EndTrimmer, StopScanner
+from services.generation.text import StopScanner, TurnTrimmer
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 """Characters without width: an answer of them alone is none."""
@@ -31,8 +31,8 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
         ServiceError: The engine fails.
         ContextLengthExceeded: The prompt does not fit, also where less is set aside for thinking.
     """
-    trimmer, scanner = EndTrimmer(), StopScanner(task.prompt.stop)
-    blank, answers = "", False
+    trimmer, scanner = TurnTrimmer(), StopScanner(task.prompt.stop)
+    blank, answers, has_called = "", False, False
     async with aclosing(thinking.deltas()) as deltas:
         async for delta in deltas:
             reasoning, content, calls = delta.reasoning, delta.content, delta.tool_calls
@@ -44,18 +44,25 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
             if delta.finish_reason and not scanner.stopped:
                 content += scanner.push(trimmer.flush()) + scanner.flush()
             if calls:
-                blank, answers = "", True
+                blank, answers, has_called = "", True, True
             if not answers:
                 blank += content
                 answers = bool(blank.translate(_INVISIBLE).strip())
                 content = blank if answers else ""
             if reasoning or content or calls or delta.logprobs:
                 yield Delta(content, reasoning, tool_calls=calls, logprobs=delta.logprobs)
-            if scanner.stopped:
+            if scanner.stopped or (trimmer.stopped and answers):
                 yield thinking.stop()
                 return
             if delta.finish_reason:
-                yield delta if answers else judge_empty(delta, stops=bool(task.prompt.stop))
+                last = delta if answers else judge_empty(delta, stops=bool(task.prompt.stop))
+                yield last if has_called else uncall(last)
+
+
+def uncall(last: Delta) -> Delta:
+    """Return the last delta of an answer that calls no tool, whatever its server says."""
+    is_call = last.finish_reason in {"tool_calls", "function_call"}
+    return replace(last, finish_reason="stop") if is_call else last
 
 
 def judge_empty(last: Delta, *, stops: bool) -> Delta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
@@ -39,6 +40,10 @@ class Exchange:
         """Whether the engine has delivered thinking in a field of its own."""
         self.has_called = False
         """Whether the model has called a tool: that is an answer too."""
+        self._misplaced, self._lacks_opener = 0, False
+        self._held_from: float | None = None
+        self.held_seconds = 0.0
+        """For how long text was held back, because its opener may be missing."""
         self.finish_reason: Ending | None = None
         """Of the last request; None where it has not ended."""
 
@@ -67,7 +72,19 @@ class Exchange:
 
     def parse_as(self, profile: Profile) -> None:
         """Read what follows with a parser for this profile."""
+        self._misplaced = self.misplaced
+        self._lacks_opener = self.lacks_opener
         self.parser = ReasoningParser(profile)
+
+    @property
+    def misplaced(self) -> int:
+        """So many characters of all content, from its start, turned out to be thinking."""
+        return self._misplaced + self.parser.misplaced
+
+    @property
+    def lacks_opener(self) -> bool:
+        """Whether the model has closed thinking that it never opened."""
+        return self._lacks_opener or self.parser.lacks_opener
 
     def restart(self, profile: Profile) -> None:
         """Forget the text, and read what follows with a parser for this profile."""
@@ -100,6 +117,7 @@ class Exchange:
                     self._text.append(output)
                     self._content.append(delta.content)
                     pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
+                    self._time_holding()
                     for parsed in to_deltas(pieces):
                         yield parsed
                     calls = delta.tool_calls if prompt.features.tools else ()  # nobody offered others
@@ -108,6 +126,7 @@ class Exchange:
                         steps += len(calls)
                         yield Delta(tool_calls=calls, logprobs=delta.logprobs)
                     if delta.finish_reason:
+                        self._held_from = None
                         self.finish_reason = delta.finish_reason
                         tokens = complete_counts(delta.tokens, read, max(steps, size // 4))
                         self._tally.end(tokens, thinking=only_thinking)
@@ -116,6 +135,12 @@ class Exchange:
             estimate = self._estimate
             completion = estimate.completion + max(steps, size // 4)
             self._estimate = replace(estimate, completion=completion)
+
+    def _time_holding(self) -> None:
+        """Add up for how long text is held back."""
+        now, since = time.monotonic(), self._held_from
+        self.held_seconds += now - since if since is not None else 0.0
+        self._held_from = now if self.parser.holds else None
 
     async def ask_if_it_fits(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """Send one request as `ask` does, but yield nothing where the thinking has left no room for it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from services.generation.reasoning.profiles import Profile
+from services.generation.reasoning.tags import TagSet, is_word
 
 _TOKEN = re.compile(r"`+|~+|\n|[^`~\n]+")
 _FENCE = 3
@@ -29,17 +30,30 @@ class Piece:
 SUSPECT_LENGTH = 12
 """Characters from which `sounds_like_thinking` can tell."""
 
-_THINKS_ALOUD = re.compile(
-    r"(ok|okay|alright|all right|hm+|well|so|wait)\b[,. ]"
-    r"|(let me|let's|let us|we (need|are asked|have to|should|must)|i (need|should|have to|must))\b"
-    r"|(the (user|question)|user|looking at|thinking)\b",
+_ALOUD = (
+    r"(the (user|question)\b|user (asks|asked|wants|is asking)|(i|we) (need|have) to|we are asked"
+    r"|let (me|us) (think|see|look|check|start|find|read|break|parse)|thinking\b|looking at"
+    r"|first, i (need|will)"
+    r"|\u7528\u6237|\u55ef|\u597d\u7684|\u9996\u5148|\u8ba9\u6211|\u6211\u9700\u8981)"  # Chinese
+)
+_THINKS = re.compile(
+    rf"(((ok|okay|alright|all right|hm+|well|so|wait|now)\b[,. ]+)*{_ALOUD})|(ok|okay|hm+|wait)\b[,. ]",
+    re.IGNORECASE,
+)
+_MAY_THINK = re.compile(
+    r"(alright|all right|well|so)\b[,. ]|(let me|let's|let us|i (should|must)|we (should|must))\b",
     re.IGNORECASE,
 )
 
 
-def sounds_like_thinking(text: str) -> bool:
-    """Tell whether a text begins as models begin to think, rather than to answer."""
-    return _THINKS_ALOUD.match(text) is not None
+def sounds_like_thinking(text: str, *, sure: bool = False) -> bool:
+    """Tell whether a text begins as models begin to think, rather than to answer.
+
+    Args:
+        text: The text.
+        sure: Only beginnings that hardly any answer has.
+    """
+    return bool(_THINKS.match(text) or (not sure and _MAY_THINK.match(text)))
 
 
 def is_prose(before: str, after: str) -> bool:
@@ -55,36 +69,6 @@ def is_prose(before: str, after: str) -> bool:
     return (not before or before in _BEFORE_WORD) and (not after or after in _AFTER_WORD)
 
 
-class TagSet:
-    """A set of tags, none of which is part of another where they are searched for."""
-
-    def __init__(self, tags: Iterable[str]) -> None:
-        self.tags = tuple(dict.fromkeys(tags))
-        self._pattern = re.compile("|".join(re.escape(tag) for tag in self.tags))
-        self._longest = max(map(len, self.tags))
-        self.firsts = tuple(dict.fromkeys(tag[0] for tag in self.tags))
-
-    def search(self, text: str, at: int) -> re.Match[str] | None:
-        """Find the next tag at or after that position."""
-        return self._pattern.search(text, at)
-
-    def match(self, text: str, at: int) -> re.Match[str] | None:
-        """Match the tag at that position."""
-        return self._pattern.match(text, at)
-
-    def overlap(self, text: str, at: int) -> int:
-        """Measure the longest end of `text[at:]` that is the beginning of a tag, but not all of it."""
-        tail = text[max(at, len(text) - self._longest + 1) :]
-        for start, char in enumerate(tail):
-            if char in self.firsts and self.begins(tail[start:]):
-                return len(tail) - start
-        return 0
-
-    def begins(self, text: str) -> bool:
-        """Whether some tag begins with `text`."""
-        return any(tag.startswith(text) for tag in self.tags)
-
-
 @dataclass(frozen=True, slots=True)
 class Tags:
     """The tags that count before the answer, in the thinking that an opener began, and in the answer."""
@@ -96,6 +80,10 @@ class Tags:
     answering: TagSet
     closing: Mapping[str, TagSet]
     """By opener: the closers alone."""
+    closers_alone: TagSet
+    """All closers: one of them may end thinking that no opener began."""
+    any_tag: TagSet
+    """All closers and all openers that are no ordinary words."""
 
 
 @lru_cache(maxsize=64)
@@ -109,17 +97,37 @@ def compile_tags(profile: Profile) -> Tags:
     # words that open the thinking are ordinary words inside it
     inner = {
         opener: [
-            other for other in openers if not other[0].isalpha() and (other == opener or not profile.nests)
+            other
+            for other in openers
+            if not is_word(other) and (other == opener or not (profile.nests and nests(opener)))
         ]
         for opener in openers
     }
+    ends = [closer for _, closer in profile.pairs if not is_word(closer)] or [profile.closer]
+    begins = [opener for opener in openers if not is_word(opener)]
+    wide = profile.unsure or profile.guessed
     return Tags(
         closers=closers,
         leading=TagSet((*openers, *(closer for _, closer in profile.pairs), *profile.drop)),
         thinking={opener: TagSet((*closers[opener], *inner[opener], *profile.drop)) for opener in openers},
         closing={opener: TagSet(closers[opener]) for opener in openers},
-        answering=TagSet((profile.opener, profile.closer, *profile.drop)),
+        answering=TagSet(
+            (
+                profile.opener,
+                profile.closer,
+                *(begins if wide else ()),
+                *(ends if wide else ()),
+                *profile.drop,
+            )
+        ),
+        closers_alone=TagSet(ends),
+        any_tag=TagSet((*ends, *begins)),
     )
+
+
+def nests(opener: str) -> bool:
+    """Tell whether a block that this begins may hold another of its kind; messages of a channel do not."""
+    return not opener.startswith("<|channel|>")
 
 
 class CodeTracker:

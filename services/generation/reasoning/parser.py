@@ -3,8 +3,9 @@
 What comes out after any number of characters depends on these characters alone, never on how they
 were cut into deltas. The rules:
 
-- Where nothing is known of the model, a text that begins as models begin to think is held back until a closer
-  makes it thinking, or the end the answer.
+- Where nothing is known of the model, its text is held back until a closer makes it thinking, or until an
+  opener, the end, or `look_ahead` characters make it the answer. Where it begins as models begin to think,
+  a closer or the end alone decide.
 - Before the answer has begun, any opener of the profile begins the thinking. Whitespace around the
   tags is dropped; several blocks are separated by a newline in the reasoning.
 - In the thinking, an opener of the same kind is one more level (but right after an opener that the
@@ -24,7 +25,8 @@ were cut into deltas. The rules:
 
 from __future__ import annotations
 
-from services.generation.reasoning.markup import Piece
+from services.generation.reasoning.markup import Piece, sounds_like_thinking
+from services.generation.reasoning.profiles import UNBOUNDED
 from services.generation.reasoning.scanner import Scanner
 
 
@@ -45,6 +47,20 @@ class ReasoningParser(Scanner):
     def thought(self) -> bool:
         """Whether there is any reasoning."""
         return self._thought
+
+    @property
+    def holds(self) -> bool:
+        """Whether text is held back because its opener may be missing."""
+        return self._suspect or (bool(self._held) and self._state == "start" and self._profile.look_ahead > 0)
+
+    @property
+    def _is_verbatim(self) -> bool:
+        return self._profile.trace == "none" and not self._profile.guessed
+
+    @property
+    def _watches(self) -> bool:
+        """Whether the answer is looked through for a closer that no opener began."""
+        return self._profile.guessed and not self._separated
 
     @property
     def closer(self) -> str:
@@ -80,7 +96,9 @@ class ReasoningParser(Scanner):
                 self._spaces.clear()
             self._separated = self._separated or not self._tagged
             self._emit("reasoning", reasoning)
-        if content and (self._profile.trace == "none" or (self._state == "answer" and self._takes_all)):
+        if content and (
+            self._is_verbatim or (self._state == "answer" and self._takes_all and not self._watches)
+        ):
             self._emit_content(self._take_held() + content)
         elif content:
             self._scan(self._held + content, final=False)
@@ -110,14 +128,19 @@ class ReasoningParser(Scanner):
         """Decide what a text without a closer was, whose opener was in doubt or missing."""
         text = "".join(self._doubted)
         self._doubted.clear()
-        if self._suspect:
+        if self._suspect and not (cut and self._thinks_aloud(text)):
             self._begin_answer(text)
-        elif cut:
+        elif cut or (self._leads and not (self._named or self._separated)):
             self._begin_thinking(self._opener)
             self._emit_reasoning(text)
             self._state = "thinking" if self._leads else "answer"
         else:
             self._begin_answer(f"{self._opener}{text}")
+
+    def _thinks_aloud(self, text: str) -> bool:
+        """Tell whether a text that was cut off is thinking for certain, though no closer came."""
+        ahead = self._profile.look_ahead
+        return ahead == UNBOUNDED or (ahead > 0 and sounds_like_thinking(text, sure=True))
 
     def close(self) -> list[Piece]:
         """End the thinking that goes on, as if all its closers had come, and return what was held back."""

@@ -12,23 +12,28 @@ Kimi-K2-Thinking, MiniMax-M2, ERNIE-4.5-Thinking, Hunyuan-A13B, Seed-OSS, GLM-4.
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from services.core.errors import RaglineError
 from services.core.wire.sampling import ReasoningEffort
+from services.generation.reasoning.tags import (
+    ANALYSIS,
+    COMMENTARY,
+    COMMON,
+    CONSTRAINED,
+    FINAL,
+    GRANITE,
+    HARMONY,
+    HARMONY_MARKS,
+    RESPONSE,
+    SOLUTION,
+)
 
 Trace = Literal["none", "field", "tags", "prefilled", "prompted"]
 Budget = Literal["native", "close", "reask", "none"]
-
-
-class InvalidProfile(RaglineError):
-    """No profile has that name; the message lists those there are."""
-
-    status, code = 500, "invalid_profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class Profile:
     """The system texts that turn thinking on and off, for models that have nothing else for it."""
     unsure: bool = False
     """The model is unknown: it may think or not, so nothing is set aside for thinking."""
+    look_ahead: int = 0
+    """So many characters of its text are held back, because they may be thinking whose opener never comes."""
+    guessed: bool = False
+    """That it does not think is guessed from its name: a block of thinking at the very beginning, or a closer
+    on a line of its own, is thinking all the same."""
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -81,35 +91,22 @@ class Profile:
         return ((self.opener, self.closer), *self.aliases)
 
 
-_KIMI = ("\u25c1think\u25b7", "\u25c1/think\u25b7")
-_COMMON = (
-    ("<thinking>", "</thinking>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<thought>", "</thought>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("[THINK]", "[/THINK]"),
-    ("<seed:think>", "</seed:think>"),
-    _KIMI,
-)
-_RESPONSE = ("<response>", "</response>")
-_SOLUTION = ("<|begin_of_solution|>", "<|end_of_solution|>")
-_GRANITE = tuple(
-    (f"{start} my thought process:", f"{end} my response:")
-    for start in ("Here is", "Here's")
-    for end in ("Here is", "Here's")
-)
-_ANALYSIS, _COMMENTARY = "<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>"
-_FINAL = "<|channel|>final<|message|>"
-_CONSTRAINED = tuple(
-    f"<|channel|>final{space}<|constrain|>{kind}<|message|>"
-    for space in (" ", "")
-    for kind in ("json", "JSON")
-)
-"""The header of an answer that shall be JSON."""
+LOOK_AHEAD = 4000
+"""Characters; of a model that nobody knows."""
+
+UNBOUNDED = sys.maxsize
 
 _ALL = (
     Profile("none", "none"),
-    Profile("unknown", "field", aliases=_COMMON, drop=_SOLUTION, budget="native", unsure=True),
+    Profile(
+        "unknown",
+        "field",
+        aliases=(*COMMON, *HARMONY),
+        drop=(*SOLUTION, *HARMONY_MARKS),
+        budget="native",
+        unsure=True,
+        look_ahead=LOOK_AHEAD,
+    ),
     Profile("prompted", "prompted", budget="close"),
     Profile("alternating", "none", system_prompt=False, alternates=True),
     Profile(
@@ -133,25 +130,25 @@ _ALL = (
         hybrid="off",
         unsure=True,
     ),
-    Profile("tags", "tags", aliases=_COMMON, temperature=0.6, top_p=0.95, budget="native"),
+    Profile("tags", "tags", aliases=COMMON, temperature=0.6, top_p=0.95, budget="native"),
     Profile("prefilled", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
-    Profile("field", "field", temperature=0.6, top_p=0.95, budget="native"),
+    Profile("field", "field", aliases=COMMON, temperature=0.6, top_p=0.95, budget="native"),
     Profile("deepseek-r1", "prefilled", system_prompt=False, temperature=0.6, top_p=0.95, budget="native"),
     Profile("qwq", "prefilled", temperature=0.6, top_p=0.95, budget="native"),
-    Profile("qwen3", "tags", temperature=0.6, top_p=0.95, budget="native", hybrid="on"),
+    Profile("qwen3", "tags", aliases=COMMON, temperature=0.6, top_p=0.95, budget="native", hybrid="on"),
     Profile("qwen3.5", "prefilled", temperature=0.6, top_p=0.95, budget="native", hybrid="on"),
     Profile(
         "gpt-oss",
         "field",
-        opener=_ANALYSIS,
-        closer=_FINAL,
+        opener=ANALYSIS,
+        closer=FINAL,
         # the last one is what is left where a server strips special tokens from the text
         aliases=(
-            (_COMMENTARY, _FINAL),
-            *((opener, closer) for opener in (_ANALYSIS, _COMMENTARY) for closer in _CONSTRAINED),
+            (COMMENTARY, FINAL),
+            *((opener, closer) for opener in (ANALYSIS, COMMENTARY) for closer in CONSTRAINED),
             ("analysis", "assistantfinal"),
         ),
-        drop=("<|start|>assistant", "<|end|>", "<|return|>"),
+        drop=HARMONY_MARKS,
         nests=False,
         temperature=1.0,
         top_p=1.0,
@@ -162,8 +159,8 @@ _ALL = (
     Profile(
         "granite",
         "tags",
-        aliases=_GRANITE,
-        drop=_RESPONSE,
+        aliases=GRANITE,
+        drop=RESPONSE,
         budget="reask",
         hybrid="off",
         unsure=True,
@@ -194,6 +191,7 @@ _ALL = (
     Profile(
         "hunyuan",
         "tags",
+        aliases=COMMON,
         drop=("<answer>", "\n</answer>"),
         temperature=0.7,
         top_p=0.8,
@@ -202,6 +200,7 @@ _ALL = (
     Profile(
         "seed-oss",
         "tags",
+        aliases=COMMON,
         opener="<seed:think>",
         closer="</seed:think>",
         temperature=1.1,
@@ -211,19 +210,20 @@ _ALL = (
     Profile(
         "nemotron",
         "tags",
+        aliases=COMMON,
         system_prompt=False,
         temperature=0.6,
         top_p=0.95,
         budget="native",
         system_switch=("detailed thinking on", "detailed thinking off"),
     ),
-    Profile("phi-4-reasoning", "tags", temperature=0.8, top_p=0.95, budget="native"),
+    Profile("phi-4-reasoning", "tags", aliases=COMMON, temperature=0.8, top_p=0.95, budget="native"),
     Profile(
         "magistral",
         "tags",
         opener="[THINK]",
         closer="[/THINK]",
-        aliases=(("<think>", "</think>"),),
+        aliases=COMMON,
         temperature=0.7,
         top_p=0.95,
         budget="native",
@@ -231,69 +231,33 @@ _ALL = (
     Profile(
         "sky-t1",
         "tags",
+        aliases=COMMON,
         opener="<|begin_of_thought|>",
         closer="<|end_of_thought|>",
-        drop=_SOLUTION,
+        drop=SOLUTION,
         budget="close",
     ),
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
 
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    (r"deepseek-?r1|r1-distill|deepseek-reasoner", "deepseek-r1"),
-    (r"deepseek-?v3\.[12]", "deepseek-v3.1"),
-    (r"kimi-?k2.*think", "kimi-k2"),
-    (r"minimax-?m2", "minimax-m2"),
-    (r"minimax-?m3", "minimax-m3"),
-    (r"gemma-?4", "gemma-4"),
-    (r"gemma|mixtral|mistral-7b-instruct-v0\.[12]|llama-?2.*chat", "alternating"),
-    (r"(^|/)(o[134]|gpt-5)($|[-.])", "openai-reasoning"),
-    (r"ernie-?4\.5.*think", "ernie"),
-    (r"hunyuan-a13b", "hunyuan"),
-    (r"seed-?oss", "seed-oss"),
-    (r"nemotron-(nano|super|ultra)-\d+b-v1$", "nemotron"),
-    (r"glm-?(4\.[5-9]|5)", "tags"),
-    (r"glm-?z1|olmo-?3.*think", "prefilled"),
-    (r"qwq", "qwq"),
-    (r"qwen3.*thinking", "prefilled"),
-    (r"qwen-?3.*(instruct|coder|embed)", "none"),
-    (r"qwen-?3\.[5-9]", "qwen3.5"),
-    (r"qwen-?3", "qwen3"),
-    (r"gpt-oss", "gpt-oss"),
-    (r"granite-?3", "granite"),
-    (r"phi-?4.*reasoning", "phi-4-reasoning"),
-    (r"magistral", "magistral"),
-    (r"sky-t1", "sky-t1"),
-    (r"(reason|think)(er|ing)", "unknown"),
-    (
-        r"instruct|(^|[-/_.])(it|chat)([-/_.]|$)|llama-?[23]|mistral|gemma|phi-?[34]|qwen-?[12]|gpt-[345]",
-        "none",
-    ),
-)
-"""The first that is found in the model id, without regard to case; none: `unknown`."""
-
-
-def find_profile(model_id: str, override: str = "") -> Profile:
-    """Find the profile of a model.
-
-    Args:
-        model_id: The model's id at its server or in the catalogue.
-        override: The name of a profile, which comes first; empty for none.
-
-    Raises:
-        InvalidProfile: No profile has the name `override`; the message lists those there are.
-    """
-    if override:
-        if override not in PROFILES:
-            raise InvalidProfile(f"no reasoning profile {override!r}: choose one of {', '.join(PROFILES)}")
-        return PROFILES[override]
-    for pattern, name in _PATTERNS:
-        if re.search(pattern, model_id, re.IGNORECASE):
-            return PROFILES[name]
-    return PROFILES["unknown"]
-
 
 def expect_tags_in_text(profile: Profile) -> Profile:
     """Return the profile for a text that is all there is: the opener, if any, is in the text."""
     return replace(profile, trace="tags") if profile.trace != "none" else profile
+
+
+def expect_missing_opener(profile: Profile) -> Profile:
+    """Return the profile for a model that was seen to end thinking whose opener never came.
+
+    All is held back until a closer, or the end.
+    """
+    known = PROFILES["unknown"] if profile.trace == "none" else profile
+    if known.trace in {"prefilled", "prompted"}:
+        return profile
+    return replace(known, unsure=True, look_ahead=UNBOUNDED)
+
+
+def trust_beginning(profile: Profile) -> Profile:
+    """Return the profile for a model that is known to open its thinking by itself, where it thinks at all."""
+    return replace(profile, look_ahead=0)

@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from services.generation.reasoning.markup import (
     SUSPECT_LENGTH,
-    Channel,
     CodeTracker,
-    Piece,
-    compile_tags,
     is_prose,
     sounds_like_thinking,
 )
-from services.generation.reasoning.profiles import Profile
+from services.generation.reasoning.profiles import UNBOUNDED
+from services.generation.reasoning.state import TextState
 
 _SPACE = re.compile(r"\s*")
-_State = Literal["start", "thinking", "gap", "answer", "doubt"]
 
 
-class Scanner:
-    """The state of one text: where it is, what is held back, and the pieces that are certain."""
-
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._tags = compile_tags(profile)
-        self._out: list[Piece] = []
-        self._held = ""
-        self._spaces: list[str] = []
-        self._before = ""
-        self._code = CodeTracker()
-        self._tagged = self._thought = self._answered = self._separated = False
-        self._doubted: list[str] = []
-        self._leads = self._suspect = False
-        self._replay = self._prior = ""
-        self._content = 0
-        self._spaced = True
-        self._depth = 0
-        self._passing: tuple[str, ...] | None = None
-        self._passed: list[str] = []
-        self._opener = profile.opener
-        self._fresh = self._echo = profile.trace in {"prefilled", "prompted"}
-        self._state: _State = "thinking" if self._fresh else "start"
-        self.misplaced = 0
-
-    @property
-    def _takes_all(self) -> bool:
-        """Whether no tag counts inside the answer, because the engine tells the channels apart."""
-        profile = self._profile
-        return not self._tagged and (self._separated or (profile.trace == "field" and not profile.unsure))
-
-    def _take_held(self) -> str:
-        held, self._held = self._held, ""
-        return held
+class Scanner(TextState):
+    """Scans a text for tags, as far as it has come."""
 
     def _scan(self, text: str, *, final: bool) -> None:
         """Consume `text`, but for an end that may be the beginning of a tag."""
@@ -83,17 +47,18 @@ class Scanner:
             ):
                 return self._hold_back(text, rest, final=final)
             return self._leave_start(text, rest, final=final)
-        tag, end = match.group(), match.end()
+        tag, end = match.tag, match.end
         separated = self._takes_all
         if separated or self._profile.unsure:
             follows_tag = self._prior == ">"
             if end == len(text) and not (final or follows_tag):
                 return self._hold_back(text, rest, final=False)
             named = not follows_tag and is_prose(text[at:rest][-1:], text[end : end + 1])
+            self._named = named
             if tag in self._tags.closers and (named or separated):
                 return self._begin_doubt(tag, text, end, leads=True)
             if named and tag not in self._profile.drop:
-                self._begin_answer(tag)
+                self._begin_answer(text[rest:end])
                 return end
         self._spaces.clear()
         self._state, self._tagged, self._prior = "gap", True, ">"
@@ -106,8 +71,10 @@ class Scanner:
         if self._state == "start" and self._profile.unsure and not self._separated:
             if len(text) - at < SUSPECT_LENGTH and not final:
                 return self._hold_back(text, at, final=False)
-            if sounds_like_thinking(text[at:]):
+            self._sounds = sounds_like_thinking(text[at:])
+            if self._sounds or self._profile.look_ahead:
                 self._state, self._leads, self._suspect = "doubt", True, True
+                self._room = UNBOUNDED if self._sounds else self._profile.look_ahead
                 return at
         self._begin_answer("")
         return at
@@ -126,7 +93,7 @@ class Scanner:
             keep = 0 if final else tags.overlap(text, at)
             self._emit_reasoning(text[at : len(text) - keep])
             return self._hold_back(text, len(text) - keep, final=final)
-        start, end = match.span()
+        start, end = match.start, match.end
         before = text[start - 1] if start > at else self._before
         if before == "`":
             if end == len(text) and not final:
@@ -136,12 +103,12 @@ class Scanner:
                 self._emit_reasoning(text[at:end])
                 return end
         self._emit_reasoning(text[at:start])
-        tag, self._tagged = match.group(), True
+        tag, self._tagged = match.tag, True
         if tag in self._tags.closers[self._opener]:
             self._depth -= 1
             if self._depth < 0:
                 self._end_thinking()
-        elif tag == self._opener and self._profile.nests and not (self._echo and self._fresh):
+        elif tag == self._opener and self._nests and not (self._echo and self._fresh):
             self._depth += 1
         self._echo = False
         self._before = ">"
@@ -155,59 +122,126 @@ class Scanner:
             keep = 0 if final else tags.overlap(text, at)
             self._emit_content(text[at : len(text) - keep])
             return self._hold_back(text, len(text) - keep, final=final)
-        start, end = match.span()
-        tag, after = match.group(), text[end : end + 1]
+        tag, start, end = match
+        after = text[end : end + 1]
         self._emit_content(text[at:start])
         if not (after or final):
             return self._hold_back(text, start, final=False)
         named = is_prose(self._prior, after) and bool(after or tag not in self._profile.drop)
-        if self._code.inside() or self._takes_all or (self._prior and named):
-            self._emit_content(tag)
-        elif tag == self._profile.opener:
+        if self._code.inside() or (self._prior and named) or self._is_text(tag, after):
+            self._opened = self._opened or tag in self._tags.closers
+            self._emit_content(text[start:end])
+        elif tag in self._tags.closers:
             return self._begin_doubt(tag, text, end, leads=False)
         else:
             self._prior = ">"
-            if tag == self._profile.closer:
-                if not self._thought:
-                    self.misplaced = self._content
-                self._end_thinking()
+            if tag not in self._profile.drop:
+                self._find_misplaced()
         return end
+
+    def _is_text(self, tag: str, after: str) -> bool:
+        """Tell whether a tag that the answer does not name is a part of it all the same.
+
+        Of a model that is only guessed not to think, a closer on a line of its own is not, without an opener.
+        Tags of other models count at the start of a line.
+        """
+        profile = self._profile
+        if tag in profile.drop:
+            return self._takes_all
+        is_closer = tag not in self._tags.closers
+        if self._takes_all:
+            starts, ends = self._prior == "\n", after in {"\n", ""}
+            return not (profile.guessed and is_closer and not self._opened and starts and ends)
+        if tag in {profile.opener, profile.closer}:
+            return False
+        return self._opened if is_closer else self._prior not in {"", "\n"}
+
+    def _find_misplaced(self) -> None:
+        """Note that the content up to here was thinking, where there was no other; the answer follows."""
+        if not self._thought:
+            self.misplaced, self.lacks_opener = self._content, True
+            self._thought, self._answered, self._tagged = True, False, True
+        self._end_thinking()
 
     def _begin_doubt(self, opener: str, text: str, at: int, *, leads: bool) -> int:
         """Begin a block that is thinking where its closer follows, and else a part of the answer."""
-        if self._tags.closing[opener].search(text, at):
+        if self._tags.closing[opener].search(text, at) is not None:
             return self._confirm_thinking(opener, at)
         self._state, self._opener, self._leads = "doubt", opener, leads
         return at
 
     def _scan_doubt(self, text: str, at: int, *, final: bool) -> int:
         """Hold the text back up to the closer."""
+        if self._suspect:
+            return self._scan_suspect(text, at, final=final)
         tags = self._tags.closing[self._opener]
         match = tags.search(text, at)
-        while match and self._suspect:
-            start, after = match.start(), text[match.end() : match.end() + 1]
-            if not (after or final):
-                self._doubted.append(text[at:start])
-                self._prior = text[start - 1] if start > at else self._prior
-                return self._hold_back(text, start, final=False)
-            if not is_prose(text[start - 1] if start > at else self._prior, after):
-                break
-            match = tags.search(text, match.end())
-        if match and self._suspect:
-            thoughts = "".join([*self._doubted, text[at : match.start()]])
-            self._doubted.clear()
-            self._confirm_thinking(self._opener, at)
-            self._emit_reasoning(thoughts)
-            self._end_thinking()
-            return match.end()
-        end = match.end() if match else len(text) - (0 if final else tags.overlap(text, at))
-        self._doubted.append(text[at:end])
-        self._prior = text[end - 1] if end > at else self._prior
+        end = match.end if match else len(text) - (0 if final else tags.overlap(text, at))
+        self._doubt(text[at:end])
         if match is None:
             return self._hold_back(text, end, final=final)
         self._replay = "".join(self._doubted)
         self._doubted.clear()
         return self._confirm_thinking(self._opener, end)
+
+    def _scan_suspect(self, text: str, at: int, *, final: bool) -> int:
+        """Hold back what may be thinking without an opener: up to a closer, or as long as there is room.
+
+        An opener further on says that the model writes its openers, so that what came before it is answer.
+        """
+        tags = self._tags.closers_alone if self._sounds else self._tags.any_tag
+        begin = at
+        while True:
+            match = tags.search(text, begin)
+            end = match.start if match else len(text) - (0 if final else tags.overlap(text, begin))
+            if end - at >= self._room:
+                self._doubt(text[at : at + self._room])
+                return self._release(at + self._room)
+            if match is None:
+                self._doubt(text[at:end])
+                return self._hold_back(text, end, final=final)
+            after = text[match.end : match.end + 1]
+            if not (after or final):
+                self._doubt(text[at:end])
+                return self._hold_back(text, end, final=False)
+            if not self._is_named(text[at:end], after):
+                break
+            begin = match.end
+        self._doubt(text[at:end])
+        if match.tag in self._tags.closers:
+            return self._release(end)
+        thoughts = "".join(self._doubted)
+        for marker in self._profile.drop:
+            thoughts = thoughts.replace(marker, "")
+        self._doubted.clear()
+        self._confirm_thinking(self._opener, at)
+        self._emit_reasoning(thoughts)
+        self._end_thinking()
+        self.lacks_opener = True
+        return match.end
+
+    def _is_named(self, before: str, after: str) -> bool:
+        """Tell whether a tag between these texts is named in a sentence, or in code."""
+        if is_prose(before[-1:] or self._prior, after):
+            return True
+        code = CodeTracker()
+        for part in (*self._doubted, before):
+            code.push(part)
+        return code.inside()
+
+    def _doubt(self, text: str) -> None:
+        """Add to the text that is held back."""
+        if text:
+            self._doubted.append(text)
+            self._prior = text[-1]
+            self._room -= len(text) if self._suspect else 0
+
+    def _release(self, at: int) -> int:
+        """Take what was held back for the answer's beginning."""
+        text = "".join(self._doubted)
+        self._doubted.clear()
+        self._begin_answer(text)
+        return at
 
     def _confirm_thinking(self, opener: str, at: int) -> int:
         self._spaces.clear()
@@ -215,52 +249,3 @@ class Scanner:
         self._tagged = self._tagged or not self._separated
         self._begin_thinking(opener)
         return at
-
-    def _hold_back(self, text: str, at: int, *, final: bool) -> int:
-        self._held = "" if final else text[at:]
-        return -1
-
-    def _begin_thinking(self, opener: str) -> None:
-        if self._thought:
-            self._spaces.append("\n")
-        self._state, self._opener, self._depth = "thinking", opener, 0
-        self._fresh, self._before = True, ""
-
-    def _end_thinking(self) -> None:
-        self._spaces.clear()
-        # in the middle of an answer, the space after a block is that between two words
-        self._state = "gap" if self._spaced else "answer"
-        self._before, self._prior = "", ">"
-        self._depth = 0
-
-    def _emit_reasoning(self, text: str) -> None:
-        """Emit thinking; its whitespace waits until something follows."""
-        if not text:
-            return
-        self._before = text[-1]
-        if self._fresh:
-            text = text.lstrip()
-            if not text:
-                return
-            self._fresh = False
-        kept = text.rstrip()
-        if kept:
-            self._emit("reasoning", "".join([*self._spaces, kept]))
-            self._spaces.clear()
-        if len(kept) < len(text):
-            self._spaces.append(text[len(kept) :])
-
-    def _emit_content(self, text: str) -> None:
-        self._code.push(text)
-        self._emit("content", text)
-
-    def _emit(self, channel: Channel, text: str) -> None:
-        if not text:
-            return
-        if channel == "content":
-            self._content += len(text)
-            self._spaced, self._prior = text[-1].isspace(), text[-1]
-            self._answered = self._answered or not text.isspace()
-        else:
-            self._thought = True
-        self._out.append(Piece(channel, text))

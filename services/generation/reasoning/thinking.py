@@ -28,7 +28,7 @@ from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Estimate, Limits, choose_method, least_effort
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
 from services.generation.reasoning.exchange import Exchange, to_deltas
-from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text
+from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text, trust_beginning
 from services.generation.task import Task
 
 Outcome = Literal["none", "finished", "closed", "reasked", "truncated"]
@@ -55,7 +55,17 @@ class Thinking:
     @property
     def misplaced(self) -> int:
         """Characters of content that turned out to be thinking; see the parser."""
-        return self._exchange.parser.misplaced
+        return self._exchange.misplaced
+
+    @property
+    def lacks_opener(self) -> bool:
+        """Whether the model has closed thinking that it never opened."""
+        return self._exchange.lacks_opener
+
+    @property
+    def held_seconds(self) -> float:
+        """For how long its text was held back, because its opener may be missing."""
+        return self._exchange.held_seconds
 
     async def deltas(self) -> AsyncGenerator[Delta]:
         """Yield deltas of one channel each, then one with the finish reason and the counts.
@@ -136,7 +146,7 @@ class Thinking:
         if is_prompted:  # not by the chat template on top of it
             self._prompt = replace(self._prompt, thinking=False)
         if profile.trace == "none" or (is_prompted and not limits.thinking):
-            self._exchange.parse_as(PROFILES["unknown"] if is_prompted else profile)
+            self._exchange.parse_as(trust_beginning(PROFILES["unknown"]) if is_prompted else profile)
             stops = self._task.prompt.stop
             return self._exchange.ask(replace(self._prompt, stop=stops, max_tokens=limits.total))
         can_close = choose_method(profile, can) == "close" and not needs_one_request(self._prompt.features)
@@ -236,7 +246,7 @@ class Thinking:
         self.outcome, exchange.thinks = "truncated", False
         prompt = replace(self._prompt, max_tokens=self._limits.answer)
         if profile.trace == "prompted":
-            profile = PROFILES["unknown"]
+            profile = trust_beginning(PROFILES["unknown"])
         else:
             if profile.hybrid and self._can.switch:
                 profile = expect_tags_in_text(profile)

@@ -371,6 +371,29 @@ def test_how_an_answer_ended_is_said_and_no_answer_is_a_failure(
     )
 
 
+def test_thinking_that_was_shown_as_the_answer_is_said_and_the_answer_shown(
+    gateway: Gateway, ask: Ask
+) -> None:
+    events = [chunk({"content": "Wings, I guess.\n"}), chunk({"content": "Thirty days [1]."})]
+    misplaced = {"misplaced": 16, "answer_finish_reason": "stop", "outcome": "reasoning_misplaced"}
+    gateway.events = [FIRST, *events, last("length", **misplaced), DONE]
+    done = ask("x")
+    shown, said, answer = done.stdout.partition("begins with the model's thinking")
+    assert ("Wings" in shown, bool(said), "Wings" in answer, "Thirty days [1]." in answer) == (
+        True,
+        True,
+        False,
+        True,
+    )
+    assert (done.code, done.stderr) == (0, "")
+    assert "was cut" not in done.stdout
+
+
+def test_a_text_that_was_held_back_is_said(gateway: Gateway, ask: Ask) -> None:
+    gateway.events = [FIRST, *ANSWER, last(timings=TIMINGS | {"held_back": 640.0}), DONE]
+    assert "held back" in ask("x").stdout
+
+
 def test_token_counts_say_what_they_are(gateway: Gateway, ask: Ask) -> None:
     unknown = USAGE | {"completion_tokens_details": {"reasoning_tokens": None}}
     gateway.events = [FIRST, *ANSWER, last(usage=None), chunk(None, usage=unknown), DONE]

@@ -7,7 +7,8 @@ import pytest
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation.entries import ModelEntry
 from services.generation.reasoning.conversation import fold_system_text, remove_thinking, split_reasoning
-from services.generation.reasoning.profiles import PROFILES, InvalidProfile, find_profile
+from services.generation.reasoning.matching import InvalidProfile, find_profile
+from services.generation.reasoning.profiles import PROFILES
 from services.generation.reasoning.thinking import Task
 from services.generation.task import make_task
 

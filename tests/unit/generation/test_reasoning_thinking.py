@@ -290,7 +290,7 @@ async def test_failures_and_closing_reach_the_engine() -> None:
 
 async def test_misplaced_thinking_is_known_at_the_end() -> None:
     engine = Scripted(script("hm", "</think>", "Yes"))
-    _, content, _, thinking = await ask(engine, "unknown")
+    _, content, _, thinking = await ask(engine, "tags")
     assert (content, thinking.misplaced) == ("hmYes", 2)
 
 
