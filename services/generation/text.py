@@ -107,7 +107,7 @@ class TurnTrimmer:
     """Leaves out what belongs to a chat template.
 
     That is the header of the turn at the very beginning of a text, a token of `END_TOKENS` at its very end,
-    and all from such a token on where another turn begins after it. A token that is named in a sentence is text.
+    and all from such a token on where another turn begins after it. One that is named in a sentence is text.
     """
 
     def __init__(self) -> None:
