@@ -19,13 +19,20 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from services.core.aliases import read_aliases
+
 
 class _Variables(EnvSettingsSource):
-    """The environment by each field's variable alone: by its name, `home` would be the shell's `HOME`."""
+    """The environment by each field's variable alone: by its name, `home` would be the shell's `HOME`.
+
+    A variable may be there by another name: `services.core.aliases` says which.
+    """
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
         super().__init__(settings_cls)
         self.config = SettingsConfigDict(**{**self.config, "validate_by_name": False})
+        aliases = {name.lower(): value for name, value in read_aliases(os.environ).items()}
+        self.env_vars = {**self.env_vars, **aliases}
 
 
 class Settings(BaseSettings):
@@ -150,5 +157,8 @@ class HomeSettings(Settings):
 
 
 def copy_environment() -> dict[str, str]:
-    """A copy of this process's environment, for starting child services; the one reader of `os.environ`."""
-    return dict(os.environ)
+    """Copy this process's environment, for starting child processes; the one reader of `os.environ`.
+
+    What it says by other names stands there by Ragline's own too.
+    """
+    return {**os.environ, **read_aliases(os.environ)}
