@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from services.core.settings import HomeSettings
@@ -18,4 +20,9 @@ class Settings(HomeSettings):
         repr=False,
         validation_alias="RAGLINE_API_KEY",
         description="key for the gateway, where it asks for one",
+    )
+    keys_file: Path | None = Field(
+        None,
+        validation_alias="GATEWAY_KEYS_FILE",
+        description="file of API keys that `ragline keys` works on; unset: RAGLINE_HOME/keys.json",
     )

@@ -25,7 +25,7 @@ from services.core.errors import (
     RaglineError,
     from_status,
 )
-from services.core.exchange import NO_ROUTES, RequestMiddleware, retry_headers
+from services.core.exchange import NO_ROUTES, RequestMiddleware, error_headers
 from services.core.metrics import Metrics
 from services.core.opea import opea_router
 from services.core.replies import JsonReply
@@ -96,7 +96,7 @@ def _render_errors(app: FastAPI, service: str, tei_routes: frozenset[str]) -> No
     """Have every failure leave as the one error body, or on TEI's routes as TEI's."""
 
     def reply(request: Request, error: RaglineError) -> Response:
-        headers = retry_headers(error)
+        headers = error_headers(error)
         if request.url.path in tei_routes:
             status, tei_body = tei.render_error(error, service=service, request_id=request_id.get())
             return JsonReply(tei_body.model_dump(), status_code=status, headers=headers)

@@ -6,6 +6,7 @@
         MalformedRequest         400  malformed_request      not even parseable (invalid JSON)
         ContextLengthExceeded    400  context_length_exceeded
         Unauthorized             401  unauthorized
+        Forbidden                403  forbidden              the caller is known, and may not do this
         NotFound                 404  not_found              an entry, document or collection
         MethodNotAllowed         405  method_not_allowed
         RequestTimeout           408  request_timeout        the request came too slowly
@@ -25,6 +26,7 @@ exception, so an error keeps its name and the service it came from across every 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -64,6 +66,7 @@ class RaglineError(Exception):
         service: str = "",
         retry_after: float | None = None,
         upstream_status: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Make the error.
 
@@ -72,12 +75,14 @@ class RaglineError(Exception):
             service: Where it failed; empty for the service at hand.
             retry_after: Seconds after which the same request may succeed, where that is known.
             upstream_status: The HTTP status that a peer answered with, where one did.
+            headers: What the reply says besides, as `WWW-Authenticate`; names in lower case.
         """
         super().__init__(message)
         self.message = message
         self.service = service
         self.retry_after = retry_after
         self.upstream_status = upstream_status
+        self.headers = dict(headers or {})
 
     def body(self, *, service: str, request_id: str) -> ErrorBody:
         """The wire form; `service` is used where the exception does not name another."""
@@ -112,6 +117,12 @@ class ContextLengthExceeded(InvalidRequest):
 
 class Unauthorized(InvalidRequest):
     status, code = 401, "unauthorized"
+
+
+class Forbidden(InvalidRequest):
+    """The caller is known, and may not do this."""
+
+    status, code = 403, "forbidden"
 
 
 class NotFound(InvalidRequest):
@@ -181,7 +192,8 @@ def _tree(root: type[RaglineError]) -> list[type[RaglineError]]:
 
 
 _BY_CODE = {error.code: error for error in _tree(RaglineError)}
-_BY_STATUS = {error.status: error for error in reversed(_tree(RaglineError))}
+# a 403 without a Ragline body is an engine that refuses us: nothing that our own caller may or may not do
+_BY_STATUS = {error.status: error for error in reversed(_tree(RaglineError)) if error is not Forbidden}
 
 
 def from_detail(

@@ -35,9 +35,11 @@ NO_ROUTES: Mapping[str, int | None] = {}
 log = structlog.get_logger("access")
 
 
-def retry_headers(error: RaglineError) -> dict[str, str]:
-    """Make the header that says when to come again; whole seconds, never sooner than the error says."""
-    return {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+def error_headers(error: RaglineError) -> dict[str, str]:
+    """Make the headers of an error's reply: its own, and when to come again, in whole seconds, never sooner
+    than it says."""
+    again = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+    return {**error.headers, **again}
 
 
 class RequestMiddleware:
@@ -172,7 +174,7 @@ class _Exchange:
         else:
             body = orjson.dumps(error.body(**named).model_dump())
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        headers += [(name.encode(), value.encode()) for name, value in retry_headers(error).items()]
+        headers += [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -29,12 +29,21 @@ from services.gateway import (
     responses,
     search,
 )
+from services.gateway.access.middleware import AccessMiddleware, Door
+from services.gateway.access.tenants import TenantHttpClient, stored_name
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.page import routes as page
 from services.gateway.settings import Settings
 
-EXPOSED_HEADERS = ["server-timing", "x-request-id", "retry-after", FALLBACK_HEADER, opea.IGNORED_HEADER]
+EXPOSED_HEADERS = [
+    "server-timing",
+    "x-request-id",
+    "retry-after",
+    "www-authenticate",
+    FALLBACK_HEADER,
+    opea.IGNORED_HEADER,
+]
 """What a page of another origin may read of a reply besides its body."""
 
 
@@ -54,17 +63,23 @@ def create(settings: Settings) -> FastAPI:
     """Make the app; `app.state` holds `pipeline`, `grounder`, `generation`, `dataprep` and `uploads` while it
     runs."""
 
+    door = Door(settings)
+
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         async with AsyncExitStack() as stack:
 
             async def peer(name: str, url: str, connections: int = CONNECTIONS) -> HttpClient:
-                return await stack.enter_async_context(HttpClient(name, url, connections=connections))
+                return await stack.enter_async_context(TenantHttpClient(name, url, connections=connections))
 
             encoder = await peer("embedding", settings.embedding_url)
             embedding = EmbeddingClient(encoder)
-            retrieval = RetrievalClient(await peer("retrieval", settings.retrieval_url))
-            reranking = RerankingClient(await peer("reranking", settings.reranking_url))
+            retrieval = RetrievalClient(
+                await peer("retrieval", settings.retrieval_url), stored_name=stored_name
+            )
+            reranking = RerankingClient(
+                await peer("reranking", settings.reranking_url), stored_name=stored_name
+            )
             generation = GenerationClient(await peer("generation", settings.generation_url))
             dataprep = await peer("dataprep", settings.dataprep_url)
             app.state.generation = generation
@@ -100,6 +115,7 @@ def create(settings: Settings) -> FastAPI:
                 "reranking": Soft(reranking.ready),
                 "generation": generation.ready,
                 "dataprep": Soft(dataprep.ready),
+                **door.checks,
             }
 
     router = APIRouter()
@@ -125,7 +141,9 @@ def create(settings: Settings) -> FastAPI:
     queue, seconds = settings.queue, settings.queue_seconds
     answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
-    # the last of the list is the innermost: a refusal has its id, its span and its line in the log
+    # the last of the list is the innermost: a refusal has its id, its span and its line in the log, and who
+    # may not come in takes nobody's place
+    app.user_middleware.append(Middleware(AccessMiddleware, door=door))
     app.user_middleware.append(
         Middleware(
             AdmissionMiddleware,

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pipelines.rag import RagPipeline
 from services.core.context import within_deadline
-from services.core.errors import InvalidRequest, NotFound
+from services.core.errors import Forbidden, InvalidRequest, NotFound
 from services.core.wire.answer import FileCitation, UrlCitation, UrlPlace
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
 from services.core.wire.passages import passage_id as make_passage_id
@@ -102,7 +102,7 @@ async def _read_around(
 ) -> list[Passage]:
     try:
         around = await pipeline.retrieval.neighbours(collection, [passage_id], before=before, after=after)
-    except NotFound:
+    except (NotFound, Forbidden):
         raise
     except InvalidRequest:  # a store refuses what cannot be an id of its own
         around = {}

@@ -10,9 +10,10 @@ from pipelines.evaluation.grounding.detector import parse_labels
 from pipelines.limits import StageLimits
 from pipelines.prompting import PromptName
 from services.core.settings import ServiceSettings
+from services.gateway.access.settings import AccessSettings
 
 
-class Settings(ServiceSettings):
+class Settings(AccessSettings, ServiceSettings):
     port: int = Field(8888, validation_alias="GATEWAY_PORT", description="port of the public API")
     embedding_url: str = Field(
         "http://127.0.0.1:6000",

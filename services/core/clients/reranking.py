@@ -3,7 +3,7 @@ and a classifier behind TEI's `/predict`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -33,8 +33,10 @@ _RANKS = TypeAdapter(list[Rank])
 
 
 class RerankingClient:
-    def __init__(self, http: HttpClient) -> None:
+    def __init__(self, http: HttpClient, *, stored_name: Callable[[str], str] = str) -> None:
+        """Make a client; `stored_name` says what the service calls a collection that is named here."""
         self._http = http
+        self._stored = stored_name
 
     async def rerank(
         self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str
@@ -47,7 +49,7 @@ class RerankingClient:
             initial_query=query,
             retrieved_docs=list(passages),
             top_n=top_n,
-            collection=collection,
+            collection=self._stored(collection),
             positions_only=True,
         )
         payload = request.model_dump_json(exclude_defaults=True).encode()

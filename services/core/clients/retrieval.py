@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 import orjson
@@ -43,8 +43,15 @@ _DOCUMENTS = TypeAdapter(DocumentsReply)
 
 
 class RetrievalClient:
-    def __init__(self, http: HttpClient) -> None:
+    def __init__(self, http: HttpClient, *, stored_name: Callable[[str], str] = str) -> None:
+        """Make a client.
+
+        Args:
+            http: The service.
+            stored_name: Says what the service calls a collection that is named here; it may refuse the name.
+        """
         self._http = http
+        self._stored = stored_name
 
     async def search(
         self,
@@ -105,7 +112,7 @@ class RetrievalClient:
             "text": text,
             "embedding": vector,
             "k": k,
-            "collection": collection,
+            "collection": self._stored(collection),
             "filter": where,
             "score_threshold": threshold,
             "threshold_languages": None if threshold_languages is None else list(threshold_languages),
@@ -121,7 +128,7 @@ class RetrievalClient:
 
     async def token_vectors(self, collection: str, ids: Sequence[str]) -> dict[str, TokenVectors]:
         """Return the token vectors by passage id; absent where none are stored."""
-        request = {"collection": collection, "ids": list(ids)}
+        request = {"collection": self._stored(collection), "ids": list(ids)}
         body = await self._http.post(
             "/v1/passages/token_vectors",
             orjson.dumps(request),
@@ -134,13 +141,15 @@ class RetrievalClient:
         self, collection: str, ids: Sequence[str], *, before: int = 1, after: int = 1
     ) -> dict[str, list[Passage]]:
         """Return by passage id its document's passages around it, itself among them, in order."""
-        request = {"collection": collection, "ids": list(ids), "before": before, "after": after}
+        request = {"collection": self._stored(collection), "ids": list(ids), "before": before, "after": after}
         body = await self._http.post("/v1/passages/neighbours", orjson.dumps(request), idempotent=True)
         return decode(_NEIGHBOURS, body, self._http.service).neighbours
 
     async def passages(self, collection: str, *, after: str | None = None, limit: int = 256) -> PassagesReply:
         """Return one page of all passages; the next one is `after` its `next`, the last one's is None."""
-        query = f"collection={quote(collection)}&limit={limit}" + (f"&after={quote(after)}" if after else "")
+        query = f"collection={quote(self._stored(collection))}&limit={limit}" + (
+            f"&after={quote(after)}" if after else ""
+        )
         body = await self._http.get(f"/v1/passages?{query}")
         return decode(_PASSAGES, body, self._http.service)
 
@@ -148,7 +157,9 @@ class RetrievalClient:
         self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
     ) -> None:
         """Store these durably; `staged` ones are seen once their revision is published."""
-        request = UpsertRequest(collection=collection, model=model, passages=list(passages), staged=staged)
+        request = UpsertRequest(
+            collection=self._stored(collection), model=model, passages=list(passages), staged=staged
+        )
         body = encoding.pack(request.model_dump())
         await self._http.post("/v1/passages", body, headers=encoding.SEND_PACKED, idempotent=True)
 
@@ -160,7 +171,7 @@ class RetrievalClient:
         Raises `Conflict` where no passage of the revision is stored, or another number than `passages`.
         """
         request = PublishRequest(
-            collection=collection, document_id=document_id, revision=revision, passages=passages
+            collection=self._stored(collection), document_id=document_id, revision=revision, passages=passages
         )
         return await self._count("/v1/documents/publish", request)
 
@@ -174,7 +185,10 @@ class RetrievalClient:
     ) -> int:
         """Delete the document, all but one revision, or only one; return how many passages that were."""
         request = DeleteRequest(
-            collection=collection, document_id=document_id, keep_revision=keep_revision, revision=revision
+            collection=self._stored(collection),
+            document_id=document_id,
+            keep_revision=keep_revision,
+            revision=revision,
         )
         return await self._count("/v1/passages/delete", request)
 
@@ -183,27 +197,28 @@ class RetrievalClient:
         return decode(_COUNT, body, self._http.service).count
 
     async def documents(self, collection: str) -> list[DocumentInfo]:
-        body = await self._http.get(f"/v1/documents?collection={quote(collection)}")
+        body = await self._http.get(f"/v1/documents?collection={quote(self._stored(collection))}")
         return decode(_DOCUMENTS, body, self._http.service).documents
 
     async def collections(self) -> list[CollectionInfo]:
+        """Return all collections, by their stored names."""
         return decode(_COLLECTIONS, await self._http.get("/v1/collections"), self._http.service).collections
 
     async def drop(self, collection: str) -> None:
         """Delete a collection with all it holds."""
-        await self._http.delete(f"/v1/collections/{quote(collection)}")
+        await self._http.delete(f"/v1/collections/{quote(self._stored(collection))}")
 
     async def aliases(self) -> dict[str, str]:
-        """Return the collection that each alias means."""
+        """Return the collection that each alias means, all by their stored names."""
         return decode(_ALIASES, await self._http.get("/v1/aliases"), self._http.service).aliases
 
     async def set_alias(self, alias: str, collection: str, *, replace_collection: bool = False) -> None:
         """Let the alias mean this collection from now on; see `AliasRequest`."""
-        request = AliasRequest(collection=collection, replace_collection=replace_collection)
-        await self._http.put(f"/v1/aliases/{quote(alias)}", orjson.dumps(request.model_dump()))
+        request = AliasRequest(collection=self._stored(collection), replace_collection=replace_collection)
+        await self._http.put(f"/v1/aliases/{quote(self._stored(alias))}", orjson.dumps(request.model_dump()))
 
     async def delete_alias(self, alias: str) -> None:
-        await self._http.delete(f"/v1/aliases/{quote(alias)}")
+        await self._http.delete(f"/v1/aliases/{quote(self._stored(alias))}")
 
     async def ready(self) -> None:
         await self._http.ready()

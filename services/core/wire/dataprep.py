@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from services.core.errors import ErrorDetail
+from services.core.errors import ErrorDetail, NotFound
 from services.core.wire.base import Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 
@@ -72,6 +72,11 @@ class Job(Wire):
     @property
     def finished(self) -> bool:
         return self.status in FINISHED
+
+
+def unknown_job(job: str) -> NotFound:
+    """Make the error for a job that is not there, or not the caller's."""
+    return NotFound(f"no job {job!r}: it never was, or it finished long ago", service="dataprep")
 
 
 class JobsReply(Wire):
@@ -148,6 +153,10 @@ class IngestProgress(Wire):
 
 ALL = "all"
 """OPEA's word for every document of a collection, and for every collection."""
+
+
+COLLECTION_FIELDS = frozenset({"collection", "index_name"})
+"""The fields of a form that name its collection."""
 
 
 class OpeaSelection(Wire):

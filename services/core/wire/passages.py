@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import uuid
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from services.core.wire.base import Metadata, Text, Wire
 
-CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+COLLECTION_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+CollectionName = Annotated[str, Field(pattern=COLLECTION_PATTERN.pattern)]
 DEFAULT_COLLECTION = "default"
 _NAMESPACE = uuid.UUID("0b1d6c3e-64a6-5c86-9b0c-3f3f5a1f9a52")
 

@@ -16,7 +16,7 @@ from services.core.replies import ClientGone, EventStream, JsonReply
 from services.core.sse import format_event
 from services.core.tracing import current_traceparent
 from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply, Status
-from services.dataprep.jobs.store import JobStore
+from services.dataprep.jobs.store import JobStore, NamesFilter
 from services.dataprep.settings import SERVICE, Settings
 from services.dataprep.upload.batch import Batch
 from services.dataprep.upload.multipart import INGEST_BODY, Form, UploadLimits, receive
@@ -70,8 +70,12 @@ async def list_jobs(
     request: Request,
     status: Annotated[Status | None, Query(description="only these")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    prefix: Annotated[str, Query(max_length=64, description="only of collections that begin so")] = "",
+    without: Annotated[
+        str, Query(max_length=64, description="only of collections that do not hold this")
+    ] = "",
 ) -> Response:
-    found = await store_of(request).jobs(status, limit)
+    found = await store_of(request).jobs(status, limit, NamesFilter(prefix, without))
     return JsonReply(JobsReply(jobs=found).model_dump(mode="json"))
 
 

@@ -68,6 +68,20 @@ class IngestOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesFilter:
+    """Lets through collections whose names begin with `prefix` and do not hold `without`; empty: any."""
+
+    prefix: str = ""
+    without: str = ""
+
+    def lets(self, name: str) -> bool:
+        return name.startswith(self.prefix) and not (self.without and self.without in name)
+
+
+ALL_NAMES = NamesFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class UploadedFile:
     """A file to ingest: what the store says of it, and its bytes at `path` until it is submitted."""
 
@@ -117,8 +131,8 @@ class JobReader(Protocol):
     async def get(self, job: str) -> Job:
         """Raises `NotFound`."""
 
-    async def jobs(self, status: Status | None, limit: int) -> list[Job]:
-        """The newest first."""
+    async def jobs(self, status: Status | None, limit: int, names: NamesFilter = ALL_NAMES) -> list[Job]:
+        """The newest first, of the collections that `names` lets through."""
 
     def changes(self, job: str) -> AsyncIterator[Job]:
         """The job as it is, then at each change, at last finished; changes in quick succession are one.

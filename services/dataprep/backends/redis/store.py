@@ -20,15 +20,17 @@ from pydantic import Field
 from services.core.addresses import RedisAddress, StoreAddress
 from services.core.errors import ErrorDetail, PayloadTooLarge
 from services.core.settings import Settings as BaseSettings
-from services.core.wire.dataprep import Job, JobFile, Status
+from services.core.wire.dataprep import Job, JobFile, Status, unknown_job
 from services.dataprep.backends.redis.client import RedisClient
-from services.dataprep.backends.sqlite.journal import cancel_file, full, job_of, order_of, unknown
+from services.dataprep.backends.sqlite.journal import cancel_file, full, job_of, order_of
 from services.dataprep.jobs.changes import Changes, follow, wait
 from services.dataprep.jobs.store import (
+    ALL_NAMES,
     ClaimedFile,
     IngestOrder,
     JobLimits,
     Loss,
+    NamesFilter,
     StoreUnavailable,
     UploadedFile,
     cancellation_error,
@@ -122,19 +124,19 @@ class RedisJobs:
     async def get(self, job: str) -> Job:
         head = await self._redis.hgetall(f"job:{job}")
         if not head:
-            raise unknown(job)
+            raise unknown_job(job)
         bodies = await self._redis.hgetall(f"files:{job}")
         files = [JobFile.model_validate_json(bodies[number]) for number in sorted(bodies, key=int)]
         collection = orjson.loads(head["head"])["collection"]
         return job_of(job, collection, head["made"], head.get("finished"), files)
 
-    async def jobs(self, status: Status | None, limit: int) -> list[Job]:
+    async def jobs(self, status: Status | None, limit: int, names: NamesFilter = ALL_NAMES) -> list[Job]:
         found: list[Job] = []
         start = 0
-        while len(found) < limit and (names := await self._redis.newest("jobs", start, PAGE)):
-            for name in names:
+        while len(found) < limit and (page := await self._redis.newest("jobs", start, PAGE)):
+            for name in page:
                 job = await self.get(name)
-                if status in {None, job.status}:
+                if status in {None, job.status} and names.lets(job.collection):
                     found.append(job)
             start += PAGE
         return found[:limit]

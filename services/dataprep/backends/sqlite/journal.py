@@ -11,9 +11,16 @@ from pathlib import Path
 
 import orjson
 
-from services.core.errors import ErrorDetail, NotFound, RateLimited, ServiceUnavailable
-from services.core.wire.dataprep import FINISHED, Job, JobFile, Status, status_of
-from services.dataprep.jobs.store import ClaimedFile, IngestOrder, JobLimits, UploadedFile
+from services.core.errors import ErrorDetail, RateLimited, ServiceUnavailable
+from services.core.wire.dataprep import FINISHED, Job, JobFile, Status, status_of, unknown_job
+from services.dataprep.jobs.store import (
+    ALL_NAMES,
+    ClaimedFile,
+    IngestOrder,
+    JobLimits,
+    NamesFilter,
+    UploadedFile,
+)
 from services.dataprep.parsing.chunking import Chunking
 
 FORMAT = 1
@@ -114,17 +121,25 @@ class Journal:
     def get(self, job: str) -> Job:
         row = self._db.execute("select id, made, head, finished from jobs where id = ?", (job,)).fetchone()
         if row is None:
-            raise unknown(job)
+            raise unknown_job(job)
         return self._job(row)
 
-    def jobs(self, status: Status | None, limit: int) -> list[Job]:
+    def jobs(self, status: Status | None, limit: int, names: NamesFilter = ALL_NAMES) -> list[Job]:
         """By their last durable status."""
-        query = "select id, made, head, finished from jobs "
-        values: tuple[str, ...] = ()
+        query = "select id, made, head, finished from jobs where 1 "
+        values: tuple[str | int, ...] = ()
         if status in FINISHED:
-            query, values = query + "where status = ? ", (status,)
+            query, values = query + "and status = ? ", (status,)
         elif status is not None:
-            query += "where finished is null "
+            query += "and finished is null "
+        if names.prefix:
+            query += "and substr(json_extract(head, '$.collection'), 1, ?) = ? "
+            values += (len(names.prefix), names.prefix)
+        if names.without:
+            query, values = (
+                query + "and instr(json_extract(head, '$.collection'), ?) = 0 ",
+                (*values, names.without),
+            )
         rows = self._db.execute(query + "order by number desc limit ?", (*values, limit)).fetchall()
         return [self._job(row) for row in rows]
 
@@ -262,10 +277,6 @@ def job_of(id_: str, collection: str, made: str, finished: str | None, files: li
 def cancel_file(file: JobFile, why: ErrorDetail) -> JobFile:
     update = {"status": "cancelled", "error": why, "reason": "", "finished_at": datetime.now(UTC)}
     return file.model_copy(update=update)
-
-
-def unknown(job: str) -> NotFound:
-    return NotFound(f"no job {job!r}: it never was, or it finished long ago")
 
 
 def full(limits: JobLimits) -> RateLimited:

@@ -20,10 +20,12 @@ from services.dataprep.backends.sqlite.journal import Doomed, Journal, Key, full
 from services.dataprep.backends.sqlite.spool import Spool
 from services.dataprep.jobs.changes import Changes, ended_key, follow, wait
 from services.dataprep.jobs.store import (
+    ALL_NAMES,
     ClaimedFile,
     IngestOrder,
     JobLimits,
     Loss,
+    NamesFilter,
     UploadedFile,
     cancellation_error,
 )
@@ -113,8 +115,8 @@ class SqliteJobs:
     async def get(self, job: str) -> Job:
         return self._now(await self._run(lambda: self._journal.get(job)))
 
-    async def jobs(self, status: Status | None, limit: int) -> list[Job]:
-        found = [self._now(job) for job in await self._run(lambda: self._journal.jobs(status, limit))]
+    async def jobs(self, status: Status | None, limit: int, names: NamesFilter = ALL_NAMES) -> list[Job]:
+        found = [self._now(job) for job in await self._run(lambda: self._journal.jobs(status, limit, names))]
         return [job for job in found if status in {None, job.status}]
 
     def changes(self, job: str) -> AsyncIterator[Job]:
