@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from services.core import health, tei, tracing
+from services.core.admin import create_admin_app, metrics_router
 from services.core.context import request_id
 from services.core.errors import (
     InvalidRequest,
@@ -46,7 +47,8 @@ def create_app(
 ) -> FastAPI:
     """Make the app of a service, with its own routes and those that all services have.
 
-    `app.state.settings` and `app.state.metrics` are there before `resources` opens.
+    `app.state.settings` and `app.state.metrics` are there before `resources` opens; so is `app.state.admin`,
+    the app for `ADMIN_PORT`, where that is set.
 
     Args:
         service: The service's name.
@@ -72,12 +74,18 @@ def create_app(
         if traces:
             traces.shutdown()
 
-    app = FastAPI(title=f"Ragline {service}", version=version("ragline"), lifespan=lifespan)
+    apart = settings.admin_port > 0
+    app = FastAPI(
+        title=f"Ragline {service}",
+        version=version("ragline"),
+        lifespan=lifespan,
+        openapi_url=None if apart else "/openapi.json",
+    )
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.checks = {}
     app.include_router(router)
-    app.include_router(health.health_router(service, metrics, lambda: app.state.checks))
+    app.include_router(health.health_router(service, lambda: app.state.checks))
     app.include_router(opea_router(service, metrics.latencies))
     app.add_middleware(
         RequestMiddleware,
@@ -89,6 +97,11 @@ def create_app(
         upload_routes=upload_routes,
     )
     _render_errors(app, service, frozenset(tei_routes))
+    if apart:
+        app.state.admin = create_admin_app(app, metrics, settings.visitors)
+        _render_errors(app.state.admin, service, frozenset())
+    else:
+        app.include_router(metrics_router(metrics))
     return app
 
 

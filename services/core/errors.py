@@ -13,6 +13,7 @@
         Conflict                 409  conflict
         PayloadTooLarge          413  payload_too_large
         UnsupportedMedia         415  unsupported_media
+        WrongHost                421  wrong_host             the service is not called so
         HeadersTooLarge          431  headers_too_large
         RateLimited              429  rate_limited           may carry `retry_after` seconds
       ServiceError               502  bad_gateway            a service or engine answered wrongly
@@ -151,6 +152,12 @@ class PayloadTooLarge(InvalidRequest):
 
 class UnsupportedMedia(InvalidRequest):
     status, code = 415, "unsupported_media"
+
+
+class WrongHost(InvalidRequest):
+    """The request came by a name that is not the service's."""
+
+    status, code = 421, "wrong_host"
 
 
 class HeadersTooLarge(InvalidRequest):

@@ -26,7 +26,8 @@ from services.core.replies import ClientGone
 from services.core.settings import ServiceSettings
 from services.core.tracing import ServerSpans
 
-QUIET = frozenset({"/health", "/health/ready", "/metrics"})
+PROBES = frozenset({"/health", "/health/ready"})
+QUIET = PROBES | {"/metrics"}
 CLIENT_CLOSED = 499
 """nginx's status for a client that hung up; it exists in logs and metrics only."""
 
@@ -61,6 +62,7 @@ class RequestMiddleware:
         self.tei_routes = tei_routes
         self.service = service
         self.settings = settings
+        self.visitors = settings.visitors
         self.metrics = metrics
         self.spans = spans
 
@@ -112,10 +114,11 @@ class _Exchange:
 
     async def run(self, declared: int) -> None:
         try:
+            if self.scope["path"] not in PROBES:
+                self.owner.visitors.check(self.scope["method"], self.scope["headers"])
             if self.limit is not None and declared > self.limit:
-                await self._fail(self._too_large())
-            else:
-                await self.owner.app(self.scope, self.receive, self.send)
+                raise self._too_large()
+            await self.owner.app(self.scope, self.receive, self.send)
         except ClientGone:
             self.status = CLIENT_CLOSED
         except RaglineError as error:

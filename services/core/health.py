@@ -1,4 +1,4 @@
-"""`/health` (alive), `/health/ready` (each dependency named, with its latency) and `/metrics`."""
+"""`/health` (alive) and `/health/ready` (each dependency named, with its latency)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from fastapi.responses import Response
 
 from services.core.context import set_deadline
 from services.core.errors import RaglineError
-from services.core.metrics import Metrics
 from services.core.replies import JsonReply
 from services.core.wire.base import DependencyHealth, Readiness
 
@@ -57,7 +56,7 @@ async def check_readiness(service: str, checks: Mapping[str, Check]) -> Readines
     return Readiness(service=service, ready=ready, dependencies=dependencies)
 
 
-def health_router(service: str, metrics: Metrics, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
+def health_router(service: str, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
     """Make the routes that every service has; `checks` is asked at each call."""
     routes = APIRouter(tags=["operations"])
 
@@ -69,10 +68,5 @@ def health_router(service: str, metrics: Metrics, checks: Callable[[], Mapping[s
     async def ready() -> Response:
         state = await check_readiness(service, checks())
         return JsonReply(state.model_dump(), status_code=200 if state.ready else 503)
-
-    @routes.get("/metrics", summary="Prometheus metrics")
-    async def prometheus() -> Response:
-        body, content_type = metrics.render()
-        return Response(body, media_type=content_type)
 
     return routes

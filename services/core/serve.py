@@ -5,7 +5,9 @@ Logs are JSON, one object a line on stderr, each with the request's id; never th
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import sys
 from contextlib import suppress
 
@@ -15,10 +17,13 @@ import uvicorn
 from fastapi import FastAPI
 from structlog.typing import EventDict, WrappedLogger
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import ServerState
 
 from services.core.context import request_id
-from services.core.listener import ListenerConfig
+from services.core.listener import BoundedProtocol, ListenerConfig
 from services.core.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
 
 
 def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -> None:
@@ -27,11 +32,53 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
     Readiness ends with the listening socket, which closes first.
     """
     configure_logs(service, settings.log_level)
-    server = uvicorn.Server(ListenerConfig(service, app, settings, port))
+    admin = (
+        ListenerConfig(service, app.state.admin, settings, settings.admin_port)
+        if settings.admin_port
+        else None
+    )
+    server = Server(ListenerConfig(service, app, settings, port), admin)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a second listener, for those who run the service."""
+
+    def __init__(self, config: ListenerConfig, admin: ListenerConfig | None) -> None:
+        super().__init__(config)
+        self._admin = admin
+        self._admin_state = ServerState()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._admin is None or self.should_exit:
+            return
+        self.started = False
+        config = self._admin
+        config.load()
+        loop = asyncio.get_running_loop()
+        try:
+            listener = await loop.create_server(
+                lambda: BoundedProtocol(config, self._admin_state, {}),
+                config.host,
+                config.port,
+                ssl=config.ssl,
+                backlog=config.backlog,
+            )
+        except OSError as error:
+            log.error("no port for the metrics and the docs", variable="ADMIN_PORT", reason=str(error))
+            await self.shutdown(sockets)
+            sys.exit(STARTUP_FAILURE)
+        self.servers.append(listener)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self._admin_state.connections):
+            connection.shutdown()
+        await super().shutdown(sockets)
 
 
 def configure_logs(service: str, level: str) -> None:

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from services.core.aliases import read_aliases
+from services.core.origins import Visitors
 
 
 class _Variables(EnvSettingsSource):
@@ -123,11 +124,30 @@ class ServiceSettings(Settings):
         description="connections to a service at once; one more closes the one that has asked nothing for "
         "longest, or is a 503 where all are at work; never more than the system has descriptors for",
     )
+    hosts: str = Field(
+        "",
+        validation_alias="SERVICE_HOSTS",
+        description="names by which a service other than the gateway may be called, besides addresses, names "
+        "without a dot and private ones (.local, .internal, .svc): a.example.org,.b.example.org; * for any",
+    )
+    admin_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        validation_alias="ADMIN_PORT",
+        description="port of its own for /metrics, /docs and /openapi.json, which are then nowhere else; "
+        "`ragline up` gives each service the next one; 0: they are on the service's port",
+    )
     otlp_endpoint: str = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="OTLP/HTTP collector for traces; empty switches tracing off",
     )
+
+    @property
+    def visitors(self) -> Visitors:
+        """Who may ask, by the name and the page that a request came by."""
+        return Visitors([*self.hosts.split(","), self.host], (), "SERVICE_HOSTS")
 
 
 class HomeSettings(Settings):

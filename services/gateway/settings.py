@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from pipelines.evaluation.grounding.detector import parse_labels
 from pipelines.limits import StageLimits
 from pipelines.prompting import PromptName
+from services.core.origins import Visitors
 from services.core.settings import ServiceSettings
 from services.gateway.access.settings import AccessSettings
 
@@ -39,6 +41,13 @@ class Settings(AccessSettings, ServiceSettings):
         validation_alias="GATEWAY_PUBLIC_URL",
         description="the address at which readers reach the gateway, for the links of citations; empty: the "
         "one that a request was sent to",
+    )
+    hosts: str = Field(
+        "",
+        validation_alias="GATEWAY_HOSTS",
+        description="names by which the gateway may be called, besides that of GATEWAY_PUBLIC_URL, "
+        "addresses, names without a dot and private ones (.local, .internal, .svc): rag.example.org,"
+        ".b.example.org; * for any",
     )
     cors_origins: str = Field(
         "",
@@ -185,6 +194,12 @@ class Settings(AccessSettings, ServiceSettings):
             first_token=self.first_token_seconds or most,
             between_tokens=self.between_tokens_seconds or most,
         )
+
+    @property
+    def visitors(self) -> Visitors:
+        """Who may ask, by the name and the page that a request came by."""
+        named = [*self.hosts.split(","), self.host, urlsplit(self.public_url).hostname or ""]
+        return Visitors(named, self.origins, "GATEWAY_HOSTS")
 
     @property
     def origins(self) -> tuple[str, ...]:

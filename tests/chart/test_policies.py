@@ -138,11 +138,12 @@ def test_selectors_find_exactly_their_pods(rendered: Rendered) -> None:
         selector = item["spec"]["selector"]
         wanted = selector.get("matchLabels", selector)
         assert [name for name in labels if wanted.items() <= labels[name].items()] == [component(item)]
-    ports = {component(each): each["spec"]["ports"][0] for each in rendered.of("Service")}
+    ports = {component(each): each["spec"]["ports"] for each in rendered.of("Service")}
     for name, container in rendered.containers():
         if name != "test":
             assert container["ports"] == [
-                {"name": "http", "containerPort": ports[name]["port"], "protocol": "TCP"}
+                {"name": port["name"], "containerPort": port["port"], "protocol": "TCP"}
+                for port in ports[name]
             ]
 
 
@@ -289,3 +290,27 @@ def test_how_a_server_wants_to_be_asked_is_told(helm: Helm, tmp_path: Path) -> N
     assert entry.request.rename == {"max_tokens": "max_completion_tokens"}
     assert (entry.request.drop, entry.request.add) == (("stream_options",), {"top_k": 1})
     assert (entry.first_token_seconds, entry.between_tokens_seconds) == (20, 7.5)
+
+
+def test_metrics_and_docs_are_not_opened_with_the_gateway(rendered: Rendered) -> None:
+    for item in rendered.of("Ingress", "HTTPRoute"):
+        assert "admin" not in str(item["spec"])
+        assert "9464" not in str(item["spec"])
+    for name, container in rendered.containers():
+        if name != "test" and any(port["name"] == "admin" for port in container["ports"]):
+            assert {"name": "ADMIN_PORT", "value": "9464"} in container["env"]
+    for item in rendered.of("ServiceMonitor"):
+        wanted = item["spec"]["selector"]["matchLabels"]["ragline/metrics"]
+        assert [endpoint["port"] for endpoint in item["spec"]["endpoints"]] == [wanted]
+    for item in rendered.of("Service"):
+        names = {port["name"] for port in item["spec"]["ports"]}
+        assert item["metadata"]["labels"].get("ragline/metrics", "http") in names
+        assert item["spec"]["type"] == "ClusterIP" or "admin" not in names
+
+
+def test_the_gateway_knows_the_names_by_which_it_is_published(helm: Helm) -> None:
+    hosts = "ingress.hosts={rag.example.org,*.b.example.org},gateway.hosts={c.example.org}"
+    rendered = helm.rendered("default", "--set", f"ingress.enabled=true,{hosts}")
+    (container,) = (container for name, container in rendered.containers() if name == "gateway")
+    (known,) = (item["value"] for item in container["env"] if item["name"] == "GATEWAY_HOSTS")
+    assert known == "ragline-gateway.rag,rag.example.org,.b.example.org,c.example.org"

@@ -30,6 +30,7 @@ gateway:
     RERANKING_URL: http://{{ include "ragline.host" (list . "reranking") }}:8000
     GENERATION_URL: http://{{ include "ragline.host" (list . "generation") }}:9000
     DATAPREP_URL: http://{{ include "ragline.host" (list . "dataprep") }}:5000
+    GATEWAY_HOSTS: {{ include "ragline.gatewayHosts" . }}
   values: {{ .Values.gateway | toJson }}
 embedding:
   kind: Deployment
@@ -167,8 +168,21 @@ redis://{{ include "ragline.host" (list . "redis") }}:6379/0
 {{- end -}}
 
 {{/* What all six have in their environment. */}}
+{{/* The names by which clients call the gateway: of the Ingress and the HTTPRoute, and with the namespace. */}}
+{{- define "ragline.gatewayHosts" -}}
+{{- $hosts := list (printf "%s.%s" (include "ragline.host" (list . "gateway")) .Release.Namespace) -}}
+{{- if .Values.ingress.enabled -}}{{- $hosts = concat $hosts .Values.ingress.hosts -}}{{- end -}}
+{{- if .Values.httpRoute.enabled -}}{{- $hosts = concat $hosts (default list .Values.httpRoute.hostnames) -}}{{- end -}}
+{{- $hosts = concat $hosts (default list .Values.gateway.hosts) -}}
+{{- $names := list -}}
+{{- range $hosts -}}{{- $names = append $names (trimPrefix "*" .) -}}{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.hostnames) -}}{{- $names = list "*" -}}{{- end -}}
+{{- $names | uniq | join "," | quote -}}
+{{- end -}}
+
 {{- define "ragline.commonEnv" -}}
 HOST: 0.0.0.0
+ADMIN_PORT: "9464"
 HOME: /tmp
 HF_HOME: /tmp/huggingface
 RAGLINE_HOME: /var/lib/ragline

@@ -169,6 +169,11 @@ containers:
       - name: http
         containerPort: {{ $it.port }}
         protocol: TCP
+      {{- if not $it.third }}
+      - name: admin
+        containerPort: 9464
+        protocol: TCP
+      {{- end }}
     {{- include "ragline.probes" . | nindent 4 }}
     lifecycle:
       preStop:

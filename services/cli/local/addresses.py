@@ -57,6 +57,7 @@ class Addresses:
         recorded_external: Mapping[str, str],
     ) -> None:
         self.host = env.get("HOST") or "127.0.0.1"
+        self._admin_port = _from_env(env, "ADMIN_PORT") or 0
         self._ports = {
             name: ports.get(name) or _from_env(env, spec.port_variable) or recorded.get(name) or spec.port
             for name, spec in ROSTER.items()
@@ -99,7 +100,10 @@ class Addresses:
     def environment(self, name: str) -> dict[str, str]:
         """The variables a service needs to serve at its port and to find the others."""
         urls = {spec.url_variable: self.url(other) for other, spec in ROSTER.items() if spec.url_variable}
-        return {**urls, ROSTER[name].port_variable: str(self._ports[name])}
+        own = {ROSTER[name].port_variable: str(self._ports[name])}
+        if self._admin_port:
+            own["ADMIN_PORT"] = str(self._admin_port + list(ROSTER).index(name))
+        return {**urls, **own}
 
 
 def describe_external(external: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from services.core.app import create_app
 from services.core.health import Check
 from services.core.listener import ListenerConfig
+from services.core.serve import Server
 from services.core.settings import ServiceSettings
 
 GET = b"GET /health HTTP/1.1\r\nhost: localhost\r\n"
@@ -54,8 +55,7 @@ def service(settings: ServiceSettings) -> FastAPI:
 
 
 @contextmanager
-def running(settings: ServiceSettings) -> Iterator[int]:
-    server = uvicorn.Server(ListenerConfig("demo", service(settings), settings, 0))
+def serving(server: uvicorn.Server) -> Iterator[int]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -66,6 +66,12 @@ def running(settings: ServiceSettings) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@contextmanager
+def running(settings: ServiceSettings) -> Iterator[int]:
+    with serving(uvicorn.Server(ListenerConfig("demo", service(settings), settings, 0))) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -280,3 +286,33 @@ def test_where_all_connections_are_at_work_one_more_is_told_so() -> None:
         for client in half:
             assert client.send(b'"k": 12}').reply() == (200, {"k": 12})
             client.socket.close()
+
+
+def test_metrics_and_docs_may_have_a_port_of_their_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        admin_port = free.getsockname()[1]
+    settings = ServiceSettings(admin_port=admin_port)
+    app = service(settings)
+    server = Server(
+        ListenerConfig("demo", app, settings, 0),
+        ListenerConfig("demo", app.state.admin, settings, admin_port),
+    )
+    with serving(server) as port:
+        for path in (b"/metrics", b"/docs", b"/openapi.json"):
+            request = GET.replace(b"/health", path) + b"\r\n"
+            with Client(port) as client, Client(admin_port) as admin:
+                assert client.send(request).reply()[0] == 404
+                assert admin.send(request).reply()[0] == 200
+        with Client(admin_port) as admin:
+            assert admin.send(GET.replace(b"/health", b"/echo") + b"\r\n").reply()[0] == 404
+        with Client(admin_port) as admin:
+            assert admin.send(b"GET /metrics HTTP/1.1\r\nhost: evil.example\r\n\r\n").reply()[0] == 421
+
+
+def test_a_port_of_its_own_that_is_taken_is_said_and_ends_the_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = ServiceSettings(admin_port=taken.getsockname()[1])
+        app = service(settings)
+        admin = ListenerConfig("demo", app.state.admin, settings, settings.admin_port)
+        with pytest.raises(SystemExit):
+            Server(ListenerConfig("demo", app, settings, 0), admin).run()
