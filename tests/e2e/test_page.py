@@ -22,6 +22,12 @@ STATIC = Path(__file__).parents[2] / "services" / "gateway" / "page" / "static"
 BUDGET_BYTES = 100_000
 expect.set_options(timeout=30_000)
 
+SEEN = """(element) => {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return element.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}"""
+"""Whether the middle of an element is really seen: neither cut off nor covered."""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Engine]]:
@@ -62,6 +68,7 @@ def test_an_answer_its_citation_and_the_words_in_their_place(opened: Opened) -> 
     pill = turn.locator(".pill").first
     pill.focus()
     expect(pill.locator(".tip")).to_be_visible()
+    assert pill.locator(".tip").evaluate(SEEN)
     page.keyboard.press("Enter")
     # the document begins with a character of two UTF-16 units: positions count characters
     expect(page.locator("dialog mark")).to_contain_text(
@@ -142,6 +149,16 @@ def test_columns_answer_from_one_context_and_their_sentences_are_judged(opened: 
     lanes = page.get_by_role("group", name="The race").locator(".stage .name").all_inner_texts()
     assert lanes == ["plain", "thinker"]
     assert page.evaluate("[...document.querySelectorAll('.bar')].every((bar) => bar.offsetWidth > 0)")
+
+
+def test_an_arm_that_fails_fails_alone(opened: Opened) -> None:
+    page = opened.page
+    go(page, f"compare?q={QUESTION}&arms=broken,plain")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("table tbody tr")).to_have_count(2)
+    expect(page.locator(".column").first.locator(".note.error")).to_be_visible()
+    expect(page.locator("table tbody tr").first).to_contain_text("failed")
+    expect(page.locator(".column").last).to_contain_text("Bees make honey")
 
 
 def test_a_file_is_brought_seen_searched_and_deleted(opened: Opened, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ const main = document.getElementById("main");
 let leave = null;
 
 function readPlace() {
-  const [name, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [, name, query] = /^#?\/?([^?]*)\??(.*)$/s.exec(location.hash); // a question may hold a question mark
   return [VIEWS[name] ? name : "ask", new URLSearchParams(query)];
 }
 

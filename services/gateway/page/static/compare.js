@@ -93,7 +93,7 @@ class Comparison {
     for await (const { event, data } of readEvents("/v1/compare", { body, signal })) {
       if (event === "context") this.#setContext(data);
       else if (event === "delta") this.#column(data.arm).add(data, performance.now() - this.start);
-      else if (event === "arm") this.#column(data.arm).finish(data, this.chosen.collection);
+      else if (event === "arm") this.#column(data.arm).finish(data, performance.now() - this.start);
       else if (event === "groundedness") this.#column(data.arm).judge(data);
       else if (event === "comparison") this.#finish(data);
     }
@@ -120,12 +120,11 @@ class Comparison {
   #drawRace() {
     const now = performance.now() - this.start;
     const search = this.contextAt ?? now;
-    let begun = search;
+    let begun = search; // null: its turn has not come
     const lanes = [];
     for (const column of this.columns.values()) {
-      const spans = column.timings ? layOut(column.timings).map((span) => ({ ...span, name: column.name })) : column.liveSpans(begun, now, search);
-      lanes.push(spans);
-      if (this.chosen.serial && column.endedAt) begun = column.endedAt;
+      lanes.push(column.timings ? layOut(column.timings) : column.liveSpans(begun, now, search));
+      if (this.chosen.serial) begun = column.endedAt;
     }
     const total = Math.max(1, ...lanes.flat().map((span) => span.end));
     const merged = lanes.map((spans, place) => drawLane([...this.columns.values()][place].name, spans, total));
@@ -148,7 +147,7 @@ class Comparison {
         return by === undefined ? seconds(own) : `${seconds(own)} (${sign(by, `${(by / 1000).toFixed(1)} s`)})`;
       };
       const share = arm.groundedness?.answer?.share_supported;
-      return h("tr", {}, h("th", { scope: "row" }, arm.arm), ...figures.map(([, name]) => h("td", { class: "number" }, time(name))), h("td", { class: "number" }, String(arm.usage?.completion_tokens ?? "")), h("td", { class: "number" }, String(arm.usage?.completion_tokens_details?.reasoning_tokens ?? "")), h("td", { class: "number" }, share === undefined || share === null ? "" : `${Math.round(share * 100)} %`), h("td", {}, difference?.same_answer ? "the same answer" : ""));
+      return h("tr", {}, h("th", { scope: "row" }, arm.arm), ...figures.map(([, name]) => h("td", { class: "number" }, time(name))), h("td", { class: "number" }, String(arm.usage?.completion_tokens ?? "")), h("td", { class: "number" }, String(arm.usage?.completion_tokens_details?.reasoning_tokens ?? "")), h("td", { class: "number" }, share === undefined || share === null ? "" : `${Math.round(share * 100)} %`), h("td", {}, arm.status === "answered" ? (difference?.same_answer ? "the same answer" : "") : arm.status.replaceAll("_", " ")));
     });
     const head = ["Arm", ...figures.map(([name]) => name), "Tokens", "of them thinking", "Supported", ""];
     fill(this.table, h("table", {}, h("caption", { class: "unseen" }, "Figures of each arm, with the difference to the first"), h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, ...rows)));
@@ -207,22 +206,21 @@ class Column {
       this.content += content;
       this.answer.append(content);
     }
-    this.marks.last = at;
   }
 
   liveSpans(begun, now, search) {
-    const { thinking, answer, last } = this.marks;
+    const { thinking, answer } = this.marks;
     const end = this.endedAt ?? now;
-    const first = thinking ?? answer;
-    const spans = [{ name: "search", kind: "search", start: 0, end: Math.min(search, now) }];
-    if (begun < end) spans.push({ name: "first token", kind: "prefill", start: begun, end: first ?? (this.started ? end : begun) });
-    if (thinking !== undefined) spans.push({ name: "thinking", kind: "think", start: thinking, end: answer ?? last });
-    if (answer !== undefined) spans.push({ name: "answer", kind: "answer", start: answer, end: last });
+    const spans = [{ name: "search", kind: "search", start: 0, end: search }];
+    if (begun === null || begun >= end) return spans;
+    spans.push({ name: "first token", kind: "prefill", start: begun, end: thinking ?? answer ?? end });
+    if (thinking !== undefined) spans.push({ name: "thinking", kind: "think", start: thinking, end: answer ?? end });
+    if (answer !== undefined) spans.push({ name: "answer", kind: "answer", start: answer, end });
     return spans;
   }
 
-  finish(reply) {
-    this.endedAt = this.marks.last ?? null;
+  finish(reply, at) {
+    this.endedAt = at;
     fill(this.state);
     this.content = reply.content ?? "";
     fill(this.answer, this.content);
