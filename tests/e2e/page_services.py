@@ -91,7 +91,15 @@ def serve_page(folder: Path) -> Iterator[tuple[str, Engine]]:
     with ExitStack() as stack:
         endpoint = stack.enter_context(running(engine.app))
         entries = [
-            {"name": name, "engine": "openai", "endpoint": endpoint, "model_id": name, "max_context": 8192}
+            {
+                "name": name,
+                "engine": "openai",
+                "endpoint": endpoint,
+                "model_id": name,
+                "max_context": 8192,
+                # what is known not to think is shown as it comes
+                "profile": "" if name == "thinker" else "none",
+            }
             for name in ANSWERS
         ]
         apps = {

@@ -50,11 +50,15 @@ def go(page: Page, view: str) -> None:
     expect(page.locator("h1")).to_be_visible()
 
 
-def ask(page: Page, question: str, model: str = "plain") -> None:
+def begin(page: Page, question: str, model: str) -> None:
     expect(page.locator("#model option").first).to_be_attached()
     page.select_option("#model", model)
     page.fill("#question", question)
     page.keyboard.press("Enter")
+
+
+def ask(page: Page, question: str, model: str = "plain") -> None:
+    begin(page, question, model)
     expect(page.locator(".turn").first.get_by_role("button", name="Copy as curl")).to_be_visible()
 
 
@@ -88,10 +92,7 @@ def test_thinking_is_open_while_it_streams_and_folded_after(
     page, engine = opened.page, served[1]
     engine.may_end.clear()
     try:
-        expect(page.locator("#model option").first).to_be_attached()
-        page.select_option("#model", "thinker")
-        page.fill("#question", QUESTION)
-        page.keyboard.press("Enter")
+        begin(page, QUESTION, "thinker")
         expect(page.locator(".turn details[open] .thoughts")).to_contain_text("Nectar, so honey.")
         expect(page.locator(".turn summary").first).to_contain_text("Thinking")
     finally:
@@ -102,9 +103,14 @@ def test_thinking_is_open_while_it_streams_and_folded_after(
     assert "Nectar, so" not in page.locator(".turn .answer").inner_text()
 
 
-def test_an_answer_that_breaks_off_is_not_shown_as_whole(opened: Opened) -> None:
-    page = opened.page
-    ask(page, QUESTION, "broken")
+def test_an_answer_that_breaks_off_is_not_shown_as_whole(opened: Opened, served: tuple[str, Engine]) -> None:
+    page, engine = opened.page, served[1]
+    engine.may_end.clear()
+    try:
+        begin(page, QUESTION, "broken")
+        expect(page.locator(".turn .answer")).to_contain_text("Bees make")
+    finally:
+        engine.may_end.set()
     expect(page.locator(".turn .note.error")).to_be_visible()
     expect(page.locator(".turn")).to_contain_text("not a whole answer")
     assert page.get_by_role("button", name="Copy as Markdown").count() == 0
@@ -114,10 +120,7 @@ def test_stop_ends_an_answer_and_says_so(opened: Opened, served: tuple[str, Engi
     page, engine = opened.page, served[1]
     engine.may_end.clear()
     try:
-        expect(page.locator("#model option").first).to_be_attached()
-        page.select_option("#model", "plain")
-        page.fill("#question", QUESTION)
-        page.keyboard.press("Enter")
+        begin(page, QUESTION, "plain")
         expect(page.locator(".turn .answer")).to_contain_text("Bees make honey")
         page.get_by_role("button", name="Stop").click()
         expect(page.locator(".turn")).to_contain_text("Stopped: what is shown is not the whole.")
