@@ -1,4 +1,4 @@
-"""Write Ragline's values or .env from those of another deployment, and list what has no counterpart."""
+"""Write values or an .env from those of OPEA's ChatQnA."""
 
 from __future__ import annotations
 
