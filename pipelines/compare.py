@@ -16,7 +16,7 @@ from pipelines.search import Evidence, Search
 from services.core.completion import move_misplaced
 from services.core.errors import InvalidRequest, RaglineError, ServiceError
 from services.core.wire.answer import FrozenContext, Timings
-from services.core.wire.chat import ChatMessage
+from services.core.wire.chat import DIRECT, ChatMessage
 from services.core.wire.sampling import Sampling
 
 QUEUE = 64
@@ -144,6 +144,12 @@ def _check(arms: Sequence[Arm]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidRequest(f"arms: {', '.join(twice)} comes twice: give each arm a `name` of its own")
+    direct = [arm.model for arm in arms if arm.model.endswith(DIRECT)]
+    if direct:
+        raise InvalidRequest(
+            f"arms: {', '.join(direct)}: NAME{DIRECT} answers without passages, and all arms answer from the "
+            f"same: name {direct[0].removesuffix(DIRECT)}"
+        )
 
 
 async def _answer(

@@ -10,6 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from pipelines.phrases import (
+    FOLLOW_PHRASES,
+    GREETINGS,
+    LAST_ANSWER,
+    PHRASES,
+    REFERRING,
+    REFERRING_SIGNS,
+    SIGNS,
+    SMALL_TALK,
+    read_words,
+)
 from pipelines.prompting import ABSTENTION
 from pipelines.sentences import content_words
 from services.core.wire.chat import ChatMessage
@@ -20,9 +31,9 @@ HELD_SHARE = 0.5
 ATTACHED_WORDS = 60
 """A message from so many words on is read as one that brings text along, and not only a question."""
 
-SMALL_TALK_WORDS = 6
+SMALL_TALK_WORDS = 8
 
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_MARKS = re.compile(r"[\W\d_]+")
 
 _ATTACHMENT = re.compile(
     r"<(context|source|document|file|attachment|chat_history|transcript)\b"
@@ -32,38 +43,6 @@ _ATTACHMENT = re.compile(
 """How chat clients mark what they attach: files, search results, the conversation for a title."""
 
 _QUOTED_CHAT = re.compile(r"<chat_history>|^#{1,4}\s*chat history\b", re.IGNORECASE | re.MULTILINE)
-
-_SMALL_TALK = """
-hello hi hey howdy greetings good morning afternoon evening night day bye goodbye see you later soon
-welcome thanks thank thx cheers ok okay great cool nice perfect super well done got it yes no sure
-please sorry how are very much so a lot that's that was is helpful for your help again all there to everyone
-hallo guten tag morgen abend danke dankeschön vielen dank tschüss auf wiedersehen moin servus bitte
-bonjour bonsoir salut merci beaucoup au revoir hola buenos días buenas tardes noches gracias muchas adiós
-ciao buongiorno buonasera grazie mille arrivederci olá bom dia boa tarde noite obrigado obrigada tchau
-"""
-_GREETINGS = """
-hello hi hey howdy greetings morning afternoon evening bye goodbye thanks thank thx cheers ok okay great cool
-nice perfect super hallo danke dankeschön dank tschüss moin servus bonjour bonsoir salut merci hola gracias
-adiós ciao buongiorno buonasera grazie arrivederci olá obrigado obrigada tchau
-"""
-_SIGNS = """
-こんにちは ありがとう 你好 谢谢 謝謝 안녕 감사 привет спасибо مرحبا شكرا
-"""
-_REFERRING = """
-that this it its these those them above previous former latter again instead more shorter longer simpler
-translate summarize summarise rephrase reword rewrite shorten simplify elaborate continue expand repeat
-davon darüber dazu nochmal übersetze übersetz zusammenfassen fasse kürzer umformulieren
-traduis traduire résume reformule cela ça traduce traducir resume eso esto traduci riassumi questo traduza
-resuma isso
-"""
-SMALL_TALK, GREETINGS = frozenset(_SMALL_TALK.split()), frozenset(_GREETINGS.split())
-"""A message of words of small talk alone, with one that greets, thanks or takes leave, asks no document."""
-
-SIGNS = tuple(_SIGNS.split())
-"""The same in scripts that have no words between blanks, or few."""
-
-REFERRING = frozenset(_REFERRING.split())
-"""Words that point to what was said before, or ask to do something with it."""
 
 
 def holds_answer(question: str, history: Sequence[ChatMessage], follow: Sequence[ChatMessage] = ()) -> bool:
@@ -83,7 +62,7 @@ def holds_answer(question: str, history: Sequence[ChatMessage], follow: Sequence
     if not held:
         return False
     answers = any(message.role == "assistant" and _is_answer(message) for message in history)
-    if answers and not REFERRING.isdisjoint(_read_words(question)):
+    if answers and _refers_back(question):
         return True
     wanted = content_words(question)
     words = frozenset[str]().union(*(content_words(text) for text in held))
@@ -91,15 +70,26 @@ def holds_answer(question: str, history: Sequence[ChatMessage], follow: Sequence
 
 
 def is_small_talk(text: str) -> bool:
-    """Whether a message only greets or thanks."""
-    words = _read_words(text)
-    if any(sign in text for sign in SIGNS):
-        return len(text) <= 8 * SMALL_TALK_WORDS and "?" not in text and "\uff1f" not in text
-    return (
-        0 < len(words) <= SMALL_TALK_WORDS
-        and SMALL_TALK.issuperset(words)
-        and not GREETINGS.isdisjoint(words)
-    )
+    """Whether a message only greets, thanks or takes leave."""
+    words, rest = read_words(text), text.lower()
+    if not 0 < len(words) <= SMALL_TALK_WORDS:
+        return False
+    if any(sign in rest for sign in SIGNS):
+        for sign in SIGNS:
+            rest = rest.replace(sign, "")
+        return len(_MARKS.sub("", rest)) <= 1
+    if not SMALL_TALK.issuperset(words):
+        return False
+    spans = {tuple(words[at:end]) for at in range(len(words)) for end in range(at + 1, len(words) + 1)}
+    return not GREETINGS.isdisjoint(words) or not PHRASES.isdisjoint(spans)
+
+
+def _refers_back(text: str) -> bool:
+    """Whether a message points to what was said before it, or asks to do something with it."""
+    words = read_words(text)
+    if not REFERRING.isdisjoint(words) or tuple(words) in FOLLOW_PHRASES:
+        return True
+    return bool(LAST_ANSWER.search(text)) or any(sign in text for sign in REFERRING_SIGNS)
 
 
 def is_task_of_client(question: str) -> bool:
@@ -123,7 +113,3 @@ def _list_held(history: Sequence[ChatMessage]) -> Iterator[str]:
 
 def _is_answer(message: ChatMessage) -> bool:
     return bool(message.text.strip()) and message.text.strip() != ABSTENTION
-
-
-def _read_words(text: str) -> list[str]:
-    return [match.group().lower().replace("\u2019", "'") for match in _WORD.finditer(text)]

@@ -95,6 +95,8 @@ class AnswerPrinter:
         finish = self._last.answer_finish_reason or self._finish
         for line in format_notes(self._last, finish, is_empty=not answer.strip()):
             self._output.line(line, style="yellow")
+        for line in format_relevance(self._context):
+            self._output.line(line, style="yellow")
         if self._context is not None and self._context.passages:
             self._output.line("\nSources", style="bold")
             for line in format_sources(self._context.passages, self._citations):
@@ -149,6 +151,36 @@ def format_notes(
         lines.append("No answer: the model calls a tool, and there is none here.")
     elif is_empty and chunk.outcome != "abstained":
         lines.append("No answer: the model wrote nothing.")
+    return lines
+
+
+_KEPT = {
+    "floor": ("by their similarity to the question", "no passage is similar enough to the question"),
+    "words": (
+        "by the words they share with the question",
+        "no passage shares enough words with it",
+    ),
+    "model": ("all that were found: the model had to judge them", "nothing was found"),
+    "off": ("all that were found: no threshold was asked for", "nothing was found"),
+}
+"""By the rule of relevance: how passages were kept, and why there are none."""
+
+
+def format_relevance(context: FrozenContext | None) -> list[str]:
+    """Say why the passages were kept, or why there are none, where something was searched for."""
+    relevance = context.relevance if context is not None else None
+    if context is None or relevance is None:
+        return []
+    kept, none = _KEPT[relevance.rule]
+    language = f" (question in {relevance.language})" if relevance.language else ""
+    lines = [f"Passages kept {kept}{language}." if context.passages else f"Why: {none}{language}."]
+    held = [word for word in relevance.identifiers if word not in relevance.missing]
+    if held and context.passages:
+        lines.append(f"Kept whatever their similarity, because they hold it: {', '.join(held)}.")
+    if relevance.missing:
+        lines.append(f"In no passage: {', '.join(relevance.missing)}.")
+    if context.repeated:
+        lines.append(f"Left out because one of these has the same text: {len(context.repeated)}.")
     return lines
 
 

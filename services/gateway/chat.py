@@ -25,14 +25,11 @@ from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
 from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
-from services.core.wire.chat import ModelInfo, ModelList
+from services.core.wire.chat import DIRECT, ModelInfo, ModelList
 from services.core.wire.features import Logprobs, TokenLogprob
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
-
-DIRECT = ":direct"
-"""What the name of an entry ends with that is to answer without retrieval."""
 
 router = APIRouter(tags=["chat"])
 

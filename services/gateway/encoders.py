@@ -36,7 +36,8 @@ class RerankDocument(Wire):
 class DocumentsRerankRequest(Wire):
     """`POST /v1/rerank` as Cohere and Jina have it.
 
-    `model` is accepted and says nothing: the gateway has one reranker. Over-long documents are truncated.
+    `model` is accepted and chooses nothing: the gateway has one reranker, and the reply's `model` names it.
+    Over-long documents are truncated.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", protected_namespaces=())
@@ -87,6 +88,7 @@ async def rerank(request: Request, body: DocumentsRerankRequest) -> Response:
     texts = [document if isinstance(document, str) else document.text for document in body.documents]
     async with within_deadline("the ranking", service="gateway"):
         ranks = await until_disconnected(request, reranking.rank_texts(body.query, texts))
+        model = await reranking.model()
     results = [
         RankedDocument(
             index=rank.index,
@@ -95,5 +97,5 @@ async def rerank(request: Request, body: DocumentsRerankRequest) -> Response:
         )
         for rank in ranks[: body.top_n]
     ]
-    reply = DocumentsRerankReply(id=str(uuid.uuid4()), model="reranking", results=results)
+    reply = DocumentsRerankReply(id=str(uuid.uuid4()), model=model, results=results)
     return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")

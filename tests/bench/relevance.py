@@ -26,6 +26,7 @@ from services.core.wire.passages import Passage
 from services.embedding.backends import openvino
 from services.gateway.settings import Settings as GatewaySettings
 from services.retrieval.evidence import QuestionTraits, select_evidence
+from tests.bench import conversation
 from tests.bench._report import report
 from tests.bench.evaluation_data import evaluation_data
 from tests.bench.relevance_sets import Group, identifiers, languages
@@ -178,6 +179,7 @@ def _total(groups: Mapping[str, Sequence[str]]) -> int:
 
 async def main() -> None:
     data = evaluation_data()
+    conversation.main()
     contexts, answerable, impossible = squad(data)
     groups = {"answerable": answerable, "off topic": cranfield(data), "near miss": impossible}
     await measure(contexts, groups)

@@ -69,6 +69,7 @@ def test_rerank(url: str, path: str) -> None:
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
     assert all("document" not in one for one in reply["results"])
+    assert reply["model"] == "fake", "the reranker's, whatever the request names"
     reply = httpx.post(f"{url}{path}", json={**body, "return_documents": True}, timeout=60).json()
     for one in reply["results"]:
         wanted = documents[one["index"]]

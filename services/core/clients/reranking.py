@@ -32,11 +32,25 @@ _RERANKING = TypeAdapter(RerankingReply)
 _RANKS = TypeAdapter(list[Rank])
 
 
+class _Info(Wire):
+    model_id: str
+
+
+_INFO = TypeAdapter(_Info)
+
+
 class RerankingClient:
     def __init__(self, http: HttpClient, *, stored_name: Callable[[str], str] = str) -> None:
         """Make a client; `stored_name` says what the service calls a collection that is named here."""
         self._http = http
         self._stored = stored_name
+        self._model = ""
+
+    async def model(self) -> str:
+        """Return the id of the reranker's model, by TEI's `/info`; asked for once."""
+        if not self._model:
+            self._model = decode(_INFO, await self._http.get("/info"), self._http.service).model_id
+        return self._model
 
     async def rerank(
         self, query: str, passages: Sequence[Passage], *, top_n: int, collection: str

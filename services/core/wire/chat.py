@@ -11,6 +11,9 @@ from services.core.wire.base import Text, Wire, WireWithNulls
 from services.core.wire.features import Features, Logprobs, ToolCall, ToolCallDelta
 from services.core.wire.sampling import Sampling, SamplingFields
 
+DIRECT = ":direct"
+"""What the name of an entry ends with that is to answer without retrieval."""
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 """Why an answer ends, in OpenAI's words: clients that validate replies accept no other."""

@@ -389,6 +389,29 @@ def test_thinking_that_was_shown_as_the_answer_is_said_and_the_answer_shown(
     assert "was cut" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("relevance", "passages", "said"),
+    [
+        (
+            {"rule": "floor", "language": "en"},
+            [PASSAGE],
+            "kept by their similarity to the question (question in en).",
+        ),
+        ({"rule": "floor"}, [], "Why: no passage is similar enough to the question."),
+        ({"rule": "words"}, [], "Why: no passage shares enough"),
+        ({"rule": "model"}, [PASSAGE], "the model had to judge them"),
+        ({"rule": "floor", "identifiers": ["E-4711"]}, [PASSAGE], "because they hold it: E-4711."),
+        ({"rule": "floor", "identifiers": ["E-4711"], "missing": ["E-4711"]}, [], "In no passage: E-4711."),
+    ],
+)
+def test_why_passages_were_kept_or_none_is_said(
+    gateway: Gateway, ask: Ask, relevance: dict[str, object], passages: list[object], said: str
+) -> None:
+    context = {"context_id": "abc", "passages": passages, "relevance": relevance}
+    gateway.events = [chunk({"role": "assistant", "content": ""}, context=context), *ANSWER, last(), DONE]
+    assert said in ask("x").stdout
+
+
 def test_a_text_that_was_held_back_is_said(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, last(timings=TIMINGS | {"held_back": 640.0}), DONE]
     assert "held back" in ask("x").stdout

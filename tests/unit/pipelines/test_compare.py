@@ -158,3 +158,8 @@ async def test_closing_the_comparison_closes_every_arm() -> None:
 async def test_no_arms_and_arms_of_one_name_are_refused(models: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest, match="arms"):
         await run(Generation(), asked(*models))
+
+
+async def test_an_arm_without_passages_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match=r"b:direct.*without passages.*name b"):
+        await run(Generation(), asked("a", "b:direct"))

@@ -7,6 +7,7 @@ import pytest
 from pipelines.conversation import holds_answer, is_small_talk, is_task_of_client
 from pipelines.prompting import ABSTENTION
 from services.core.wire.chat import ChatMessage, Role
+from tests.bench.conversation import read_utterances
 
 FILE = "The Tarnbrook lighthouse burns 4711 litres of oil in a year. " * 8
 TITLE = """### Task:
@@ -122,3 +123,24 @@ def test_tasks_of_chat_clients_are_known_by_the_conversation_that_they_quote() -
 def test_a_reply_of_a_tool_is_answered_from() -> None:
     follow = [ChatMessage(role="tool", content="0.1 g", tool_call_id="c")]
     assert holds_answer("How much does a bee weigh?", [], follow)
+
+
+@pytest.mark.parametrize(("label", "least"), [("talk", 0.9), ("follow", 0.9), ("ask", 0.95)])
+def test_labelled_messages_of_five_languages_are_told_apart(label: str, least: float) -> None:
+    """`make bench-relevance` prints the rates by language."""
+    right = [one.decided == label for one in read_utterances() if one.label == label]
+    assert len(right) >= 60
+    assert sum(right) >= least * len(right)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, how do I reset my password?",
+        "Price of the soup",
+        "\u3042\u308a\u304c\u3068\u3046\u30ab\u30fc\u30c9\u306e\u5370\u5237\u65b9\u6cd5",
+        "No night shift for you?",
+    ],
+)
+def test_a_question_with_a_greeting_in_it_is_one_to_the_documents(text: str) -> None:
+    assert not is_small_talk(text)
