@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.evaluation.swap.records import RiskCurve, SwapResult
+from pipelines.evaluation.swap.records import RiskCurve, SequentialResult, SwapResult
 
 OVERALL = "overall"
 """The scope of all questions together, each with the same weight. The other scopes are `DATASET`, and
@@ -229,9 +229,9 @@ class Results(_Frozen):
     """All results of a bundle.
 
     `swaps`: for each arm that the policy is about whether it may take the baseline's place; `risks`: what
-    withholding the least supported answers buys. `verdicts`: for each arm but the baseline, quality and
-    latency in one sentence. `warnings`: what a reader must know first (failed requests, questions left out, a
-    sample that is too small).
+    withholding the least supported answers buys; `sequential` the evidence of a run that stops by itself.
+    `verdicts`: for each arm but the baseline, quality and latency in one sentence. `warnings`: what a reader
+    must know first (failed requests, questions left out, a sample that is too small).
 
     `bundle` is the SHA-256 of the records that these results are of. Figures have nine significant digits:
     more would differ between processors. `percentiles`, `stages` and `outcomes` are over all questions.
@@ -240,6 +240,7 @@ class Results(_Frozen):
     bundle: str
     baseline: str
     swaps: tuple[SwapResult, ...] = ()
+    sequential: SequentialResult | None = None
     verdicts: tuple[str, ...]
     warnings: tuple[str, ...]
     metrics: tuple[MetricResult, ...]

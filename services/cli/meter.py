@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from pipelines.evaluation.runner import Count
-from services.cli.console import Output
+from services.cli.console import Output, harmless
 
 EVERY_SECONDS = 30.0
 RECENT = 50
@@ -22,10 +24,11 @@ class Meter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._bars: Progress | None = None
+        self._bars: _Bars | None = None
         self._columns: dict[str, _Column] = {}
         self._title = ""
         self._told = 0.0
+        self._noted = 0.0
 
     def __enter__(self) -> Self:
         if self._output.out.is_terminal:
@@ -36,7 +39,7 @@ class Meter:
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[left]}"),
             )
-            self._bars = Progress(*columns, console=self._output.out)
+            self._bars = _Bars(*columns, console=self._output.out)
             self._bars.start()
         return self
 
@@ -50,6 +53,14 @@ class Meter:
 
     def say(self, text: str) -> None:
         self._output.line(text)
+
+    def note(self, text: str) -> None:
+        """Show a line below the bars, in place of the one before; elsewhere print it now and then."""
+        if self._bars is not None:
+            self._bars.note = harmless(text)
+        elif time.monotonic() - self._noted >= EVERY_SECONDS:
+            self._noted = time.monotonic()
+            self._output.line(text)
 
     def begin(self, title: str, columns: Mapping[str, Count]) -> None:
         if self._bars is None:
@@ -84,6 +95,17 @@ class Meter:
         if parts:
             self._output.line(f"{self._title}: {'; '.join(parts)}")
             self._columns = {} if final else self._columns
+
+
+class _Bars(Progress):
+    """Bars with a line of text below them."""
+
+    note = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.note:
+            yield Text(self.note)
 
 
 class _Column:

@@ -12,6 +12,7 @@ from pipelines.evaluation.analysis.counts import (
     estimate_percentiles,
     estimate_stages,
 )
+from pipelines.evaluation.analysis.evidence import assess_bundle
 from pipelines.evaluation.analysis.preferences import summarise_judge
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
@@ -21,10 +22,15 @@ from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.gate.policy import USUAL, Policy
 from pipelines.evaluation.metric import primary_metric
 from pipelines.evaluation.results import OVERALL, MetricResult, QuestionResult, RatioResult, Results
-from pipelines.evaluation.swap.records import SwapResult
+from pipelines.evaluation.swap.records import SequentialResult, SwapResult
+from pipelines.evaluation.swap.sequential import make_swap
 from pipelines.evaluation.swap.verdict import judge_swaps
 from services.core.errors import InvalidRequest
 
+EARLY = (
+    "the run stopped by its own evidence: the verdict is valid at any time, but the intervals and p of "
+    "single metrics are those of a sample whose size was planned, and promise more than they hold here"
+)
 DIGITS = 9
 """Significant ones of every figure: what is left out differs between processors, and means nothing."""
 
@@ -81,12 +87,22 @@ def compute_results(bundle: Bundle, baseline: str = "", policy: Policy | None = 
         questions=_list_scores(scored),
         judge=summarise_judge(bundle, scored, seed),
     )
-    swaps = _judge_swaps(bundle, results, scored, policy or bundle.manifest.policy or USUAL)
-    return _round(results.model_copy(update={"swaps": swaps}))
+    policy = policy or bundle.manifest.policy or USUAL
+    found = None
+    if bundle.manifest.sequential is not None and baseline == bundle.manifest.baseline:
+        by_key = {(answer.question.id, answer.answer.arm): answer for answer in scored}
+        found = assess_bundle(bundle, by_key, policy)
+        results = results.model_copy(update={"warnings": (EARLY, *results.warnings)})
+    swaps = _judge_swaps(bundle, results, scored, policy, found)
+    return _round(results.model_copy(update={"swaps": swaps, "sequential": found}))
 
 
 def _judge_swaps(
-    bundle: Bundle, results: Results, scored: Sequence[AnswerScores], policy: Policy
+    bundle: Bundle,
+    results: Results,
+    scored: Sequence[AnswerScores],
+    policy: Policy,
+    found: SequentialResult | None,
 ) -> tuple[SwapResult, ...]:
     """Hold the arms against the policy, with the trade of each; nothing where the run was not scored on the
     usual policy's metric, or is looked at from the candidate's side."""
@@ -109,6 +125,8 @@ def _judge_swaps(
         for arm, own in by_arm.items()
         if arm != baseline
     }
+    if found is not None:
+        return (make_swap(found, baseline, quality.margin, trades[found.arm]),)
     samples = gather_samples(scope, scored, bundle).get(quality.metric, {})
     return judge_swaps(results, samples, policy, trades, seed=bundle.manifest.conditions.seed)
 

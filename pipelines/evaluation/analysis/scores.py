@@ -63,7 +63,7 @@ def score_answers(bundle: Bundle) -> list[AnswerScores]:
     questions = {question.id: question for question in bundle.questions}
     contexts = {context.question: context for context in bundle.contexts}
     return [
-        _score_record(questions[answer.question], contexts[answer.question], answer)
+        score_record(questions[answer.question], contexts[answer.question], answer)
         for answer in bundle.answers
     ]
 
@@ -114,7 +114,7 @@ def is_late(answer: Answer) -> bool:
 
 def cluster_name(question: RunQuestion) -> str:
     """The name of what it shares with other questions; "" where it stands alone."""
-    return f"{question.dataset}/{question.item.group}" if question.item.group else ""
+    return question.cluster
 
 
 def gather_samples(scope: Scope, scored: Sequence[AnswerScores], bundle: Bundle) -> Samples:
@@ -151,7 +151,8 @@ def _answer_metrics() -> list[AnswerMetric]:
     return [metric for metric in list_metrics() if isinstance(metric, AnswerMetric)]
 
 
-def _score_record(question: RunQuestion, context: Context, answer: Answer) -> AnswerScores:
+def score_record(question: RunQuestion, context: Context, answer: Answer) -> AnswerScores:
+    """Score one recorded answer, a failed one too."""
     if answer.reply.status == "failed":
         lost = [metric for metric in _answer_metrics() if metric.zero_if_failed]
         scores = {metric.name: 0.0 for metric in lost if metric.applies_to(question.item)}

@@ -8,8 +8,10 @@ docs/evaluation/run.md says what each is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -96,11 +98,25 @@ class JudgeRecord(Record):
     max_tokens: int | None = None
 
 
+class SequentialRecord(Record):
+    """How a run that stops by itself may go: at most `questions`, and `minutes` of asking (None: no limit).
+
+    `largest` is the most questions that hang together. `ended`: why it stopped; empty while it goes on, or
+    where it was interrupted. Its questions are recorded in the order of asking, which was drawn at random.
+    """
+
+    questions: int
+    minutes: float | None = None
+    largest: int
+    ended: Literal["", "settled", "questions", "minutes", "hopeless"] = ""
+
+
 class Manifest(Record):
     """`models` are the entries as the gateway lists them (engine, model id, profile); `arms` the columns,
     the first one the baseline; `prompts` the text of every prompt strategy that they use; `versions` the
     distributions that decide about a result. `started` is in UTC, ISO 8601. `policy` is what was asked of
-    the arms before the first answer; None: nothing, and `USUAL` holds."""
+    the arms before the first answer; None: nothing, and `USUAL` holds. `sequential`: the run stops when its
+    policy is settled."""
 
     format: int = FORMAT
     version: str
@@ -114,6 +130,7 @@ class Manifest(Record):
     machine: Machine
     judge: JudgeRecord | None = None
     policy: Policy | None = None
+    sequential: SequentialRecord | None = None
 
     @property
     def baseline(self) -> str:
@@ -132,6 +149,17 @@ class RunQuestion(Record):
     type: str
     text: str
     item: Item
+
+    @property
+    def cluster(self) -> str:
+        """The name of what it shares with other questions; "" where it stands alone."""
+        return f"{self.dataset}/{self.item.group}" if self.item.group else ""
+
+
+def group_clusters(questions: Iterable[RunQuestion]) -> list[list[RunQuestion]]:
+    """Group questions that follow each other and hang together."""
+    keyed = ((question.cluster or question.id, question) for question in questions)
+    return [[question for _, question in group] for _, group in groupby(keyed, key=itemgetter(0))]
 
 
 class Context(Record):

@@ -10,12 +10,15 @@ results.json       what they come to      can be made again from the others
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import orjson
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from pipelines.evaluation.bundle.files import (
@@ -39,9 +42,10 @@ from pipelines.evaluation.bundle.records import (
     JudgeReply,
     Manifest,
     RunQuestion,
+    group_clusters,
     pair_answers,
 )
-from services.core.errors import InvalidRequest, NotFound
+from services.core.errors import Conflict, InvalidRequest, NotFound
 from services.core.files import replace_atomically
 
 R = TypeVar("R", bound=BaseModel)
@@ -63,6 +67,8 @@ def read_bundle(folder: Path) -> Bundle:
         verdicts=_read_if_there(folder / VERDICTS, JudgeReply) if manifest.judge is not None else (),
     )
     check_records(bundle, folder)
+    if manifest.sequential is not None:
+        return _cut_at_unfinished(bundle, folder)
     wanted = len(bundle.questions) * len(manifest.arms) * manifest.conditions.repeats
     if len(bundle.contexts) < len(bundle.questions) or len(bundle.answers) < wanted:
         raise InvalidRequest(
@@ -76,6 +82,29 @@ def read_bundle(folder: Path) -> Bundle:
             "same 'ragline eval' command goes on where it was stopped"
         )
     return sort_records(bundle)
+
+
+def _cut_at_unfinished(bundle: Bundle, folder: Path) -> Bundle:
+    """Keep what a run that stops by itself came to: its first questions, up to the first group of questions
+    that hang together without all of its answers. NotFound where that is nothing."""
+    arms, repeats = len(bundle.manifest.arms), bundle.manifest.conditions.repeats
+    counts = Counter(answer.question for answer in bundle.answers)
+    kept: set[str] = set()
+    for group in group_clusters(bundle.questions):
+        if any(counts[question.id] < arms * repeats for question in group):
+            break
+        kept |= {question.id for question in group}
+    if not kept:
+        raise NotFound(f"{folder} has no question yet that all arms answered: the same command goes on")
+    return sort_records(
+        bundle.model_copy(
+            update={
+                "questions": tuple(question for question in bundle.questions if question.id in kept),
+                "contexts": tuple(context for context in bundle.contexts if context.question in kept),
+                "answers": tuple(answer for answer in bundle.answers if answer.question in kept),
+            }
+        )
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -105,6 +134,31 @@ class BundleStore:
 
     LOCK: ClassVar[str] = ".lock"
     folder: Path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let one run at a time work in the folder; the lock ends with the process, however that ends.
+
+        Raises:
+            Conflict: Another run is at work in it, or it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / self.LOCK)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise Conflict(
+                f"another run is at work in {self.folder}: wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise Conflict(
+                f"{self.folder} cannot be written: {error.strerror}: choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+            (self.folder / self.LOCK).unlink(missing_ok=True)
 
     def begin(self, manifest: Manifest, questions: Sequence[RunQuestion]) -> None:
         """Write what is known before the first request; the manifest last: with it the bundle exists.
@@ -162,8 +216,9 @@ class BundleStore:
     def finish(self) -> Bundle:
         """Write all records in the bundle's order, and read the bundle. Raises as `read_bundle` does."""
         bundle = read_bundle(self.folder)
-        replace_lines(self.folder / CONTEXTS, bundle.contexts)
-        replace_lines(self.folder / ANSWERS, bundle.answers)
+        whole = (self.read_so_far() if bundle.manifest.sequential else None) or bundle
+        replace_lines(self.folder / CONTEXTS, whole.contexts)
+        replace_lines(self.folder / ANSWERS, whole.answers)
         if bundle.verdicts:
             replace_lines(self.folder / VERDICTS, bundle.verdicts)
         return bundle

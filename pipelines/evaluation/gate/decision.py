@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.gate.policy import Policy, Rule
 from pipelines.evaluation.results import OVERALL, SHARED, ArmOutcome, Delta, MetricResult, Results
-from pipelines.evaluation.swap.records import SwapResult
+from pipelines.evaluation.swap.records import CriterionResult, SwapResult
 from services.core.errors import InvalidRequest
 
 Outcome = Literal["pass", "fail", "undecided"]
@@ -60,7 +60,10 @@ def gate(results: Results, policy: Policy) -> Decision:
         InvalidRequest: The policy names an arm, a metric or a scope that the results do not have.
     """
     candidate = _find_candidate(results, policy)
-    checks = [*_check_quality(results, policy, candidate), *check_rules(results, policy, candidate)]
+    if results.sequential is not None and policy.quality is not None:
+        checks = [_read_criterion(criterion) for criterion in results.sequential.criteria]
+    else:
+        checks = [*_check_quality(results, policy, candidate), *check_rules(results, policy, candidate)]
     lenient = policy.when_undecided == "pass"
     checks = [
         check.model_copy(
@@ -95,6 +98,11 @@ def _find_candidate(results: Results, policy: Policy) -> str:
         [outcome.arm for outcome in results.outcomes],
     )
     return policy.candidate
+
+
+def _read_criterion(criterion: CriterionResult) -> Check:
+    """Turn a criterion of a run that stops by itself into a check."""
+    return Check(held=False, **criterion.model_dump(exclude={"clusters", "holds", "fails"}))
 
 
 def _check_quality(results: Results, policy: Policy, candidate: str) -> Iterator[Check]:

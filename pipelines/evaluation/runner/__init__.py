@@ -26,6 +26,14 @@ class Watcher(Protocol):
         """
         ...
 
+    def note(self, text: str) -> None:
+        """Take the present state of what the run decides.
+
+        Args:
+            text: One line; the next one takes its place.
+        """
+        ...
+
     def begin(self, title: str, columns: Mapping[str, Count]) -> None:
         """Begin a stage.
 
@@ -49,6 +57,9 @@ class SilentWatcher:
     """A `Watcher` that shows nothing."""
 
     def say(self, text: str) -> None:
+        del text
+
+    def note(self, text: str) -> None:
         del text
 
     def begin(self, title: str, columns: Mapping[str, Count]) -> None:

@@ -133,6 +133,9 @@ def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
 
 def _find_engine_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
     """Say what differs in prompts, judge, versions, models and machine."""
+    if (present.sequential is None) != (wanted.sequential is None):
+        which = "ragline eval" if present.sequential is None else "ragline decide"
+        yield f"it was begun by {which}"
     if present.policy != wanted.policy:
         yield "its policy is another (ragline gate holds a run against any policy)"
     if present.prompts != wanted.prompts:

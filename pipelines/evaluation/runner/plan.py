@@ -217,3 +217,26 @@ def schedule(
             for arm in generator.sample(arms, len(arms)):
                 requests.append(PlannedRequest(len(requests), question, arm, repeat))
     return tuple(requests)
+
+
+def schedule_in_order(
+    questions: Sequence[str], arms: Sequence[str], repeats: int, seed: int
+) -> tuple[PlannedRequest, ...]:
+    """Plan as `schedule`, with the questions in the order given and all repeats of one together. Pure."""
+    generator = random.Random(f"arms:{seed}")
+    requests: list[PlannedRequest] = []
+    for question in questions:
+        for repeat in range(repeats):
+            for arm in generator.sample(arms, len(arms)):
+                requests.append(PlannedRequest(len(requests), question, arm, repeat))
+    return tuple(requests)
+
+
+def order_clusters(questions: Sequence[RunQuestion], seed: int) -> list[RunQuestion]:
+    """Put questions in random order, with those that hang together one after the other. Pure."""
+    clusters: dict[str, list[RunQuestion]] = {}
+    for question in questions:
+        clusters.setdefault(question.cluster or question.id, []).append(question)
+    generator = random.Random(f"clusters:{seed}")
+    names = generator.sample(list(clusters), len(clusters))
+    return [question for name in names for question in generator.sample(clusters[name], len(clusters[name]))]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from pipelines.context import freeze
-from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Manifest, RunQuestion
-from pipelines.evaluation.bundle.store import BundleStore
+from pipelines.evaluation.bundle.records import Bundle, Context, RunQuestion, group_clusters
+from pipelines.evaluation.bundle.store import BundleStore, read_manifest
 from pipelines.evaluation.gate.policy import Policy
 from pipelines.evaluation.runner import Count, Watcher, checks
 from pipelines.evaluation.runner.asking import LOADING_SECONDS, Asker
@@ -27,12 +22,22 @@ from pipelines.evaluation.runner.contexts import (
 )
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.manifest import make_manifest
-from pipelines.evaluation.runner.plan import ChosenDataset, Options, PlannedRequest, schedule, word_question
-from services.core.errors import Conflict, InvalidRequest, RaglineError, ServiceError
+from pipelines.evaluation.runner.plan import (
+    ChosenDataset,
+    Options,
+    PlannedRequest,
+    order_clusters,
+    schedule,
+    schedule_in_order,
+    word_question,
+)
+from pipelines.evaluation.runner.sending import send_requests
+from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.compare import ArmRequest
 
 if TYPE_CHECKING:  # they load scipy, which a run without a judge does without
     from pipelines.evaluation.judge import Judge
+    from pipelines.evaluation.runner.deciding import Budget, Decider
     from pipelines.evaluation.runner.judging import JudgeRequest
 
 WARM_UP = "Which is more, two or three?"
@@ -40,13 +45,15 @@ WARM_UP = "Which is more, two or three?"
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is asked of whom, and where the bundle goes."""
+    """What is asked of whom, and where the bundle goes. With a `budget` the run ends when its policy is
+    settled, or cannot be."""
 
     datasets: Sequence[ChosenDataset]
     arms: Sequence[ArmRequest]
     options: Options
     folder: Path
     policy: Policy | None = None
+    budget: Budget | None = None
 
 
 async def run(
@@ -70,7 +77,7 @@ async def run(
         ServiceUnavailable: The gateway went away; what was answered is kept.
         RaglineError: What searching and bringing in a corpus raise.
     """
-    with _lock(evaluation.folder):
+    with BundleStore(evaluation.folder).lock():
         return await _Run(evaluation, gateway, watcher, judge).complete()
 
 
@@ -92,9 +99,12 @@ class _Run:
         present = await self._begin()
         contexts = await self._find_contexts(present)
         missing = self._missing_requests(present)
-        if missing:
+        decider = self._make_decider(present, contexts)
+        if missing and not (decider and decider.ending):
             await self._warm_up(present)
-            await self._ask(present, contexts, missing)
+            await self._ask(present, contexts, missing, decider)
+        if decider is not None:
+            self._record_ending(decider)
         if self.judge is not None:
             await self._judge(self.judge)
         return self.store.finish()
@@ -109,16 +119,22 @@ class _Run:
                 origin = choose_origin(dataset, item, options)
                 question = word_question(dataset.whole, item, origin.grounds)
                 self.questions[question.id], self.origins[question.id] = question, origin
+        if self.evaluation.budget is not None:
+            in_order = order_clusters(tuple(self.questions.values()), options.seed)
+            self.questions = {question.id: question for question in in_order}
         ordered = tuple(self.questions.values())
         wanted = make_manifest(datasets, ordered, self.origins, arms=arms, models=models, options=options)
         if self.evaluation.policy is not None:
             checks.check_policy(self.evaluation.policy, arms, [dataset.whole.name for dataset in datasets])
             wanted = wanted.model_copy(update={"policy": self.evaluation.policy})
+        if self.evaluation.budget is not None:
+            record = self.evaluation.budget.record(ordered)
+            wanted = wanted.model_copy(update={"sequential": record})
         if self.judge_request is not None:
             from pipelines.evaluation.runner.judging import prepare_judge  # noqa: PLC0415 - as above
 
-            self.judge, record = await prepare_judge(self.judge_request, arms, models)
-            wanted = wanted.model_copy(update={"judge": record})
+            self.judge, judge_record = await prepare_judge(self.judge_request, arms, models)
+            wanted = wanted.model_copy(update={"judge": judge_record})
         present = self.store.read_so_far()
         if present is None or len(present.contexts) < len(ordered):
             await self._check_collections()
@@ -130,6 +146,11 @@ class _Run:
             with_judge = present.manifest.model_copy(update={"judge": wanted.judge})
             self.store.write_manifest(with_judge)
             present = present.model_copy(update={"manifest": with_judge})
+        if wanted.sequential is not None:  # a greater budget lets a run go on
+            present = present.model_copy(
+                update={"manifest": present.manifest.model_copy(update={"sequential": wanted.sequential})}
+            )
+            self.store.write_manifest(present.manifest)
         if present.answers:
             self.watcher.say(f"{len(present.answers)} answers are in {self.evaluation.folder} already")
         return present
@@ -156,11 +177,12 @@ class _Run:
     async def _find_contexts(self, present: Bundle) -> dict[str, Context]:
         """Find the context of each question; those that are not on the disk yet are built and put there."""
         contexts = {context.question: context for context in present.contexts}
-        missing = [question for question in self.questions.values() if question.id not in contexts]
+        due = self._due_questions(present)
+        missing = [question for question in due if question.id not in contexts]
         if not missing:
             return contexts
         builder = ContextBuilder(self.gateway, self.evaluation.options, await self._ingest_corpora(missing))
-        self.watcher.begin("contexts", {"contexts": Count(len(contexts), len(self.questions))})
+        self.watcher.begin("contexts", {"contexts": Count(len(contexts), len(due))})
         with self.store.open_contexts() as journal:
             for question in missing:
                 context = await builder.build(question, self.origins[question.id])
@@ -185,8 +207,9 @@ class _Run:
 
     def _missing_requests(self, present: Bundle) -> list[PlannedRequest]:
         manifest, answered = present.manifest, {answer.key for answer in present.answers}
-        requests = schedule(
-            list(self.questions),
+        order = schedule if manifest.sequential is None else schedule_in_order
+        requests = order(
+            [question.id for question in self._due_questions(present)],
             [arm.name for arm in manifest.arms],
             manifest.conditions.repeats,
             manifest.conditions.seed,
@@ -216,78 +239,51 @@ class _Run:
                 manifest.model_copy(update={"models": tuple(model for model in models if model.id in used)})
             )
 
+    def _due_questions(self, present: Bundle) -> list[RunQuestion]:
+        """The questions that may be asked: all of them, or whole clusters up to the budget."""
+        sequential = present.manifest.sequential
+        if sequential is None:
+            return list(self.questions.values())
+        due: list[RunQuestion] = []
+        for group in group_clusters(self.questions.values()):
+            if due and len(due) + len(group) > sequential.questions:
+                break
+            due += group
+        return due
+
     async def _ask(
-        self, present: Bundle, contexts: dict[str, Context], requests: Sequence[PlannedRequest]
+        self,
+        present: Bundle,
+        contexts: dict[str, Context],
+        requests: Sequence[PlannedRequest],
+        decider: Decider | None,
     ) -> None:
         """Send the requests, up to `concurrency` at once; each answer is on the disk before its turn ends."""
-        manifest = present.manifest
-        arms = {arm.name: arm for arm in manifest.arms}
-        done = Counter(answer.arm for answer in present.answers)
-        waiting = Counter(request.arm for request in requests)
-        self.watcher.begin("asking", {name: Count(done[name], done[name] + waiting[name]) for name in arms})
-        clock = asyncio.get_running_loop().time
-        start = clock() - max((_end_seconds(answer) for answer in present.answers), default=0.0)
-        asker, pending = Asker(self.gateway), iter(requests)
         with self.store.open_answers() as journal:
+            await send_requests(
+                Asker(self.gateway),
+                present,
+                requests,
+                self.questions,
+                contexts,
+                journal=journal,
+                watcher=self.watcher,
+                stopper=decider,
+            )
 
-            async def send_pending() -> None:
-                for request in pending:
-                    at = clock() - start
-                    arm = _with_seed(arms[request.arm], manifest, request.repeat)
-                    frozen = contexts[request.question].context
-                    reply, attempts = await asker.ask(self.questions[request.question].text, arm, frozen)
-                    journal.append(
-                        Answer(
-                            question=request.question,
-                            arm=request.arm,
-                            repeat=request.repeat,
-                            order=request.order,
-                            at=round(at, 3),
-                            attempts=attempts,
-                            elapsed=round(clock() - start - at, 3) if reply.status == "failed" else None,
-                            reply=reply,
-                        )
-                    )
-                    self.watcher.advance(request.arm, failed=reply.status == "failed")
+    def _record_ending(self, decider: Decider) -> None:
+        written = read_manifest(self.evaluation.folder)
+        if written.sequential is not None:
+            ended = written.sequential.model_copy(update={"ended": decider.ending})
+            self.store.write_manifest(written.model_copy(update={"sequential": ended}))
 
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(manifest.conditions.concurrency):
-                        group.create_task(send_pending())
-            except* (RaglineError, OSError) as failures:
-                raise _first_failure(failures) from None
+    def _make_decider(self, present: Bundle, contexts: dict[str, Context]) -> Decider | None:
+        manifest = present.manifest
+        if manifest.sequential is None or manifest.policy is None:
+            return None
+        from pipelines.evaluation.runner.deciding import Decider  # noqa: PLC0415 - as above
 
-
-def _with_seed(arm: ArmRequest, manifest: Manifest, repeat: int) -> ArmRequest:
-    """Give the arm the seed of a repeat: with one seed it would be the same answer again."""
-    first = manifest.conditions.seed if arm.seed is None else arm.seed
-    return arm.model_copy(update={"seed": first + repeat})
-
-
-def _end_seconds(answer: Answer) -> float:
-    """Tell when an answer ended, in seconds since the run began."""
-    timings = answer.reply.timings
-    return answer.at + (timings.e2el / 1e3 if timings is not None else 0.0)
-
-
-def _first_failure(failures: BaseExceptionGroup[RaglineError | OSError]) -> RaglineError | OSError:
-    first = failures.exceptions[0]
-    return _first_failure(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Let one run at a time work in a folder; the lock ends with the process, however that ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / BundleStore.LOCK)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Conflict(f"another run is at work in {folder}: wait for it, or choose another --out") from None
-    except OSError as error:
-        raise Conflict(f"{folder} cannot be written: {error.strerror}: choose another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
-        (folder / BundleStore.LOCK).unlink(missing_ok=True)
+        due = self._due_questions(present)
+        decider = Decider(manifest, manifest.policy, due, contexts, self.watcher)
+        decider.start(present.answers)
+        return decider

@@ -66,3 +66,52 @@ class RiskCurve(_Frozen):
     arm: str
     asked: int
     points: tuple[RiskPoint, ...]
+
+
+class CriterionResult(_Frozen):
+    """One thing that a policy asks, by evidence that is valid whenever one looks.
+
+    `value`, `low` and `high` are in the unit of `limit` and counted as it is: the mean and the present bounds
+    of its 95 % confidence sequence, None where nothing was scored or it has none. `holds` and `fails` are the
+    greatest e-values so far of its holding and its failing: 40 shows the first, 40 times the number of
+    criteria the second.
+    """
+
+    scope: str
+    metric: str
+    asked: str
+    limit: float
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+    holds: float
+    fails: float
+    outcome: Literal["pass", "fail", "undecided"]
+
+
+class SequenceStep(_Frozen):
+    """The bounds of the verdict's difference after so many questions."""
+
+    questions: int
+    low: float
+    high: float
+
+
+class SequentialResult(_Frozen):
+    """A run that stops when its policy is settled: its evidence, in the order of asking.
+
+    `criteria` are the verdict's first, then the rules'. `needed` is about how many more questions settle it
+    at the pace of those asked; None where it is settled, or none would. `not_better` is the greatest e-value
+    of the gain being under the margin. `steps` are how the verdict's bounds narrowed.
+    """
+
+    arm: str
+    questions: int
+    clusters: int
+    answer: Answer
+    needed: int | None
+    criteria: tuple[CriterionResult, ...]
+    not_better: float
+    steps: tuple[SequenceStep, ...]

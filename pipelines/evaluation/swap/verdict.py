@@ -204,7 +204,7 @@ def describe_swap(result: SwapResult, baseline: str) -> str:
         "worse": f"worse: {result.arm} than {baseline}",
     }[result.verdict]
     sentence = f"{subject} in {metric.label if metric else result.metric} ({', '.join(facts)})."
-    return " ".join((sentence, *_describe_needed(result), _describe_answer(result, baseline)))
+    return " ".join((sentence, *_describe_needed(result), describe_answer(result, baseline)))
 
 
 def _describe_needed(result: SwapResult) -> list[str]:
@@ -212,12 +212,17 @@ def _describe_needed(result: SwapResult) -> list[str]:
         return []
     if result.needed is None and result.needed_alike is None:
         return ["This sample does not tell how many questions would settle it."]
-    stays = "no number of questions" if result.needed is None else f"about {_count(result.needed)} more"
-    alike = "too many to count" if result.needed_alike is None else f"about {_count(result.needed_alike)}"
+    stays = (
+        "no number of questions" if result.needed is None else f"about {count_roughly(result.needed)} more"
+    )
+    alike = (
+        "too many to count" if result.needed_alike is None else f"about {count_roughly(result.needed_alike)}"
+    )
     return [f"It needs {stays} of these questions if the difference stays, {alike} if the arms are alike."]
 
 
-def _describe_answer(result: SwapResult, baseline: str) -> str:
+def describe_answer(result: SwapResult, baseline: str) -> str:
+    """Say whether the arm may take the baseline's place, and what keeps it from it."""
     asked = f"May {result.arm} take the place of {baseline}?"
     if result.answer == "yes":
         return f"{asked} Yes."
@@ -235,7 +240,7 @@ def _format(value: float, unit: str, *, signed: bool = False) -> str:
     return f"{amount:+.1f}" if signed else f"{amount:.1f}"
 
 
-def _count(number: int) -> str:
+def count_roughly(number: int) -> str:
     """Write a forecast with two significant digits: more would pretend to know."""
     rounded = int(float(f"{number:.2g}"))
     return f"{rounded:,}"

@@ -10,15 +10,16 @@ failed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.evaluation.bundle.records import Bundle
-from pipelines.evaluation.gate.policy import read_policy
+from pipelines.evaluation.gate.policy import Policy, read_policy
 from pipelines.evaluation.results import Results
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
@@ -31,8 +32,12 @@ from services.cli.gateway import call_gateway, local_stack
 from services.cli.meter import Meter
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
-from services.core.errors import DeadlineExceeded, NotSupported
+from services.core.errors import DeadlineExceeded, InvalidRequest, NotSupported
+from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.runner.deciding import Budget
 
 PANEL = "Measure"
 NEEDED = ("numpy", "scipy")
@@ -121,14 +126,27 @@ class Judging:
             raise UsageError("--judge-may-be-arm: name the entry that judges, with --judge")
 
 
-def plan_evaluation(wanted: Wanted, options: Options) -> Evaluation:
-    """Read what was typed. Raises `InvalidRequest` or `NotFound` that says what to change."""
+def plan_evaluation(wanted: Wanted, options: Options, budget: Budget | None = None) -> Evaluation:
+    """Read what was typed; with a `budget` for a run that stops by itself. Raises `InvalidRequest` or
+    `NotFound` that says what to change."""
     names = [name.strip() for name in wanted.dataset.split(",") if name.strip()]
     arms = plan.parse_arms(wanted.arms)
     policy = None if wanted.policy is None else read_policy(wanted.policy)
-    return Evaluation(
-        plan.choose_datasets(names, wanted.n, wanted.data, options.seed), arms, options, wanted.folder, policy
-    )
+    if budget is not None and policy is not None:
+        check_can_decide(policy, arms)
+    datasets = plan.choose_datasets(names, wanted.n, wanted.data, options.seed)
+    return Evaluation(datasets, arms, options, wanted.folder, policy, budget)
+
+
+def check_can_decide(policy: Policy, arms: Sequence[ArmRequest]) -> None:
+    """Check that a run of these arms can settle the policy. Raises `InvalidRequest` that says why not."""
+    from pipelines.evaluation.swap.criteria import list_criteria  # noqa: PLC0415 - loads scipy
+
+    if len(arms) != 2:
+        raise InvalidRequest(
+            f"--arms: two arms, the baseline first; these are {len(arms)}: decide on one candidate at a time"
+        )
+    list_criteria(policy)
 
 
 def check_installed() -> None:
