@@ -10,7 +10,7 @@ DOCKER ?= docker
 DOCKER_BUILD ?=
 EXTRAS_dataprep ?= ,dataprep-office
 # helm test runs the command line's selftest in the gateway's image
-EXTRAS_gateway := ,cli
+EXTRAS_gateway := ,cli,mcp
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
 # pip compiles on one processor, and the libraries' own tests too; some bring files that are not meant to compile
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import Route
 
 from pipelines.rag import RagPipeline
 from services.core.app import create_app
@@ -17,6 +19,7 @@ from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.completion import FALLBACK_HEADER
+from services.core.errors import NotSupported
 from services.core.health import Check, Soft
 from services.gateway import (
     chat,
@@ -56,6 +59,30 @@ def allow_origins(origins: Sequence[str]) -> Middleware:
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
+    )
+
+
+def add_mcp(app: FastAPI, settings: Settings) -> Callable[[], AbstractAsyncContextManager[None]]:
+    """Add `/mcp`; without the extra that it needs it says so.
+
+    Returns:
+        What opens it for as long as the app runs.
+    """
+    try:
+        from services.gateway.mcp import McpEndpoint  # noqa: PLC0415 - an extra of its own
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
+            raise
+        app.add_route("/mcp", _refuse_mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False)
+        return nullcontext
+    endpoint = McpEndpoint(app, settings.max_body_bytes)
+    app.router.routes.append(Route("/mcp", endpoint, include_in_schema=False))
+    return endpoint.open
+
+
+async def _refuse_mcp(request: Request) -> Response:
+    raise NotSupported(
+        "MCP is not installed here: install the extra `mcp` (pip install '.[mcp]') and restart"
     )
 
 
@@ -108,6 +135,7 @@ def create(settings: Settings) -> FastAPI:
                 else scorer_by_vectors(embedding)
             )
             app.state.grounder = Grounder(scorer, settings.grounding_seconds)
+            await stack.enter_async_context(app.state.open_mcp())
 
             yield {
                 "embedding": embedding.ready,
@@ -138,6 +166,7 @@ def create(settings: Settings) -> FastAPI:
         resources=resources,
         upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
     )
+    app.state.open_mcp = add_mcp(app, settings)
     queue, seconds = settings.queue, settings.queue_seconds
     answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
