@@ -84,8 +84,9 @@ def create_app(
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.checks = {}
+    app.state.notices = ()
     app.include_router(router)
-    app.include_router(health.health_router(service, lambda: app.state.checks))
+    app.include_router(health.health_router(service, lambda: app.state.checks, lambda: app.state.notices))
     app.include_router(opea_router(service, metrics.latencies))
     app.add_middleware(
         RequestMiddleware,

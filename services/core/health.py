@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -56,8 +56,12 @@ async def check_readiness(service: str, checks: Mapping[str, Check]) -> Readines
     return Readiness(service=service, ready=ready, dependencies=dependencies)
 
 
-def health_router(service: str, checks: Callable[[], Mapping[str, Check]]) -> APIRouter:
-    """Make the routes that every service has; `checks` is asked at each call."""
+def health_router(
+    service: str,
+    checks: Callable[[], Mapping[str, Check]],
+    notices: Callable[[], Sequence[str]] = tuple,
+) -> APIRouter:
+    """Make the routes that every service has; `checks` and `notices` are asked at each call."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/health", summary="Alive: answers whatever the load")
@@ -67,6 +71,7 @@ def health_router(service: str, checks: Callable[[], Mapping[str, Check]]) -> AP
     @routes.get("/health/ready", response_model=Readiness, summary="Ready: every dependency, named and timed")
     async def ready() -> Response:
         state = await check_readiness(service, checks())
+        state = state.model_copy(update={"notices": list(notices())})
         return JsonReply(state.model_dump(), status_code=200 if state.ready else 503)
 
     return routes

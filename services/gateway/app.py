@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -38,6 +39,10 @@ from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
 from services.gateway.page import routes as page
 from services.gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+OPEN_NOTICE = "GATEWAY_ACCESS=open: anyone who reaches the gateway may read and delete every document"
 
 EXPOSED_HEADERS = [
     "server-timing",
@@ -91,6 +96,8 @@ def create(settings: Settings) -> FastAPI:
     runs."""
 
     door = Door(settings)
+    if settings.access_mode == "open":
+        log.warning(OPEN_NOTICE)
 
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
@@ -167,6 +174,7 @@ def create(settings: Settings) -> FastAPI:
         upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
     )
     app.state.open_mcp = add_mcp(app, settings)
+    app.state.notices = (OPEN_NOTICE,) if settings.access_mode == "open" else ()
     queue, seconds = settings.queue, settings.queue_seconds
     answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -56,10 +57,18 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
     )
 
 
+class GatewayModels(ModelList):
+    """The models, and who may ask them: whoever has a key, whoever is on this machine, or anyone."""
+
+    access: Literal["keys", "loopback", "open"]
+
+
 @router.get("/v1/models", summary="The model entries that a request's `model` may name")
-async def models(request: Request) -> ModelList:
+async def models(request: Request) -> GatewayModels:
     """`NAME:direct` is the entry NAME without retrieval: for the titles and summaries of chat clients."""
-    return await list_models(request.app.state.generation)
+    settings: Settings = request.app.state.settings
+    listed = await list_models(request.app.state.generation)
+    return GatewayModels(data=listed.data, access=settings.access_mode)
 
 
 @router.get("/v1/models/{model:path}", summary="One model entry, by a name that a request's `model` may say")

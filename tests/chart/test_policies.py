@@ -12,7 +12,7 @@ from services.core.backends import names
 from services.generation.backend import PACKAGE
 from services.generation.configuration import read_entries
 from services.generation.settings import EntrySettings
-from tests.chart.conftest import ROOT, VALUES, Helm
+from tests.chart.conftest import ADMIN_KEY, ROOT, VALUES, Helm
 from tests.chart.objects import COMPONENT, Object, Rendered, component, environment, pod_spec
 
 SERVICES = ("gateway", "embedding", "retrieval", "reranking", "generation", "dataprep")
@@ -83,10 +83,11 @@ def test_every_image_is_pinned(rendered: Rendered) -> None:
 def test_no_secret_is_outside_a_secret(everything: Rendered) -> None:
     secrets = {"hub-token", "embed-key", "rerank-key", "vector-key", "queue-password", "model-key"}
     outside = json.dumps([each for each in everything.objects if each["kind"] != "Secret"])
-    for value in secrets:
+    for value in (*secrets, ADMIN_KEY):
         assert value not in outside
-    (secret,) = everything.of("Secret")
-    assert len(secret["data"]) == len(secrets)
+    sizes = {secret["metadata"]["name"]: len(secret["data"]) for secret in everything.of("Secret")}
+    assert sorted(sizes.values()) == [2, len(secrets)]
+    assert [size for name, size in sizes.items() if name.endswith("-keys")] == [2]
 
 
 def test_what_lasts_is_on_a_claim(rendered: Rendered) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import httpx
 import pytest
 
 from services.cli.commands.keys import revoke_key
+from services.cli.commands.status import show_status
+from services.cli.console import Output
+from services.cli.local.process import ServiceRecord, started_at
+from services.cli.local.stack import Stack
 from services.gateway.access.keys import Key, KeyList, hash_key, make_key, read_keys, write_keys
 from services.gateway.app import create as create_gateway
 from services.gateway.settings import Settings
+from services.generation.app import create as create_generation
+from services.generation.settings import Settings as GenerationSettings
 from tests.contract.conftest import Serve
-from tests.contract.tenants_chain import write_key_file
+from tests.contract.tenants_chain import ENTRIES, write_key_file
 
 NOW = datetime.now(UTC)
 
@@ -150,3 +157,66 @@ def test_a_file_that_is_broken_at_the_start_is_a_clear_error(tmp_path: Path) -> 
     (tmp_path / "bad.json").write_text('{"keys": [{"hash": "0", "roles": []}]}')
     with pytest.raises(ValueError, match=r"keys\.0\.hash"):
         Settings(keys_file=tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": "0.0.0.0"},  # noqa: S104
+        {"host": "::"},
+        {"host": "192.168.1.5"},
+        {"host": "rag.example.com"},
+        {"host": "0.0.0.0", "published": "0.0.0.0"},  # noqa: S104
+        {"host": "127.0.0.1", "published": "10.0.0.1"},
+    ],
+)
+def test_without_keys_it_listens_on_this_machine_alone(
+    settings: dict[str, str], path: Path, keys: object
+) -> None:
+    with pytest.raises(ValueError, match=r"ragline keys create.*GATEWAY_ACCESS=open"):
+        Settings(**settings)
+    assert Settings(**settings, keys_file=path).access_mode == "keys"
+    assert Settings(**settings, access="open").access_mode == "open"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"host": "127.0.0.2"},
+        {"host": "::1"},
+        {"host": "localhost"},
+        {"host": "0.0.0.0", "published": "127.0.0.1"},  # noqa: S104
+        {"host": "0.0.0.0", "published": "[::1]"},  # noqa: S104
+    ],
+)
+def test_this_machine_alone_needs_no_key(settings: dict[str, str]) -> None:
+    assert Settings(**settings).access_mode == "loopback"
+
+
+def test_open_and_keys_at_once_is_refused(path: Path, keys: object) -> None:
+    with pytest.raises(ValueError, match="drop one of them"):
+        Settings(keys_file=path, access="open")
+
+
+def test_an_open_gateway_says_so(serve: Serve) -> None:
+    generation = serve(create_generation(GenerationSettings(backends=ENTRIES)))
+    for access, mode in (("open", "open"), ("", "loopback")):
+        url = serve(create_gateway(Settings(access=access, generation_url=generation)))
+        assert models(url).json()["access"] == mode
+        notices = httpx.get(f"{url}/health/ready").json()["notices"]
+        assert [("may read and delete" in notice) for notice in notices] == [True] * (mode == "open")
+
+
+def test_status_repeats_what_the_gateway_says(
+    serve: Serve, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    url = serve(create_gateway(Settings(access="open", generation_url="http://127.0.0.1:9")))
+    stack = Stack(tmp_path, {}, {})
+    with stack._state.change() as state:
+        state.services["gateway"] = ServiceRecord(
+            pid=os.getpid(), started=started_at(os.getpid()), port=int(url[-5:])
+        )
+    show_status(Stack(tmp_path, {}), Output.standard())
+    told = capsys.readouterr()
+    assert "GATEWAY_ACCESS=open" in told.out + told.err

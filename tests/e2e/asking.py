@@ -9,6 +9,7 @@ of JSON for each question and each document when it has been answered, or has fa
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -33,7 +34,11 @@ ASKED = {
 
 def call(url: str, body: bytes, content_type: str) -> dict[str, object]:
     """`status` (0: no reply) and `reply`, or `code`, `service` and `message` of the error."""
-    request = urllib.request.Request(url, body, {"content-type": content_type})  # noqa: S310
+    headers = {
+        "content-type": content_type,
+        "authorization": f"Bearer {os.environ.get('RAGLINE_API_KEY', '')}",
+    }
+    request = urllib.request.Request(url, body, headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310
             return {"status": reply.status, "reply": json.load(reply)}

@@ -22,6 +22,9 @@ from tests.e2e.watched import Line, Watched
 RELEASE = "ragline"
 CHART = ROOT / "kubernetes" / "ragline"
 VALUES = Path(__file__).with_name("cluster-values.yaml")
+KEY = "rl_testtesttesttesttesttesttesttesttesttesttes"
+"""The admin key of cluster-values.yaml."""
+AUTHORIZATION = {"authorization": f"Bearer {KEY}"}
 CLIENT = Path(__file__).with_name("asking.py")
 MODELS = ("all-minilm-l6-v2", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
 INSTALL_SECONDS = 1800
@@ -183,6 +186,7 @@ class Cluster:
                             "image": container["image"],
                             "imagePullPolicy": container["imagePullPolicy"],
                             "command": ["python", f"/client/{CLIENT.name}", f"http://{RELEASE}-gateway:8888"],
+                            "env": [{"name": "RAGLINE_API_KEY", "value": KEY}],
                             "volumeMounts": [{"name": "client", "mountPath": "/client"}],
                         }
                     ],

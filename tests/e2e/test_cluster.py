@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.asking import COLLECTION
-from tests.e2e.cluster import Cluster, component, ready, required
+from tests.e2e.cluster import AUTHORIZATION, Cluster, component, ready, required
 from tests.e2e.docker import ROOT
 from tests.e2e.watched import Watched
 
@@ -54,9 +54,11 @@ def cluster() -> Iterator[Cluster]:
         print(f"\ninstalled, all ready: {time.monotonic() - began:.0f} s")
         with cluster.gateway() as url:
             files = [("files", (path.name, path.read_bytes())) for path in KNOWLEDGE]
-            httpx.post(f"{url}/v1/documents", files=files, timeout=300).raise_for_status()
+            httpx.post(
+                f"{url}/v1/documents", files=files, headers=AUTHORIZATION, timeout=300
+            ).raise_for_status()
             body = {"messages": [{"role": "user", "content": "How many grams are in one pound?"}]}
-            reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=300)
+            reply = httpx.post(f"{url}/v1/chat/completions", json=body, headers=AUTHORIZATION, timeout=300)
             assert "453" in reply.json()["choices"][0]["message"]["content"], reply.text
         print(f"first answer, {len(KNOWLEDGE)} documents ingested: {time.monotonic() - began:.0f} s")
         yield cluster
@@ -82,11 +84,13 @@ def no_document_is_lost(cluster: Cluster, seen: Watched) -> None:
     with cluster.gateway() as url:
         deadline = time.monotonic() + JOB_SECONDS
         for job in accepted:
-            while (state := httpx.get(f"{url}/v1/jobs/{job}", timeout=60).json())["status"] != "done":
+            path = f"{url}/v1/jobs/{job}"
+            while (state := httpx.get(path, headers=AUTHORIZATION, timeout=60).json())["status"] != "done":
                 assert state["status"] in ("queued", "running", "waiting"), state
                 assert time.monotonic() < deadline, state
                 time.sleep(1)
-        listed = httpx.get(f"{url}/v1/documents", params={"collection": COLLECTION}, timeout=60).json()
+        query = {"collection": COLLECTION}
+        listed = httpx.get(f"{url}/v1/documents", params=query, headers=AUTHORIZATION, timeout=60).json()
     assert set(accepted.values()) <= {document["name"] for document in listed["documents"]}
 
 

@@ -18,6 +18,11 @@
 LLM_API_KEY_{{ . | upper | replace "-" "_" | replace "." "_" }}
 {{- end -}}
 
+{{/* The Secret with the gateway's keys. */}}
+{{- define "ragline.keysSecret" -}}
+{{ .Values.keys.existingSecret | default (printf "%s-keys" (include "ragline.fullname" .)) }}
+{{- end -}}
+
 {{/* (root, names, required): env entries for those of the variables that have a secret; a key that is not
 in `required` may be missing from `secrets.existingSecret`. */}}
 {{- define "ragline.secretEnv" -}}

@@ -5,6 +5,7 @@ The six services as descriptions; _workload.tpl makes objects of them. A descrip
   startup, ready, live      paths of its probes
   calls, ports              components that it calls, and ports outside the cluster
   store | cache             what lasts, where it is mounted
+  files                     a Secret's item as a file, whose changes reach the running pod
   metrics                   path of its Prometheus metrics
 */}}
 
@@ -31,6 +32,14 @@ gateway:
     GENERATION_URL: http://{{ include "ragline.host" (list . "generation") }}:9000
     DATAPREP_URL: http://{{ include "ragline.host" (list . "dataprep") }}:5000
     GATEWAY_HOSTS: {{ include "ragline.gatewayHosts" . }}
+    {{- if .Values.keys.enabled }}
+    GATEWAY_KEYS_FILE: /etc/ragline/keys/keys.json
+    {{- else }}
+    GATEWAY_ACCESS: open
+    {{- end }}
+  {{- if .Values.keys.enabled }}
+  files: {name: keys, secret: {{ include "ragline.keysSecret" . }}, item: keys.json, mount: /etc/ragline/keys}
+  {{- end }}
   values: {{ .Values.gateway | toJson }}
 embedding:
   kind: Deployment

@@ -204,6 +204,11 @@ containers:
       - name: shm
         mountPath: /dev/shm
       {{- end }}
+      {{- with $it.files }}
+      - name: {{ .name }}
+        mountPath: {{ .mount }}
+        readOnly: true
+      {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
@@ -231,6 +236,15 @@ volumes:
     emptyDir:
       medium: Memory
       sizeLimit: {{ $it.shm }}
+  {{- end }}
+  {{- with $it.files }}
+  - name: {{ .name }}
+    secret:
+      secretName: {{ .secret }}
+      defaultMode: 0440
+      items:
+        - key: {{ .item }}
+          path: {{ .item }}
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

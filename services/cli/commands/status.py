@@ -12,6 +12,7 @@ from services.cli.gateway import local_stack
 from services.cli.local import probe
 from services.cli.local.addresses import ROSTER, describe_external
 from services.cli.local.stack import Stack
+from services.core.wire.base import Readiness
 
 PANEL = "Run"
 
@@ -28,7 +29,7 @@ def show_status(stack: Stack, output: Output) -> bool:
         _tell_external(stack, output)
         return False
     rows = [["service", "pid", "address", "state"]]
-    all_ready = True
+    all_ready, notices = True, list[str]()
     for name in ROSTER:
         if name not in recorded and name not in stack.external:
             rows.append([name, "-", "-", "not started"])
@@ -37,10 +38,14 @@ def show_status(stack: Stack, output: Output) -> bool:
         if pid == "-":
             state, ready = f"ended by itself; its log is {stack.log(name)}", False
         else:
-            state, ready = _describe_state(name, stack.url(name))
+            reported = probe.readiness(name, stack.url(name))
+            state, ready = _describe_state(reported)
+            notices += [f"{name}: {notice}" for notice in reported.notices] if reported else []
         all_ready = all_ready and ready
         rows.append([name, pid, stack.url(name), state])
     output.table(rows)
+    for notice in notices:
+        output.problem(notice)
     _tell_external(stack, output)
     return all_ready
 
@@ -50,8 +55,7 @@ def _tell_external(stack: Stack, output: Output) -> None:
         output.line(describe_external(stack.external))
 
 
-def _describe_state(name: str, url: str) -> tuple[str, bool]:
-    state = probe.readiness(name, url)
+def _describe_state(state: Readiness | None) -> tuple[str, bool]:
     if state is None:
         return "no answer", False
     parts = [

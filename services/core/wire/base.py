@@ -79,8 +79,12 @@ class DependencyHealth(Wire):
 
 
 class Readiness(Wire):
-    """The body of `/health/ready`, with 200 where `ready` and 503 elsewhere."""
+    """The body of `/health/ready`, with 200 where `ready` and 503 elsewhere.
+
+    `notices` are what whoever runs the service should know, however ready it is.
+    """
 
     service: str
     ready: bool
     dependencies: dict[str, DependencyHealth] = Field(default_factory=dict)
+    notices: list[str] = Field(default_factory=list)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from services.core.settings import Settings
 from services.gateway.access.keys import read_keys
 
 
 class AccessSettings(Settings):
-    """Part of the gateway's settings."""
+    """Part of the gateway's settings; `access` comes last, because it is judged by all others."""
 
     keys_file: Path | None = Field(
         None,
@@ -19,10 +21,26 @@ class AccessSettings(Settings):
         description="file of API keys, as `ragline keys` writes it; read anew when it changes; unset: nobody "
         "is asked for a key",
     )
+    published: str = Field(
+        "",
+        validation_alias="GATEWAY_PUBLISHED",
+        description="address at which a container's port is published, where HOST is only the container's "
+        "own; compose sets it from BIND",
+    )
+    access: Literal["", "open"] = Field(
+        "",
+        validate_default=True,
+        validation_alias="GATEWAY_ACCESS",
+        description="open: anyone who reaches the gateway may do everything, at whatever address it listens; "
+        "empty: without keys it listens on loopback alone",
+    )
 
     @property
-    def asks_for_keys(self) -> bool:
-        return self.keys_file is not None
+    def access_mode(self) -> Literal["keys", "loopback", "open"]:
+        """Who may come in: who has a key, who is on this machine, or anyone."""
+        if self.keys_file is not None:
+            return "keys"
+        return "open" if self.access == "open" else "loopback"
 
     @field_validator("keys_file")
     @classmethod
@@ -30,3 +48,29 @@ class AccessSettings(Settings):
         if path is not None:
             read_keys(path)
         return path
+
+    @field_validator("access")
+    @classmethod
+    def _check_exposure(cls, access: str, info: ValidationInfo) -> str:
+        known = info.data
+        if known.get("keys_file") is not None:
+            if access == "open":
+                raise ValueError("open lets everybody in, and there are keys: drop one of them")
+            return access
+        name = "GATEWAY_PUBLISHED" if known.get("published") else "HOST"
+        host = known.get("published") or known.get("host") or "127.0.0.1"
+        if access == "open" or is_loopback(host):
+            return access
+        raise ValueError(
+            f"{name} is {host}, and without keys the gateway listens on loopback alone, because anyone who "
+            "reaches it may read and delete every document: make keys (ragline keys create, then "
+            "GATEWAY_KEYS_FILE), or set GATEWAY_ACCESS=open where that is meant"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
