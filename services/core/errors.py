@@ -19,6 +19,7 @@
       ServiceError               502  bad_gateway            a service or engine answered wrongly
         ServiceUnavailable       503  service_unavailable    down, or not ready yet
           Busy                   503  busy                   alive, and too busy just now: try again
+          DiskFull               507  disk_full              reads go on, writes wait for space
         DeadlineExceeded         504  deadline_exceeded
 
 A handler raises; `services.core.app` renders. A client turns a reply's body back into the same
@@ -186,6 +187,12 @@ class Busy(ServiceUnavailable):
     """Somebody listens, and cannot take this now: nothing is said of whether the peer works."""
 
     status, code = 503, "busy"
+
+
+class DiskFull(ServiceUnavailable):
+    """There is no space for what was to be written; what is stored can be read."""
+
+    status, code = 507, "disk_full"
 
 
 class DeadlineExceeded(ServiceError):

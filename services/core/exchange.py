@@ -20,6 +20,7 @@ from services.core.context import (
     seconds_left,
     start_request,
 )
+from services.core.disk import explain_full, is_full
 from services.core.errors import PayloadTooLarge, RaglineError, RequestTimeout
 from services.core.metrics import Metrics
 from services.core.replies import ClientGone
@@ -125,7 +126,8 @@ class _Exchange:
             await self._fail(error)
         except Exception as error:
             log.error("unhandled", exc_info=error)
-            await self._fail(RaglineError(f"{self.owner.service} failed: see its log for this request id"))
+            failed = RaglineError(f"{self.owner.service} failed: see its log for this request id")
+            await self._fail(explain_full(error) if is_full(error) else failed)
         finally:
             self._account(time.perf_counter() - self.start)
 

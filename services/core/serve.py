@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 import sys
 from contextlib import suppress
 
@@ -15,11 +16,13 @@ import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, WrappedLogger
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
 from services.core.context import request_id
+from services.core.errors import RaglineError
 from services.core.listener import BoundedProtocol, ListenerConfig
 from services.core.settings import ServiceSettings
 
@@ -37,11 +40,43 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
         if settings.admin_port
         else None
     )
-    server = Server(ListenerConfig(service, app, settings, port), admin)
+    server = Server(ListenerConfig(service, PlainStart(app), settings, port), admin)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+class PlainStart:
+    """An app whose failure to start is one line of the log, where it says by itself what is wrong."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        failed: Message | None = None
+
+        async def hold_failure(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = message
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, hold_failure)
+        except (RaglineError, OSError, sqlite3.OperationalError) as error:
+            if failed is None:
+                raise
+            reason = error.message if isinstance(error, RaglineError) else f"{type(error).__name__}: {error}"
+            await send({**failed, "message": f"cannot start: {reason}"})
+        except BaseException:
+            if failed is not None:
+                await send(failed)
+            raise
 
 
 class Server(uvicorn.Server):

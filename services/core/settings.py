@@ -159,6 +159,14 @@ class HomeSettings(Settings):
         description="models, the embedded store, logs and process ids live below this folder",
     )
 
+    disk_free_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=0,
+        validation_alias="DISK_FREE_BYTES",
+        description="bytes that the embedded store and accepted files leave free on their disk; with less, "
+        "writes are a 507 and reads go on; deletions go on down to a quarter of it",
+    )
+
     @property
     def root(self) -> Path:
         return self.home.expanduser().resolve()

@@ -21,6 +21,7 @@ from services.core.context import within_deadline
 from services.core.errors import DeadlineExceeded, ServiceUnavailable
 from services.core.health import Check
 from services.core.replies import EventStream, JsonReply, until_disconnected
+from services.core.settings import HomeSettings
 from services.core.sse import format_event
 from services.core.wire.dataprep import IngestProgress, IngestReply, Job
 from services.dataprep import documents
@@ -124,6 +125,7 @@ def create(settings: Settings) -> FastAPI:
             stack.push_async_callback(sandbox.close)
             app.state.sandbox = sandbox
             app.state.fetcher = Fetcher(LinkLimits(settings.max_file_bytes, settings.fetch_seconds))
+            app.state.least_free = HomeSettings.load().disk_free_bytes
             store = app.state.jobs = await _job_store(settings)
             stack.push_async_callback(store.close)
             app.state.documents = Documents(retrieval, store)

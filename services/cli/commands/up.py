@@ -1,8 +1,9 @@
 """Start the services; Ctrl-C stops them.
 
-Each of the six services is a process of its own. Models that are not here are fetched first. EMBEDDING_PORT,
-RETRIEVAL_PORT and so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) to another
-address is not started: it runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
+Each of the six services is a process of its own, and is started again where it ends by itself, unless this
+was told to return (--detach). Models that are not here are fetched first. EMBEDDING_PORT, RETRIEVAL_PORT and
+so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) to another address is not started: it
+runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ from services.core.settings import copy_environment
 
 PANEL = "Run"
 NAME_WIDTH = 11
+FIRST_SECONDS = 1.0
+"""Before a service that ended by itself is started again; twice as long each time, up to the longest."""
+LONGEST_SECONDS = 60.0
+STEADY_SECONDS = 120.0
+"""A service that ran for so long is as good as new."""
 INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended before it had done its work."""
 
@@ -97,8 +103,8 @@ class Up:
             self._output.problem(describe_external(external))
 
     def _watch(self, names: Sequence[str]) -> None:
-        """Tell of services that end by themselves; return when everything was stopped from elsewhere."""
-        dead: set[str] = set()
+        """Start services again that end by themselves; return when everything was stopped from elsewhere."""
+        falls = {name: Fall() for name in names}
         while True:
             recorded, running = self._stack.recorded, self._stack.running
             mine = [name for name in names if name in recorded]
@@ -106,17 +112,34 @@ class Up:
                 self._output.line("stopped by 'ragline down'")
                 return
             for name in mine:
-                if name in running and name in dead:
-                    dead.discard(name)
-                    self._output.line(f"{name} runs again (pid {running[name].pid})")
-                elif name not in running and name not in dead and not self._left(name):
-                    dead.add(name)
+                fall = falls[name]
+                if name in running:
+                    if fall.is_down:
+                        self._output.line(f"{name} runs again (pid {running[name].pid})")
+                    fall.note_running()
+                elif not fall.is_down and not self._left(name):
                     self._accident = True
-                    self._output.problem(
-                        f"{name} {self._stack.end_of(name)}; the others keep running. Its log is "
-                        f"{self._stack.log(name)}; 'ragline restart {name}' starts it again"
-                    )
+                    self._tell_fall(name, fall)
+                elif fall.is_due:
+                    fall.note_start()
+                    self._output.line(f"{name} is started again (pid {self._stack.start(name)})")
             time.sleep(POLL_SECONDS)
+
+    def _tell_fall(self, name: str, fall: Fall) -> None:
+        """Say that a service ended by itself, and whether it is started again: not with another environment
+        than the one that `ragline restart` gave it."""
+        log = self._stack.log(name)
+        told = f"{name} {self._stack.end_of(name)}; the others keep running. Its log is {log}; "
+        by_hand = f"'ragline restart {name}' starts it again"
+        if self._stack.is_child(name):
+            seconds = fall.note_end()
+            told += (
+                f"it is started again in {seconds:g} s (the log is then {log.name}.1), or at once: {by_hand}"
+            )
+        else:
+            fall.note_end(for_good=True)
+            told += by_hand
+        self._output.problem(told)
 
     def _left(self, name: str) -> bool:
         """Whether its end is somebody's `down` or `restart` rather than an accident."""
@@ -129,6 +152,43 @@ class Up:
         except KeyboardInterrupt:
             self._stack.stop_all(names, grace=0)
         self._output.line("stopped")
+
+
+class Fall:
+    """A service's ends by itself: when it is started again, later each time until it has run for a while."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._ended = False
+        self._due = self._started = 0.0
+
+    @property
+    def is_down(self) -> bool:
+        """Whether its end is known, and it has not been seen running since."""
+        return self._ended
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be started now."""
+        return self._ended and time.monotonic() >= self._due
+
+    def note_end(self, *, for_good: bool = False) -> float:
+        """Note an end. Returns in how many seconds it is to be started; never, where it is `for_good`."""
+        if time.monotonic() - self._started >= STEADY_SECONDS:
+            self._times = 0
+        seconds = math.inf if for_good else min(LONGEST_SECONDS, FIRST_SECONDS * 2**self._times)
+        self._times += 1
+        self._ended, self._due = True, time.monotonic() + seconds
+        return seconds
+
+    def note_start(self) -> None:
+        """Note that it is started now."""
+        self._ended, self._started = False, time.monotonic()
+
+    def note_running(self) -> None:
+        """Note that it runs."""
+        if self._ended:
+            self.note_start()
 
 
 def choose_services(stack: Stack, only: Sequence[str]) -> list[str]:

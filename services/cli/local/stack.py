@@ -108,6 +108,11 @@ class Stack:
         record = self.running.get(name)
         return record.pid if record else None
 
+    def is_child(self, name: str) -> bool:
+        """Whether the process that is recorded is one that this object started."""
+        child, record = self._children.get(name), self.recorded.get(name)
+        return child is not None and record is not None and child.pid == record.pid
+
     def log(self, name: str) -> Path:
         return self.run / "logs" / f"{name}.log"
 
@@ -121,7 +126,7 @@ class Stack:
     def end_of(self, name: str) -> str:
         """How a process that has ended did so, in words."""
         child = self._children.get(name)
-        code = child.poll() if child else None
+        code = child.poll() if child and self.is_child(name) else None
         if code is None:
             return "ended"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

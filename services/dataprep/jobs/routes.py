@@ -45,7 +45,9 @@ async def submit_form(request: Request, *, patient: bool) -> Job:
 
 
 async def _receive_form(request: Request, folder: Path, settings: Settings) -> Form:
-    limits = UploadLimits(settings.max_file_bytes, settings.max_files, settings.max_upload_bytes)
+    limits = UploadLimits(
+        settings.max_file_bytes, settings.max_files, settings.max_upload_bytes, request.app.state.least_free
+    )
     try:
         return await receive(request.stream(), request.headers.get("content-type", ""), folder, limits)
     except ClientDisconnect:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from services.core.disk import DiskGuard
 from services.core.errors import (
     InvalidRequest,
     MalformedRequest,
@@ -26,6 +27,8 @@ LINKS_FIELD = "link_list"
 URLENCODED: Final = b"application/x-www-form-urlencoded"
 FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 1000
+CHECK_BYTES = 1 << 20
+"""After so many bytes it is looked whether the disk has space."""
 
 INGEST_BODY: Final[dict[str, object]] = {
     "requestBody": {
@@ -72,9 +75,12 @@ INGEST_BODY: Final[dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
+    """What an upload may bring; a quarter of `least_free` bytes stay free on its disk."""
+
     file_bytes: int
     files: int
     total_bytes: int
+    least_free: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,8 @@ async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, l
     if kind != b"multipart/form-data" or not boundary:
         raise UnsupportedMedia(f"upload files as multipart/form-data, in fields named `{FILES_FIELD}`")
     receiver = _Receiver(folder, limits)
-    received = 0
+    disk = DiskGuard(folder, limits.least_free)
+    received = room = 0
     try:
         parser = MultipartParser(
             boundary,
@@ -134,6 +141,9 @@ async def receive(body: AsyncIterator[bytes], content_type: str, folder: Path, l
                 raise PayloadTooLarge(
                     f"the upload is larger than {limits.total_bytes} bytes: send fewer files at a time"
                 )
+            if received > room:
+                disk.check_small()
+                room = received + CHECK_BYTES
             await asyncio.to_thread(parser.write, piece)  # it writes to the disk
     except FormParserError as error:
         raise MalformedRequest(f"the multipart body is broken: {error}") from None

@@ -36,7 +36,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ[name.upper() + "_PO
 DRIVER = """
 import os, sys
 from services.cli import main
+from services.cli.commands import up
 from services.cli.local import stack
+up.FIRST_SECONDS = float(os.environ.get("FIRST_SECONDS", "3600"))
 stack.Stack.__init__.__kwdefaults__["command"] = lambda name: [sys.executable, {script!r}, name]
 main.main()
 """
@@ -165,6 +167,28 @@ def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:
     up.communicate(timeout=60)
     assert up.returncode == 1, "a death is remembered at the end"
     assert ended(pids)
+
+
+def test_a_service_that_dies_is_started_again_later_each_time(cli: Cli) -> None:
+    up = cli.start("up", FIRST_SECONDS="0.1")
+    read_until(up, "Ctrl-C")
+    pids = [cli.pids()["generation"]]
+    for seconds in ("0.1", "0.2", "0.4"):
+        os.kill(pids[-1], signal.SIGKILL)
+        said = read_until(up, "generation is started again (pid")
+        assert "generation was ended by SIGKILL; the others keep running." in said
+        assert f"it is started again in {seconds} s" in said
+        pids.append(cli.pids()["generation"])
+        assert f"(pid {pids[-1]})" in said
+    assert len(set(pids)) == 4
+    assert cli.run("restart", "generation")[0] == 0
+    os.kill(cli.pids()["generation"], signal.SIGKILL)
+    said = read_until(up, "generation ended")
+    assert "'ragline restart generation' starts it again" in said
+    assert "started again in" not in said, "its environment is not this one's"
+    up.send_signal(signal.SIGINT)
+    up.communicate(timeout=60)
+    assert up.returncode == 1
 
 
 def test_restart_and_down_from_elsewhere_are_no_deaths(cli: Cli) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.core.addresses import StoreAddress
+from services.core.disk import DiskGuard
 from services.core.errors import ErrorDetail
 from services.core.settings import HomeSettings
 from services.core.wire.dataprep import Job, JobFile, Status
@@ -48,7 +49,8 @@ class _Held:
 class SqliteJobs:
     """All of SQLite and of the disk runs in one thread, in the order in which it was asked for."""
 
-    def __init__(self, journal: Journal, spool: Spool, limits: JobLimits) -> None:
+    def __init__(self, journal: Journal, spool: Spool, limits: JobLimits, disk: DiskGuard) -> None:
+        self._disk = disk
         self._journal = journal
         self._spool = spool
         self._limits = limits
@@ -58,6 +60,7 @@ class SqliteJobs:
 
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Path]:
+        self._disk.check()
         if await self._run(self._journal.open) >= self._limits.waiting:
             raise full(self._limits)
         with self._spool.incoming() as folder:
@@ -210,11 +213,12 @@ async def _whole(work: Coroutine[object, object, T]) -> T:
 
 async def create(url: StoreAddress, limits: JobLimits) -> SqliteJobs:
     """Own the folder that `url` names, else `jobs` in the data folder of `RAGLINE_HOME`."""
-    folder = url.directory or HomeSettings.load().data / "jobs"
+    home = HomeSettings.load()
+    folder = url.directory or home.data / "jobs"
 
     def start() -> tuple[Journal, Spool]:
         journal, spool = Journal(folder / "jobs.db", limits), Spool(folder / "spool")
         spool.sweep(journal.open_keys())
         return journal, spool
 
-    return SqliteJobs(*await asyncio.to_thread(start), limits)
+    return SqliteJobs(*await asyncio.to_thread(start), limits, DiskGuard(folder, home.disk_free_bytes))

@@ -37,5 +37,7 @@ class Settings(BaseSettings):
 
 async def create(url: StoreAddress) -> EdgeStore:
     """Own the directory that `url` names, else `vectors` in the data folder of `RAGLINE_HOME`."""
-    directory = url.directory or HomeSettings.load().data / "vectors"
-    return EdgeStore(await asyncio.to_thread(Catalogue, directory), Settings.load().index_from)
+    home = HomeSettings.load()
+    directory = url.directory or home.data / "vectors"
+    catalogue = await asyncio.to_thread(Catalogue, directory)
+    return EdgeStore(catalogue, Settings.load().index_from, home.disk_free_bytes)

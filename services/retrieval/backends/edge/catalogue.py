@@ -68,7 +68,11 @@ class Catalogue:
         try:
             self._db.execute("pragma locking_mode=exclusive")
             self._db.execute("begin exclusive")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise ServiceUnavailable(
+                    f"the vector store's directory {self.directory} cannot be written: {error}"
+                ) from None
             raise ServiceUnavailable(
                 f"the vector store in {self.directory} is in use by another process: stop that retrieval "
                 "service, or set VECTOR_URL to another directory, edge:///path/to/dir"

@@ -8,17 +8,23 @@ from pathlib import Path
 import structlog
 
 from services.core.children import build_command
+from services.core.disk import DiskGuard
 from services.core.errors import NotFound, ServiceError
 from services.retrieval.backends.edge.threads import CollectionThreads
 
 log = structlog.get_logger(__name__)
 
 
+COPIES = 2
+"""A build copies the collection, and what it builds may be as large."""
+
+
 class GraphBuilds:
     """Runs at most one build at a time; one that fails is not tried again before the next start."""
 
-    def __init__(self, index_from: int) -> None:
+    def __init__(self, index_from: int, disk: DiskGuard) -> None:
         self._index_from = index_from
+        self._disk = disk
         self._task: asyncio.Task[None] | None = None
         self._failed: set[str] = set()
 
@@ -35,6 +41,10 @@ class GraphBuilds:
 
     async def _build(self, threads: CollectionThreads) -> None:
         name = threads.entry.name
+        needed = COPIES * await asyncio.to_thread(count_bytes, threads.entry.folder)
+        if not self._disk.has(needed):
+            log.warning("no space to build the graph of a collection", collection=name, needed=needed)
+            return
         try:
             copy = await threads.write(lambda on_disk: on_disk.shards.fork())
             log.info("building the graph of a collection", collection=name)
@@ -61,6 +71,11 @@ class GraphBuilds:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+
+def count_bytes(folder: Path) -> int:
+    """Count the bytes of the files below a folder, as far as they are on the disk."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 async def _build_in_child(copy: Path, dim: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from services.core.disk import DiskGuard
 from services.core.errors import ServiceUnavailable
 from services.core.wire.passages import DocumentInfo, Passage, TokenVectors
 from services.core.wire.retrieval import CollectionInfo, StoredPassage
@@ -22,9 +23,10 @@ from services.retrieval.revisions import DocumentLocks
 class EdgeStore:
     """A directory of collections, which are opened at first use and stay open."""
 
-    def __init__(self, catalogue: Catalogue, index_from: int = 0) -> None:
+    def __init__(self, catalogue: Catalogue, index_from: int = 0, least_free: int = 0) -> None:
         self._catalogue = catalogue
-        self.graphs = GraphBuilds(index_from)
+        self._disk = DiskGuard(catalogue.directory, least_free)
+        self.graphs = GraphBuilds(index_from, self._disk)
         self._open: dict[str, CollectionThreads] = {}
         self._opening = asyncio.Lock()
         self._documents = DocumentLocks()
@@ -76,6 +78,7 @@ class EdgeStore:
     async def upsert(
         self, collection: str, model: str, passages: Sequence[StoredPassage], *, staged: bool = False
     ) -> None:
+        self._disk.check()
         points = await asyncio.to_thread(make_points, passages)
         schema = Schema(model, len(points[0].vector))
         threads = await self._find(collection) or await self._create(collection, schema)
@@ -83,12 +86,14 @@ class EdgeStore:
         documents = {stored.passage.document_id for stored in passages}
         async with self._documents.hold(documents):
             for start in range(0, len(points), BATCH):
+                self._disk.check()
                 unindexed = await threads.upserts.add(points[start : start + BATCH], staged=staged)
         self.graphs.consider(threads, unindexed)
 
     async def publish(
         self, collection: str, document_id: str, revision: str, *, passages: int | None = None
     ) -> int:
+        self._disk.check_small()
         threads = await self._require(collection)
         key = (document_id, revision)
         return await self._retire(threads, document_id, lambda on_disk: on_disk.hide_others(key, passages))
@@ -101,6 +106,7 @@ class EdgeStore:
         keep_revision: str | None = None,
         revision: str | None = None,
     ) -> int:
+        self._disk.check_small()
         threads = await self._find(collection)
         if threads is None:
             return 0
@@ -174,6 +180,7 @@ class EdgeStore:
             name = self._catalogue.names.resolve(collection)
             entry = self._catalogue.entries.get(name)
             if entry is not None and name not in self._open:
+                self._disk.check_small()  # opening writes too: a log, a mark that the file is open
                 self._open[name] = CollectionThreads(entry, await asyncio.to_thread(_load, entry))
             return self._open.get(name)
 
