@@ -62,6 +62,10 @@ class ChunkWriter:
         """Write the last chunk, which has the token counts and no choice."""
         return self._event(model, [], {"usage": usage.model_dump()})
 
+    def beside(self, model: str, fields: Mapping[str, object]) -> bytes:
+        """Write a chunk with fields of our own and no choice, after the one with the finish reason."""
+        return self._event(model, [], fields)
+
     def _event(self, model: str, choices: list[object], fields: Mapping[str, object]) -> bytes:
         chunk = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": model}
         return format_event(orjson.dumps({**chunk, "choices": choices, **fields}))

@@ -25,9 +25,16 @@ from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE
-from services.core.wire.answer import AnswerChoice, AnswerMessage, AnswerReply, AnswerRequest
+from services.core.wire.answer import (
+    AnswerChoice,
+    AnswerMessage,
+    AnswerReply,
+    AnswerRequest,
+    FrozenContext,
+)
 from services.core.wire.chat import DIRECT, ModelInfo, ModelList
 from services.core.wire.features import Logprobs, TokenLogprob
+from services.gateway.compare import Grounder, JudgedAnswer
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
@@ -43,12 +50,13 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
     settings: Settings = request.app.state.settings
     question = read_question(body, settings)
     links = Links(request, question.search.collection, are_stored=question.search.given is None)
+    grounder: Grounder | None = request.app.state.grounder if body.rag.grounding else None
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         headers: dict[str, str] = {}
-        events = _write_chunks(pipeline, question, links, headers, include_usage=include_usage)
+        events = _write_chunks(pipeline, question, links, headers, grounder, include_usage=include_usage)
         return await EventStream.open(request, events, service="gateway", headers=headers)
-    reply = await until_disconnected(request, _collect(pipeline, question, links))
+    reply = await until_disconnected(request, _collect(pipeline, question, links, grounder))
     return Response(
         reply.model_dump_json(exclude_none=True),
         media_type="application/json",
@@ -120,7 +128,20 @@ def read_question(body: AnswerRequest, settings: Settings) -> Question:
     )
 
 
-async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> AnswerReply:
+async def _judge(
+    grounder: Grounder | None, question: Question, context: FrozenContext, answer: str
+) -> JudgedAnswer:
+    """Judge an answer where that was asked for, and there are passages to judge it by."""
+    if grounder is None:
+        return JudgedAnswer()
+    if not context.passages:
+        return JudgedAnswer(missing="no passage was in the prompt")
+    return await grounder.judge(question.text, context, answer)
+
+
+async def _collect(
+    pipeline: RagPipeline, question: Question, links: Links, grounder: Grounder | None
+) -> AnswerReply:
     """Collect the whole answer in one piece."""
     content: list[str] = []
     reasoning: list[str] = []
@@ -150,6 +171,7 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
         annotations=links.annotate(finished.citations),
         citations=finished.citations,
     )
+    judged = await _judge(grounder, question, found.context, answer)
     return AnswerReply(
         id=identity.id,
         created=identity.created,
@@ -166,6 +188,8 @@ async def _collect(pipeline: RagPipeline, question: Question, links: Links) -> A
         timings=finished.timings,
         degraded=list(finished.degraded),
         outcome=finished.outcome,
+        groundedness=judged.groundedness,
+        groundedness_missing=judged.missing,
     )
 
 
@@ -178,18 +202,28 @@ def _write_piece(chunks: ChunkWriter, piece: Piece) -> bytes:
 
 
 async def _write_chunks(
-    pipeline: RagPipeline, question: Question, links: Links, headers: dict[str, str], *, include_usage: bool
+    pipeline: RagPipeline,
+    question: Question,
+    links: Links,
+    headers: dict[str, str],
+    grounder: Grounder | None,
+    *,
+    include_usage: bool,
 ) -> AsyncGenerator[bytes]:
     """Stream the answer as `AnswerChunk` events.
 
     The reply's headers are in `headers` when the first event comes.
     """
     chunks = ChunkWriter()
+    content: list[str] = []
+    context = FrozenContext(context_id="", passages=[])
     async with aclosing(pipeline.answer(question)) as events:
         async for event in events:
             if isinstance(event, Piece):
+                content.append(event.content)
                 yield _write_piece(chunks, event)
             elif isinstance(event, Found):
+                context = event.context
                 headers["server-timing"] = server_timing(event.timings, whole=False)
                 headers.update(fallback_headers(event.degraded, event.model))
                 yield chunks.delta(
@@ -213,6 +247,9 @@ async def _write_chunks(
                     fields["usage"] = event.usage.model_dump()
                 ending = "length" if event.misplaced else event.finish_reason
                 yield chunks.delta(event.model, delta, ending, fields)
+                answer, _ = move_misplaced("".join(content), "", event.misplaced)
+                if fields := (await _judge(grounder, question, context, answer)).write():
+                    yield chunks.beside(event.model, fields)
                 if include_usage:
                     yield chunks.usage(event.model, event.usage)
     yield DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import orjson
 from fastapi import APIRouter, Request
@@ -19,7 +20,7 @@ from pipelines.rag import RagPipeline
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import DetectionClient
-from services.core.context import request_id, within_deadline
+from services.core.context import request_id, seconds_left, within_deadline
 from services.core.errors import RaglineError, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE, format_event
@@ -35,10 +36,14 @@ from services.core.wire.compare import (
     CompareRequest,
     GroundingScope,
 )
+from services.core.wire.grounding import AnswerGroundedness
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
 
 router = APIRouter(tags=["compare"])
+
+SPARE_SECONDS = 0.5
+"""What is left of a request's time for the end of its reply."""
 
 _Event = FrozenContext | ArmDelta | ArmReply | ArmGroundedness | CompareReply
 _NAMES: dict[type[_Event], str] = {
@@ -225,6 +230,20 @@ def _to_int(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """How an answer rests on its passages, or why that is not known."""
+
+    groundedness: AnswerGroundedness | None = None
+    missing: str | None = None
+
+    def write(self) -> dict[str, object]:
+        """Write the fields of a reply that say it; none where nothing was asked."""
+        if self.groundedness is not None:
+            return {"groundedness": self.groundedness.model_dump(exclude_none=True)}
+        return {"groundedness_missing": self.missing} if self.missing else {}
+
+
 class Grounder:
     """Judges how an answer rests on its passages, for at most `seconds`; its own work runs in a thread."""
 
@@ -243,19 +262,25 @@ class Grounder:
         if scope == "off" or reply.status == "failed":
             return None
         reasoning = reply.reasoning_content or "" if scope == "all" else ""
+        judged = await self.judge(question, context, reply.content, reasoning)
+        return ArmGroundedness(arm=reply.arm, groundedness=judged.groundedness, missing=judged.missing)
+
+    async def judge(
+        self, question: str, context: FrozenContext, answer: str, reasoning: str = ""
+    ) -> JudgedAnswer:
+        """Judge an answer, and the thinking before it, in time for the reply to end before its deadline."""
+        left = seconds_left()
+        seconds = self._seconds if left is None else min(self._seconds, max(0.0, left - SPARE_SECONDS))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 groundedness = await ground_answer(
-                    question, context.passages, reply.content, reasoning, scorer=self._scorer
+                    question, context.passages, answer, reasoning, scorer=self._scorer
                 )
         except RaglineError as error:
-            return ArmGroundedness(arm=reply.arm, missing=error.message)
+            return JudgedAnswer(missing=error.message)
         except TimeoutError:
-            return ArmGroundedness(
-                arm=reply.arm,
-                missing=f"grounding took longer than {self._seconds:g} s (GROUNDING_SECONDS)",
-            )
-        return ArmGroundedness(arm=reply.arm, groundedness=groundedness)
+            return JudgedAnswer(missing=f"grounding took longer than {seconds:.3g} s (GROUNDING_SECONDS)")
+        return JudgedAnswer(groundedness)
 
 
 def scorer_by_vectors(embedding: EmbeddingClient) -> Scorer:

@@ -130,6 +130,12 @@ async def _write_lines(
                 for line in write_bytes_lines(event.content):
                     is_empty = False
                     yield line
+            elif event.misplaced:
+                raise ServiceError(
+                    f"the first {event.misplaced} characters that {event.model} sent were its thinking: name "
+                    "its profile with LLM_PROFILE",
+                    service="generation",
+                )
             elif is_empty:
                 raise _no_answer(event)
     yield DONE

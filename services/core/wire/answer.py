@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.core.wire.base import Filter, StrictWire, Text, Wire
 from services.core.wire.chat import (
@@ -18,6 +18,7 @@ from services.core.wire.chat import (
     ChunkDelta,
     Outcome,
 )
+from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName, Passage
 from services.core.wire.retrieval import Mode, Relevance
 
@@ -57,10 +58,21 @@ class RagOptions(StrictWire):
     context: list[GivenPassage] | None = Field(None, max_length=200)
 
 
+class AnswerOptions(RagOptions):
+    """With `grounding` each sentence of the answer is judged against the passages, once it is there."""
+
+    grounding: bool = False
+
+
 class AnswerRequest(ChatRequest):
     """`POST /v1/chat/completions` at the gateway."""
 
-    rag: RagOptions = Field(default_factory=RagOptions)
+    rag: AnswerOptions = Field(default_factory=AnswerOptions)
+
+    @field_validator("rag", mode="before")
+    @classmethod
+    def _take_options_of_other_routes(cls, rag: object) -> object:
+        return rag.model_dump(exclude_unset=True) if type(rag) is RagOptions else rag
 
 
 class FileCitation(Wire):
@@ -188,13 +200,18 @@ class AnswerChoice(ChatChoice):
 
 
 class AnswerReply(ChatReply):
-    """`degraded` names the stages that were left out because their service failed."""
+    """`degraded` names the stages that were left out because their service failed.
+
+    `groundedness` is there where the request asks for it; `groundedness_missing` says why it is not.
+    """
 
     choices: list[AnswerChoice]  # type: ignore[assignment]  # a narrower choice, never assigned
     context: FrozenContext
     timings: Timings
     degraded: list[str] = Field(default_factory=list)
     outcome: Outcome = "answered"
+    groundedness: AnswerGroundedness | None = None
+    groundedness_missing: str | None = None
 
 
 class AnswerDelta(ChunkDelta):
@@ -207,10 +224,15 @@ class AnswerChunkChoice(ChunkChoice):
 
 
 class AnswerChunk(ChatChunk):
-    """The first chunk of a stream carries `context`; the one with `finish_reason` the rest."""
+    """The first chunk of a stream carries `context`; the one with `finish_reason` the rest.
+
+    Where groundedness was asked for it comes in a chunk of its own after that, which has no choice.
+    """
 
     choices: list[AnswerChunkChoice] = Field(default_factory=list)  # type: ignore[assignment]  # as above
     context: FrozenContext | None = None
     timings: Timings | None = None
     degraded: list[str] | None = None
     outcome: Outcome | None = None
+    groundedness: AnswerGroundedness | None = None
+    groundedness_missing: str | None = None
