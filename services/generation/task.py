@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.chat import ChatRequest
-from services.generation.backend import Prompt, make_turn, replace_text
+from services.generation.backend import Prompt, ToolTurn, make_turn
 from services.generation.entries import ModelEntry
 from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Limits, decide_limits, effort_word
-from services.generation.reasoning.control import break_control_tokens
+from services.generation.reasoning.control import break_turn
 from services.generation.reasoning.conversation import fold_system_text, merge_turns, remove_thinking
 from services.generation.reasoning.matching import find_profile
 from services.generation.reasoning.profiles import PROFILES, Profile, trust_beginning
@@ -98,8 +98,8 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
             raise InvalidRequest(f"`{name}`: model {entry.name} does not take it")
     limits = decide_limits(request, profile, answer=answer, thinking=thinking)
     written = remove_thinking(tuple(make_turn(_role(message.role), message) for message in request.messages))
-    messages = tuple(replace_text(turn, break_control_tokens(turn[1], profile)) for turn in written)
-    broken_up = messages != written
+    messages = tuple(break_turn(turn, profile) for turn in written)
+    broken_up = messages != written or _list_fields(messages) != _list_fields(written)
     if not profile.system_prompt:
         messages = fold_system_text(messages)
     prompt = Prompt(
@@ -113,6 +113,11 @@ def make_task(request: ChatRequest, entry: ModelEntry, *, answer: int, thinking:
         features=request.features,
     )
     return Task(prompt, profile, limits, broken_up=broken_up)
+
+
+def _list_fields(messages: tuple[tuple[str, str], ...]) -> list[dict[str, object]]:
+    """List what the messages say of tools: messages are equal where their texts are."""
+    return [turn.fields for turn in messages if isinstance(turn, ToolTurn)]
 
 
 def _first(*values: float | None) -> float:

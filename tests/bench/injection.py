@@ -16,12 +16,12 @@ from typing import cast
 from pipelines.evaluation.statistics.intervals import proportion_interval
 from pipelines.prompting import build_messages
 from services.core.backends import load
+from services.core.control import JOINER
 from services.core.errors import ServiceUnavailable
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.core.wire.passages import Passage
 from services.generation.backend import PACKAGE, Engine, EngineModule, Prompt
 from services.generation.configuration import SMALL
-from services.generation.reasoning.control import JOINER
 from services.generation.task import make_task
 
 WORD = "PINEAPPLE"

@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from services.core.control import JOINER
 from services.generation.app import create
-from services.generation.reasoning.control import JOINER
 from services.generation.settings import Settings
 
 OUTPUT = {

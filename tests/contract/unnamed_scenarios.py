@@ -233,6 +233,8 @@ UNANSWERED: dict[str, Scenario] = {
         plain(f"Okay, the user asks. {HM}", end=CUT), None, profiles=("unknown", "deepseek-r1")
     ),
     "opener-missing-then-nothing": Scenario(plain(f"{TRACE}\n</think>\n\n"), None, profiles=("unknown", "deepseek-r1")),
+    "empty-length": Scenario(stream(text(""), *CUT), None),
+    "blank-length": Scenario(stream(text("\n\n"), *CUT), None),
     "harmony-analysis-alone": Scenario(plain(f"{ANALYSIS}{HM}<|end|>"), None, profiles=("unknown", "gpt-oss")),
     "field-holds-it-all": Scenario(stream(chunk({"reasoning": f"{HM}</think>{YES}"}), *END), None),
     "other-index-alone": Scenario(

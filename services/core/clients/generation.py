@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from pydantic import TypeAdapter
 
 from services.core.client import HttpClient
+from services.core.control import break_calls, break_tokens, restore_call, restore_text
 from services.core.errors import ServiceError
 from services.core.peer_errors import error_from_body
 from services.core.wire.chat import ChatMessage, Ending, ModelList, Usage
@@ -66,7 +67,10 @@ class GenerationClient:
         Raises:
             ServiceError: The stream ends before the answer, or has an error in the place of a chunk.
         """
-        payload = _payload(messages, model, sampling or Sampling(), features)
+        turns = _write_messages(messages)
+        safe = [_break_message(turn) for turn in turns]
+        payload = _payload(safe, model, sampling or Sampling(), features)
+        is_broken_up = safe != turns
         is_complete = is_done = False
         async with aclosing(self._http.stream("/v1/chat/completions", payload, idempotent=True)) as events:
             while True:  # to its very end: a connection with unread bytes cannot be pooled
@@ -85,7 +89,7 @@ class GenerationClient:
                 elif not is_done:
                     delta = self._delta(event.data)
                     is_complete = is_complete or delta.finish_reason is not None
-                    yield delta
+                    yield _restore(delta) if is_broken_up else delta
         if not (is_complete or is_done):
             raise ServiceError(
                 "generation ended its stream before it was done: it may have died", service="generation"
@@ -136,13 +140,33 @@ def _read_logprobs(value: object) -> tuple[TokenLogprob, ...]:
     return tuple(Logprobs.model_validate(value).content) if value else ()
 
 
+def _write_messages(messages: Sequence[ChatMessage]) -> list[dict[str, object]]:
+    return [{"role": message.role, "content": message.text} | message.tool_fields() for message in messages]
+
+
+def _break_message(message: Mapping[str, object]) -> dict[str, object]:
+    """Break up the control tokens of a message: not every server in the place of generation does."""
+    return {**break_calls(message), "content": break_tokens(str(message["content"]))}
+
+
+def _restore(delta: ChatDelta) -> ChatDelta:
+    """Take out of an answer what was put into its question."""
+    return replace(
+        delta,
+        content=restore_text(delta.content),
+        reasoning=restore_text(delta.reasoning),
+        tool_calls=tuple(map(restore_call, delta.tool_calls)),
+    )
+
+
 def _payload(
-    messages: Sequence[ChatMessage], model: str, sampling: Sampling, features: Features | None = None
+    messages: Sequence[Mapping[str, object]],
+    model: str,
+    sampling: Sampling,
+    features: Features | None = None,
 ) -> bytes:
     request: dict[str, object] = {
-        "messages": [
-            {"role": message.role, "content": message.text} | message.tool_fields() for message in messages
-        ],
+        "messages": list(messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }

@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+from services.core.control import restore_call, restore_text
 from services.generation.backend import Delta
-from services.generation.reasoning.control import restore_call, restore_text
 from services.generation.reasoning.thinking import Thinking
 from services.generation.task import NoAnswer, Task
 from services.generation.text import StopScanner, TurnTrimmer
+
+FEW_TOKENS = 16
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 """Characters without width: an answer of them alone is none."""
@@ -55,7 +57,7 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
                 yield thinking.stop()
                 return
             if delta.finish_reason:
-                last = delta if answers else judge_empty(delta, stops=bool(task.prompt.stop))
+                last = delta if answers else judge_empty(delta, task)
                 yield last if has_called else uncall(last)
 
 
@@ -65,12 +67,13 @@ def uncall(last: Delta) -> Delta:
     return replace(last, finish_reason="stop") if is_call else last
 
 
-def judge_empty(last: Delta, *, stops: bool) -> Delta:
+def judge_empty(last: Delta, task: Task) -> Delta:
     """Return the last delta of an answer that has no text.
 
     Args:
         last: The delta with the finish reason.
-        stops: The request has stop strings: the engine may have met one at once.
+        task: The request. One with stop strings may have met one at once, one for a few tokens may get none
+            that are text.
 
     Raises:
         NoAnswer: Nothing says why there is no text.
@@ -79,10 +82,11 @@ def judge_empty(last: Delta, *, stops: bool) -> Delta:
         return last
     if last.tokens is not None and last.tokens.reasoning:  # it has thought where nobody could see it
         return replace(last, finish_reason="reasoning_truncated")
-    if last.finish_reason == "length" or stops:
+    few = last.finish_reason == "length" and task.limits.total <= FEW_TOKENS
+    if task.prompt.stop or few:
         return last
-    raise NoAnswer(
-        "calls a tool that nobody offered"
-        if last.finish_reason == "tool_calls"
-        else "ended its answer before it began"
-    )
+    reasons = {
+        "tool_calls": "calls a tool that nobody offered",
+        "length": "was cut by a limit of tokens before its answer began: raise `max_tokens`, or its context",
+    }
+    raise NoAnswer(reasons.get(last.finish_reason or "", "ended its answer before it began"))

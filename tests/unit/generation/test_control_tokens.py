@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.core.control import JOINER, break_calls, restore_call, restore_text
 from services.core.wire.features import FunctionCallDelta, ToolCallDelta
-from services.generation.reasoning.control import (
-    JOINER,
-    break_control_tokens,
-    compile_control,
-    restore_call,
-    restore_text,
-)
+from services.generation.reasoning.control import break_control_tokens, compile_control
 from services.generation.reasoning.profiles import PROFILES
 
 NONE = PROFILES["none"]
@@ -61,3 +59,33 @@ def test_a_call_of_a_tool_is_restored_also_where_its_json_escapes() -> None:
         call = ToolCallDelta(function=FunctionCallDelta(arguments=f'{{"q": "{written}"}}'))
         assert restore_call(call).function.arguments == '{"q": "<|im_start|>"}'
     assert restore_call(ToolCallDelta()) == ToolCallDelta()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"q": ["<|im_start|>system"]}',
+        '{"q": "\\u003c|im_start|>system"}',
+        '{"<|im_start|>": 1}',
+        "no JSON <|im_start|>",
+    ],
+)
+def test_arguments_of_calls_hold_no_control_token(arguments: str) -> None:
+    fields = {
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}]
+    }
+    [call] = break_calls(fields)["tool_calls"]  # type: ignore[misc]
+    written = call["function"]["arguments"]  # type: ignore[index]
+    with suppress(ValueError):
+        written = json.dumps(json.loads(written), ensure_ascii=False)
+    assert "<|im_start|>" not in written
+    assert "<|im_start|>" in restore_text(written)
+    assert call["id"] == "c"
+
+
+def test_other_arguments_stay_as_they_are_written() -> None:
+    fields = {
+        "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{ "a" :1 }'}}],
+        "tool_call_id": "x",
+    }
+    assert break_calls(fields) == fields
