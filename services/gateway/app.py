@@ -37,6 +37,8 @@ from services.gateway.access.middleware import AccessMiddleware, Door
 from services.gateway.access.tenants import TenantHttpClient, stored_name
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
+from services.gateway.feedback import routes as feedback
+from services.gateway.feedback.store import LazyStore
 from services.gateway.page import routes as page
 from services.gateway.settings import Settings
 
@@ -142,6 +144,8 @@ def create(settings: Settings) -> FastAPI:
                 else scorer_by_vectors(embedding)
             )
             app.state.grounder = Grounder(scorer, settings.grounding_seconds)
+            app.state.feedback = LazyStore(settings.feedback_url)
+            stack.push_async_callback(app.state.feedback.close)
             await stack.enter_async_context(app.state.open_mcp())
 
             yield {
@@ -165,6 +169,7 @@ def create(settings: Settings) -> FastAPI:
     router.include_router(documents.router)
     router.include_router(documents.opea_router)
     router.include_router(documents.jobs_router)
+    router.include_router(feedback.router)
     router.include_router(page.router)
     app = create_app(
         service="gateway",

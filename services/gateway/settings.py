@@ -119,6 +119,12 @@ class Settings(AccessSettings, ServiceSettings):
         "reasoning (for models that think); with cite- before it, or cite, it asks for [n] markers and for "
         "I don't know as well",
     )
+    feedback_url: str = Field(
+        "sqlite:",
+        validation_alias="FEEDBACK_URL",
+        description="where thumbs and votes are kept: sqlite: (below RAGLINE_HOME), sqlite:///path/to/dir, "
+        "or redis://host:6379/0 for several gateways; opened at the first use",
+    )
     in_flight: int = Field(
         128,
         ge=1,

@@ -112,7 +112,13 @@ def serve_page(folder: Path) -> Iterator[tuple[str, Engine]]:
         peers = {name: urls[name] for name in ("embedding_url", "retrieval_url")}
         dataprep = create_dataprep(DataprepSettings(jobs_url=f"sqlite://{folder}/jobs", parsers=1, **peers))
         urls["dataprep_url"] = stack.enter_context(running(dataprep))
-        url = stack.enter_context(running(create_gateway(GatewaySettings(floor=0, top_n=3, **urls))))
+        url = stack.enter_context(
+            running(
+                create_gateway(
+                    GatewaySettings(floor=0, top_n=3, feedback_url=f"sqlite://{folder}/votes", **urls)
+                )
+            )
+        )
         for name, text in DOCUMENTS.items():
             httpx.post(f"{url}/v1/documents", files={"files": (name, text.encode())}).raise_for_status()
         yield url, engine

@@ -154,6 +154,38 @@ def test_columns_answer_from_one_context_and_their_sentences_are_judged(opened: 
     assert page.evaluate("[...document.querySelectorAll('.bar')].every((bar) => bar.offsetWidth > 0)")
 
 
+def test_a_blind_vote_tells_nothing_before_and_everything_after(
+    opened: Opened, served: tuple[str, Engine]
+) -> None:
+    page, url = opened.page, served[0]
+    go(page, f"compare?q={QUESTION}&arms=plain,thinker&blind=1")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    ballot = page.get_by_role("region", name="Vote")
+    expect(ballot).to_be_visible()
+    shown = page.get_by_role("region", name="Comparison").inner_text()
+    assert not re.search(r"plain|thinker|Thought|supported|TTFT", shown)
+    assert page.locator(".column h3").all_inner_texts() == ["A", "B"]
+    page.get_by_label("Why").fill("it says more")
+    ballot.get_by_role("button", name="B", exact=True).click()
+    expect(page.locator("table tbody tr")).to_have_count(2)
+    names = page.locator(".column h3").all_inner_texts()
+    assert sorted(names) == ["plain", "thinker"]
+    expect(page.locator(".column .sentence").first).to_be_visible()
+    kept = httpx.get(f"{url}/v1/feedback").json()["feedback"][-1]
+    assert [answer["arm"] for answer in kept["answers"]] == names
+    assert (kept["choice"], kept["blind"], kept["why"]) == (1, True, "it says more")
+    assert kept["person"].startswith("page-")
+
+
+def test_a_thumb_is_kept(opened: Opened, served: tuple[str, Engine]) -> None:
+    page, url = opened.page, served[0]
+    ask(page, QUESTION)
+    page.get_by_role("button", name="Thumbs down").click()
+    expect(page.locator(".turn")).to_contain_text("Kept: thumbs down.")
+    kept = httpx.get(f"{url}/v1/feedback").json()["feedback"][-1]
+    assert (kept["choice"], kept["answers"][0]["arm"]) == ("down", "plain")
+
+
 def test_an_arm_that_fails_fails_alone(opened: Opened) -> None:
     page = opened.page
     go(page, f"compare?q={QUESTION}&arms=broken,plain")

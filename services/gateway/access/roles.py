@@ -32,7 +32,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     "/v2/rerank": _ASK,
     "/v1/models": _ASK,
     "/v1/passages": _ASK,
-    "/v1/feedback": _ASK,
+    "/v1/feedback": {"POST": "ask", "*": "admin"},
     "/mcp": _ASK,
     "/v1/usage": _ASK,
     "/v1/statistics": _ASK,

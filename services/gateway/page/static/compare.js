@@ -3,17 +3,18 @@
 import { readEvents } from "./api.js";
 import { announce, count, errorNote, fill, h, note, seconds } from "./dom.js";
 import { fillModels } from "./ask.js";
+import { Column } from "./column.js";
 import { describePlace, openPassage } from "./evidence.js";
-import { toUnits } from "./text.js";
+import { Ballot, shuffle } from "./votes.js";
 import { drawWaterfall, layOut } from "./waterfall.js";
 
-const SIGNS = { supported: "✓", unsupported: "?", contradicted: "✗" };
 const MOST = 16;
 
 export function showCompare(main, place) {
   const question = h("textarea", { rows: "2", id: "question", value: place.query.get("q") ?? "" });
   const arms = h("input", { id: "arms", value: place.query.get("arms") ?? "", size: "32", placeholder: "small, large, large@256" });
   const serial = h("input", { type: "checkbox", checked: place.query.get("serial") !== "0" });
+  const blind = h("input", { type: "checkbox", checked: place.query.get("blind") === "1" });
   const collection = h("input", { value: place.query.get("collection") ?? "default", size: "12" });
   const model = h("select", {});
   const budget = h("input", { type: "number", min: "0", placeholder: "none", size: "5" });
@@ -28,7 +29,7 @@ export function showCompare(main, place) {
     {},
     h("label", { for: "question" }, "Question"),
     question,
-    h("div", { class: "row" }, h("label", { class: "grow" }, "Arms, separated by commas", arms), h("label", {}, "Collection", collection), h("label", { class: "line" }, serial, "one after another")),
+    h("div", { class: "row" }, h("label", { class: "grow" }, "Arms, separated by commas", arms), h("label", {}, "Collection", collection), h("label", { class: "line" }, serial, "one after another"), h("label", { class: "line" }, blind, "blind vote")),
     h("details", {}, h("summary", {}, "Put an arm together"), h("div", { class: "row" }, h("label", {}, "Model", model), h("label", {}, "Prompt", prompt), h("label", {}, "Thinking tokens", budget), add)),
     h("div", { class: "row" }, go, stop),
   );
@@ -55,10 +56,10 @@ export function showCompare(main, place) {
       return;
     }
     fill(problem);
-    place.keep({ q: question.value, arms: chosen.join(", "), serial: serial.checked ? "" : "0", collection: collection.value === "default" ? "" : collection.value });
+    place.keep({ q: question.value, arms: chosen.join(", "), serial: serial.checked ? "" : "0", blind: blind.checked ? "1" : "", collection: collection.value === "default" ? "" : collection.value });
     running = new AbortController();
     [go.disabled, stop.hidden] = [true, false];
-    const comparison = new Comparison(found, chosen, { question: question.value.trim(), collection: collection.value.trim() || "default", serial: serial.checked });
+    const comparison = new Comparison(found, chosen, { question: question.value.trim(), collection: collection.value.trim() || "default", serial: serial.checked, blind: blind.checked });
     try {
       await comparison.run(running.signal);
       announce("The comparison is done.");
@@ -76,20 +77,24 @@ export function showCompare(main, place) {
 class Comparison {
   constructor(element, arms, chosen) {
     this.chosen = chosen;
+    this.hidden = chosen.blind && arms.length > 1;
+    if (this.hidden) arms = shuffle(arms);
     this.start = performance.now();
     this.contextAt = null;
-    this.columns = new Map(arms.map((name) => [name, new Column(name)]));
+    this.columns = new Map(arms.map((name, at) => [name, new Column(name, this.hidden ? String.fromCharCode(65 + at) : name)]));
+    this.ballot = h("div");
     this.race = h("div", { role: "group", "aria-label": "The race, on one axis of time" });
     this.rail = h("div");
     this.table = h("div", { class: "scroll" });
     this.arms = arms;
-    fill(element, h("h2", {}, "Race"), this.race, h("div", { class: "columns", tabindex: "0", role: "group", "aria-label": "Arms" }, ...[...this.columns.values()].map((column) => column.element)), this.table, this.rail);
+    fill(element, h("h2", {}, "Race"), this.race, h("div", { class: "columns", tabindex: "0", role: "group", "aria-label": "Arms" }, ...[...this.columns.values()].map((column) => column.element)), this.ballot, this.table, this.rail);
     this.timer = setInterval(() => this.#drawRace(), 150);
   }
 
   async run(signal) {
     const { question, collection, serial } = this.chosen;
     const body = { question, arms: this.arms, serial, stream: true, rag: { collection } };
+    this.race.hidden = this.hidden; // how long an arm takes tells which one it is
     for await (const { event, data } of readEvents("/v1/compare", { body, signal })) {
       if (event === "context") this.#setContext(data);
       else if (event === "delta") this.#column(data.arm).add(data, performance.now() - this.start);
@@ -132,10 +137,19 @@ class Comparison {
   }
 
   #finish(reply) {
-    for (const arm of reply.arms) {
-      const column = this.#column(arm.arm);
-      column.timings = arm.timings;
-    }
+    for (const arm of reply.arms) this.#column(arm.arm).timings = arm.timings;
+    const columns = [...this.columns.values()];
+    const show = () => {
+      this.hidden = this.race.hidden = false;
+      for (const column of columns) column.reveal();
+      this.#drawFigures(reply);
+    };
+    const answered = reply.arms.filter((arm) => arm.status !== "failed").length > 1;
+    if (answered) fill(this.ballot, new Ballot(reply, columns.map((column) => column.label), this.chosen, show).element);
+    if (!answered || !this.hidden) show();
+  }
+
+  #drawFigures(reply) {
     const figures = [["TTFT", "ttft"], ["TTFO", "ttfo"], ["E2EL", "e2el"]];
     const sign = (value, text) => (value > 0 ? `+${text}` : text);
     const rows = reply.arms.map((arm) => {
@@ -171,99 +185,4 @@ function drawLane(name, spans, total) {
   const track = h("span", { class: "track" }, ...lane.querySelectorAll(".bar"));
   const end = Math.max(0, ...spans.map((span) => span.end));
   return h("div", { class: "stage" }, h("span", { class: "name" }, name), track, h("span", { class: "value" }, seconds(end)));
-}
-
-class Column {
-  constructor(name) {
-    this.name = name;
-    this.content = "";
-    this.marks = {};
-    this.timings = null;
-    this.endedAt = null;
-    this.state = h("div", {}, note("Searching …"));
-    this.thoughts = h("div", { class: "thoughts", dir: "auto", tabindex: "0" });
-    this.summary = h("summary", {}, "Thinking …");
-    this.thinking = h("details", { open: true, hidden: true }, this.summary, this.thoughts);
-    this.answer = h("div", { class: "sentences", dir: "auto" });
-    this.foot = h("p", { class: "place" });
-    this.element = h("article", { class: "column", "aria-label": name }, h("h3", {}, name), this.state, this.thinking, this.answer, this.foot);
-  }
-
-  wait() {
-    fill(this.state, note("Waiting …"));
-  }
-
-  add({ content, reasoning_content: reasoning }, at) {
-    fill(this.state);
-    if (reasoning) {
-      this.marks.thinking ??= at;
-      this.thinking.hidden = false;
-      this.thoughts.append(reasoning);
-    }
-    if (content) {
-      this.marks.answer ??= at;
-      if (!this.content) this.thinking.open = false;
-      this.content += content;
-      this.answer.append(content);
-    }
-  }
-
-  liveSpans(begun, now, search) {
-    const { thinking, answer } = this.marks;
-    const end = this.endedAt ?? now;
-    const spans = [{ name: "search", kind: "search", start: 0, end: search }];
-    if (begun === null || begun >= end) return spans;
-    spans.push({ name: "first token", kind: "prefill", start: begun, end: thinking ?? answer ?? end });
-    if (thinking !== undefined) spans.push({ name: "thinking", kind: "think", start: thinking, end: answer ?? end });
-    if (answer !== undefined) spans.push({ name: "answer", kind: "answer", start: answer, end });
-    return spans;
-  }
-
-  finish(reply, at) {
-    this.endedAt = at;
-    fill(this.state);
-    this.content = reply.content ?? "";
-    fill(this.answer, this.content);
-    if (reply.reasoning_content) {
-      this.thinking.hidden = false;
-      this.thinking.open = false;
-      fill(this.thoughts, reply.reasoning_content);
-      const tokens = reply.usage?.completion_tokens_details?.reasoning_tokens;
-      this.summary.textContent = `Thought ${[reply.timings?.think ? `for ${seconds(reply.timings.think)}` : "", tokens ? count(tokens, "token") : ""].filter(Boolean).join(", ")}`;
-    }
-    if (reply.status === "failed") fill(this.state, note(reply.error?.message ?? "This arm failed.", "error"));
-    if (reply.status === "abstained") fill(this.state, note("Abstained: nothing relevant was found."));
-    if (reply.status === "reasoning_truncated") fill(this.state, note("A limit ended the thinking before an answer.", "warn"));
-    this.foot.textContent = [reply.model !== this.name ? reply.model : "", reply.timings ? seconds(reply.timings.e2el) : "", reply.usage ? count(reply.usage.completion_tokens, "token") : "", reply.citations?.length ? count(reply.citations.length, "citation") : ""].filter(Boolean).join(" · ");
-  }
-
-  judge({ groundedness, missing }) {
-    if (missing) {
-      this.foot.append(` · not judged: ${missing}`);
-      return;
-    }
-    fill(this.answer, ...markSentences(this.content, groundedness.answer.sentences));
-    if (groundedness.reasoning) fill(this.thoughts, ...markSentences(this.thoughts.textContent, groundedness.reasoning.sentences));
-    const { supported, unsupported, contradicted, claims } = groundedness.answer;
-    if (claims) this.foot.append(` · ${supported} of ${count(claims, "claim")} supported, ${unsupported} unsupported, ${contradicted} contradicted`);
-    const trace = groundedness.trace;
-    if (trace && trace.verdict !== "unclear") this.foot.append(` · the answer ${trace.verdict === "agrees" ? "agrees with" : "contradicts"} its thinking`);
-  }
-}
-
-/** Draw a text whose sentences are judged, each with its verdict as a line, a sign and a word. */
-function markSentences(text, sentences) {
-  const units = toUnits(text, sentences.flatMap(({ start, end }) => [start, end]));
-  const nodes = [];
-  let at = 0;
-  for (const sentence of sentences) {
-    const [start, end] = [units.get(sentence.start), units.get(sentence.end)];
-    if (start < at) continue;
-    nodes.push(text.slice(at, start));
-    const sign = SIGNS[sentence.verdict];
-    const words = sign ? `${sentence.verdict}${sentence.p_supported === undefined ? "" : `, p ${sentence.p_supported.toFixed(2)}`}` : null;
-    nodes.push(h("span", { class: `sentence ${sentence.verdict.replaceAll(" ", "-")}`, title: words }, text.slice(start, end), sign ? h("span", { class: `verdict ${sentence.verdict}`, role: "img", "aria-label": sentence.verdict }, sign) : null));
-    at = end;
-  }
-  return [...nodes, text.slice(at)];
 }

@@ -1,6 +1,7 @@
 // One question and its answer: streamed, then with its evidence, its figures and what can be done with it.
 
 import { readEvents } from "./api.js";
+import { drawThumbs } from "./votes.js";
 import { announce, copy, count, errorNote, fill, h, note, seconds } from "./dom.js";
 import { describePlace, openPassage } from "./evidence.js";
 import { GrowingMarkdown } from "./markdown.js";
@@ -221,6 +222,7 @@ export class Turn {
       this.after,
       sources.length ? h("details", {}, h("summary", {}, `${count(sources.length, "passage")} in the prompt`), h("ol", {}, ...sources)) : null,
       h("p", { class: "place" }, figures.filter(Boolean).join(" · ")),
+      this.record?.content ? drawThumbs(this.record, collection) : null,
       h("p", { class: "row" }, this.record ? button("Copy as Markdown", (element) => copy(this.asMarkdown(), element)) : null, button("Copy as curl", (element) => copy(this.asCurl(), element)), ...again),
     );
   }

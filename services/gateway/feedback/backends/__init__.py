@@ -1,0 +1,1 @@
+"""Where feedback is kept: the scheme of `FEEDBACK_URL` is a backend's name."""
