@@ -56,6 +56,23 @@ EXPOSED_HEADERS = [
 ]
 """What a page of another origin may read of a reply besides its body."""
 
+ROUTERS = (
+    chat.router,
+    responses.router,
+    completions.router,
+    opea.router,
+    compare.router,
+    search.router,
+    passages.router,
+    encoders.router,
+    documents.router,
+    documents.opea_router,
+    documents.jobs_router,
+    feedback.router,
+    page.router,
+)
+"""Every route of the gateway, but for what all services have."""
+
 
 def allow_origins(origins: Sequence[str]) -> Middleware:
     """Let pages of these origins call the gateway from a browser, without cookies."""
@@ -158,19 +175,8 @@ def create(settings: Settings) -> FastAPI:
             }
 
     router = APIRouter()
-    router.include_router(chat.router)
-    router.include_router(responses.router)
-    router.include_router(completions.router)
-    router.include_router(opea.router)
-    router.include_router(compare.router)
-    router.include_router(search.router)
-    router.include_router(passages.router)
-    router.include_router(encoders.router)
-    router.include_router(documents.router)
-    router.include_router(documents.opea_router)
-    router.include_router(documents.jobs_router)
-    router.include_router(feedback.router)
-    router.include_router(page.router)
+    for part in ROUTERS:
+        router.include_router(part)
     app = create_app(
         service="gateway",
         settings=settings,
