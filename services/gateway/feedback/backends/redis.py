@@ -34,7 +34,7 @@ class RedisFeedback:
     async def add(self, tenant: str, request: FeedbackRequest) -> Feedback:
         """See `FeedbackStore`."""
         async with redis_call(self._address, "keep feedback", service="gateway"):
-            id_ = await self._redis.xadd(_key(tenant), {"body": request.model_dump_json()})
+            id_ = cast(bytes, await self._redis.xadd(_key(tenant), {"body": request.model_dump_json()}))
         return _feedback(id_.decode(), request)
 
     async def page(self, tenant: str, *, after: str, limit: int) -> FeedbackPage:
