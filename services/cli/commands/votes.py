@@ -19,7 +19,7 @@ from services.core.client import HttpClient
 from services.core.errors import InvalidRequest
 from services.core.wire.feedback import Feedback, FeedbackPage
 
-PANEL = "Compare"
+PANEL = "Measure"
 PAGE = 500
 
 _PAGE = TypeAdapter(FeedbackPage)
