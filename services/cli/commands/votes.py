@@ -1,4 +1,4 @@
-"""Show what people preferred: votes between arms and thumbs, with intervals by person.
+"""Show what people preferred: votes and thumbs, by person.
 
 They come from the gateway, or from a file that --export wrote.
 """
