@@ -27,3 +27,17 @@ def normalise(text: str) -> str:
     if text.isascii():
         return text
     return _HYPHENS.sub("-", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)))
+
+
+def locate_normalised(text: str) -> list[int]:
+    """Find where in `text` each character of its normal form comes from; a cluster's come from its start.
+
+    Where letters that stand alone are joined to one (Hangul written in parts) places are a little too late.
+    """
+    places: list[int] = []
+    start = 0
+    for end in range(1, len(text) + 1):
+        if end == len(text) or not unicodedata.combining(text[end]):
+            places += [start] * len(normalise(text[start:end]))
+            start = end
+    return places

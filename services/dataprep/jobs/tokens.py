@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import NotFound, NotSupported
+from services.core.text import locate_normalised, normalise
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.core.wire.passages import Passage
 from services.dataprep.parsing.chunking import Chunk
@@ -132,12 +133,28 @@ class TokenFit:
         return fitting
 
     async def _tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
-        return await self._embedding.tokenize(texts, add_special_tokens=True)
+        """Count what is embedded, the normal form, with the tokens' places in the texts as they are."""
+        normal = [normalise(text) for text in texts]
+        counted = await self._embedding.tokenize(normal, add_special_tokens=True)
+        return [
+            tokens if text == form else _place(tokens, text)
+            for text, form, tokens in zip(texts, normal, counted, strict=True)
+        ]
+
+
+def _place(tokens: Sequence[Token], text: str) -> list[Token]:
+    """Move tokens of a text's normal form to where they come from."""
+    places = [*locate_normalised(text), len(text)]
+    last = len(places) - 1
+    return [
+        token if token.start is None else replace(token, start=places[min(token.start, last)], stop=None)
+        for token in tokens
+    ]
 
 
 def _most_tokens(text: str) -> int:
-    """A token is a byte at least; then there are the special ones."""
-    return len(text.encode()) + SPECIAL
+    """A token is a byte of the normal form at least; then there are the special ones."""
+    return len(normalise(text).encode()) + SPECIAL
 
 
 def _passage(title: str, text: str, part: _Part) -> Passage:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.text import normalise
+from services.core.text import locate_normalised, normalise
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,13 @@ def test_it_is_stable(text):
 @given(st.text(st.characters(max_codepoint=127)))
 def test_ascii_stays(text):
     assert normalise(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["abc", "a\u00adb", "\ufb03x", "\u3314y", "e\u0301z", "\u0301a", "", "\u00bd cup"]
+)
+def test_every_character_of_the_normal_form_has_a_place(text: str) -> None:
+    places = locate_normalised(text)
+    assert len(places) == len(normalise(text))
+    assert places == sorted(places)
+    assert all(0 <= place < len(text) for place in places)

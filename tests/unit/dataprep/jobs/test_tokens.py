@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.errors import NotFound, NotSupported, RaglineError, ServiceUnavailable
+from services.core.text import normalise
 from services.core.wire.embedding import EmbeddingInfo, Token
 from services.dataprep.jobs.tokens import TokenFit, cut
 from services.dataprep.parsing.chunking import Chunk
@@ -96,6 +97,16 @@ async def test_what_is_embedded_fits(texts: list[str], window: int) -> None:
     covered = {at for each in fitted.chunks for at in range(each.start, each.end)}
     wanted = {at for each in chunks for at in range(each.start, each.end) if not text[at].isspace()}
     assert wanted <= covered
+
+
+@pytest.mark.parametrize("sign", ["\u3314", "\ufdfa", "\u00bd", "e\u0301", "so\u00adft ", "\ufb03"])
+async def test_what_is_embedded_fits_in_its_normal_form(sign: str) -> None:
+    """One sign of the document may be many characters of what is embedded, or none."""
+    text, tokenizer = f"Before. {sign * 200} after.", Tokenizer(40)
+    fitted = await TokenFit(tokenizer).fit("d", ChunkedDocument(text, [Chunk(0, len(text))]))
+    parts = [text[each.start : each.end] for each in fitted.chunks]
+    assert all(len(tokenizer.tokens(normalise(f"d\n{part}"))) <= 40 for part in parts)
+    assert "".join("".join(parts).split()) == "".join(text.split())
 
 
 async def test_one_call_a_batch_and_none_for_what_is_short() -> None:
