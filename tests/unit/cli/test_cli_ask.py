@@ -190,7 +190,9 @@ def ask(
     monkeypatch.setenv("RAGLINE_HOME", str(tmp_path))
     monkeypatch.setattr("services.cli.commands.ask.LAST_SECONDS", 0.3)
 
-    def run(*arguments: str) -> Done:
+    def run(*arguments: str, **variables: str) -> Done:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["ragline", "ask", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -218,9 +220,9 @@ def test_answer_sources_and_latency_are_plain_lines_in_a_pipe(gateway: Gateway, 
     assert authorization is None
 
 
-def test_an_api_key_is_sent_as_a_bearer_token(gateway: Gateway, ragline: Ragline) -> None:
+def test_an_api_key_is_sent_as_a_bearer_token(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, last(), DONE]
-    assert ragline("ask", "x", RAGLINE_API_KEY="secret").returncode == 0
+    assert ask("x", RAGLINE_API_KEY="secret").code == 0
     assert gateway.requests[0][2] == "Bearer secret"
 
 
@@ -238,16 +240,14 @@ def test_an_error_event_names_the_service_and_exits_1_at_once(gateway: Gateway, 
 @pytest.mark.parametrize(
     "events", [[FIRST, *ANSWER], [FIRST, ANSWER[1][:-9]]], ids=["no end", "half an event"]
 )
-def test_a_stream_that_breaks_off_is_an_error(
-    gateway: Gateway, ragline: Ragline, events: list[bytes]
-) -> None:
+def test_a_stream_that_breaks_off_is_an_error(gateway: Gateway, ask: Ask, events: list[bytes]) -> None:
     gateway.events = events
-    done = ragline("ask", "x")
-    assert done.returncode == 1
+    done = ask("x")
+    assert done.code == 1
     assert "gateway" in done.stderr
 
 
-def test_an_error_status_names_the_service(gateway: Gateway, ragline: Ragline) -> None:
+def test_an_error_status_names_the_service(gateway: Gateway, ask: Ask) -> None:
     gateway.status = 503
     gateway.events = [
         ERROR.split(b"data: ")[1]
@@ -255,15 +255,15 @@ def test_an_error_status_names_the_service(gateway: Gateway, ragline: Ragline) -
         .replace(b"bad_gateway", b"service_unavailable")
     ]
     for option in ([], ["--json"]):
-        done = ragline("ask", "x", *option)
-        assert done.returncode == 1
+        done = ask("x", *option)
+        assert done.code == 1
         assert done.stderr == "error: retrieval: the engine died: restart it\n"
 
 
-def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ragline: Ragline) -> None:
+def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ask: Ask) -> None:
     gateway.close()
-    done = ragline("ask", "x")
-    assert done.returncode == 1
+    done = ask("x")
+    assert done.code == 1
     assert f"gateway is down: no answer at {gateway.url}" in done.stderr
     assert "ragline up" in done.stderr
     gateway._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
@@ -271,9 +271,9 @@ def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ragline: 
     gateway._thread.start()
 
 
-def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ragline) -> None:
+def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, last("length", degraded=["reranking"], outcome="abstained"), DONE]
-    done = ragline("ask", "x")
+    done = ask("x")
     assert "answered without reranking" in done.stdout
     assert "not an answer" in done.stdout
     assert "was cut: the token limit" in done.stdout
@@ -281,13 +281,13 @@ def test_degraded_abstained_and_cut_answers_say_so(gateway: Gateway, ragline: Ra
 
 @pytest.mark.parametrize("option", [[], ["--json"]], ids=["stream", "json"])
 def test_a_model_that_is_being_fetched_is_waited_for_and_said(
-    gateway: Gateway, ragline: Ragline, option: list[str]
+    gateway: Gateway, ask: Ask, option: list[str]
 ) -> None:
     gateway.loading = [("model large: fetching: 3 %", "0"), ("model large: fetching: 3 %", "0")]
     gateway.loading += [("model large: converting (once) ...", "1")]
     gateway.events = [b'{"id": "x"}'] if option else [FIRST, *ANSWER, last(), DONE]
-    done = ragline("ask", "x", "--model", "large", *option)
-    assert done.returncode == 0, done.stderr
+    done = ask("x", "--model", "large", *option)
+    assert done.code == 0, done.stderr
     assert done.stderr.splitlines() == [
         "waiting: model large: fetching: 3 %",
         "waiting: model large: converting (once) ...",
@@ -295,36 +295,36 @@ def test_a_model_that_is_being_fetched_is_waited_for_and_said(
     assert len(gateway.requests) == 4
 
 
-def test_a_service_that_says_no_time_is_not_waited_for(gateway: Gateway, ragline: Ragline) -> None:
+def test_a_service_that_says_no_time_is_not_waited_for(gateway: Gateway, ask: Ask) -> None:
     gateway.loading = [("generation is down", "")]
-    done = ragline("ask", "x")
-    assert done.returncode == 1
+    done = ask("x")
+    assert done.code == 1
     assert "generation is down" in done.stderr
     assert len(gateway.requests) == 1
 
 
-def test_who_answered_instead_is_said(gateway: Gateway, ragline: Ragline) -> None:
+def test_who_answered_instead_is_said(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, last(degraded=["reranking", "generation:large"]), DONE]
-    done = ragline("ask", "x")
+    done = ask("x")
     assert "Degraded: answered without reranking." in done.stdout
     assert "Degraded: small answered, because large could not." in done.stdout
 
 
-def test_json_prints_the_gateways_reply(gateway: Gateway, ragline: Ragline) -> None:
+def test_json_prints_the_gateways_reply(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [b'{"choices": [{"message": {"content": "30"}}]}']
-    done = ragline("ask", "x", "--json")
+    done = ask("x", "--json")
     assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "30"
     assert gateway.requests[0][1]["stream"] is False
 
 
-def test_an_answer_cannot_steer_the_terminal(gateway: Gateway, ragline: Ragline) -> None:
+def test_an_answer_cannot_steer_the_terminal(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [
         FIRST,
         chunk({"content": "\x1b]0;owned\x07\x1b[2J\x9b2J\u202ered [bold]not markup[/bold]"}),
         last(),
         DONE,
     ]
-    done = ragline("ask", "x")
+    done = ask("x")
     assert "\x1b" not in done.stdout
     assert not set(done.stdout) & set("\x07\x9b\u202e")
     assert "[bold]not markup[/bold]" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import psutil
@@ -16,21 +18,26 @@ import pytest
 
 from services.cli.local.addresses import ROSTER
 from services.cli.local.stack import Stack
+from services.cli.main import main
 from tests.ports import free_ports
 from tests.run_guard import bare_environment
 
+# with a bare socket: six of them start in every test, and http.server alone takes longer to import
 STAND_IN = """
-import http.server, json, os, sys, time
+import os, socket, sys
 name = sys.argv[1]
 if os.environ.get("DIES") == name:
     print("no such model file"); sys.exit(4)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_): pass
-    def do_GET(self):
-        body = json.dumps({"service": name, "ready": True, "dependencies": {"store": {"ready": True, "latency_ms": 0.2}}}).encode()
-        self.send_response(200); self.send_header("content-length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ[name.upper() + "_PORT"])), Handler).serve_forever()
+body = '{"service": "%s", "ready": true, "dependencies": {"store": {"ready": true, "latency_ms": 0.2}}}' % name
+head = "HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\nconnection: close\\r\\ncontent-length: %d\\r\\n\\r\\n"
+server = socket.create_server(("127.0.0.1", int(os.environ[name.upper() + "_PORT"])))
+while True:
+    client = server.accept()[0]
+    with client:
+        asked = b""
+        while b"\\r\\n\\r\\n" not in asked and (part := client.recv(4096)):
+            asked += part
+        client.sendall((head % len(body) + body).encode())
 """
 
 DRIVER = """
@@ -39,7 +46,7 @@ from services.cli import main
 from services.cli.commands import up
 from services.cli.local import stack
 up.FIRST_SECONDS = float(os.environ.get("FIRST_SECONDS", "3600"))
-stack.Stack.__init__.__kwdefaults__["command"] = lambda name: [sys.executable, {script!r}, name]
+stack.Stack.__init__.__kwdefaults__["command"] = lambda name: [sys.executable, "-S", {script!r}, name]
 main.main()
 """
 
@@ -76,6 +83,19 @@ class Cli:
         process = self.start(*arguments, **env)
         output, _ = process.communicate(timeout=40)
         return process.returncode, output
+
+    def call(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """Run a command that starts no process in this one, which saves it a second of imports."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+            for name in os.environ.keys() - self.env.keys():
+                patch.delenv(name)
+            for name, value in (self.env | env).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["ragline", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return int(ended.value.code or 0), said.getvalue()
 
     def pids(self) -> dict[str, int]:
         state = json.loads((self.home / "run" / "stack.json").read_text("utf-8"))
@@ -132,7 +152,7 @@ def test_a_signal_stops_all_and_removes_the_state(cli: Cli, number: signal.Signa
 def test_detached_status_and_down(cli: Cli) -> None:
     assert cli.run("up", "--detach")[0] == 0
     pids = cli.pids()
-    code, output = cli.run("status")
+    code, output = cli.call("status")
     assert code == 0
     for name, pid in pids.items():
         assert any(line.split()[:2] == [name, str(pid)] for line in output.splitlines())
@@ -144,10 +164,10 @@ def test_detached_status_and_down(cli: Cli) -> None:
     assert code == 0, output
     assert cli.pids()["generation"] != pids["generation"]
     pids = cli.pids()
-    assert cli.run("down")[0] == 0
+    assert cli.call("down")[0] == 0
     assert ended(pids)
-    assert cli.run("status") == (1, "not running: 'ragline up' starts it\n")
-    assert cli.run("down") == (0, "nothing was running\n")
+    assert cli.call("status") == (1, "not running: 'ragline up' starts it\n")
+    assert cli.call("down") == (0, "nothing was running\n")
 
 
 def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:
@@ -157,7 +177,7 @@ def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:
     os.kill(pids["generation"], signal.SIGKILL)
     said = read_until(up, "generation was ended by SIGKILL")
     assert str(cli.home / "run" / "logs" / "generation.log") in said
-    code, output = cli.run("status")
+    code, output = cli.call("status")
     assert code == 1
     assert "ended by itself" in output
     assert output.count("ready (store") == 5
@@ -195,7 +215,7 @@ def test_restart_and_down_from_elsewhere_are_no_deaths(cli: Cli) -> None:
     up = cli.start("up")
     read_until(up, "Ctrl-C")
     assert cli.run("restart", "reranking")[0] == 0
-    assert cli.run("down")[0] == 0
+    assert cli.call("down")[0] == 0
     output, _ = up.communicate(timeout=60)
     assert "was ended" not in output
     assert "stopped by 'ragline down'" in output
@@ -244,7 +264,7 @@ def test_a_part_of_a_stack_stops_only_itself(cli: Cli) -> None:
 
 def test_unknown_names_are_refused(cli: Cli) -> None:
     for arguments in (("up", "--only", "nothing"), ("restart", "nothing"), ("models", "fetch", "nothing")):
-        code, output = cli.run(*arguments)
+        code, output = cli.call(*arguments)
         assert code == 1
         assert "choose" in output
         assert "Traceback" not in output
@@ -266,12 +286,12 @@ def test_services_that_urls_name_are_not_started_and_that_is_said(cli: Cli) -> N
     assert "reranking   external at http://127.0.0.1:9 (RERANKING_URL); nothing answers there now\n" in output
     assert "because EMBEDDING_URL and RERANKING_URL name another address: embedding, reranking." in output
     assert set(cli.pids()) == {"retrieval", "generation", "dataprep", "gateway"}
-    _, output = cli.run("status")
+    _, output = cli.call("status")
     assert "because EMBEDDING_URL and RERANKING_URL name another address" in output, (
         "without the variables too"
     )
-    assert cli.run("down")[0] == 0
-    _, output = cli.run("status", **urls)
+    assert cli.call("down")[0] == 0
+    _, output = cli.call("status", **urls)
     assert "because EMBEDDING_URL and RERANKING_URL name another address" in output
-    assert cli.run("down", RAGLINE_HOME=str(cli.home) + "-2")[0] == 0
+    assert cli.call("down", RAGLINE_HOME=str(cli.home) + "-2")[0] == 0
     elsewhere.communicate(timeout=60)
