@@ -15,9 +15,11 @@ from services.core.errors import MalformedRequest, ServiceError
 from services.core.wire.chat import Usage
 from services.generation.app import create
 from services.generation.settings import Settings
+from tests.command_line import call_ragline
 
 Serve = Callable[[ASGIApp], str]
 COMMAND = [sys.executable, "-c", "from services.cli.main import main; main()", "conformance"]
+ALONE = {"COLUMNS": "200"}
 MODEL = "deepseek-ai/DeepSeek-R1-0528"
 
 
@@ -82,7 +84,7 @@ def test_a_model_entry(thinker: str) -> None:
 
 
 def test_an_endpoint_that_is_not_there() -> None:
-    run = conformance("--endpoint", "http://127.0.0.1:9", "--model", "m", "--raw")
+    run = call_ragline("conformance", "--endpoint", "http://127.0.0.1:9", "--model", "m", "--raw", env=ALONE)
     assert run.returncode == 1
     assert "endpoint is down" in run.stdout
 
@@ -97,7 +99,7 @@ def test_an_endpoint_that_is_not_there() -> None:
     ],
 )
 def test_what_is_to_be_checked_must_be_said(options: tuple[str, ...], message: str) -> None:
-    run = conformance(*options)
+    run = call_ragline("conformance", *options, env=ALONE)
     assert run.returncode == 1
     assert message in run.stderr
 

@@ -10,16 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.cli.answers import draw_waterfall, format_sources
-from services.cli.main import main
 from services.core.wire.answer import FileCitation, Timings
 from services.core.wire.passages import Passage
+from tests.command_line import Done, call_ragline
 from tests.run_guard import bare_environment
 
 PASSAGE = {
@@ -171,33 +170,17 @@ def ragline(gateway: Gateway, tmp_path: Path) -> Ragline:
     return run
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    stdout: str
-    stderr: str
-
-
 Ask = Callable[..., Done]
 
 
 @pytest.fixture
-def ask(
-    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Ask:
-    """`ragline ask` in this process: a process of its own takes a second to start."""
-    monkeypatch.setenv("RAGLINE_URL", gateway.url)
-    monkeypatch.setenv("RAGLINE_HOME", str(tmp_path))
+def ask(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """`ragline ask` in this process."""
     monkeypatch.setattr("services.cli.commands.ask.LAST_SECONDS", 0.3)
+    environment = {**bare_environment(), "RAGLINE_URL": gateway.url, "RAGLINE_HOME": str(tmp_path)}
 
     def run(*arguments: str, **variables: str) -> Done:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["ragline", "ask", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
+        return call_ragline("ask", *arguments, env=environment | variables)
 
     return run
 
@@ -222,7 +205,7 @@ def test_answer_sources_and_latency_are_plain_lines_in_a_pipe(gateway: Gateway, 
 
 def test_an_api_key_is_sent_as_a_bearer_token(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, last(), DONE]
-    assert ask("x", RAGLINE_API_KEY="secret").code == 0
+    assert ask("x", RAGLINE_API_KEY="secret").returncode == 0
     assert gateway.requests[0][2] == "Bearer secret"
 
 
@@ -243,7 +226,7 @@ def test_an_error_event_names_the_service_and_exits_1_at_once(gateway: Gateway, 
 def test_a_stream_that_breaks_off_is_an_error(gateway: Gateway, ask: Ask, events: list[bytes]) -> None:
     gateway.events = events
     done = ask("x")
-    assert done.code == 1
+    assert done.returncode == 1
     assert "gateway" in done.stderr
 
 
@@ -256,14 +239,14 @@ def test_an_error_status_names_the_service(gateway: Gateway, ask: Ask) -> None:
     ]
     for option in ([], ["--json"]):
         done = ask("x", *option)
-        assert done.code == 1
+        assert done.returncode == 1
         assert done.stderr == "error: retrieval: the engine died: restart it\n"
 
 
 def test_a_gateway_that_is_down_says_how_to_start_it(gateway: Gateway, ask: Ask) -> None:
     gateway.close()
     done = ask("x")
-    assert done.code == 1
+    assert done.returncode == 1
     assert f"gateway is down: no answer at {gateway.url}" in done.stderr
     assert "ragline up" in done.stderr
     gateway._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
@@ -287,7 +270,7 @@ def test_a_model_that_is_being_fetched_is_waited_for_and_said(
     gateway.loading += [("model large: converting (once) ...", "1")]
     gateway.events = [b'{"id": "x"}'] if option else [FIRST, *ANSWER, last(), DONE]
     done = ask("x", "--model", "large", *option)
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "waiting: model large: fetching: 3 %",
         "waiting: model large: converting (once) ...",
@@ -298,7 +281,7 @@ def test_a_model_that_is_being_fetched_is_waited_for_and_said(
 def test_a_service_that_says_no_time_is_not_waited_for(gateway: Gateway, ask: Ask) -> None:
     gateway.loading = [("generation is down", "")]
     done = ask("x")
-    assert done.code == 1
+    assert done.returncode == 1
     assert "generation is down" in done.stderr
     assert len(gateway.requests) == 1
 
@@ -364,7 +347,7 @@ def test_how_an_answer_ended_is_said_and_no_answer_is_a_failure(
     gateway.events = [FIRST, *events, last(finish, **extra), DONE]
     done = ask("x")
     assert said in done.stdout
-    assert (done.code, done.stderr) == (code, "")
+    assert (done.returncode, done.stderr) == (code, "")
     assert (
         done.stdout.count("No answer") + done.stdout.count("not an answer") + done.stdout.count("was cut")
         == 1
@@ -385,7 +368,7 @@ def test_thinking_that_was_shown_as_the_answer_is_said_and_the_answer_shown(
         False,
         True,
     )
-    assert (done.code, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     assert "was cut" not in done.stdout
 
 
@@ -430,7 +413,7 @@ def test_token_counts_say_what_they_are(gateway: Gateway, ask: Ask) -> None:
 def test_a_stream_without_an_end_is_no_answer_although_it_is_done(gateway: Gateway, ask: Ask) -> None:
     gateway.events = [FIRST, *ANSWER, DONE]
     done = ask("x")
-    assert done.code == 1
+    assert done.returncode == 1
     assert "the answer broke off before its end" in done.stderr
 
 
@@ -444,7 +427,7 @@ def test_an_answer_that_is_complete_is_kept_whatever_follows(
     if ending == "hang":
         gateway.hang.clear()
     done = ask("x")
-    assert (done.code, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     assert "first token" in done.stdout
 
 
@@ -464,7 +447,7 @@ def test_no_question_takes_longer_than_its_limit(
     begun = time.monotonic()
     done = ask("x", "--timeout", "1", *option)
     assert time.monotonic() - begun < 8
-    assert done.code == 1
+    assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "ragline up" not in done.stderr
 
@@ -475,7 +458,7 @@ def test_a_gateway_that_is_busy_is_not_called_down(gateway: Gateway, ask: Ask) -
         ERROR.split(b"data: ")[1].replace(b"generation", b"gateway").replace(b"bad_gateway", b"rate_limited")
     ]
     done = ask("x")
-    assert done.code == 1
+    assert done.returncode == 1
     assert "down" not in done.stderr
     assert "ragline up" not in done.stderr
 
@@ -485,7 +468,7 @@ def test_a_reply_that_is_no_json_is_an_error_in_one_line(gateway: Gateway, ask: 
     gateway.events = [body or b" "]
     for option in ([], ["--json"]):
         done = ask("x", *option)
-        assert done.code == 1
+        assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith("error: gateway")
 
