@@ -36,7 +36,7 @@ from services.gateway import (
 from services.gateway.access.middleware import AccessMiddleware, Door
 from services.gateway.access.tenants import TenantHttpClient, stored_name
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
-from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_vectors
+from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_words
 from services.gateway.feedback import routes as feedback
 from services.gateway.feedback.store import LazyStore
 from services.gateway.page import routes as page
@@ -158,7 +158,7 @@ def create(settings: Settings) -> FastAPI:
             scorer = (
                 scorer_by_detector(await peer("detector", detector), settings.grounding_detector_labels)
                 if detector
-                else scorer_by_vectors(embedding)
+                else scorer_by_words()
             )
             app.state.grounder = Grounder(scorer, settings.grounding_seconds)
             app.state.feedback = LazyStore(settings.feedback_url)

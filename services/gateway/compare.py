@@ -14,11 +14,10 @@ from starlette.responses import Response
 from pipelines.compare import Arm, ArmDone, ArmPiece, Comparison, Frozen, compare, parse_arm
 from pipelines.evaluation.grounding.answers import Scorer, ground_answer
 from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels
-from pipelines.evaluation.grounding.scorer import GroundednessScorer, ServiceEncoder
+from pipelines.evaluation.grounding.scorer import GroundednessScorer
 from pipelines.prompting import find_prompt
 from pipelines.rag import RagPipeline
 from services.core.client import HttpClient
-from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import DetectionClient
 from services.core.context import request_id, seconds_left, within_deadline
 from services.core.errors import RaglineError, ServiceError
@@ -283,8 +282,8 @@ class Grounder:
         return JudgedAnswer(groundedness)
 
 
-def scorer_by_vectors(embedding: EmbeddingClient) -> Scorer:
-    return GroundednessScorer(ServiceEncoder(embedding))
+def scorer_by_words() -> Scorer:
+    return GroundednessScorer()
 
 
 def scorer_by_detector(http: HttpClient, labels: str) -> Scorer:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from pipelines.evaluation.grounding.calibration import judge_sentence, rescore, sum_up
-from pipelines.evaluation.grounding.claims import AnswerSentence, find_claims
-from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan
+from pipelines.evaluation.grounding.calibration import (
+    calibration_id,
+    judge_sentence,
+    keeps_outdated_evidence,
+    rescore,
+    sum_up,
+)
+from pipelines.evaluation.grounding.claims import AnswerSentence, Claim, find_claims
+from pipelines.evaluation.grounding.scorer import Grounding, SupportingSpan, score_claims
 from pipelines.evaluation.grounding.trace import compare_with_trace
 from services.core.wire.grounding import (
     AnswerGroundedness,
@@ -17,7 +23,7 @@ from services.core.wire.grounding import (
     TraceVerdict,
 )
 
-__all__ = ["ContextPassage", "Scorer", "ground_answer", "rescore"]
+__all__ = ["ContextPassage", "Scorer", "ground_again", "ground_answer", "rescore"]
 
 
 class Scorer(Protocol):
@@ -28,18 +34,18 @@ class Scorer(Protocol):
         """What a record has as its `calibration`."""
         ...
 
-    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
+    async def score_all(self, claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
         """Score claims against the same passages.
 
         Args:
-            claims: What is claimed, one sentence each.
+            claims: What is claimed, one sentence each, or a short answer with its question.
             passages: The texts that may support the claims.
 
         Returns:
             One grounding for each claim, in order.
 
         Raises:
-            RaglineError: The encoder or the detector does not answer.
+            RaglineError: The detector does not answer.
         """
         ...
 
@@ -80,17 +86,65 @@ async def ground_answer(
     Raises:
         RaglineError: What the scorer raises.
     """
-    texts = [passage.text for passage in passages]
-    ids = [passage.id for passage in passages]
-    answer_sentences = find_claims(answer, question)
-    thoughts = find_claims(reasoning)
-    claims = [sentence.claim for sentence in (*answer_sentences, *thoughts) if sentence.claim is not None]
-    groundings = iter(await scorer.score_all(claims, texts))
-    return AnswerGroundedness(
+    answer_sentences, thoughts = find_claims(answer, question), find_claims(reasoning)
+    groundings = await scorer.score_all(
+        _list_claims(answer_sentences, thoughts), [passage.text for passage in passages]
+    )
+    return _put_together(
+        answer_sentences,
+        thoughts,
+        groundings,
+        passages,
         calibration=scorer.name,
-        answer=_judge_text(answer_sentences, groundings, ids),
-        reasoning=_judge_text(thoughts, groundings, ids) if thoughts else None,
         trace=_judge_trace(reasoning, answer, options),
+    )
+
+
+def ground_again(
+    question: str,
+    passages: Sequence[ContextPassage],
+    answer: str,
+    reasoning: str,
+    record: AnswerGroundedness,
+) -> AnswerGroundedness:
+    """Score an answer again, by this scorer.
+
+    A record that an earlier scorer wrote is judged anew from the passages; any other from its evidence, as
+    `rescore` does. Its trace's verdict is kept, and reasoning is judged where the record has some.
+    """
+    if not keeps_outdated_evidence(record):
+        return rescore(record)
+    answer_sentences = find_claims(answer, question)
+    thoughts = find_claims(reasoning) if record.reasoning is not None else []
+    return _put_together(
+        answer_sentences,
+        thoughts,
+        score_claims(_list_claims(answer_sentences, thoughts), [passage.text for passage in passages]),
+        passages,
+        calibration=calibration_id(),
+        trace=record.trace,
+    )
+
+
+def _list_claims(*texts: Sequence[AnswerSentence]) -> list[Claim]:
+    return [sentence.claim for text in texts for sentence in text if sentence.claim is not None]
+
+
+def _put_together(
+    answer_sentences: Sequence[AnswerSentence],
+    thoughts: Sequence[AnswerSentence],
+    groundings: Sequence[Grounding],
+    passages: Sequence[ContextPassage],
+    *,
+    calibration: str,
+    trace: TraceVerdict | None,
+) -> AnswerGroundedness:
+    ids, left = [passage.id for passage in passages], iter(groundings)
+    return AnswerGroundedness(
+        calibration=calibration,
+        answer=_judge_text(answer_sentences, left, ids),
+        reasoning=_judge_text(thoughts, left, ids) if thoughts else None,
+        trace=trace,
     )
 
 

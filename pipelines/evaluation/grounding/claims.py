@@ -52,11 +52,30 @@ _WORD = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What is claimed, without markers; `question` where it is too short to be read without it."""
+
+    text: str
+    question: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The claim after its question, where it has one."""
+        return f"{self.question} {self.text}".lstrip()
+
+
+def read_claim(text: str, question: str = "") -> Claim:
+    """Read a claim with its question, which is kept where the claim is a fragment; marks are left out."""
+    bare = strip_marks(text)
+    return Claim(bare, question if len(bare.split()) < FRAGMENT else "")
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSentence:
-    """A sentence where it stands, and what it claims, without markers; None where it claims nothing."""
+    """A sentence where it stands, and what it claims; None where it claims nothing."""
 
     span: Span
-    claim: str | None
+    claim: Claim | None
 
 
 def find_claims(text: str, question: str = "") -> list[AnswerSentence]:
@@ -84,7 +103,7 @@ def _split(text: str) -> list[Span]:
     return spans
 
 
-def _find_claim(sentence: str, question: str) -> str | None:
+def _find_claim(sentence: str, question: str) -> Claim | None:
     bare = _MARKDOWN.sub("", " ".join(strip_markers(sentence.replace("\u2019", "'")).split()))
     bare = _LABEL.sub("", _LEAD.sub("", bare)).strip()
     words = content_words(bare)
@@ -92,7 +111,7 @@ def _find_claim(sentence: str, question: str) -> str | None:
         return None
     if abstains(bare) and _OF_SOURCES.search(bare):
         return None
-    return f"{question} {bare}" if question and len(bare.split()) < FRAGMENT else bare
+    return read_claim(bare, question)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pipelines.evaluation.grounding.calibration import PLACES, compute_probabilities
+from pipelines.evaluation.grounding.claims import Claim
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
 from services.core.clients.reranking import DetectionClient, Prediction
 from services.core.errors import InvalidRequest
@@ -51,7 +52,7 @@ class DetectorScorer:
     def name(self) -> str:
         return "detector"
 
-    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
+    async def score_all(self, claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
         """Score claims against the same passages.
 
         Raises:
@@ -59,7 +60,8 @@ class DetectorScorer:
             InvalidRequest: The detector gives a label whose meaning is not known.
         """
         premises = [text for text in passages if text.strip()]
-        wanted = list(dict.fromkeys(claim for claim in claims if claim.strip()))
+        whole = [claim if isinstance(claim, str) else claim.whole for claim in claims]
+        wanted = list(dict.fromkeys(claim for claim in whole if claim.strip()))
         placed = await self._span_finder.score_all(claims, passages)
         if not premises or not wanted:
             return placed
@@ -73,7 +75,7 @@ class DetectorScorer:
         }
         return [
             _with_evidence(place, evidence[claim]) if claim in evidence else place
-            for claim, place in zip(claims, placed, strict=True)
+            for claim, place in zip(whole, placed, strict=True)
         ]
 
     def _evidence(self, by_passage: Sequence[Sequence[Prediction]]) -> SentenceEvidence:

@@ -1,114 +1,163 @@
-"""Measures what speaks for a claim in the sentences of its passages. Pure.
+"""Measures what speaks for a claim in the sentences of its passages. Pure, by words.
 
-Lexical evidence (words, the rarer the weightier; figures; names) and, where vectors are given, that of the
-embedding model: the cosine of whole sentences, and how well each token of the claim is matched by its best
-token of the evidence (the maximum of ColBERT's late interaction, Khattab and Zaharia 2020, equation 3).
+No feature grows with a claim's length alone: each is a share, or whether something is missing. Each is the
+greater, the more the passages hold, so that what is fitted with no negative weight is monotone.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.sentences import content_words, numbers
+from pipelines.sentences import content_words
 
 REACH = 3
 """Sentences before and after one that count as its surroundings."""
-COVER = 3
-"""Sentences that may support a claim together."""
-CLOSE = 0.8
-"""Cosine from which a token of the claim counts as found again."""
+AROUND_ANSWER = 1
+"""The same for the question's words around a short answer."""
+LETTERS = 9
+"""A word weighs as many as it has letters, up to these: long words are rarer, and say more."""
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
-_NAME = re.compile(r"\b[A-Z][\w\u2019'-]+")
+_SPEAKER = frozenset(
+    "i my me mine myself i'm i've i'd i'll we we're our us you your you're".split()  # noqa: SIM905
+)
+_SMALL = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+    )
+    if word != "one"  # mostly a pronoun
+}
+_ASKS_NUMBER = re.compile(
+    r"\b(?:how\s+(?:many|much|long|old|far|often|tall|high|large|big|fast|heavy|deep)|when|what\s+(?:year|date|"
+    r"percentage|number|age)|which\s+(?:year|date))\b",
+    re.IGNORECASE,
+)
+_COUNTS = re.compile(
+    r"\d|\b(?:no|none|zero|once|twice|two|three|four|five|six|seven|eight|nine|ten|\w+teen|\w+ty|hundreds?|"
+    r"thousands?|[mb]illions?|dozens?|half|third|quarter|century|centuries|years?|decades?|months?|weeks?|days?|"
+    r"hours?|spring|summer|autumn|winter|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april"
+    r"|may|june|july|august|september|october|november|december|before|after|during|since|until|always|never"
+    r"|several|many|few)\b",
+    re.IGNORECASE,
+)
+_DENIES = frozenset(
+    {"not", "no", "never", "nor", "neither", "without", "false", "untrue", "nobody", "cannot"}
+)
 Floats = NDArray[np.float32]
+Features = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a text: content words with their endings cut, numbers among them, and all in a row."""
+
+    content: frozenset[str]
+    all: frozenset[str]
+    phrases: frozenset[tuple[str, ...]]
+    """Three words in a row."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a text's words; "four" is 4."""
+        row = [
+            _SMALL.get(word, word)
+            for word in (match.lower().replace("\u2019", "'") for match in _WORD.findall(text))
+        ]
+        content = content_words(text) | frozenset(
+            _SMALL[word] for word in content_words(text) & _SMALL.keys()
+        )
+        return cls(
+            content - _SMALL.keys(), frozenset(row), frozenset(zip(row, row[1:], row[2:], strict=False))
+        )
+
+    @property
+    def figures(self) -> frozenset[str]:
+        return frozenset(word for word in self.content if word[0].isdigit())
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One claim against its evidence; shares are in [0, 1], `cosine` in [-1, 1]."""
+    """One sentence or clause against the sentences of its passages; all in [0, 1]."""
 
-    window: float
-    """Largest share of the claim's content words within `REACH` sentences of one."""
-    cover: float
-    """Share of the content words that the best `COVER` sentences hold together."""
-    figures_and_names: float
-    """Share of the claim's numbers and capitalised words that the evidence holds; 1 where it has none."""
-    figures_missing: float
-    names_missing: float
-    rarity_missing: float
-    """Summed inverse sentence frequency of the content words that the evidence lacks."""
-    trigrams: float
-    """Share of the claim's word trigrams that a sentence holds."""
-    words: float
-    """log(1 + words of the claim)."""
-    sentences: float
-    """log(sentences of the evidence)."""
-    cosine: float = 0.0
-    """Mean of the three highest cosines of a sentence to the claim."""
-    aligned: float = 0.0
-    """Mean over the claim's tokens of the best cosine to a token of the evidence."""
-    close: float = 0.0
-    """Share of the claim's tokens whose best cosine is over `CLOSE`."""
+    nearby: float
+    """Largest share of its content words, by their weight, within `REACH` sentences of one."""
+    phrases: float
+    """Share of its phrases of three words that the passages hold; without any, as `nearby`."""
+    figures: float
+    """1 where no figure is missing in the passages, else 0."""
+    voice: float
+    """1 where it does not speak of a speaker ("I", "your") of whom the passages do not speak, else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortEvidence:
+    """A short answer with its question against the sentences of its passages; all in [0, 1]."""
+
+    answer: float
+    """1 where one sentence holds all of the answer's words, else 0."""
+    question: float
+    """Largest share of the question's words around such a sentence."""
+    kind: float
+    """1 where it stands so, and is a number or a time where the question asks for one, else 0."""
 
 
 FEATURES = tuple(field.name for field in fields(Evidence))
-LEXICAL = tuple(name for name in FEATURES if name not in {"cosine", "aligned", "close"})
+SHORT_FEATURES = tuple(field.name for field in fields(ShortEvidence))
 
 
-def gather_evidence(
-    claim: str,
-    sentences: Sequence[str],
-    cosines: Floats | None = None,
-    best: Floats | None = None,
-) -> Evidence:
-    """Gather the evidence for one claim.
+@lru_cache(maxsize=8192)
+def read_words(text: str) -> Words:
+    """Read a text's words, once."""
+    return Words.read(text)
 
-    Args:
-        claim: Without citation marks.
-        sentences: Those of the claim's passages.
-        cosines: Of the claim to each sentence, shape (n,).
-        best: Cosine of each token of the claim to its best token of the evidence, shape (tokens,).
 
-    Returns:
-        The evidence; without `cosines` and `best` it is lexical alone.
-    """
-    words, figures, names = content_words(claim), numbers(claim), _names(claim)
-    by_sentence = [content_words(sentence) for sentence in sentences] or [frozenset()]
-    all_words = frozenset().union(*by_sentence)
-    text = " ".join(sentences).lower()
-    held = frozenset().union(*(numbers(sentence) for sentence in sentences))
-    lost_names = {name for name in names if name not in text}
-    marks = len(figures) + len(names)
+def gather_evidence(claim: str, sentences: Sequence[str]) -> Evidence:
+    """Gather the evidence for a sentence or a clause, without citation marks, in the passages' sentences."""
+    words, held = read_words(claim), [read_words(sentence) for sentence in sentences]
+    nearby = _nearby_share(words.content, [sentence.content for sentence in held])
+    all_held: frozenset[str] = frozenset().union(*(sentence.all | sentence.content for sentence in held))
+    phrases = frozenset[tuple[str, ...]]().union(*(sentence.phrases for sentence in held))
     return Evidence(
-        window=_window_share(words, by_sentence),
-        cover=_cover_share(words, by_sentence),
-        figures_and_names=1 - (len(figures - held) + len(lost_names)) / marks if marks else 1.0,
-        figures_missing=len(figures - held),
-        names_missing=len(lost_names),
-        rarity_missing=_missing_rarity(words - all_words, by_sentence),
-        trigrams=_trigram_share(claim, sentences),
-        words=math.log1p(len(_tokens(claim))),
-        sentences=math.log(max(1, len(sentences))),
-        cosine=0.0 if cosines is None or not len(cosines) else float(np.sort(cosines)[-3:].mean()),
-        aligned=0.0 if best is None or not len(best) else float(best.mean()),
-        close=0.0 if best is None or not len(best) else float((best > CLOSE).mean()),
+        nearby=nearby,
+        phrases=len(words.phrases & phrases) / len(words.phrases) if words.phrases else nearby,
+        figures=float(words.figures <= all_held),
+        voice=float(_SPEAKER & words.all <= all_held),
     )
 
 
+def gather_short_evidence(question: str, answer: str, sentences: Sequence[str]) -> ShortEvidence:
+    """Gather the evidence for an answer of a few words: where it stands, and whether the question does."""
+    words, held = read_words(answer), [read_words(sentence) for sentence in sentences]
+    wanted = words.content or words.all
+    asked = read_words(question).content - wanted
+    stands, shared = False, 0.0
+    for at, sentence in enumerate(held):
+        if wanted and wanted <= sentence.content | sentence.all:
+            around = frozenset[str]().union(
+                *(near.content for near in held[max(0, at - AROUND_ANSWER) : at + AROUND_ANSWER + 1])
+            )
+            stands, shared = True, max(shared, _weigh(asked & around) / _weigh(asked) if asked else 1.0)
+    mismatched = bool(_ASKS_NUMBER.search(question)) and not _COUNTS.search(answer)
+    return ShortEvidence(answer=float(stands), question=shared, kind=float(stands and not mismatched))
+
+
 def is_quoted(claim: str, sentences: Sequence[str]) -> bool:
-    """Tell whether a sentence has the claim word for word; one content word alone is no quotation."""
+    """Tell whether a sentence has the claim word for word, and no negation right before it.
+
+    One content word alone is no quotation.
+    """
     wanted = _tokens(claim)
     if len(content_words(claim)) < 2:
         return False
-    return any(_contains(wanted, _tokens(sentence)) for sentence in sentences)
+    return any(_is_stated(wanted, _tokens(sentence)) for sentence in sentences)
 
 
 def share_of_words(claim: str, sentences: Sequence[str]) -> Floats:
@@ -118,52 +167,30 @@ def share_of_words(claim: str, sentences: Sequence[str]) -> Floats:
     return np.array(shares, np.float32)
 
 
-def _window_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
+def _nearby_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
     if not words:
         return 0.0
-    count = len(by_sentence)
-    around = (frozenset().union(*by_sentence[max(0, at - REACH) : at + REACH + 1]) for at in range(count))
-    return max(len(words & nearby) for nearby in around) / len(words)
+    kept = [words & held for held in by_sentence]
+    around = (
+        frozenset[str]().union(*kept[max(0, at - REACH) : at + REACH + 1]) for at in range(len(by_sentence))
+    )
+    return max((_weigh(nearby) for nearby in around), default=0) / _weigh(words)
 
 
-def _cover_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
-    """Compute the share of the words that `COVER` sentences hold, chosen greedily: within 1 - 1/e of the
-    best."""
-    rest = words
-    for _ in range(COVER):
-        rest -= max(by_sentence, key=lambda held: len(rest & held))
-    return 1 - len(rest) / len(words) if words else 0.0
+def _weigh(words: frozenset[str]) -> int:
+    return sum(min(len(word), LETTERS) for word in words)
 
 
-def _missing_rarity(missing: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:
-    held = Counter(word for sentence_words in by_sentence for word in sentence_words)
-    return sum(math.log((len(by_sentence) + 1) / (held[word] + 0.5)) for word in missing)
-
-
-def _trigram_share(claim: str, sentences: Sequence[str]) -> float:
-    wanted = _trigrams(claim)
-    if not wanted:
-        return 0.0
-    held = frozenset().union(*(_trigrams(sentence) for sentence in sentences))
-    return len(wanted & held) / len(wanted)
-
-
-def _trigrams(text: str) -> frozenset[tuple[str, ...]]:
-    tokens = _tokens(text)
-    return frozenset(zip(tokens, tokens[1:], tokens[2:], strict=False))
-
-
-def _contains(wanted: Sequence[str], held: Sequence[str]) -> bool:
-    """Whether the wanted words stand in the held ones in a row."""
+def _is_stated(wanted: Sequence[str], held: Sequence[str]) -> bool:
+    """Whether the wanted words stand in the held ones in a row, and are not denied."""
     count = len(wanted)
-    return any(held[at : at + count] == wanted for at in range(len(held) - count + 1))
+    return any(
+        held[at : at + count] == wanted
+        and not any(word in _DENIES or word.endswith("n't") for word in held[max(0, at - 3) : at])
+        for at in range(len(held) - count + 1)
+    )
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def _tokens(text: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(text))
-
-
-def _names(claim: str) -> frozenset[str]:
-    """Capitalised words, but for the one that begins the claim."""
-    return frozenset(word.lower().strip("'\u2019-") for word in _NAME.findall(claim[1:]))

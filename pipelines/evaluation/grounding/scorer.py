@@ -1,68 +1,49 @@
-"""Scores whether claims are supported by their passages, without a judge, a GPU or a model hub.
-
-Its encoder is the embedding service, whose token vectors come as int8.
-"""
+"""Scores whether claims are supported by their passages: by words, without a model, a judge or a network."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import numpy as np
 
-from pipelines.evaluation.grounding.calibration import UNKNOWN, calibration_id, compute_probabilities
+from pipelines.evaluation.grounding.calibration import (
+    SUPPORTED,
+    UNKNOWN,
+    calibration_id,
+    compute_probabilities,
+    verdict,
+)
 from pipelines.evaluation.grounding.claims import (
+    Claim,
     PassageSentence,
     has_only_addresses,
+    read_claim,
     read_sentences,
-    strip_marks,
 )
-from pipelines.evaluation.grounding.conflict import find_conflict
-from pipelines.evaluation.grounding.evidence import Floats, gather_evidence, is_quoted, share_of_words
-from services.core.clients.embedding import EmbeddingClient
-from services.core.wire.grounding import SentenceEvidence
-from services.core.wire.passages import TokenVectors
+from pipelines.evaluation.grounding.clauses import split_clauses
+from pipelines.evaluation.grounding.conflict import Conflict, find_conflict
+from pipelines.evaluation.grounding.evidence import (
+    Evidence,
+    ShortEvidence,
+    gather_evidence,
+    gather_short_evidence,
+    is_quoted,
+    share_of_words,
+)
+from pipelines.evaluation.grounding.language import is_english
+from services.core.wire.grounding import SentenceEvidence, Verdict
 
-CLOSEST = 6
-"""Sentences whose tokens are compared with the claim's."""
 SPANS = 3
 """Most supporting spans of one claim."""
 WORTH_SHOWING = 0.3
-"""Least of mean cosine and shared words that makes a sentence worth showing as support."""
+"""Least share of the claim's words that makes a sentence worth showing as support."""
 PLACES = 6
 """Decimals of the evidence: what is kept is what is scored."""
-
-ENCODE_BATCH = 128
-"""Texts in one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Unit vectors of some texts, shape (n, dim); their tokens' unit vectors, each (tokens, dim), or None."""
-
-    vectors: Floats
-    tokens: list[Floats] | None
-
-
-class Encoder(Protocol):
-    """Turns texts into vectors: `ServiceEncoder`, or the embedding model in this process."""
-
-    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
-        """Encode texts.
-
-        Args:
-            texts: In any number; an implementation makes its own batches.
-            tokens: Whether the vectors of the tokens are wanted too.
-
-        Returns:
-            A vector for each text, in order; token vectors where they are wanted and can be had.
-
-        Raises:
-            RaglineError: The embedding service does not answer.
-        """
-        ...
+_YES = re.compile(r"(?:yes|yeah|true|correct|right)\b[\s,.!]*", re.IGNORECASE)
+_NO = re.compile(r"(?:no|nope|false|incorrect|wrong)\b[\s,.!]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,154 +70,119 @@ class Grounding:
     against: SupportingSpan | None = None
     evidence: SentenceEvidence | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Similarity:
-    """What vectors say of one claim; None without vectors.
-
-    `cosines` are those of the claim to each sentence, shape (n,); `best` are those of each token of the claim
-    to the best token of the closest sentences, shape (tokens,).
-    """
-
-    cosines: Floats | None = None
-    best: Floats | None = None
+    @property
+    def verdict(self) -> Verdict:
+        """The outcome; `not judged` in a language that the scorer is not calibrated for."""
+        if self.evidence and not (self.evidence.calibrated or self.evidence.quoted):
+            return "not judged"
+        return verdict(self.p_supported, self.p_contradicted, least=SUPPORTED)
 
 
 class GroundednessScorer:
-    """Scores claims by words, figures, names and, with an `encoder`, by vectors.
-
-    Two requests to the encoder whatever the number of claims; the rest is computed in a thread.
-    """
-
-    def __init__(self, encoder: Encoder | None = None) -> None:
-        self._encoder = encoder
+    """Scores claims by their words, figures and phrases, clause by clause; the work is done in a thread."""
 
     @property
     def name(self) -> str:
-        """The fitted numbers' id."""
+        """The scorer's version and the fitted numbers' id."""
         return calibration_id()
 
-    async def score(self, claim: str, passages: Sequence[str]) -> Grounding:
+    async def score(self, claim: str, passages: Sequence[str], *, question: str = "") -> Grounding:
         """Score one claim against its passages.
 
         A claim without any passage has no support: (0, 0). Of one whose passages are addresses alone nothing
         is known: (0.5, 0), which is not supported either.
+
+        Args:
+            claim: One sentence or more, or a short answer.
+            passages: The texts that may support it.
+            question: What a short answer answers: a claim of up to three words is read together with it.
+
+        Returns:
+            The grounding.
         """
-        return (await self.score_all([claim], passages))[0]
+        return (await self.score_all([read_claim(claim, question)], passages))[0]
 
-    async def score_all(self, claims: Sequence[str], passages: Sequence[str]) -> list[Grounding]:
-        """Score claims against the same passages. Raises what the encoder raises."""
-        sentences = await asyncio.to_thread(read_sentences, passages)
-        texts = [sentence.text for sentence in sentences]
-        stripped = [strip_marks(claim) for claim in claims]
-        wanted = [claim for claim in stripped if claim]
-        if not texts or not wanted:
-            known = 0.0 if texts or not has_only_addresses(passages) else UNKNOWN
-            return [Grounding(known if claim else 0.0, 0.0, ()) for claim in stripped]
-        similarities = dict(zip(wanted, await self.compare(wanted, texts), strict=True))
-        return await asyncio.to_thread(
-            lambda: [
-                _ground(claim, sentences, similarities[claim])
-                if claim in similarities
-                else Grounding(0.0, 0.0, ())
-                for claim in stripped
-            ]
-        )
-
-    async def compare(self, claims: Sequence[str], texts: Sequence[str]) -> list[Similarity]:
-        """Compare claims and sentences by their vectors; empty ones where the scorer has no encoder."""
-        if self._encoder is None:
-            return [Similarity()] * len(claims)
-        count = len(claims)
-        whole = await self._encoder.encode([*claims, *texts], tokens=False)
-        cosines, closest = await asyncio.to_thread(_find_closest, whole.vectors, claims, texts)
-        chosen = sorted({at for numbers in closest for at in numbers})
-        encoded = await self._encoder.encode([*claims, *(texts[at] for at in chosen)], tokens=True)
-        if encoded.tokens is None:
-            return [Similarity(of_claim) for of_claim in cosines]
-        rows = dict(zip(chosen, encoded.tokens[count:], strict=True))
-        return [
-            Similarity(of_claim, _best_cosines(tokens, [rows[at] for at in numbers]))
-            for of_claim, tokens, numbers in zip(cosines, encoded.tokens[:count], closest, strict=True)
-        ]
+    async def score_all(self, claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
+        """Score claims against the same passages."""
+        return await asyncio.to_thread(score_claims, claims, passages)
 
 
-def weigh_evidence(claim: str, texts: Sequence[str], similarity: Similarity) -> SentenceEvidence:
-    """Gather the evidence for one claim in the sentences of its passages, rounded as it is kept."""
-    found = gather_evidence(claim, texts, similarity.cosines, similarity.best)
-    return SentenceEvidence(
-        kind="lexical" if similarity.best is None else "full",
-        features={name: round(float(value), PLACES) for name, value in asdict(found).items()},
-        quoted=is_quoted(claim, texts),
-        conflict=round(find_conflict(claim, texts)[0], PLACES),
+def score_claims(claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
+    """Score claims against the same passages. Pure: what `GroundednessScorer` does in its thread."""
+    sentences = read_sentences(passages)
+    read = [read_claim(claim) if isinstance(claim, str) else claim for claim in claims]
+    if not sentences:
+        known = UNKNOWN if has_only_addresses(passages) else 0.0
+        return [Grounding(known if claim.text else 0.0, 0.0, ()) for claim in read]
+    english = _are_english(passages)
+    return [
+        _ground(claim, sentences, calibrated=english and is_english(claim.whole))
+        if claim.text
+        else Grounding(0.0, 0.0, ())
+        for claim in read
+    ]
+
+
+def _are_english(passages: Sequence[str]) -> bool:
+    """Whether more of the passages' text may be English than is another language's."""
+    lengths = [len(passage) for passage in passages]
+    english = sum(
+        length for passage, length in zip(passages, lengths, strict=True) if is_english(passage[:600])
     )
+    return 2 * english >= sum(lengths)
 
 
-def _ground(claim: str, sentences: Sequence[PassageSentence], similarity: Similarity) -> Grounding:
+def weigh_evidence(claim: Claim, texts: Sequence[str], *, calibrated: bool = True) -> SentenceEvidence:
+    """Gather the evidence for one claim in the sentences of its passages, rounded as it is kept."""
+    return _weigh(claim, texts, calibrated=calibrated)[0]
+
+
+def _weigh(claim: Claim, texts: Sequence[str], *, calibrated: bool) -> tuple[SentenceEvidence, Conflict]:
+    quoted = not claim.question and is_quoted(claim.text, texts)
+    if claim.question and not (_YES.fullmatch(claim.text) or _NO.fullmatch(claim.text)):
+        evidence = SentenceEvidence(
+            kind="short",
+            features=_round(gather_short_evidence(claim.question, claim.text, texts)),
+            quoted=False,
+            conflict=0.0,
+            calibrated=calibrated,
+        )
+        return evidence, Conflict()
+    said = claim.question or claim.text  # "yes" claims what the question asks
+    clauses = split_clauses(said)
+    conflict = find_conflict(said, texts) if calibrated and not claim.question else Conflict()
+    evidence = SentenceEvidence(
+        kind="words",
+        features=_round(gather_evidence(said, texts)),
+        clauses=[_round(gather_evidence(clause, texts)) for clause in clauses] if len(clauses) > 1 else [],
+        quoted=quoted,
+        conflict=round(conflict.strength, PLACES),
+        rule=conflict.rule,
+        unsettled=conflict.unsettled or bool(claim.question and _NO.fullmatch(claim.text)),
+        calibrated=calibrated,
+    )
+    return evidence, conflict
+
+
+def _round(found: Evidence | ShortEvidence) -> dict[str, float]:
+    return {name: round(float(value), PLACES) for name, value in asdict(found).items()}
+
+
+def _ground(claim: Claim, sentences: Sequence[PassageSentence], *, calibrated: bool) -> Grounding:
     texts = [sentence.text for sentence in sentences]
-    evidence = weigh_evidence(claim, texts, similarity)
+    evidence, conflict = _weigh(claim, texts, calibrated=calibrated)
     supported, contradicted = compute_probabilities(evidence)
-    _, contradicting = find_conflict(claim, texts)
-    shared = share_of_words(claim, texts)
-    nearness = shared if similarity.cosines is None else (shared + similarity.cosines) / 2
-    shown = [int(at) for at in np.argsort(-nearness, kind="stable")[:SPANS] if nearness[at] >= WORTH_SHOWING]
+    shared = share_of_words(claim.whole, texts)
+    shown = [int(at) for at in np.argsort(-shared, kind="stable")[:SPANS] if shared[at] >= WORTH_SHOWING]
     return Grounding(
         p_supported=supported,
         p_contradicted=contradicted,
-        spans=tuple(_locate(sentences[at]) for at in shown if at != contradicting),
-        against=None if contradicting is None else _locate(sentences[contradicting]),
+        spans=tuple(_locate(sentences[at]) for at in shown if at != conflict.sentence),
+        against=None if conflict.sentence is None else _locate(sentences[conflict.sentence]),
         evidence=evidence,
     )
-
-
-def _find_closest(
-    vectors: Floats, claims: Sequence[str], texts: Sequence[str]
-) -> tuple[list[Floats], list[list[int]]]:
-    """Find for each claim its cosines to the sentences, and the numbers of the `CLOSEST` ones."""
-    held = vectors[len(claims) :]
-    cosines = [(held @ vectors[at]).astype(np.float32) for at in range(len(claims))]
-    closest = [
-        [int(at) for at in np.argsort(-(of_claim + share_of_words(claim, texts)), kind="stable")[:CLOSEST]]
-        for claim, of_claim in zip(claims, cosines, strict=True)
-    ]
-    return cosines, closest
-
-
-def _best_cosines(tokens: Floats, sentences: Sequence[Floats]) -> Floats:
-    """Compute the cosine of each token of a claim to the best token of some sentences."""
-    rows = [sentence for sentence in sentences if len(sentence)]
-    if not len(tokens) or not rows:
-        return np.zeros(0, np.float32)
-    best: Floats = (tokens @ np.concatenate(rows).T).max(axis=1).astype(np.float32)
-    return best
 
 
 def _locate(sentence: PassageSentence) -> SupportingSpan:
     span = sentence.span
     return SupportingSpan(sentence.passage, span.start, span.end, span.text)
-
-
-class ServiceEncoder:
-    """Encodes with the embedding service, or with a TEI server in its place, which gives no token vectors."""
-
-    def __init__(self, client: EmbeddingClient) -> None:
-        self._client = client
-
-    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
-        vectors: list[list[float]] = []
-        packed: list[TokenVectors] = []
-        for start in range(0, len(texts), ENCODE_BATCH):
-            reply = await self._client.encode(texts[start : start + ENCODE_BATCH], token_vectors=tokens)
-            vectors += reply.embeddings
-            packed += reply.token_vectors or []
-        complete = len(packed) == len(texts)
-        return Encoded(
-            np.array(vectors, np.float32), [unpack_tokens(rows) for rows in packed] if complete else None
-        )
-
-
-def unpack_tokens(packed: TokenVectors) -> Floats:
-    """Unpack token vectors to rows of unit length, shape (tokens, dim)."""
-    rows = np.frombuffer(packed.data, np.int8).reshape(packed.tokens, packed.dim).astype(np.float32)
-    units: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
-    return units

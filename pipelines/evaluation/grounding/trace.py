@@ -108,7 +108,7 @@ def _is_close(one: float, other: float) -> bool:
 
 
 def _compare_statement(end: str, answer: str) -> Agreement | None:
-    strength = max(find_conflict(answer, [end])[0], find_conflict(end, [answer])[0])
+    strength = max(find_conflict(answer, [end]).strength, find_conflict(end, [answer]).strength)
     if strength >= STRONG:
         return "contradicts"
     return "agrees" if end.casefold().strip(" .") == answer.casefold().strip(" .") else None

@@ -103,7 +103,7 @@ def supported_by_record(record: AnswerGroundedness) -> Supports:
 
     def supports(passages: str, statement: str) -> bool:
         sentence = judged.get(statement)
-        if sentence is None or sentence.evidence is None:
+        if sentence is None or sentence.evidence is None or sentence.verdict == "not judged":
             return supported_by_words(passages, statement)
         return sentence.verdict == "supported" and any(span.text in passages for span in sentence.spans)
 

@@ -5,14 +5,26 @@ They are judged anew from the evidence that the record keeps; docs/grounding.md 
 
 from __future__ import annotations
 
-from pipelines.evaluation.grounding.calibration import rescore
+from pipelines.evaluation.grounding.answers import ground_again
 from pipelines.evaluation.metric import FROM_PASSAGES, AnswerInContext, answer_metric
 from services.core.wire.grounding import AnswerGroundedness
 
 
 def judge_again(answer: AnswerInContext) -> AnswerGroundedness | None:
-    """The verdicts that today's calibration gives the recorded evidence; None where none was recorded."""
-    return None if answer.reply.groundedness is None else rescore(answer.reply.groundedness)
+    """The verdicts that today's scorer gives; None where none was recorded.
+
+    They follow from the recorded evidence, or from the passages where an earlier scorer recorded it.
+    """
+    reply = answer.reply
+    if reply.groundedness is None:
+        return None
+    return ground_again(
+        answer.item.question,
+        answer.context.context.passages,
+        reply.content,
+        reply.reasoning_content or "",
+        reply.groundedness,
+    )
 
 
 @answer_metric(

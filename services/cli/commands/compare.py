@@ -144,12 +144,14 @@ def _print_groundedness(judged: ArmGroundedness, output: Output) -> None:
 
 
 def _count_sentences(text: GroundedText) -> str:
+    apart = f"{text.not_judged} not judged, for their language" if text.not_judged else ""
     if not text.claims:
-        return "claims nothing that passages could support"
-    return (
+        return apart or "claims nothing that passages could support"
+    counted = (
         f"{text.supported} of {text.claims} sentences supported, {text.unsupported} unsupported, "
         f"{text.contradicted} contradicted"
     )
+    return f"{counted}; {apart}" if apart else counted
 
 
 def _doubt_line(sentence: GroundedSentence) -> str:

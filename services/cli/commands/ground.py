@@ -1,39 +1,27 @@
 """Say how well passages support claims.
 
-Reads one claim with its passages from each line, and writes one JSON line for each to standard output:
-`p_supported`, `p_contradicted` and the supporting `spans`. The embedding service that runs here, or
-EMBEDDING_URL, gives the vectors; where there is none, this process does.
+Reads one claim with its passages from each line, and writes one JSON line for each to standard output: its
+`verdict`, `p_supported`, `p_contradicted` and the supporting `spans`. It needs no model and no service.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import orjson
 import typer
 from pydantic import Field, ValidationError
 from rich.progress import track
 
-from pipelines.evaluation.grounding.scorer import (
-    Encoded,
-    Encoder,
-    GroundednessScorer,
-    Grounding,
-    ServiceEncoder,
-)
+from pipelines.evaluation.grounding.calibration import calibration_id
+from pipelines.evaluation.grounding.claims import read_claim
+from pipelines.evaluation.grounding.scorer import Grounding, score_claims
 from services.cli.console import Output
 from services.cli.errors import UsageError
-from services.cli.gateway import local_stack
-from services.core.client import HttpClient
-from services.core.clients.embedding import EmbeddingClient
 from services.core.wire.base import Text, Wire
-from services.embedding.backend import EmbeddingBackend
 
 PANEL = "Measure"
 
@@ -41,61 +29,30 @@ PANEL = "Measure"
 def command(
     *,
     source: Annotated[
-        Path, typer.Option("--input", help="A JSONL file; each line has a `claim` and its `passages`.")
+        Path,
+        typer.Option(
+            "--input",
+            help="A JSONL file; each line has a `claim`, its `passages`, and a short answer its `question`.",
+        ),
     ],
     local: Annotated[
-        bool, typer.Option("--local", help="Embed in this process, even where a service runs.")
+        bool, typer.Option("--local", hidden=True, help="Of no effect: nothing is embedded any more.")
     ] = False,
 ) -> None:
-    claims = read_claims(source)
-    stack = local_stack()
-    served = not local and ("embedding" in stack.external or "embedding" in stack.running)
-    url = stack.url("embedding") if served else ""
-    asyncio.run(ground(claims, Output.standard(), embedding_url=url))
+    del local
+    ground(read_claims(source), Output.standard())
 
 
-class Claim(Wire):
+class ClaimLine(Wire):
     """A line of the input; `id`, where it has one, stands in the output too, other fields are left alone."""
 
     claim: Text = Field(min_length=1)
     passages: list[Text]
+    question: Text = ""
     id: Text | int | None = None
 
 
-class _LocalEncoder:
-    """The embedding model in this process."""
-
-    def __init__(self, backend: EmbeddingBackend) -> None:
-        self._backend = backend
-
-    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
-        encoded = await self._backend.encode(texts, normalize=True, truncate=True, token_vectors=tokens)
-        if encoded.states is None:
-            return Encoded(encoded.vectors, None)
-        rows = [states[1:-1] for states in encoded.states]
-        units = [row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-12) for row in rows]
-        return Encoded(encoded.vectors, units)
-
-
-@asynccontextmanager
-async def local_encoder() -> AsyncIterator[Encoder]:
-    """The embedding model in this process, fetched where it is not there yet."""
-    from services.embedding.backends import openvino  # noqa: PLC0415 - seconds that other commands save
-
-    backend = await openvino.create()
-    try:
-        yield _LocalEncoder(backend)
-    finally:
-        await backend.close()
-
-
-@asynccontextmanager
-async def _service_encoder(url: str) -> AsyncIterator[Encoder]:
-    async with HttpClient("embedding", url) as client:
-        yield ServiceEncoder(EmbeddingClient(client))
-
-
-def read_claims(path: Path) -> list[Claim]:
+def read_claims(path: Path) -> list[ClaimLine]:
     """The claims of a JSONL file. Raises `UsageError` that names the line and what is wrong with it."""
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -107,9 +64,9 @@ def read_claims(path: Path) -> list[Claim]:
     return claims
 
 
-def _parse_claim(where: str, line: str) -> Claim:
+def _parse_claim(where: str, line: str) -> ClaimLine:
     try:
-        return Claim.model_validate(json.loads(line))
+        return ClaimLine.model_validate(json.loads(line))
     except json.JSONDecodeError as error:
         raise UsageError(f"{where}: not JSON ({error})") from None
     except ValidationError as error:
@@ -117,17 +74,15 @@ def _parse_claim(where: str, line: str) -> Claim:
         raise UsageError(f"{where}: {'.'.join(map(str, issue['loc']))}: {issue['msg']}") from None
 
 
-async def ground(claims: Sequence[Claim], output: Output, *, embedding_url: str = "") -> None:
-    """Print one JSON line for each claim. The embedding service at `embedding_url`, else in this process."""
-    async with _service_encoder(embedding_url) if embedding_url else local_encoder() as encoder:
-        scorer = GroundednessScorer(encoder)
-        for claim in _track(claims, output):
-            grounding = await scorer.score(claim.claim, claim.passages)
-            output.out.file.write(_output_line(claim, grounding).decode() + "\n")
-            output.out.file.flush()
+def ground(claims: Sequence[ClaimLine], output: Output) -> None:
+    """Print one JSON line for each claim."""
+    for claim in _track(claims, output):
+        [grounding] = score_claims([read_claim(claim.claim, claim.question)], claim.passages)
+        output.out.file.write(_output_line(claim, grounding).decode() + "\n")
+        output.out.file.flush()
 
 
-def _track(claims: Sequence[Claim], output: Output) -> Iterator[Claim]:
+def _track(claims: Sequence[ClaimLine], output: Output) -> Iterator[ClaimLine]:
     yield from track(
         claims,
         "grounding",
@@ -137,14 +92,16 @@ def _track(claims: Sequence[Claim], output: Output) -> Iterator[Claim]:
     )
 
 
-def _output_line(claim: Claim, grounding: Grounding) -> bytes:
+def _output_line(claim: ClaimLine, grounding: Grounding) -> bytes:
     return orjson.dumps(
         ({} if claim.id is None else {"id": claim.id})
         | {
             "claim": claim.claim,
+            "verdict": grounding.verdict,
             "p_supported": round(grounding.p_supported, 4),
             "p_contradicted": round(grounding.p_contradicted, 4),
             "spans": list(grounding.spans),
             "against": grounding.against,
+            "scorer": calibration_id(),
         }
     )

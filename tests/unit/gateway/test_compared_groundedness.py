@@ -1,4 +1,4 @@
-"""Groundedness inside a comparison: what is judged, when, and what a failing embedding service does."""
+"""Groundedness inside a comparison: what is judged, when, and what a failing detector does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from pipelines.compare import Arm, Comparison
+from pipelines.evaluation.grounding.claims import Claim
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
 from pipelines.rag import RagPipeline
 from pipelines.search import Evidence, Search
 from services.core.clients.embedding import EmbeddingClient
@@ -17,11 +19,10 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import ServiceUnavailable
 from services.core.wire.chat import ChatMessage, Usage
 from services.core.wire.compare import ArmGroundedness, ArmReply, CompareReply, GroundingScope
-from services.core.wire.embedding import EncodeReply
 from services.core.wire.features import Features
 from services.core.wire.passages import Passage
 from services.core.wire.sampling import Sampling
-from services.gateway.compare import Grounder, compare_events, scorer_by_vectors
+from services.gateway.compare import Grounder, compare_events
 
 ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
 PASSAGES = (Passage(id="ice", document_id="d", title="d.md", text=ICE, score=0.9),)
@@ -33,23 +34,21 @@ SAID = {
 }
 
 
-class Embedding(EmbeddingClient):
-    """Vectors that are all alike, without token vectors: words alone decide. `mood` is what goes wrong."""
+class Judge(GroundednessScorer):
+    """The scorer, which notes how many arms run while it works. `mood` is what goes wrong."""
 
     def __init__(self, mood: str = "") -> None:
         self.mood = mood
         self.running: list[str] = []
         self.asked_while: list[int] = []
 
-    async def encode(
-        self, texts: Sequence[str], *, token_vectors: bool, truncate: bool = True, prompt: str = "passage"
-    ) -> EncodeReply:
+    async def score_all(self, claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
         self.asked_while.append(len(self.running))
         if self.mood == "down":
-            raise ServiceUnavailable("embedding is down: no answer", service="embedding")
+            raise ServiceUnavailable("detector is down: no answer", service="detector")
         if self.mood == "slow":
             await asyncio.sleep(60)
-        return EncodeReply(model="m", dim=2, embeddings=[[1.0, 0.0]] * len(texts))
+        return await super().score_all(claims, passages)
 
 
 class Generation(GenerationClient):
@@ -84,7 +83,7 @@ class Chain(RagPipeline):
 
 
 async def events(
-    embedding: Embedding,
+    judge: Judge,
     *models: str,
     serial: bool = True,
     scope: GroundingScope = "all",
@@ -92,24 +91,22 @@ async def events(
 ) -> list[object]:
     nothing = object.__new__
     pipeline = Chain(
-        embedding, nothing(RetrievalClient), nothing(RerankingClient), Generation(embedding.running)
+        nothing(EmbeddingClient),
+        nothing(RetrievalClient),
+        nothing(RerankingClient),
+        Generation(judge.running),
     )
     asked = Comparison("How dense is ice?", [Arm(name, name) for name in models], serial=serial)
-    return [
-        event
-        async for event in compare_events(
-            pipeline, asked, Grounder(scorer_by_vectors(embedding), seconds), scope
-        )
-    ]
+    return [event async for event in compare_events(pipeline, asked, Grounder(judge, seconds), scope)]
 
 
 @pytest.mark.parametrize("serial", [True, False])
 async def test_every_answer_is_judged_after_it_and_while_no_arm_runs(serial: bool) -> None:
-    embedding = Embedding()
-    happened = await events(embedding, "right", "wrong", "silent", "broken", serial=serial)
+    judge = Judge()
+    happened = await events(judge, "right", "wrong", "silent", "broken", serial=serial)
     whole = happened[-1]
     assert isinstance(whole, CompareReply)
-    assert set(embedding.asked_while) == {0}
+    assert set(judge.asked_while) == {0}
     for name in ("right", "wrong", "silent"):
         order = [
             type(event)
@@ -136,14 +133,14 @@ async def test_every_answer_is_judged_after_it_and_while_no_arm_runs(serial: boo
 
 
 async def test_serial_answers_are_judged_before_the_next_arm_begins() -> None:
-    happened = await events(Embedding(), "right", "wrong")
+    happened = await events(Judge(), "right", "wrong")
     names = [type(event).__name__ for event in happened if not isinstance(event, CompareReply)]
     assert names.index("ArmGroundedness") < len(names) - 3
 
 
-@pytest.mark.parametrize(("mood", "says"), [("down", "embedding is down"), ("slow", "GROUNDING_SECONDS")])
-async def test_an_embedding_service_that_fails_leaves_the_answers(mood: str, says: str) -> None:
-    *_, whole = await events(Embedding(mood), "right", "silent", seconds=0.05)
+@pytest.mark.parametrize(("mood", "says"), [("down", "detector is down"), ("slow", "GROUNDING_SECONDS")])
+async def test_a_detector_that_fails_leaves_the_answers(mood: str, says: str) -> None:
+    *_, whole = await events(Judge(mood), "right", "silent", seconds=0.05)
     assert isinstance(whole, CompareReply)
     assert [arm.status for arm in whole.arms] == ["answered", "answered"]
     assert whole.arms[0].groundedness is None
@@ -153,10 +150,10 @@ async def test_an_embedding_service_that_fails_leaves_the_answers(mood: str, say
 
 @pytest.mark.parametrize(("scope", "judged"), [("off", (False, False)), ("answer", (True, False))])
 async def test_a_field_switches_it_off(scope: GroundingScope, judged: tuple[bool, bool]) -> None:
-    embedding = Embedding()
-    *_, whole = await events(embedding, "right", scope=scope)
+    judge = Judge()
+    *_, whole = await events(judge, "right", scope=scope)
     assert isinstance(whole, CompareReply)
     found = whole.arms[0].groundedness
     assert (found is not None, found is not None and found.reasoning is not None) == judged
-    assert bool(embedding.asked_while) == judged[0]
+    assert bool(judge.asked_while) == judged[0]
     assert whole.arms[0].groundedness_missing is None

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from pipelines.evaluation.datasets.items import Source
-from pipelines.evaluation.grounding.answers import ground_answer, rescore
+from pipelines.evaluation.grounding.answers import ground_again, ground_answer, rescore
 from pipelines.evaluation.grounding.calibration import calibration_id, compute_probabilities, verdict
-from pipelines.evaluation.grounding.claims import find_claims
-from pipelines.evaluation.grounding.scorer import Encoded, GroundednessScorer
+from pipelines.evaluation.grounding.claims import Claim, find_claims
+from pipelines.evaluation.grounding.scorer import GroundednessScorer, Grounding
 from services.core.errors import ServiceUnavailable
 from services.core.wire.grounding import AnswerGroundedness, SentenceEvidence
 from services.core.wire.passages import Passage
@@ -45,14 +45,16 @@ PASSAGES = [
     ],
 )
 def test_what_is_a_claim(text: str, claimed: list[str | None]) -> None:
-    assert [said.claim for said in find_claims(text)] == claimed
+    assert [said.claim and said.claim.text for said in find_claims(text)] == claimed
 
 
 def test_a_fragment_is_read_with_its_question() -> None:
-    assert [said.claim for said in find_claims("It floats on water.", "Why?")] == ["It floats on water."]
-    assert [said.claim for said in find_claims("917 kilograms.", "How dense is ice?")] == [
-        "How dense is ice? 917 kilograms."
+    assert [said.claim for said in find_claims("It floats on water.", "Why?")] == [
+        Claim("It floats on water.")
     ]
+    [fragment] = find_claims("917 kilograms.", "How dense is ice?")
+    assert fragment.claim == Claim("917 kilograms.", "How dense is ice?")
+    assert fragment.claim.whole == "How dense is ice? 917 kilograms."
 
 
 async def test_each_sentence_has_its_verdict_and_its_place() -> None:
@@ -122,35 +124,69 @@ async def test_no_claim_no_share(answer: str) -> None:
     assert (found.answer.claims, found.answer.share_supported, found.reasoning) == (0, None, None)
 
 
-class Down:
-    async def encode(self, texts: Sequence[str], *, tokens: bool) -> Encoded:
-        raise ServiceUnavailable("embedding is down")
+class Down(GroundednessScorer):
+    async def score_all(self, claims: Sequence[Claim | str], passages: Sequence[str]) -> list[Grounding]:
+        raise ServiceUnavailable("detector is down")
 
 
-async def test_an_encoder_that_is_down_is_the_callers_to_handle() -> None:
-    with pytest.raises(ServiceUnavailable, match="embedding is down"):
-        await ground_answer("?", PASSAGES, "Ice floats on water.", scorer=GroundednessScorer(Down()))
-    await ground_answer("?", PASSAGES, "I don't know.", scorer=GroundednessScorer(Down()))
+async def test_a_scorer_that_is_down_is_the_callers_to_handle() -> None:
+    with pytest.raises(ServiceUnavailable, match="detector is down"):
+        await ground_answer("?", PASSAGES, "Ice floats on water.", scorer=Down())
 
 
 def test_probabilities_by_hand() -> None:
-    blank = dict.fromkeys(("window", "cover", "figures_and_names", "figures_missing", "names_missing"), 0.0)
-    blank |= dict.fromkeys(("rarity_missing", "trigrams", "words", "sentences"), 0.0)
-    found = SentenceEvidence(kind="lexical", features=blank, quoted=True, conflict=0.0)
+    blank = {"nearby": 0.0, "phrases": 0.0, "figures": 0.0, "voice": 0.0}
+    full = dict.fromkeys(blank, 1.0)
+    found = SentenceEvidence(kind="words", features=blank, quoted=True, conflict=0.0)
     assert compute_probabilities(found) == (0.95, 0.0)
-    assert compute_probabilities(found.model_copy(update={"conflict": 0.6})) == (0.38, 0.372)
-    assert compute_probabilities(found.model_copy(update={"conflict": 1.0})) == (0.0, 1.0)
+    # a passage that says it does not contradict it
+    assert compute_probabilities(found.model_copy(update={"conflict": 0.6})) == (0.95, 0.03)
+    assert compute_probabilities(found.model_copy(update={"conflict": 1.0})) == (0.95, 0.05)
     assert compute_probabilities(found.model_copy(update={"quoted": False}))[0] < 0.5
+    said = found.model_copy(update={"quoted": False, "features": full})
+    assert compute_probabilities(said)[0] > 0.9
+    assert compute_probabilities(said.model_copy(update={"conflict": 1.0})) == (0.0, 1.0)
+    assert compute_probabilities(said.model_copy(update={"clauses": [full, blank]}))[0] < 0.5
+    assert compute_probabilities(said.model_copy(update={"unsettled": True})) == (0.5, 0.0)
+    assert compute_probabilities(said.model_copy(update={"calibrated": False})) == (0.5, 0.0)
+
+
+def of_the_first_scorer(record: AnswerGroundedness) -> AnswerGroundedness:
+    """The record as the scorer wrote it that had other features and vectors."""
+    old = SentenceEvidence(kind="full", features={"window": 0.5, "aligned": 0.7}, quoted=False, conflict=0.0)
+    sentences = [
+        sentence.model_copy(update={"evidence": old, "p_supported": 0.4, "verdict": "unsupported"})
+        for sentence in record.answer.sentences
+    ]
+    text = record.answer.model_copy(
+        update={"sentences": sentences, "supported": 0, "unsupported": len(sentences)}
+    )
+    return record.model_copy(update={"calibration": "0123456789ab", "answer": text, "reasoning": None})
+
+
+async def test_a_record_of_an_earlier_scorer_is_kept_without_its_passages_and_judged_anew_from_them() -> None:
+    answer = "Ice has a density of 917 kilograms per cubic metre."
+    new = await ground_answer("How dense is ice?", PASSAGES, answer, scorer=GroundednessScorer())
+    old = of_the_first_scorer(new)
+    kept = rescore(old)
+    assert (kept.calibration, kept.answer.sentences) == ("0123456789ab", old.answer.sentences)
+    assert ground_again("How dense is ice?", PASSAGES, answer, "", old) == new
+    assert (
+        ground_again("How dense is ice?", [], answer, "", new) == new
+    )  # evidence of today needs no passages
 
 
 @pytest.mark.parametrize(
     ("supported", "contradicted", "expected"),
     [
-        (0.51, 0.0, "supported"),
+        (0.61, 0.0, "supported"),
+        (0.6, 0.0, "unsupported"),
         (0.5, 0.5, "unsupported"),
         (0.1, 0.6, "contradicted"),
         (0.4, 0.4, "unsupported"),
     ],
 )
-def test_the_greater_one_over_a_half_decides(supported: float, contradicted: float, expected: str) -> None:
+def test_the_greater_one_over_its_threshold_decides(
+    supported: float, contradicted: float, expected: str
+) -> None:
     assert verdict(supported, contradicted) == expected

@@ -1,0 +1,317 @@
+"""How good the groundedness scorer is, out of fold, against people's labels.
+
+What is judged is the score that is shipped: the claims of each fold (by article, question or snippet) are scored
+by the shipped code with its rules, from numbers that were fitted without them. Test sets, where the folder
+has them, are scored with the shipped numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+
+from _grounding_sets import (  # noqa: E402 - neighbours, not a package
+    FITTED_SETS,
+    Labelled,
+    make_contradictions,
+    read_labelled,
+    read_short_answers,
+)
+from _report import report  # noqa: E402
+from fit_grounding import Array, fit_all, weigh  # noqa: E402
+
+from pipelines.evaluation.grounding.calibration import (  # noqa: E402 - a script
+    SUPPORTED,
+    UNKNOWN,
+    FittedNumbers,
+    apply_rules,
+    load_fitted,
+    verdict,
+)
+from pipelines.evaluation.grounding.claims import FRAGMENT, Claim  # noqa: E402
+from pipelines.evaluation.grounding.scorer import score_claims, weigh_evidence  # noqa: E402
+from services.core.wire.grounding import SentenceEvidence  # noqa: E402
+
+FOLDS, REPEATS, RESAMPLES, BINS = 5, 5, 1000, 10
+LENGTHS = ((1, 9), (10, 14), (15, 24), (25, 999))
+RECALL = 0.85
+RULES = ("figure", "negation", "opposite", "comparison")
+
+
+def score(evidence: SentenceEvidence | None, fitted: FittedNumbers) -> float:
+    return UNKNOWN if evidence is None else apply_rules(evidence, fitted)[0]
+
+
+def out_of_fold(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> Array:
+    """What the scorer says of each claim, fitted without that claim's group: the mean of all repeats."""
+    groups, p = sorted({one.group for one in labelled}), np.zeros(len(labelled))
+    for repeat in range(REPEATS):
+        order = np.random.default_rng(repeat).permutation(len(groups))
+        fold = {groups[at]: place % FOLDS for place, at in enumerate(order)}
+        for held in range(FOLDS):
+            train = [at for at, one in enumerate(labelled) if fold[one.group] != held]
+            fitted = fit_sentences([labelled[at] for at in train], [evidence[at] for at in train])
+            for at, one in enumerate(labelled):
+                if fold[one.group] == held:
+                    p[at] += score(evidence[at], fitted) / REPEATS
+    return p
+
+
+def leave_one_out(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> Array:
+    """What the scorer says of each claim, fitted without the family of its set."""
+    p = np.zeros(len(labelled))
+    for family in ("BEGIN", "WiCE", "ExpertQA"):
+        train = [at for at, one in enumerate(labelled) if not one.source.startswith(family)]
+        fitted = fit_sentences([labelled[at] for at in train], [evidence[at] for at in train])
+        for at, one in enumerate(labelled):
+            if one.source.startswith(family):
+                p[at] = score(evidence[at], fitted)
+    return p
+
+
+def fit_sentences(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> FittedNumbers:
+    return fit_all(labelled, evidence, SHORT, SHORT_EVIDENCE)
+
+
+def auroc(y: NDArray[np.bool_], p: Array) -> float:
+    """The probability that a supported claim scores above another one (Mann-Whitney's U over n0 n1)."""
+    above = p[y][:, None] - p[~y][None, :]
+    return float((above > 0).mean() + (above == 0).mean() / 2)
+
+
+def auroc_interval(y: NDArray[np.bool_], p: Array, groups: Sequence[str]) -> str:
+    """The AUROC with its 95 % percentile interval; whole articles, questions and snippets are resampled."""
+    rng, names = np.random.default_rng(0), np.array(groups)
+    members, values = [np.flatnonzero(names == name) for name in np.unique(names)], []
+    while len(values) < RESAMPLES:
+        chosen = np.concatenate([members[at] for at in rng.integers(len(members), size=len(members))])
+        if 0 < y[chosen].sum() < len(chosen):
+            values.append(auroc(y[chosen], p[chosen]))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return f"{auroc(y, p):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def calibration_error(y: NDArray[np.bool_], p: Array) -> float:
+    """The expected calibration error in ten bins, with both labels weighing the same (Naeini et al. 2015)."""
+    weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
+    at = np.minimum((p * BINS).astype(int), BINS - 1)
+    return float(sum(abs((weight * (y - p))[at == one].sum()) for one in range(BINS)))
+
+
+def by_set(
+    labelled: Sequence[Labelled],
+    evidence: Sequence[SentenceEvidence | None],
+    scores: dict[str, Array],
+    groups: Sequence[str],
+) -> list[dict[str, object]]:
+    y, rows = np.array([one.supported for one in labelled]), []
+    known = np.array([each is not None for each in evidence])
+    words = np.array([0.0 if each is None else each.features["nearby"] for each in evidence])
+    for name in groups:
+        of = np.array([one.source.startswith(name) for one in labelled])
+        if not of.any():
+            continue
+        for fitted_on, p in scores.items():
+            rows.append(
+                {
+                    "set": name,
+                    "fitted": fitted_on,
+                    "claims": int(of.sum()),
+                    "without a text": int((of & ~known).sum()),
+                    "supported": f"{y[of].mean():.0%}",
+                    "AUROC": auroc_interval(
+                        y[of], p[of], [one.group for one, take in zip(labelled, of, strict=True) if take]
+                    ),
+                    "words alone": f"{auroc(y[of], words[of]):.3f}",
+                    "ECE": f"{calibration_error(y[of], p[of]):.3f}",
+                    "balanced accuracy": f"{((p[of & y] > SUPPORTED).mean() + (p[of & ~y] <= SUPPORTED).mean()) / 2:.3f}",
+                }
+            )
+    return rows
+
+
+def by_system(labelled: Sequence[Labelled], p: Array) -> list[dict[str, object]]:
+    y, rows = np.array([one.supported for one in labelled]), []
+    for name in ("BEGIN", *FITTED_SETS):
+        systems = sorted({one.system for one in labelled if one.source.startswith(name)})
+        for system in systems:
+            of = np.array([one.source.startswith(name) and one.system == system for one in labelled])
+            ours, theirs = float((p[of] > SUPPORTED).mean()), float(y[of].mean())
+            rows.append(
+                {"set": name, "system": system or "-", "claims": int(of.sum()), "people": f"{theirs:.1%}",
+                 "scorer": f"{ours:.1%}", "difference": f"{100 * (ours - theirs):+.1f} points"}
+            )  # fmt: skip
+    return rows
+
+
+def by_length(labelled: Sequence[Labelled], p: Array) -> list[dict[str, object]]:
+    """Shares at the p over which `RECALL` of BEGIN's supported claims are."""
+    rows = []
+    for name in ("BEGIN", "WiCE"):
+        of = np.array([one.source.startswith(name) for one in labelled])
+        if not of.any():
+            continue
+        y, ours = np.array([one.supported for one in labelled])[of], p[of]
+        lengths = np.array([len(one.claim.text.split()) for one in labelled])[of]
+        cut = float(np.quantile(ours[y], 1 - RECALL))
+        for low, high in ((15, 999), *LENGTHS):
+            among = (lengths >= low) & (lengths <= high)
+            wrong, right = among & ~y, among & y
+            rows.append(
+                {"set": name, "words": f"{low} and more" if high == 999 else f"{low} to {high}",
+                 "not supported": int(wrong.sum()), "false positives": f"{(ours[wrong] >= cut).mean():.1%}",
+                 "supported": int(right.sum()), "recall": f"{(ours[right] >= cut).mean():.1%}"}
+            )  # fmt: skip
+    return rows
+
+
+def by_rule(
+    labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]
+) -> list[dict[str, object]]:
+    """How often what a rule marks is not supported by people's labels, and is contradicted as it was made."""
+    numbers, people, made = load_fitted(), [], []
+    for one, each in zip(labelled, evidence, strict=True):
+        if each is not None:
+            people.append((rule_of(each, numbers), each.unsettled, one.supported))
+    for one, wanted in make_contradictions(list(labelled)):
+        each = weigh_evidence(one.claim, one.texts)
+        made.append((rule_of(each, numbers), wanted))
+    rows = []
+    for rule in RULES:
+        marked = [supported for found, _, supported in people if found == rule]
+        right = [wanted == rule or wanted is not None for found, wanted in made if found == rule]
+        there = [found == rule for found, wanted in made if wanted == rule]
+        rows.append(
+            {"rule": rule, "labelled claims": len(marked), "not supported": sum(not one for one in marked),
+             "made claims": len(right), "contradicted": f"{np.mean(right):.1%}" if right else "-",
+             "found of those made": f"{np.mean(there):.1%} of {len(there)}" if there else "-"}
+        )  # fmt: skip
+    unsettled = [supported for _, open_, supported in people if open_]
+    true = [found for found, wanted in made if wanted is None]
+    rows.append(
+        {"rule": "comparison not settled (not contradicted)", "labelled claims": len(unsettled),
+         "not supported": sum(not one for one in unsettled), "made claims": "", "contradicted": "",
+         "found of those made": ""}
+    )  # fmt: skip
+    supported = [found for found, _, one in people if one]
+    rows.append(
+        {"rule": "any, of what people call supported", "labelled claims": len(supported),
+         "not supported": sum(found is not None for found in supported), "made claims": len(true),
+         "contradicted": f"{np.mean([found is not None for found in true]):.1%}", "found of those made": ""}
+    )  # fmt: skip
+    return rows
+
+
+def rule_of(evidence: SentenceEvidence, numbers: FittedNumbers) -> str | None:
+    """The rule by which the verdict is `contradicted`; None where it is another one."""
+    return evidence.rule if verdict(*apply_rules(evidence, numbers)) == "contradicted" else None
+
+
+def by_short_answer() -> list[dict[str, object]]:
+    """Short answers as an answer's reader has them: fragments with their question, longer ones alone."""
+    rows = []
+    groups = sorted({one.group for one in SHORT})
+    fold = {
+        groups[at]: place % FOLDS
+        for place, at in enumerate(np.random.default_rng(0).permutation(len(groups)))
+    }
+    labelled = read_labelled()
+    known = weigh(labelled)
+    supported: dict[tuple[str, str], list[bool]] = {}
+    for held in range(FOLDS):
+        train = [at for at, one in enumerate(SHORT) if fold[one.group] != held]
+        fitted = fit_all(labelled, known, [SHORT[at] for at in train], [SHORT_EVIDENCE[at] for at in train])
+        for one in SHORT:
+            if fold[one.group] != held:
+                continue
+            fragment = len(one.claim.text.split()) < FRAGMENT
+            evidence = weigh_evidence(one.claim if fragment else Claim(one.claim.text), one.texts)
+            key = (one.system, f"up to {FRAGMENT - 1} words" if fragment else "longer")
+            supported.setdefault(key, []).append(verdict(*apply_rules(evidence, fitted)) == "supported")
+    for (kind, length), found in sorted(supported.items()):
+        rows.append(
+            {"answer": kind, "length": length, "answers": len(found), "supported": f"{np.mean(found):.1%}"}
+        )
+    right = [one for (kind, _), found in supported.items() if kind == "right" for one in found]
+    rows.append(
+        {"answer": "right", "length": "all", "answers": len(right), "supported": f"{np.mean(right):.1%}"}
+    )
+    return rows
+
+
+def speed(labelled: Sequence[Labelled]) -> list[dict[str, object]]:
+    rows = []
+    for name in ("BEGIN", "WiCE", "ExpertQA"):
+        some = [one for one in labelled if one.source.startswith(name)][:300]
+        began = time.process_time()
+        for one in some:
+            score_claims([one.claim], one.passages)
+        spent = time.process_time() - began
+        rows.append(
+            {"set": name, "claims": len(some), "claims per CPU second": f"{len(some) / max(spent, 1e-9):.0f}"}
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
+    labelled = read_labelled()
+    evidence = weigh(labelled)
+    folds, apart = out_of_fold(labelled, evidence), leave_one_out(labelled, evidence)
+    sets = ("BEGIN", *FITTED_SETS, "")
+    note = f"Out of fold: mean of {REPEATS} repeats of {FOLDS} folds. Apart: fitted without any set of that name. {RESAMPLES} resamples."
+
+    def show(name: str, title: str, rows: list[dict[str, object]], said: str = "") -> None:
+        report(f"groundedness-{name}", title, rows, n=len(labelled), note=said)
+
+    show(
+        "sets",
+        "Against people's labels",
+        by_set(labelled, evidence, {"out of fold": folds, "apart": apart}, sets),
+        note,
+    )
+    show(
+        "systems",
+        f"Share of supported per system, p over {SUPPORTED}, out of fold",
+        by_system(labelled, folds),
+    )
+    show(
+        "lengths",
+        f"False positives by length, at recall {RECALL} of the set, out of fold",
+        by_length(labelled, folds),
+    )
+    show(
+        "rules",
+        "Contradictions by rule",
+        by_rule(labelled, evidence),
+        "Made claims: sentences of passages, changed by rule or shortened.",
+    )
+    show("short", "Short answers of SQuAD 2.0, out of fold by passage", by_short_answer())
+    show("speed", "Speed, one claim at a time with its passages", speed(labelled))
+    test = read_labelled(test=True)
+    if test:
+        found = weigh(test)
+        shipped = np.array([score(each, load_fitted()) for each in found])
+        show(
+            "test-sets",
+            "Test sets, with the shipped numbers",
+            by_set(test, found, {"shipped": shipped}, ("BEGIN", "WiCE", "ExpertQA")),
+        )
+        show("test-systems", "Test sets: share of supported per system", by_system(test, shipped))
+        show("test-lengths", "Test sets: false positives by length", by_length(test, shipped))
+
+
+SHORT = read_short_answers()
+SHORT_EVIDENCE = weigh(SHORT)
+
+if __name__ == "__main__":
+    main()
