@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -99,8 +99,11 @@ bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates a
 bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, by the size of the pieces
 	$(BIN)/python tests/bench/reasoning_parser.py
 
-fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to people's labels, and cross-validate it
+fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to the labels of people
 	$(BIN)/python tests/bench/fit_grounding.py
+
+bench-groundedness: $(VENV)/.installed-dev ## how often people say otherwise than the groundedness scorer, out of fold; its rules, its speed
+	$(BIN)/python tests/bench/groundedness.py
 
 bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
 	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)

@@ -44,14 +44,14 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def content_words(text: str) -> frozenset[str]:
     """Read the words and numbers that carry meaning, in lower case, plurals and common endings cut alike."""
     words = (match.group().lower() for match in _WORD.finditer(text))
     return frozenset(_stem(word) for word in words if word not in _STOP)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def numbers(text: str) -> frozenset[str]:
     """Read the numbers of a text, thousands separators removed."""
     return frozenset(

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pipelines.evaluation.analysis.comparisons import compare_arms
 from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name, is_late
 from pipelines.evaluation.bundle.records import Bundle
+from pipelines.evaluation.grounding.calibration import calibration_id, keeps_outdated_evidence
 from pipelines.evaluation.metric import primary_metric
 from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, RatioResult
 from pipelines.evaluation.statistics import Score, format_p
+from services.core.wire.compare import ArmReply
 
 ALPHA = 0.05
 COARSE = 0.2
@@ -147,9 +149,24 @@ def _warn_of_missing_stages(bundle: Bundle, scored: Sequence[AnswerScores]) -> I
         unjudged = Counter(reply.groundedness_missing for reply in replies if reply.groundedness_missing)
         for reason, count in sorted(unjudged.items()):
             yield f"the groundedness of {count} answers of {arm.name} is missing: {reason}"
+        yield from _warn_of_groundedness(arm.name, replies)
     missing = Counter(stage for context in bundle.contexts for stage in context.degraded)
     for stage, count in sorted(missing.items()):
         yield f"{count} contexts were found without {stage}"
+
+
+def _warn_of_groundedness(arm: str, replies: Sequence[ArmReply]) -> Iterator[str]:
+    """Answers that an earlier scorer judged, and claims whose language no scorer here is fitted for."""
+    records = [reply.groundedness for reply in replies if reply.groundedness]
+    earlier = Counter(record.calibration for record in records if keeps_outdated_evidence(record))
+    for scorer, count in sorted(earlier.items()):
+        yield (
+            f"the groundedness of {count} answers of {arm} was recorded by the earlier scorer {scorer}: "
+            f"it is judged anew from their passages, by {calibration_id()}"
+        )
+    apart = sum(record.answer.not_judged for record in records)
+    if apart:
+        yield f"{apart} claims of {arm} are in a language that groundedness is not calibrated for: not judged"
 
 
 def _warn_of_the_sample(metrics: Sequence[MetricResult], baseline: str) -> Iterator[str]:

@@ -88,7 +88,10 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
     unsettled = outcome == "unknown" or _denies_alone(claim, sentences)
     strongest, agreed = Conflict(unsettled=unsettled), 0.0
     held: frozenset[str] = frozenset().union(*(numbers(sentence) for sentence in sentences))
+    words = content_words(claim) - numbers(claim)
     for position, sentence in enumerate(sentences):
+        if 2 * len(words & content_words(sentence)) < len(words):
+            continue  # too far to be worth the patterns
         shared, rules = _compare(claim, sentence, held)
         if not rules and numbers(claim) <= numbers(sentence):
             agreed = max(agreed, shared)

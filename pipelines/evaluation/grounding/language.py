@@ -12,6 +12,7 @@ ENOUGH = 4
 """Words from which a text can be told to be of another language."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ENGLISH = frozenset(
     """the a an of to and in is are was were be been it its that this these those for on with as by at from or
@@ -31,8 +32,7 @@ _OTHERS = frozenset(
 
 def is_english(text: str) -> bool:
     """Tell whether a text may be English; what has too few words to tell, as a name or a figure, may be."""
-    letters = [character for character in text if character.isalpha()]
-    if 2 * sum(bool(_LATIN.match(letter)) for letter in letters) < len(letters):
+    if not text.isascii() and 2 * len(_LATIN.findall(text)) < len(_LETTER.findall(text)):
         return False
     words = [word.lower() for word in _WORD.findall(text)]
     if len(words) < ENOUGH:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, RunQuestion
+from pipelines.evaluation.grounding.answers import ground_again
 from pipelines.evaluation.metric import primary_metric
 from pipelines.evaluation.report.document import (
     Disagreement,
@@ -75,7 +76,10 @@ def _show_disagreement(
 ) -> Disagreement:
     base = right.get(baseline)
     passages = context.context.passages if context else []
-    replies = [repeats[0].reply for repeats in answers.values()]
+    first = {
+        arm: _judge_again(repeats[0].reply, question.item.question, passages)
+        for arm, repeats in answers.items()
+    }
     return Disagreement(
         question=question.id,
         dataset=question.dataset,
@@ -87,20 +91,32 @@ def _show_disagreement(
         lost=tuple(arm for arm, value in right.items() if base is not None and value < base),
         context_id=context.context.context_id if context else "",
         passages=tuple(
-            _show_passage(marker, passage, replies) for marker, passage in enumerate(passages, start=1)
+            _show_passage(marker, passage, [*first.values()])
+            for marker, passage in enumerate(passages, start=1)
         ),
-        answers=tuple(_show_answer(repeats, right.get(arm)) for arm, repeats in answers.items()),
+        answers=tuple(
+            _show_answer(first[arm], len(repeats), right.get(arm)) for arm, repeats in answers.items()
+        ),
     )
 
 
-def _show_answer(repeats: Sequence[Answer], correct: float | None) -> ShownAnswer:
-    reply = repeats[0].reply
+def _judge_again(reply: ArmReply, question: str, passages: Sequence[Passage]) -> ArmReply:
+    """Give a reply the verdicts of today's scorer, as the metrics have them."""
+    if reply.groundedness is None:
+        return reply
+    judged = ground_again(
+        question, passages, reply.content, reply.reasoning_content or "", reply.groundedness
+    )
+    return reply.model_copy(update={"groundedness": judged})
+
+
+def _show_answer(reply: ArmReply, repeats: int, correct: float | None) -> ShownAnswer:
     judged = reply.groundedness
     return ShownAnswer(
         arm=reply.arm,
         status=reply.status,
         correct=correct,
-        repeats=len(repeats),
+        repeats=repeats,
         pieces=cut_pieces(reply.content, _doubtful_spans(judged.answer if judged else None)),
         reasoning=cut_pieces(
             reply.reasoning_content or "", _doubtful_spans(judged.reasoning if judged else None)

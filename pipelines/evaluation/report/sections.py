@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.evaluation.bundle.records import Bundle, Machine, Manifest
+from pipelines.evaluation.grounding.calibration import calibration_id
 from pipelines.evaluation.report.units import (
     MINUS,
     NOTHING,
@@ -221,6 +222,14 @@ def _limits_of_every_run(bundle: Bundle) -> Iterator[str]:
         "this load, and for no other."
     )
     yield "A right answer may rest on nothing: correctness knows no passages, groundedness and citations do."
+    recorded = {
+        answer.reply.groundedness.calibration for answer in bundle.answers if answer.reply.groundedness
+    }
+    if recorded - {"detector"}:
+        yield (
+            f"Groundedness is what the scorer {calibration_id()} makes of words; docs/grounding.md "
+            "says how often people say otherwise."
+        )
     yield (
         "Answers are read by patterns (a number, an option, words of a reference, a refusal). Unusual "
         "wording is misread now and then, in every arm."
