@@ -47,8 +47,8 @@ chart-readme: $(VENV)/.installed-dev ## write the table of values in the chart's
 	$(BIN)/python tests/docs/chart_readme.py
 
 test-engines: build/engines-venv/.installed build/vllm-venv/.installed ## the habana engine's CPU path, and a real vLLM behind the generation service, in environments of their own
-	build/engines-venv/bin/python -m pytest -k habana tests/contract/test_generation.py
-	build/engines-venv/bin/python -m pytest tests/engines
+	build/engines-venv/bin/python -m pytest -rs -k habana tests/contract/test_generation.py
+	build/engines-venv/bin/python -m pytest -rs tests/engines
 
 lint: $(VENV)/.installed-dev ## ruff, mypy strict, import-linter
 	$(LINT)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from services.generation.backend import Capabilities
-from services.generation.reasoning.profiles import PROFILES, expect_missing_opener, trust_beginning
+from services.generation.reasoning.profiles import expect_missing_opener, trust_beginning
 from services.generation.task import Task
 
 log = structlog.get_logger(__name__)
@@ -43,11 +43,8 @@ class Openings:
             capabilities: Its engine's.
         """
         profile = task.profile
-        if profile.look_ahead and capabilities.prefills:
-            opened = PROFILES["prefilled"]
-            profile = replace(profile, trace="prefilled", look_ahead=0, unsure=False, budget=opened.budget)
+        if name in self._lacking or (profile.look_ahead and capabilities.prefills):
+            profile = expect_missing_opener(profile)
         elif profile.look_ahead and capabilities.prefills is False:
             profile = trust_beginning(profile)
-        elif name in self._lacking:
-            profile = expect_missing_opener(profile)
         return task if profile is task.profile else replace(task, profile=profile)

@@ -100,7 +100,16 @@ async def test_messages_that_the_template_refuses(engine: Engine) -> None:
         tokenizer.chat_template = own
 
 
+@pytest.mark.skipif(gaudi.find_device() == gaudi.HPU, reason="there is a Gaudi here")
 async def test_without_a_bridge_it_is_the_cpu() -> None:
     assert gaudi.find_device() == "cpu"
     with pytest.raises(ServiceUnavailable, match="habana_frameworks"):
         gaudi.adapt_transformers()
+
+
+@pytest.mark.skipif(
+    gaudi.find_device() != gaudi.HPU,
+    reason="no Gaudi here: optimum-habana's models, HPU graphs and growing shapes are not run, only the CPU path is",
+)
+async def test_on_a_card_the_models_are_gaudis() -> None:
+    gaudi.adapt_transformers()

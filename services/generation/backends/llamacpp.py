@@ -25,6 +25,7 @@ from services.generation.backends.llamaserver import (
 from services.generation.entries import ModelEntry
 from services.generation.features import read_logprobs
 from services.generation.loading import Loader, Report, locate_model
+from services.generation.probe import HELLO, OpeningProbe
 from services.generation.server import make_sampling_fields
 from services.generation.settings import EmbeddedSettings
 from services.generation.threads import StreamingWork, ThreadStream, run_in_thread
@@ -103,9 +104,9 @@ class _Chunk(_Wire):
 class LlamaCppEngine:
     """Generates with one model, which loads in the background from the moment the engine is made."""
 
-    capabilities = CAPABILITIES
-
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
+        self.capabilities = CAPABILITIES
+        self._probe = OpeningProbe(entry, self._render_hello)
         self._entry = entry
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.slots)
@@ -124,6 +125,7 @@ class LlamaCppEngine:
 
     async def ready(self) -> None:
         await self._loader.ready()
+        self.capabilities = await self._probe.look(self.capabilities)
 
     async def close(self) -> None:
         self._closed = True
@@ -167,14 +169,18 @@ class LlamaCppEngine:
         conversation = make_conversation(prompt) | {"reasoning_format": "none"}
         if not prompt.prefix:
             return request | conversation
+        rendered = await self._render(server, conversation)
+        return request | {"prompt": rendered + prompt.prefix} | make_grammar_fields(prompt)
+
+    async def _render(self, server: xllamacpp.Server, conversation: dict[str, object]) -> str:
+        """Return the conversation as its chat template opens the assistant's turn."""
         headers = {"authorization": f"Bearer {self._key}"}
         async with HttpClient("llamacpp", server.listening_address, headers=headers) as http:
             body = await http.post("/apply-template", conversation)
-        return (
-            request
-            | {"prompt": RenderedPrompt.model_validate_json(body).prompt + prompt.prefix}
-            | make_grammar_fields(prompt)
-        )
+        return RenderedPrompt.model_validate_json(body).prompt
+
+    async def _render_hello(self) -> str:
+        return await self._render(await self._loader.get(), make_conversation(HELLO))
 
     async def _free_slot(self, chunks: ThreadStream[_Chunk]) -> None:
         await chunks.ended.wait()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.chunks import engine_failure
 from services.generation.entries import ModelEntry
+from services.generation.probe import HELLO, OpeningProbe
 from services.generation.server import Server, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(
@@ -41,14 +42,15 @@ class RenderedPrompt(BaseModel):
 class LlamaServerEngine:
     """Generates with the model of one llama-server."""
 
-    capabilities = CAPABILITIES
-
     def __init__(self, entry: ModelEntry) -> None:
+        self.capabilities = CAPABILITIES
         self._server = Server(entry)
+        self._probe = OpeningProbe(entry, lambda: self._render(make_conversation(HELLO)))
 
     async def ready(self) -> None:
         """Ask `/health`, which is 503 while the model loads."""
         await self._server.ready("/health")
+        self.capabilities = await self._probe.look(self.capabilities)
 
     async def close(self) -> None:
         await self._server.close()

@@ -17,6 +17,7 @@ from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.chunks import Step, engine_failure
 from services.generation.endings import read_finish_reason
 from services.generation.entries import ModelEntry
+from services.generation.probe import HELLO, OpeningProbe
 from services.generation.server import Server, make_sampling_fields
 from services.generation.text import StopScanner
 
@@ -76,9 +77,9 @@ _TOKENS = TypeAdapter(list[_SimpleToken])
 class TgiEngine:
     """Generates with the model of one TGI server."""
 
-    capabilities = CAPABILITIES
-
     def __init__(self, entry: ModelEntry, settings: Settings) -> None:
+        self.capabilities = CAPABILITIES
+        self._probe = OpeningProbe(entry, lambda: self._render(HELLO))
         self._entry = entry
         self._native = settings.route == "native"
         self._server = Server(entry)
@@ -88,6 +89,7 @@ class TgiEngine:
     async def ready(self) -> None:
         """Ask `/health`, which is 503 while the model loads, and runs a short generation after that."""
         await self._server.ready("/health")
+        self.capabilities = await self._probe.look(self.capabilities)
 
     async def close(self) -> None:
         await self._server.close()

@@ -20,6 +20,7 @@ from services.core.settings import Settings as BaseSettings
 from services.generation.backend import Capabilities, Delta, Prompt
 from services.generation.chunks import engine_failure
 from services.generation.entries import ModelEntry
+from services.generation.probe import HELLO, OpeningProbe
 from services.generation.server import Server, make_effort_field, make_sampling_fields, make_template_fields
 
 CAPABILITIES = Capabilities(
@@ -64,6 +65,14 @@ class _Tokens(BaseModel):
     tokens: list[int]
 
 
+class _Text(BaseModel):
+    """The reply of `/detokenize`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: str
+
+
 class VllmEngine:
     """Generates with one model of one vLLM server."""
 
@@ -71,6 +80,7 @@ class VllmEngine:
         self.capabilities = replace(CAPABILITIES, native_budget=settings.budget)
         self._entry = entry
         self._server = Server(entry)
+        self._probe = OpeningProbe(entry, self._render)
 
     async def ready(self) -> None:
         """Return when it can serve; raise `ServiceUnavailable` also where it serves other models than the
@@ -89,6 +99,7 @@ class VllmEngine:
                 "correct LLM_MODEL_ID, or start it with --served-model-name",
                 service=self._server.name,
             )
+        self.capabilities = await self._probe.look(self.capabilities)
 
     async def close(self) -> None:
         await self._server.close()
@@ -108,12 +119,23 @@ class VllmEngine:
             async for delta in deltas:
                 yield delta
 
+    async def _render(self) -> str:
+        """Return what the chat template makes of a greeting."""
+        body = await self._server.post(
+            "/detokenize", {"model": self._entry.model_id, "tokens": await self._encode(HELLO)}
+        )
+        try:
+            return _Text.model_validate_json(body).prompt
+        except ValidationError as error:
+            raise engine_failure(self._server.name, "answered /detokenize without a text") from error
+
     async def _encode(self, prompt: Prompt) -> list[int]:
         """Return the token ids of the conversation as its template opens the turn, and of the prefix."""
         conversation = {"messages": prompt.chat_messages(), "add_generation_prompt": True}
-        prefix = {"prompt": prompt.prefix, "add_special_tokens": False}
         opened = await self._tokenize(conversation | make_template_fields(prompt))
-        return opened + await self._tokenize(prefix)
+        if not prompt.prefix:
+            return opened
+        return opened + await self._tokenize({"prompt": prompt.prefix, "add_special_tokens": False})
 
     async def _tokenize(self, request: dict[str, object]) -> list[int]:
         body = await self._server.post("/tokenize", {"model": self._entry.model_id, **request})
