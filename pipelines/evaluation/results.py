@@ -38,7 +38,9 @@ class Rate(_Frozen):
 class Delta(_Frozen):
     """An arm's difference to the baseline, as in `statistics.Difference`, with its verdict in one sentence.
 
-    `better` is None where no difference is detectable, and where neither end of the metric is better.
+    `detectable` goes by `p_report`, which is corrected over the whole report; None where the scope is
+    exploratory, and nothing is claimed. `better` is None where no difference is detectable, and where neither
+    end of the metric is better.
     """
 
     arm: str
@@ -50,6 +52,7 @@ class Delta(_Frozen):
     high: float | None
     p: float
     p_adjusted: float
+    p_report: float | None = None
     test: str
     gained: int | None
     lost: int | None
@@ -64,7 +67,9 @@ class MetricResult(_Frozen):
 
     The p of a `primary` metric, which was named before any run, is adjusted (Holm) over the arms alone. That
     of the others is adjusted over all arms and all metrics of their family that are not primary, within the
-    scope. A metric of the context, which all arms share, has no deltas.
+    scope. A metric of the context, which all arms share, has no deltas. Scopes other than that of all
+    questions are `exploratory`: they are not corrected for each other, and none of their differences is
+    called detectable.
     """
 
     scope: str
@@ -73,6 +78,7 @@ class MetricResult(_Frozen):
     family: str
     primary: bool
     higher_is_better: bool | None
+    exploratory: bool = False
     rates: tuple[Rate, ...]
     deltas: tuple[Delta, ...]
 
@@ -81,7 +87,8 @@ class RatioResult(_Frozen):
     """An arm's figure as a multiple of the baseline's: the geometric mean over `n` questions, with its
     interval (None: the sample is too small). Above 1 is slower, or more tokens.
 
-    `p` is that of the mean logarithm being 0, `p_adjusted` Holm's over the arms.
+    `p` is that of the mean logarithm being 0, `p_adjusted` Holm's over the arms, `p_report` corrected over
+    the whole report, None where the scope is exploratory.
     """
 
     scope: str
@@ -94,6 +101,7 @@ class RatioResult(_Frozen):
     high: float | None
     p: float
     p_adjusted: float
+    p_report: float | None = None
 
 
 class PercentileResult(_Frozen):
@@ -177,7 +185,8 @@ class JudgedArm(_Frozen):
     `won` and `lost` are pairs with the same winner in both orders, `tied` those without one or with two;
     `unsettled`: an order has no verdict. `alike` answers are ties that were not asked about; those with an
     empty answer are `left_out`. `difference` is (won - lost) / pairs over `n` questions, `alike` ones
-    included, with its interval and Holm's p over the arms; None where nothing was settled.
+    included, with its interval and Holm's p over the arms; None where nothing was settled. `better` goes by
+    `p_report`, corrected over the whole report.
     """
 
     arm: str
@@ -193,6 +202,7 @@ class JudgedArm(_Frozen):
     low: float | None
     high: float | None
     p_adjusted: float | None
+    p_report: float | None = None
     smallest_detectable: float | None
     better: bool | None
     verdict: str

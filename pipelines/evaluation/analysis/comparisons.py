@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipelines.evaluation.analysis.correction import Key, correct_report
 from pipelines.evaluation.analysis.scores import Samples, Scope
 from pipelines.evaluation.metric import ContextMetric, Family, Metric, list_metrics
-from pipelines.evaluation.results import Delta, MetricResult, Rate, RatioResult
+from pipelines.evaluation.results import OVERALL, Delta, MetricResult, Rate, RatioResult
 from pipelines.evaluation.statistics import (
     Difference,
     Interval,
@@ -18,26 +19,27 @@ from pipelines.evaluation.statistics import (
     adjust_together,
     compare,
     describe_difference,
+    describe_exploratory,
     holm,
     mean_interval,
     pair,
-    proportion_interval,
     share_interval,
 )
 
-Key = tuple[str, str]
-"""Metric and arm."""
 
-
-def compare_metrics(
+def compare_scope(
     scope: Scope, samples: Samples, arms: Sequence[str], baseline: str, seed: int
-) -> list[MetricResult]:
-    """The rates and differences of every metric that any answer in the scope has.
+) -> tuple[list[MetricResult], list[RatioResult]]:
+    """The rates and differences of every metric that any answer in the scope has, and the ratios.
 
-    p is adjusted within the scope: that of a primary metric over the arms, that of the others over the arms
-    and the metrics of their family.
+    `p_adjusted` is Holm's within the scope: that of a primary metric over the arms, that of the others over
+    the arms and the metrics of their family. `p_report`, by which differences are marked, is corrected over
+    the whole report; scopes other than that of all questions have none.
     """
     differences = adjust_differences(_differences(samples, arms, baseline, seed))
+    factors = _factors(samples, arms, baseline, seed)
+    marked = correct_report(differences, {key: factor.p for key, factor in factors.items()})
+    by_difference, by_ratio = marked if scope.name == OVERALL else ({}, {})
     results = []
     for metric in _listed():
         scored = samples.get(metric.name, {})
@@ -52,20 +54,21 @@ def compare_metrics(
                 family=metric.family,
                 primary=metric.primary,
                 higher_is_better=metric.higher_is_better,
+                exploratory=scope.name != OVERALL,
                 rates=tuple(estimate_rate(arm, scored[arm], metric.unit, seed) for arm in columns),
                 deltas=tuple(
-                    describe_delta(metric, difference, baseline, arm)
+                    describe_delta(metric, difference, baseline, arm, by_difference.get((metric.name, arm)))
                     for arm in arms
                     if (difference := differences.get((metric.name, arm))) is not None
                 ),
             )
         )
-    return results
+    return results, _describe_ratios(scope, arms, factors, by_ratio)
 
 
 def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Rate:
-    """The mean over questions, repeats averaged first. A share, which has no `unit`, has Wilson's interval,
-    its sample counted by clusters; an amount has the bootstrap's."""
+    """The mean over questions, repeats averaged first. A share, which has no `unit`, has Wilson's interval
+    with t for z, its sample counted by clusters; an amount has the bootstrap's."""
     values: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for score in scores:
@@ -73,11 +76,6 @@ def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Ra
         clusters[score.question] = score.cluster
     means = [math.fsum(repeats) / len(repeats) for repeats in values.values()]
     names = [clusters[question] for question in values]
-    named = [name for name in names if name]
-    if len(set(named)) == len(named) and set(means) <= {0.0, 1.0}:
-        right = round(math.fsum(means))
-        bounds = proportion_interval(right, len(means)) or (None, None)
-        return Rate(arm=arm, n=len(means), value=right / len(means), low=bounds[0], high=bounds[1])
     if not unit:
         spread = share_interval(means, names) or (None, None)
         value = math.fsum(means) / len(means)
@@ -115,9 +113,13 @@ def adjust_differences(differences: dict[Key, Difference]) -> dict[Key, Differen
     return adjusted
 
 
-def describe_delta(metric: Metric, difference: Difference, baseline: str, arm: str) -> Delta:
-    """The difference as results have it, with its verdict."""
+def describe_delta(
+    metric: Metric, difference: Difference, baseline: str, arm: str, p_report: float | None
+) -> Delta:
+    """The difference as results have it, with its verdict; without a p over the whole report it is
+    exploratory."""
     discordant = difference.discordant
+    judged = replace(difference, p_adjusted=1.0 if p_report is None else p_report)
     return Delta(
         arm=arm,
         n=difference.n,
@@ -128,40 +130,45 @@ def describe_delta(metric: Metric, difference: Difference, baseline: str, arm: s
         high=difference.high,
         p=difference.p,
         p_adjusted=difference.p_adjusted,
+        p_report=p_report,
         test=difference.test,
         gained=None if discordant is None else discordant.gained,
         lost=None if discordant is None else discordant.lost,
         smallest_detectable=difference.smallest_detectable,
-        detectable=difference.detectable,
-        better=None if metric.higher_is_better is None else difference.better,
-        verdict=_verdict(metric, difference, baseline, arm),
+        detectable=judged.detectable,
+        better=None if metric.higher_is_better is None else judged.better,
+        verdict=_verdict(metric, difference if p_report is None else judged, baseline, arm, p_report),
     )
 
 
-def compare_ratios(
-    scope: Scope, samples: Samples, arms: Sequence[str], baseline: str, seed: int
-) -> list[RatioResult]:
-    """The geometric mean of candidate over baseline, of every metric that declares it.
+def _factors(samples: Samples, arms: Sequence[str], baseline: str, seed: int) -> dict[Key, Interval]:
+    """The mean differences of logarithms, of every metric that is compared as a ratio.
 
-    It is the exponential of the mean difference of logarithms. A mean of differences is that of the slowest
-    questions; a ratio gives each question the same weight. Those where a figure is 0 are left out.
+    A mean of differences is that of the slowest questions; a ratio gives each question the same weight.
+    Questions where a figure is 0 are left out.
     """
-    ratios: list[RatioResult] = []
-    for metric in _listed():
-        if not metric.as_ratio:
-            continue
+    factors: dict[Key, Interval] = {}
+    for metric in (metric for metric in _listed() if metric.as_ratio):
         scored = samples.get(metric.name, {})
-        factors = {
-            arm: factor
-            for arm in arms
-            if arm != baseline
-            and (factor := _factor(scored.get(baseline, []), scored.get(arm, []), seed)) is not None
-        }
-        ps = holm([factor.p for factor in factors.values()])
+        for arm in arms:
+            factor = None if arm == baseline else _factor(scored.get(baseline, []), scored.get(arm, []), seed)
+            if factor is not None:
+                factors[metric.name, arm] = factor
+    return factors
+
+
+def _describe_ratios(
+    scope: Scope, arms: Sequence[str], factors: dict[Key, Interval], by_ratio: dict[Key, float]
+) -> list[RatioResult]:
+    """The geometric means of candidate over baseline: the exponentials of the mean differences."""
+    ratios: list[RatioResult] = []
+    for name in dict.fromkeys(metric for metric, _ in factors):
+        own = {arm: factors[name, arm] for arm in arms if (name, arm) in factors}
+        ps = holm([factor.p for factor in own.values()])
         ratios += [
             RatioResult(
                 scope=scope.name,
-                metric=metric.name,
+                metric=name,
                 arm=arm,
                 n=factor.n,
                 clusters=factor.clusters,
@@ -170,8 +177,9 @@ def compare_ratios(
                 high=None if factor.high is None else math.exp(factor.high),
                 p=factor.p,
                 p_adjusted=p,
+                p_report=by_ratio.get((name, arm)),
             )
-            for (arm, factor), p in zip(factors.items(), ps, strict=True)
+            for (arm, factor), p in zip(own.items(), ps, strict=True)
         ]
     return ratios
 
@@ -198,8 +206,10 @@ def _differences(samples: Samples, arms: Sequence[str], baseline: str, seed: int
     return differences
 
 
-def _verdict(metric: Metric, difference: Difference, baseline: str, arm: str) -> str:
+def _verdict(metric: Metric, difference: Difference, baseline: str, arm: str, p_report: float | None) -> str:
     named = replace(difference, metric=metric.label)
+    if p_report is None:
+        return describe_exploratory(named, baseline=baseline, candidate=arm, unit=metric.unit)
     sentence = describe_difference(named, baseline=baseline, candidate=arm, unit=metric.unit)
     if metric.higher_is_better is None:
         for word, neutral in (("better", "higher"), ("worse", "lower")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pipelines.evaluation.analysis.correction import correct_preferences
 from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name
 from pipelines.evaluation.bundle.records import AnswerPair, Bundle, pair_answers
 from pipelines.evaluation.judge import Pair
@@ -147,8 +148,15 @@ def _compare_arms(
             right = [Score(name, value, group) for name, value, group in values]
             differences[arm] = compare(NAME, pair(left, right), seed=seed)
     adjusted = dict(zip(differences, adjust_together(list(differences.values())), strict=True))
+    marked = correct_preferences(differences)
     return tuple(
-        _describe_arm(arm, baseline, [two for two in answers if two.arm == arm], own, adjusted.get(arm))
+        _describe_arm(
+            arm,
+            baseline,
+            [two for two in answers if two.arm == arm],
+            own,
+            None if arm not in adjusted else (adjusted[arm], marked[arm]),
+        )
         for arm, own in winners.items()
     )
 
@@ -158,8 +166,9 @@ def _describe_arm(
     baseline: str,
     answers: Sequence[AnswerPair],
     winners: Sequence[Winner | None],
-    difference: Difference | None,
+    corrected: tuple[Difference, float] | None,
 ) -> JudgedArm:
+    """An arm's row; `corrected` is its difference with its p over the whole report."""
     counts = JudgedArm(
         arm=arm,
         won=winners.count("other"),
@@ -178,9 +187,10 @@ def _describe_arm(
         better=None,
         verdict="",
     )
-    if difference is None:
+    if corrected is None:
         return counts
-    graded = replace(difference, discordant=None)
+    difference, p_report = corrected
+    graded = replace(difference, discordant=None, p_adjusted=p_report)
     return counts.model_copy(
         update={
             "n": difference.n,
@@ -189,8 +199,9 @@ def _describe_arm(
             "low": difference.low,
             "high": difference.high,
             "p_adjusted": difference.p_adjusted,
+            "p_report": p_report,
             "smallest_detectable": difference.smallest_detectable,
-            "better": difference.better,
+            "better": graded.better,
             "verdict": describe_difference(graded, baseline=baseline, candidate=arm),
         }
     )

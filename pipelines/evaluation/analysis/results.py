@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.evaluation.analysis.comparisons import compare_metrics, compare_ratios
+from pipelines.evaluation.analysis.comparisons import compare_scope
 from pipelines.evaluation.analysis.counts import (
     count_outcomes,
     count_two_by_two,
@@ -60,10 +60,7 @@ def compute_results(bundle: Bundle, baseline: str = "", policy: Policy | None = 
     for scope in list_scopes(bundle.questions):
         if scope.questions not in known:  # one data set alone is all of them: no need to draw twice
             samples = gather_samples(scope, scored, bundle)
-            known[scope.questions] = (
-                compare_metrics(scope, samples, arms, baseline, seed),
-                compare_ratios(scope, samples, arms, baseline, seed),
-            )
+            known[scope.questions] = compare_scope(scope, samples, arms, baseline, seed)
         own_metrics, own_ratios = known[scope.questions]
         metrics += [result.model_copy(update={"scope": scope.name}) for result in own_metrics]
         ratios += [result.model_copy(update={"scope": scope.name}) for result in own_ratios]

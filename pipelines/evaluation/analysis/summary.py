@@ -73,7 +73,7 @@ def _describe_factor(ratio: RatioResult, label: str) -> str:
     if ratio.low is not None and ratio.high is not None:
         facts.append(f"{1 - ALPHA:.0%} interval {_times(ratio.low)} to {_times(ratio.high)}")
     listed = ", ".join(facts)
-    if ratio.p_adjusted > ALPHA:
+    if ratio.p_report is None or ratio.p_report > ALPHA:
         return f"shows no detectable difference in {label} ({_times(ratio.ratio)} times as long, {listed})"
     return f"takes {_times(ratio.ratio)} times as long ({label}, {listed})"
 

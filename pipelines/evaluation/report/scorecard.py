@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
@@ -32,7 +32,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An arm's row, its figures ready to read. `verdict`: "better", "worse", "" where nothing is detectable
+    """An arm's row, its figures ready to read. `p_adjusted` is corrected over the whole report, or within an
+    exploratory scope. `verdict`: "better", "worse", "" where nothing is detectable
     or the scope is exploratory, "different" where a metric has no better end. `bar` None: no interval."""
 
     arm: str
@@ -138,13 +139,12 @@ def _make_measure(measured: MetricResult, baseline: str) -> Measure:
         _make_line(rate, deltas.get(rate.arm), unit, baseline, max(ends, default=0.0))
         for rate in measured.rates
     ]
-    # scopes are not corrected for each other: of many of them one would be marked by chance
     return Measure(
         metric=declared.heading if declared else measured.metric,
         unit=column_unit(unit),
         hint=hint,
         error="" if measured.scope != OVERALL or error is None else str(error),
-        lines=tuple(lines if measured.scope == OVERALL else (replace(line, verdict="") for line in lines)),
+        lines=tuple(lines),
     )
 
 
@@ -164,12 +164,14 @@ def _make_line(rate: Rate, delta: Delta | None, unit: str, baseline: str, reach:
         delta_interval=format_interval(delta.low, delta.high, unit, signed=True),
         bar=_make_bar(delta, reach),
         p=format_p(delta.p),
-        p_adjusted=format_p(delta.p_adjusted),
+        p_adjusted=format_p(delta.p_adjusted if delta.p_report is None else delta.p_report),
         clusters=str(delta.clusters),
         discordant=NOTHING
         if delta.gained is None or delta.lost is None
         else f"+{delta.gained} / \N{MINUS SIGN}{delta.lost}",
-        smallest=format_amount(delta.smallest_detectable, unit),
+        smallest="nothing"
+        if delta.smallest_detectable is None
+        else format_amount(delta.smallest_detectable, unit),
         verdict=_verdict(delta),
     )
 

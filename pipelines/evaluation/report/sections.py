@@ -115,9 +115,11 @@ def _preference_row(judged: JudgedArm) -> PreferenceRow:
         counts=f"{judged.won} / {judged.tied + judged.alike} / {judged.lost}",
         difference=format_points(judged.difference),
         spread=format_interval(judged.low, judged.high, "", signed=True),
-        p=NOTHING if judged.p_adjusted is None else format_p(judged.p_adjusted),
+        p=NOTHING if judged.p_report is None else format_p(judged.p_report),
         n=str(judged.n),
-        smallest=format_points(judged.smallest_detectable, signed=False),
+        smallest="nothing"
+        if judged.smallest_detectable is None
+        else format_points(judged.smallest_detectable, signed=False),
         verdict="" if judged.better is None else "better" if judged.better else "worse",
     )
 

@@ -11,8 +11,6 @@ from pipelines.evaluation.statistics.comparison import (
     Difference,
     adjust_together,
     compare,
-    describe_difference,
-    format_p,
     holm,
 )
 from pipelines.evaluation.statistics.intervals import (
@@ -30,6 +28,7 @@ from pipelines.evaluation.statistics.power import (
     detectable_proportion,
     questions_needed,
 )
+from pipelines.evaluation.statistics.sentences import describe_difference, describe_exploratory, format_p
 
 __all__ = [
     "FEW",
@@ -44,6 +43,7 @@ __all__ = [
     "compare",
     "compare_with_margin",
     "describe_difference",
+    "describe_exploratory",
     "detectable_mean",
     "detectable_proportion",
     "format_p",

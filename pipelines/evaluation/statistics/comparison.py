@@ -10,30 +10,41 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
-from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, interval, sign_flip
+from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, guarded_interval, interval
 from pipelines.evaluation.statistics.intervals import score_interval
 from pipelines.evaluation.statistics.paired import Discordance, Paired, count_discordant, sum_by_cluster
-from pipelines.evaluation.statistics.power import detectable_mean, detectable_proportion
+from pipelines.evaluation.statistics.power import (
+    POWER,
+    detectable_exactly,
+    detectable_in_clusters,
+    detectable_mean,
+    detectable_proportion,
+)
 
 Test = Literal["bootstrap", "mcnemar", "sign-flip"]
 
 FEW = 25
 """Discordant pairs below which large-sample tests of them are not trusted: the usual rule for McNemar's."""
+LEAST_CLUSTERS = 6
+"""Below them no signs that are flipped by cluster give a p under 5 %."""
+GUARD, GUARD_OF_CLUSTERS, GUARD_OF_SHARES = 0.02, 0.04, 0.05
+"""The power that the greater of two p costs, which is asked for besides: of graded scores, of those in
+clusters, and of right and wrong in clusters; `make bench-statistics` measures them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Candidate minus baseline in one metric, over `n` questions in `clusters` clusters.
 
-    `p` is that of the bootstrap, at or under `alpha` exactly where the interval leaves 0 out. Where fewer
-    than `FEW` clusters tell the arms apart the bootstrap trusts them too much, and `p` is an exact test's if
-    that is greater: McNemar's where answers are right or wrong and questions independent, else the one that
-    swaps the arms by cluster. `test` names the one that `p` is from. The interval is then the score interval
-    where answers are right or wrong, and holds 0 where `p` is over `alpha`. It is None where the sample does
-    not tell it: too few clusters, or graded scores that differ by the same everywhere.
+    `p` is at or under `alpha` exactly where the interval leaves 0 out. It is the greater of the bootstrap's
+    and of an exact test's, which `test` names: of right and wrong answers to independent questions McNemar's,
+    where fewer than `FEW` tell the arms apart; else the one that swaps the arms by cluster. Where answers are
+    right or wrong, and in clusters or few discordant, the interval is the score interval. It is None where
+    the sample does not tell it: too few clusters, or graded scores that differ by the same everywhere.
     `p_adjusted` is Holm's, over the metrics of one `family`; it is `p` until then. `discordant` is None where
-    scores are graded. `smallest_detectable` is None where the sample does not tell it.
+    scores are graded. `smallest_detectable` is None where the sample shows nothing, or does not tell it.
     """
 
     metric: str
@@ -77,16 +88,13 @@ def compare(
 
     `amounts`: scores are no shares, so that 0 and 1 are not wrong and right (times, tokens, words).
     """
-    differences = paired.differences
-    spread = interval(
-        differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples, confidence=1 - alpha
-    )
     discordant = None if amounts else count_discordant(paired)
-    test: Test = "bootstrap"
-    p, low, high = spread.p, spread.low, spread.high
-    if count_telling_clusters(paired) < FEW or spread.low is None:
-        test, p = _choose_test(paired, discordant, spread.p, seed=seed, resamples=resamples)
-        low, high = _choose_interval(paired, discordant, spread, p, alpha)
+    test: Test
+    if discordant is not None and not paired.clustered:
+        test, spread = _compare_independent(paired, discordant, seed, resamples, alpha)
+    else:
+        test, spread = _compare_clusters(paired, discordant, seed, resamples, alpha)
+    shares = not amounts and max(paired.baseline.max(), paired.candidate.max()) <= 1
     return Difference(
         metric=metric,
         n=len(paired.questions),
@@ -95,13 +103,13 @@ def compare(
         baseline=float(paired.baseline.mean()),
         candidate=float(paired.candidate.mean()),
         difference=spread.value,
-        low=low,
-        high=high,
-        p=p,
-        p_adjusted=p,
+        low=spread.low,
+        high=spread.high,
+        p=spread.p,
+        p_adjusted=spread.p,
         test=test,
         discordant=discordant,
-        smallest_detectable=_smallest_detectable(paired, discordant, spread.error, alpha),
+        smallest_detectable=_smallest_detectable(paired, discordant, spread, alpha, shares=bool(shares)),
         alpha=alpha,
         higher_is_better=higher_is_better,
     )
@@ -128,38 +136,101 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def describe_difference(difference: Difference, *, baseline: str, candidate: str, unit: str = "") -> str:
-    """Say in one sentence what a difference shows of two arms, and no more.
+def _compare_independent(
+    paired: Paired, discordant: Discordance, seed: int, resamples: int, alpha: float
+) -> tuple[Test, Interval]:
+    """Compare answers that are right or wrong, each question on its own.
 
-    Scores between 0 and 1 are told in points (hundredths); with a `unit` ("ms", "tokens") in that.
+    Where few tell the arms apart the bootstrap trusts them too much, and cannot see a loss that did not
+    happen yet: the score interval stands in its place, with the greater of the two p.
     """
-    facts = [f"n = {_format_sample(difference)}"]
-    if difference.low is not None and difference.high is not None:
-        low, high = (
-            _format_amount(difference.low, unit, signed=True),
-            _format_amount(difference.high, unit, signed=True),
+    spread = interval(
+        paired.differences,
+        paired.cluster,
+        paired.clusters,
+        seed=seed,
+        resamples=resamples,
+        confidence=1 - alpha,
+    )
+    if discordant.gained + discordant.lost >= FEW and spread.low is not None:
+        return "bootstrap", spread
+    p = max(spread.p, discordant.p)
+    low, high = spread.low, spread.high
+    if paired.clusters > 1:
+        low, high = score_interval(discordant.gained, discordant.lost, paired.clusters, confidence=1 - alpha)
+        if p <= alpha and low <= 0 <= high:
+            low, high = spread.low, spread.high
+    return "mcnemar" if discordant.p >= spread.p else "bootstrap", _agree(spread, low, high, p, alpha)
+
+
+def _compare_clusters(
+    paired: Paired, discordant: Discordance | None, seed: int, resamples: int, alpha: float
+) -> tuple[Test, Interval]:
+    """Compare graded scores, or questions in clusters. Of right and wrong, where fewer clusters tell the arms
+    apart than have an interval, it is the score interval of so many independent questions as tell as much,
+    with t for z."""
+    spread = guarded_interval(
+        paired.differences,
+        paired.cluster,
+        paired.clusters,
+        seed=seed,
+        resamples=resamples,
+        confidence=1 - alpha,
+    )
+    test: Test = spread.test
+    telling = count_telling_clusters(paired)
+    if discordant is None or paired.clusters < 2 or (telling >= LEAST_CLUSTERS and spread.low is not None):
+        return test, spread
+    if discordant.gained + discordant.lost:
+        n = len(paired.questions) / design_effect(paired, spread.error)
+        share = n / len(paired.questions)
+        quantile = -float(stdtrit(spread.freedom or 1.0, alpha / 2))
+        low, high = score_interval(discordant.gained * share, discordant.lost * share, n, quantile=quantile)
+    else:  # each cluster counts as one question
+        low, high = score_interval(0, 0, paired.clusters, confidence=1 - alpha)
+    if spread.p <= alpha and low <= 0 <= high:
+        return test, spread
+    return test, _agree(spread, low, high, spread.p, alpha)
+
+
+def _agree(spread: Interval, low: float | None, high: float | None, p: float, alpha: float) -> Interval:
+    """Give a spread another interval and p; the interval holds 0 where p is over `alpha`."""
+    if low is not None and high is not None and p > alpha:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return replace(spread, low=low, high=high, p=p)
+
+
+def _smallest_detectable(
+    paired: Paired, discordant: Discordance | None, spread: Interval, alpha: float, *, shares: bool
+) -> float | None:
+    """Find what the sample could show; None where that is nothing: too few clusters for any p under `alpha`,
+    a difference of shares over 1, or differences all alike, of whose spread nothing is known."""
+    if discordant is None:
+        if paired.clusters < LEAST_CLUSTERS:
+            return None
+        power = POWER + (GUARD_OF_CLUSTERS if paired.clustered else GUARD)
+        smallest = detectable_mean(
+            spread.error, paired.clusters, freedom=spread.freedom, alpha=alpha, power=power
         )
-        facts.append(f"{1 - difference.alpha:.0%} interval {low} to {high} {unit or 'points'}")
-    corrected = " after Holm's correction" if difference.p_adjusted > difference.p else ""
-    facts.append(f"p {format_p(difference.p_adjusted)}{corrected}")
-    if difference.discordant is not None:
-        facts.append(f"{difference.discordant.gained} gained and {difference.discordant.lost} lost")
-    listed = ", ".join(facts)
-    if difference.detectable:
-        word = "better" if difference.better else "worse"
-        size = f"{_format_amount(abs(difference.difference), unit)} {unit or 'points'}"
-        return f"{candidate} is {word} than {baseline} in {difference.metric} by {size} ({listed})."
-    smallest = "this sample does not tell what difference it could show"
-    if difference.smallest_detectable is not None:
-        size = f"{_format_amount(difference.smallest_detectable, unit)} {unit or 'points'}"
-        smallest = f"the smallest detectable difference is {size}"
-    arms = f"between {candidate} and {baseline}"
-    return f"No detectable difference in {difference.metric} {arms} ({listed}): {smallest}."
-
-
-def format_p(value: float) -> str:
-    """Write the text after "p": "= 0.031", "< 0.001", never "= 0.000"."""
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+        return smallest if smallest and not (shares and smallest > 1) else None
+    n = len(paired.questions)
+    # half a pair more in each cell, so that no discordance seen is not taken for none possible:
+    # Agresti and Min (2005), Statistics in Medicine 24, 729-740
+    share = (discordant.gained + discordant.lost + 1) / (n + 2)
+    if not paired.clustered:
+        few = n * share < FEW
+        return (
+            detectable_exactly(n, share, alpha=alpha) if few else detectable_proportion(n, share, alpha=alpha)
+        )
+    if paired.clusters < LEAST_CLUSTERS:
+        return None
+    return detectable_in_clusters(
+        n / design_effect(paired, spread.error),
+        share,
+        spread.freedom or 1.0,
+        alpha=alpha,
+        power=POWER + GUARD_OF_SHARES,
+    )
 
 
 def count_telling_clusters(paired: Paired) -> int:
@@ -168,71 +239,9 @@ def count_telling_clusters(paired: Paired) -> int:
     return int(np.count_nonzero(sums))
 
 
-def _choose_test(
-    paired: Paired, discordant: Discordance | None, p: float, *, seed: int, resamples: int
-) -> tuple[Test, float]:
-    if discordant is not None and not paired.clustered:
-        test: Test = "mcnemar"
-        exact = discordant.p
-    else:
-        test = "sign-flip"
-        exact = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
-    return (test, exact) if exact >= p else ("bootstrap", p)
-
-
-def _choose_interval(
-    paired: Paired, discordant: Discordance | None, spread: Interval, p: float, alpha: float
-) -> tuple[float | None, float | None]:
-    """Choose the interval where few clusters tell the arms apart: a bootstrap cannot see a loss that did not
-    happen yet, and trusts the few."""
-    low, high = spread.low, spread.high
-    if discordant is not None and paired.clusters > 1:
-        n = len(paired.questions)
-        effective = (
-            n / design_effect(paired, spread.error)
-            if discordant.gained + discordant.lost
-            else float(paired.clusters)
-        )
-        share = effective / n
-        low, high = score_interval(
-            discordant.gained * share, discordant.lost * share, effective, confidence=1 - alpha
-        )
-        if p <= alpha and low <= 0 <= high:
-            return spread.low, spread.high
-    if low is None or high is None or p <= alpha:
-        return low, high
-    return min(low, 0.0), max(high, 0.0)
-
-
-def _smallest_detectable(
-    paired: Paired, discordant: Discordance | None, error: float, alpha: float
-) -> float | None:
-    if discordant is None:
-        # where all differences are alike nothing is known of their spread: 0 would be a boast
-        return detectable_mean(error, paired.clusters, alpha=alpha) or None
-    n = len(paired.questions)
-    # half a pair more in each cell, so that no discordance seen is not taken for none possible:
-    # Agresti and Min (2005), Statistics in Medicine 24, 729-740
-    share = (discordant.gained + discordant.lost + 1) / (n + 2)
-    return detectable_proportion(n / design_effect(paired, error), share, alpha=alpha)
-
-
 def design_effect(paired: Paired, error: float) -> float:
     """Compute how many times the variance is that of independent questions; at least 1. Kish (1965), 8.2."""
     if not paired.clustered:
         return 1.0
     naive = float(np.var(paired.differences, ddof=1)) / len(paired.questions)
     return max(1.0, error * error / naive) if naive > 0 and np.isfinite(error) else 1.0
-
-
-def _format_sample(difference: Difference) -> str:
-    return (
-        f"{difference.n}"
-        if difference.clusters == difference.n
-        else f"{difference.n} in {difference.clusters} clusters"
-    )
-
-
-def _format_amount(value: float, unit: str, *, signed: bool = False) -> str:
-    amount = value if unit else 100 * value
-    return f"{amount:+.1f}" if signed else f"{amount:.1f}"

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binom, binomtest
 
+from pipelines.evaluation.statistics.flips import cluster_error
 from pipelines.evaluation.statistics.paired import number_clusters, sum_by_cluster
 from services.core.errors import InvalidRequest
 
@@ -62,10 +63,8 @@ def _effective_size(
     values: NDArray[np.float64], share: float, cluster: NDArray[np.intp], count: int
 ) -> float:
     """Count how many independent zeros and ones say as much about the share."""
-    n = len(values)
-    sums, sizes = sum_by_cluster(values, cluster, count)
-    between = count / (count - 1) * float(((sums - share * sizes) ** 2).sum()) / n**2
-    alone = float(np.var(values, ddof=1)) / n
+    between = cluster_error(*sum_by_cluster(values, cluster, count)).error ** 2
+    alone = float(np.var(values, ddof=1)) / len(values)
     variance = max(between, alone)
     return share * (1 - share) / variance if variance > 1e-15 else float(count)
 
@@ -138,7 +137,8 @@ def percentile(
     effective = n
     if count < n:
         below = (np.asarray(values, dtype=np.float64) <= value).astype(np.float64)
-        effective = int(min(n, max(count, _effective_size(below, float(below.mean()), cluster, count))))
+        size = _effective_size(below, float(below.mean()), cluster, count)
+        effective = int(min(n, max(count, size)))
     tail = (1 - confidence) / 2
     # x_(l) lies above the percentile where at most l - 1 values lie below it; ppf gives the first count whose
     # cumulative probability reaches its argument, so one less does not
@@ -158,15 +158,17 @@ def percentile(
     )
 
 
-def score_interval(gained: float, lost: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+def score_interval(
+    gained: float, lost: float, n: float, *, confidence: float = 0.95, quantile: float | None = None
+) -> tuple[float, float]:
     """Compute Tango's score interval of (gained - lost) / n.
 
     Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design", Statistics in Medicine 17, 891-908. Unlike a bootstrap it does not shrink to a
     point where no pair is discordant: it is then z^2 / (n + z^2) to both sides. Counts may be fractions, for
-    an effective sample size.
+    an effective sample size. `quantile` is taken instead of the normal one, say Student's t.
     """
-    z = float(ndtri((1 + confidence) / 2))
+    z = quantile or float(ndtri((1 + confidence) / 2))
     observed = (gained - lost) / n
 
     def low(difference: float) -> float:

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
-from pipelines.evaluation.statistics.bootstrap import RESAMPLES, interval, resample_means
-from pipelines.evaluation.statistics.comparison import FEW, count_telling_clusters, design_effect
+from pipelines.evaluation.statistics.bootstrap import RESAMPLES, guarded_interval, interval, resample_means
+from pipelines.evaluation.statistics.comparison import (
+    FEW,
+    LEAST_CLUSTERS,
+    count_telling_clusters,
+    design_effect,
+)
+from pipelines.evaluation.statistics.flips import flip_tails
 from pipelines.evaluation.statistics.intervals import score_statistic
 from pipelines.evaluation.statistics.paired import Paired, count_discordant, sum_by_cluster
 from pipelines.evaluation.statistics.power import POWER
@@ -34,15 +40,19 @@ def compare_with_margin(
     """Test a difference against a margin to both sides: Schuirmann (1987), "A comparison of the two one-sided
     tests procedure and the power approach", Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
 
-    The p are those at which the interval of `compare` ends at the margin: of the bootstrap over clusters, and
-    where fewer than `FEW` clusters tell the arms apart of Tango's score statistic (answers that are right or
-    wrong). Graded scores with so few clusters have the bootstrap's.
+    The p are those at which the interval of `compare` ends at the margin: the greater of the bootstrap's over
+    clusters and of swapping the arms by cluster. Of right and wrong answers to independent questions it is
+    the bootstrap's, and where fewer than `FEW` tell the arms apart, or hardly a cluster does, that of Tango's
+    score statistic.
     """
     values = paired.differences
-    spread = interval(values, paired.cluster, paired.clusters, seed=seed, resamples=resamples)
     discordant = None if amounts else count_discordant(paired)
+    independent = discordant is not None and not paired.clustered
+    spread = (interval if independent else guarded_interval)(
+        values, paired.cluster, paired.clusters, seed=seed, resamples=resamples
+    )
     n = len(values)
-    few = count_telling_clusters(paired) < FEW or spread.low is None
+    few = count_telling_clusters(paired) < (FEW if independent else LEAST_CLUSTERS) or spread.low is None
     if paired.clusters > 1 and discordant is not None and few:
         told = discordant.gained + discordant.lost
         effective = n / design_effect(paired, spread.error) if told else float(paired.clusters)
@@ -51,6 +61,9 @@ def compare_with_margin(
         upper = score_statistic(_inside(margin), gained, lost, effective)
         share = (told + 1) / (n + 2)  # half a pair more in each cell, as for the smallest detectable
         error = math.sqrt(max(share - spread.value**2, share / (n + 2)) / effective)
+        if told and not independent:
+            freedom = spread.freedom or 1.0
+            return MarginTests(float(stdtr(freedom, -lower)), float(stdtr(freedom, upper)), error)
         return MarginTests(float(ndtr(-lower)), float(ndtr(upper)), error)
     if spread.low is None:
         return MarginTests(1.0, 1.0, None)
@@ -58,11 +71,15 @@ def compare_with_margin(
     means = resample_means(sums, sizes, seed=seed, resamples=resamples)
     below = int(np.count_nonzero(means <= -margin))
     above = int(np.count_nonzero(means >= margin))
-    return MarginTests(
+    tails = (
         _tail((1 + below) / (resamples + 1), paired.clusters),
         _tail((1 + above) / (resamples + 1), paired.clusters),
-        spread.error,
     )
+    if not independent:
+        low, _ = flip_tails(sums, sizes, -margin, seed=seed, resamples=resamples)
+        _, high = flip_tails(sums, sizes, margin, seed=seed, resamples=resamples)
+        tails = max(tails[0], low), max(tails[1], high)
+    return MarginTests(*tails, spread.error)
 
 
 def more_questions(

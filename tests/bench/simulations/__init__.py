@@ -10,6 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+ALARMS, COVERAGE, POWER = (0.0, 0.055), (0.935, 0.98), (0.78, 0.85)
+"""Where rates of false alarms, of coverage and of power shall lie, at a level of 5 % and a power of 80 %."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

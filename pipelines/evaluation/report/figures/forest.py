@@ -151,7 +151,7 @@ def _make_table(rows: list[_Row]) -> Table:
                 delta.arm,
                 format_points(delta.difference),
                 format_interval(delta.low, delta.high, "", signed=True),
-                format_p(delta.p_adjusted),
+                format_p(delta.p_adjusted if delta.p_report is None else delta.p_report),
                 str(delta.n),
             )
             for row in rows

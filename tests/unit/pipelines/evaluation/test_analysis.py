@@ -16,7 +16,7 @@ from pipelines.evaluation.grounding.scorer import GroundednessScorer
 from pipelines.evaluation.metric import AnswerInContext
 from pipelines.evaluation.metrics.citations import supported_by_record
 from pipelines.evaluation.results import Delta, MetricResult, Rate, Results
-from pipelines.evaluation.statistics import holm, proportion_interval
+from pipelines.evaluation.statistics import holm, share_interval
 from services.core.errors import InvalidRequest
 from services.core.wire.grounding import AnswerGroundedness
 from services.core.wire.passages import Passage
@@ -63,7 +63,7 @@ def test_rates_and_the_difference_are_those_counted() -> None:
     assert rate(found, "correct", "small").value == 0.4
     assert rate(found, "correct", "large").value == 0.8
     assert (rate(found, "correct", "small").low, rate(found, "correct", "small").high) == pytest.approx(
-        proportion_interval(4, 10), rel=1e-8
+        share_interval([1.0] * 4 + [0.0] * 6), rel=1e-8
     )
     each = delta(found, "correct")
     assert (each.n, each.clusters, each.unpaired, each.gained, each.lost) == (10, 10, 0, 5, 1)
@@ -376,6 +376,36 @@ def test_primary_metrics_are_adjusted_over_arms_and_the_others_over_their_family
     assert {each.metric for each in found.metrics if each.primary} == {"correct", "e2el"}
     assert len(others) == 6  # exact match, token F1 and abstention errors, of two arms each
     assert [each.p_adjusted for each in others] == pytest.approx(holm([each.p for each in others]))
+
+
+def test_a_mark_is_corrected_over_the_whole_report() -> None:
+    """Quality has 5 % alone, all else shares 1 %: a p of 1 % of a secondary metric marks nothing."""
+    asked = [*ten("a"), *ten("b"), *ten("c")]
+    slow = Said("It is 7, I think.", e2el=1100)
+    found = compute_results(
+        run(asked, {"small": [WRONG] * 8 + [RIGHT] * 22, "large": [RIGHT] * 21 + [slow] * 8 + [RIGHT]})
+    )
+    quality, words = delta(found, "correct"), delta(found, "words")
+    assert (quality.p_report, quality.detectable) == (quality.p, True)
+    assert words.p < words.p_adjusted < 0.05 < words.p_report
+    assert (words.detectable, words.better) == (False, None)
+    assert words.verdict.startswith("No detectable difference")
+    ratio = next(one for one in found.ratios if one.metric == "e2el" and one.scope == "overall")
+    assert ratio.p_report == pytest.approx(min(1.0, ratio.p / 0.08))
+    assert delta(found, "e2el").p_report >= ratio.p_report
+
+
+def test_a_data_set_of_several_is_exploratory_and_claims_nothing() -> None:
+    asked = [question(f"q{number}", dataset=name) for name in ("one", "two") for number in range(15)]
+    found = compute_results(run(asked, {"small": [WRONG] * 30, "large": [RIGHT] * 30}))
+    assert delta(found, "correct").detectable
+    below = [one for one in found.metrics if one.scope != "overall"]
+    assert {one.scope for one in below} == {"one", "two"}
+    assert all(one.exploratory for one in below)
+    assert not any(each.detectable or each.better is not None for one in below for each in one.deltas)
+    said = [each.verdict for one in below for each in one.deltas]
+    assert all(sentence.startswith("Exploratory, not corrected over the report: ") for sentence in said)
+    assert {ratio.p_report for ratio in found.ratios if ratio.scope != "overall"} == {None}
 
 
 def test_the_verdict_says_quality_and_latency_at_once() -> None:

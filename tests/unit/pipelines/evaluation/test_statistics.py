@@ -34,8 +34,10 @@ from pipelines.evaluation.statistics import (
     score_interval,
     share_interval,
 )
-from pipelines.evaluation.statistics.bootstrap import interval, sign_flip
+from pipelines.evaluation.statistics.bootstrap import interval
+from pipelines.evaluation.statistics.flips import cluster_error, flip_interval
 from pipelines.evaluation.statistics.intervals import score_statistic
+from pipelines.evaluation.statistics.paired import sum_by_cluster
 from services.core.errors import InvalidRequest
 from tests.soak import rounds
 
@@ -97,9 +99,62 @@ def test_mcnemar_by_hand() -> None:
 
 
 def test_swapping_the_arms_is_mcnemar_where_answers_are_right_or_wrong() -> None:
-    paired = paired_of(14, 5, 60)
-    p = sign_flip(paired.differences, paired.cluster, paired.clusters, seed=1, resamples=50_000)
-    assert p == pytest.approx(mcnemar(14, 5), abs=0.005)
+    """With ties counted half, as the sums of zeros and ones often tie."""
+    paired = paired_of(14, 5, 40)
+    sums, sizes = sum_by_cluster(paired.differences, paired.cluster, paired.clusters)
+    half = mcnemar(14, 5) - stats.binom.pmf(5, 19, 0.5)
+    assert flip_interval(sums, sizes, seed=1, resamples=50_000).p == pytest.approx(half, abs=0.005)
+
+
+def test_swapping_few_clusters_is_exact() -> None:
+    """Of 6 clusters with one sign 2 of 64 arrangements are as far out, of 5 clusters 2 of 32."""
+    sums, sizes = np.array([3.0, 1.0, 2.0, 5.0, 4.0, 6.0]), np.array([1.0, 4.0, 2.0, 3.0, 9.0, 5.0])
+    found = flip_interval(sums, sizes, seed=0, resamples=100)
+    assert found.p == pytest.approx(2 / 64)
+    assert (found.low, found.high) == (pytest.approx(1 / 4), pytest.approx(3.0))
+    assert flip_interval(-sums, sizes, seed=0, resamples=100).high == pytest.approx(-1 / 4)
+    few = flip_interval(sums[:5], sizes[:5], seed=0, resamples=100)
+    assert (few.low, few.high, few.p) == (None, None, pytest.approx(2 / 32))
+
+
+@pytest.mark.parametrize("clusters", [8, 40])
+def test_the_interval_of_swapping_agrees_with_its_p(clusters: int) -> None:
+    generator = np.random.default_rng(clusters)
+    seen = set()
+    for seed in range(100):
+        sums = generator.integers(-2, 5, size=clusters).astype(float)
+        found = flip_interval(sums, np.full(clusters, 4.0), seed=seed, resamples=500)
+        assert (found.low <= 0 <= found.high) == (found.p > 0.05)
+        seen.add(found.p > 0.05)
+    assert seen == {True, False}
+
+
+def test_uneven_clusters_know_less() -> None:
+    even = cluster_error(np.array([1.0, -1.0, 2.0, -2.0]), np.full(4, 5.0))
+    assert even.freedom == pytest.approx(3.0)
+    assert even.error == pytest.approx(stats.sem([0.2, -0.2, 0.4, -0.4]))
+    uneven = cluster_error(np.array([1.0, -1.0, 2.0, -2.0]), np.array([1.0, 1.0, 1.0, 17.0]))
+    assert uneven.freedom < 1.5
+
+
+def test_a_sample_that_carries_nothing_says_so() -> None:
+    """With 4 clusters no p is under 5 %, and of shares nothing is over 100 points."""
+    four = [f"c{index // 3}" for index in range(12)]
+    wild = [0.0, 1.0] * 6
+    found = compare("token F1", pair(scores([0.4] * 12, four), scores([0.9, 0.2, 0.7] * 4, four)))
+    assert found.smallest_detectable is None
+    said = describe_difference(found, baseline="A", candidate="B")
+    assert said.endswith("this sample is too small to show any.")
+    tiny = compare("supported", pair(scores([0.0, 1.0] * 3), scores([1.0, 0.1] * 2 + [0.9, 0.0])))
+    assert tiny.smallest_detectable is None
+    assert compare("correct", pair(scores(wild, four), scores(wild[::-1], four))).smallest_detectable is None
+
+
+def test_what_no_draw_reaches_is_told_by_student_s_t() -> None:
+    """10,000 draws know no p under 0.0002, and a correction over a report asks for less."""
+    values = np.random.default_rng(4).normal(1.0, 0.5, size=60)
+    found = compare("token F1", pair(scores([0.0] * 60), scores(values)), amounts=True)
+    assert 2.0**-59 <= found.p < 1e-12
 
 
 @pytest.mark.soak
