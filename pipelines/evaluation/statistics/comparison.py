@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import binom
 
 from pipelines.evaluation.statistics.bootstrap import RESAMPLES, Interval, guarded_interval, interval
 from pipelines.evaluation.statistics.intervals import score_interval
@@ -153,7 +154,10 @@ def _compare_independent(
         confidence=1 - alpha,
     )
     if discordant.gained + discordant.lost >= FEW and spread.low is not None:
-        return "bootstrap", spread
+        # the smoothed bootstrap is a little bold there; the mid-p of the exact test is not
+        half = discordant.p - float(binom.pmf(discordant.lost, discordant.gained + discordant.lost, 0.5))
+        test: Test = "mcnemar" if half > spread.p else "bootstrap"
+        return test, _agree(spread, spread.low, spread.high, max(spread.p, half), alpha)
     p = max(spread.p, discordant.p)
     low, high = spread.low, spread.high
     if paired.clusters > 1:

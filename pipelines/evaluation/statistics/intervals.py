@@ -17,6 +17,8 @@ from pipelines.evaluation.statistics.paired import number_clusters, sum_by_clust
 from services.core.errors import InvalidRequest
 
 _EDGE = 1e-9
+_FLOOR = 0.7
+"""The variance between few clusters may come out small by chance: it is at least so much of that without."""
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -42,8 +44,8 @@ def share_interval(
     Wilson's, with t for z and the effective sample size for n, as Dean and Pagano (2015), "Evaluating
     Confidence Interval Methods for Binomial Proportions in Clustered Surveys", Journal of Survey Statistics
     and Methodology 3, 484-503, recommend: the n at which a share's variance p (1 - p) / n is the variance
-    between clusters, or that of independent questions where it is greater. It cannot leave [0, 1]. Where all
-    scores are alike each cluster counts as one question. None below two clusters.
+    between clusters, or seven tenths of that of independent questions where it is greater. It cannot leave
+    [0, 1]. Where all scores are alike each cluster counts as one question. None below two clusters.
     """
     scores = np.asarray(values, dtype=np.float64)
     if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
@@ -65,7 +67,7 @@ def _effective_size(
     """Count how many independent zeros and ones say as much about the share."""
     between = cluster_error(*sum_by_cluster(values, cluster, count)).error ** 2
     alone = float(np.var(values, ddof=1)) / len(values)
-    variance = max(between, alone)
+    variance = max(between, _FLOOR * alone)
     return share * (1 - share) / variance if variance > 1e-15 else float(count)
 
 
@@ -120,11 +122,12 @@ def percentile(
     """Compute the percentile (linear between order statistics, numpy's default) and its order-statistic
     interval.
 
-    The interval [x_(l), x_(u)] covers with at least `confidence`, tails alike, because the number of values
-    below the percentile is binomial: David and Nagaraja (2003), "Order Statistics", 7.1. With clusters
+    The interval [x_(l), x_(u)] covers with at least `confidence`, tails about alike, because the number of
+    values below the percentile is binomial: David and Nagaraja (2003), "Order Statistics", 7.1. With clusters
     (repeats of a question, questions of a document) the sample counts as the number of independent values
     that say as much about the share below the percentile, at least the number of clusters: Woodruff (1952),
-    JASA 47, 635-646, with `share_interval`'s effective size. What is needed is then counted in clusters.
+    JASA 47, 635-646, with `share_interval`'s effective size, and with t for few clusters: Korn and Graubard
+    (1998), Survey Methodology 24, 193-201. What is needed is then counted in clusters.
     Values from `censored_from` on may be lower bounds: see `Percentile`.
     """
     needed = samples_needed(level, confidence)
@@ -134,21 +137,24 @@ def percentile(
         return Percentile(level, None, None, None, confidence, count, needed)
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     value = float(np.quantile(ordered, level))
+    tail = (1 - confidence) / 2
     effective = n
     if count < n:
         below = (np.asarray(values, dtype=np.float64) <= value).astype(np.float64)
-        size = _effective_size(below, float(below.mean()), cluster, count)
+        few = float(stdtrit(n - 1, tail) / stdtrit(count - 1, tail)) ** 2
+        size = few * _effective_size(below, float(below.mean()), cluster, count)
         effective = int(min(n, max(count, size)))
-    tail = (1 - confidence) / 2
     # x_(l) lies above the percentile where at most l - 1 values lie below it; ppf gives the first count whose
     # cumulative probability reaches its argument, so one less does not
-    low = max(1, int(binom.ppf(tail, effective, level)))
-    high = min(effective, int(binom.ppf(1 - tail, effective, level)) + 1)
-    most = float(ordered[min(n, math.ceil(high * n / effective)) - 1])
+    first = max(1, int(binom.ppf(tail, effective, level)))
+    last = min(effective, int(binom.ppf(1 - tail, effective, level)) + 1)
+    if count == n and binom.cdf(last - 1, n, level) - binom.cdf(first, n, level) >= confidence:
+        first += 1  # one end can be spared: with few values beyond the other they cover too often
+    most = float(ordered[min(n, math.ceil(last * n / effective)) - 1])
     return Percentile(
         level=level,
         value=value,
-        low=float(ordered[max(0, math.floor((low - 1) * n / effective))]),
+        low=float(ordered[max(0, math.floor((first - 1) * n / effective))]),
         high=most if most < censored_from else None,
         confidence=confidence,
         n=count if count < n else n,

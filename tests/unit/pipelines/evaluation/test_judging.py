@@ -32,7 +32,7 @@ from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, question, r
 
 JUDGE = ModelInfo(id="judge", model_id="other", profile="none", engine="fake", ready=True)
 ARMS = [ModelInfo(id="small", model_id="s", ready=True), ModelInfo(id="large", model_id="l", ready=True)]
-NO_PLOTS = dict.fromkeys(("forest", "frontier", "waterfall", "ecdf", "thinking", "goodput"))
+NO_PLOTS = dict.fromkeys(("forest", "frontier", "coverage", "waterfall", "ecdf", "thinking", "goodput"))
 DIFFERENT, LONGER = Said("I think that it is 7."), Said("It is 3, or so.")
 
 
