@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.labelled import LabelResult
 from pipelines.evaluation.swap.records import RiskCurve, SequentialResult, SwapResult
 
 OVERALL = "overall"
@@ -262,3 +263,4 @@ class Results(_Frozen):
     risks: tuple[RiskCurve, ...] = ()
     questions: tuple[QuestionResult, ...]
     judge: JudgeResult | None = None
+    labels: LabelResult | None = None

@@ -13,6 +13,7 @@ from pipelines.evaluation.analysis.counts import (
     estimate_stages,
 )
 from pipelines.evaluation.analysis.evidence import assess_bundle
+from pipelines.evaluation.analysis.labels import estimate_labels
 from pipelines.evaluation.analysis.preferences import summarise_judge
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
@@ -83,6 +84,7 @@ def compute_results(bundle: Bundle, baseline: str = "", policy: Policy | None = 
         risks=tuple(curve for curve in risks if curve is not None),
         questions=_list_scores(scored),
         judge=summarise_judge(bundle, scored, seed),
+        labels=estimate_labels(bundle, scored, baseline),
     )
     policy = policy or bundle.manifest.policy or USUAL
     found = None

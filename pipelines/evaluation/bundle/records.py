@@ -215,15 +215,34 @@ class JudgeReply(Record):
         return self.question, self.arm, self.repeat, self.first
 
 
+class Label(Record):
+    """A person's mark of one answer: whether it is right ("correct"), or says no more than its passages
+    ("supported"). `answer` is the SHA-256 of the text that was marked."""
+
+    question: str
+    arm: str
+    repeat: int
+    aspect: Literal["correct", "supported"]
+    mark: Literal["yes", "no", "unsure"]
+    answer: str
+    at: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.question, self.arm, self.repeat
+
+
 class Bundle(Record):
     """A whole run in memory; `contexts` one for each question, in their order; `answers` by question (as in
-    `questions`), arm (as in the manifest), repeat; `verdicts` likewise, the baseline shown first first."""
+    `questions`), arm (as in the manifest), repeat; `verdicts` likewise, the baseline shown first first;
+    `labels` in the order in which they were made."""
 
     manifest: Manifest
     questions: tuple[RunQuestion, ...]
     contexts: tuple[Context, ...]
     answers: tuple[Answer, ...]
     verdicts: tuple[JudgeReply, ...] = ()
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ questions.jsonl    what was asked         written first
 contexts.jsonl     the frozen passages    appended as they are found
 answers.jsonl      the answers            appended as they come; in the bundle's order when all are there
 verdicts.jsonl     a judge's replies      likewise, where there is a judge
+labels.jsonl       people's marks         likewise, where somebody marked answers
 results.json       what they come to      can be made again from the others
 """
 
@@ -34,6 +35,7 @@ from pipelines.evaluation.bundle.files import (
     replace_lines,
 )
 from pipelines.evaluation.bundle.integrity import check_records, sort_records
+from pipelines.evaluation.bundle.labels import read_labels
 from pipelines.evaluation.bundle.records import (
     FORMAT,
     Answer,
@@ -65,6 +67,7 @@ def read_bundle(folder: Path) -> Bundle:
         contexts=read_lines(folder / CONTEXTS, Context),
         answers=read_lines(folder / ANSWERS, Answer),
         verdicts=_read_if_there(folder / VERDICTS, JudgeReply) if manifest.judge is not None else (),
+        labels=read_labels(folder),
     )
     check_records(bundle, folder)
     if manifest.sequential is not None:

@@ -58,6 +58,7 @@ def build_report(bundle: Bundle, results: Results, load: LoadReport | None = Non
         abstention=results.abstention,
         outcomes=results.outcomes,
         judge=results.judge,
+        labels=results.labels,
         differing=differing,
         disagreements=tuple(shown),
         load=load,

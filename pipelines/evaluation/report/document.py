@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.bundle.records import Manifest
+from pipelines.evaluation.labelled import LabelResult
 from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.results import (
     AbstentionResult,
@@ -165,6 +166,7 @@ class Report(_Frozen):
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]
     judge: JudgeResult | None = None
+    labels: LabelResult | None = None
     differing: int
     disagreements: tuple[Disagreement, ...]
     load: LoadReport | None

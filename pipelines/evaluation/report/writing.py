@@ -27,6 +27,7 @@ from pipelines.evaluation.report.figures.frontier import draw_frontier, draw_thi
 from pipelines.evaluation.report.figures.goodput import draw_goodput
 from pipelines.evaluation.report.figures.latency import draw_ecdf, draw_waterfall
 from pipelines.evaluation.report.figures.svg import Plot
+from pipelines.evaluation.report.labels import describe_labels
 from pipelines.evaluation.report.scorecard import make_cards
 from pipelines.evaluation.report.sections import condition_rows, describe_judge, format_machine
 from services.core.errors import InvalidRequest
@@ -162,6 +163,7 @@ def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **
         plots=figures,
         conditions=condition_rows(report.manifest),
         judging=describe_judge(report.judge),
+        labelling=describe_labels(report.labels),
         arms={arm.name: index for index, arm in enumerate(report.arms)},
         **more,
     )
