@@ -7,6 +7,7 @@
         ContextLengthExceeded    400  context_length_exceeded
         Unauthorized             401  unauthorized
         Forbidden                403  forbidden              the caller is known, and may not do this
+        Blocked                  422  blocked                the guard forbids it
         NotFound                 404  not_found              an entry, document or collection
         MethodNotAllowed         405  method_not_allowed
         RequestTimeout           408  request_timeout        the request came too slowly
@@ -125,6 +126,12 @@ class Forbidden(InvalidRequest):
     """The caller is known, and may not do this."""
 
     status, code = 403, "forbidden"
+
+
+class Blocked(InvalidRequest):
+    """The guard forbids it."""
+
+    status, code = 422, "blocked"
 
 
 class NotFound(InvalidRequest):

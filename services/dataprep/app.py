@@ -19,6 +19,7 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.context import within_deadline
 from services.core.errors import DeadlineExceeded, ServiceUnavailable
+from services.core.guards.guard import guard_checks, open_guard
 from services.core.health import Check
 from services.core.replies import EventStream, JsonReply, until_disconnected
 from services.core.settings import HomeSettings
@@ -130,7 +131,8 @@ def create(settings: Settings) -> FastAPI:
             stack.push_async_callback(store.close)
             app.state.documents = Documents(retrieval, store)
             batching = Batching(settings.batch, settings.token_vectors, settings.batches_ahead)
-            ingestor = Ingestor(embedding, retrieval, sandbox, app.state.metrics, batching)
+            guard = await stack.enter_async_context(open_guard(settings, app.state.metrics))
+            ingestor = Ingestor(embedding, retrieval, sandbox, app.state.metrics, batching, guard=guard)
             workers = Workers(settings.workers, settings.retry_seconds)
             runner = Runner(store, ingestor, JobMetrics(app.state.metrics), workers)
             worker = await stack.enter_async_context(_working(runner))
@@ -139,6 +141,7 @@ def create(settings: Settings) -> FastAPI:
                 "retrieval": retrieval.ready,
                 "job store": store.ready,
                 "worker": _alive(worker),
+                **guard_checks(guard),
             }
 
     router = APIRouter()

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from services.core.guards.guard import GuardSettings
 from services.core.settings import ServiceSettings
 from services.dataprep.parsing.document import Limits
 
@@ -14,7 +15,7 @@ MAX_CHUNK_SIZE = 20_000
 MIN_CHUNK_SIZE = 50
 
 
-class Settings(ServiceSettings):
+class Settings(GuardSettings, ServiceSettings):
     port: int = Field(
         5000, ge=0, le=65535, validation_alias="DATAPREP_PORT", description="port of the dataprep service"
     )

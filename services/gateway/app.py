@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipelines.rag import RagPipeline
+from pipelines.guarding import GuardedPipeline
 from services.core.app import create_app
 from services.core.client import CONNECTIONS, HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -21,6 +21,7 @@ from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.completion import FALLBACK_HEADER
 from services.core.errors import NotSupported
+from services.core.guards.guard import guard_checks, open_guard
 from services.core.health import Check, Soft
 from services.gateway import (
     chat,
@@ -144,7 +145,8 @@ def create(settings: Settings) -> FastAPI:
             app.state.uploads = await peer(
                 "dataprep", settings.dataprep_url, settings.uploads + settings.queue
             )
-            app.state.pipeline = RagPipeline(
+            guard = await stack.enter_async_context(open_guard(settings, app.state.metrics))
+            app.state.pipeline = GuardedPipeline(
                 embedding=embedding,
                 retrieval=retrieval,
                 reranking=reranking,
@@ -153,6 +155,7 @@ def create(settings: Settings) -> FastAPI:
                 rerank_seconds=settings.rerank_seconds,
                 rewrite_seconds=settings.rewrite_seconds,
                 limits=settings.stage_limits,
+                guard=guard,
             )
             detector = settings.grounding_detector_url
             scorer = (
@@ -172,6 +175,7 @@ def create(settings: Settings) -> FastAPI:
                 "generation": generation.ready,
                 "dataprep": Soft(dataprep.ready),
                 **door.checks,
+                **guard_checks(guard),
             }
 
     router = APIRouter()

@@ -20,7 +20,7 @@ from pipelines.rag import RagPipeline
 from services.core.client import HttpClient
 from services.core.clients.reranking import DetectionClient
 from services.core.context import request_id, seconds_left, within_deadline
-from services.core.errors import RaglineError, ServiceError
+from services.core.errors import Blocked, RaglineError, ServiceError
 from services.core.replies import EventStream, until_disconnected
 from services.core.sse import DONE, format_event
 from services.core.wire.answer import FrozenContext
@@ -155,8 +155,11 @@ def _make_reply(done: ArmDone) -> ArmReply:
         content=done.content,
         reasoning_content=done.reasoning or None,
     )
-    if finished is None:
-        error = done.error or ServiceError("generation ended before it answered", service="generation")
+    if finished is None or finished.outcome == "blocked":
+        failure = ServiceError("generation ended before it answered", service="generation")
+        error = done.error or (
+            Blocked("the guard forbids the answer", service="guard") if finished else failure
+        )
         detail = error.body(service="gateway", request_id=request_id.get()).error
         return common.model_copy(update={"error": detail})
     status: ArmStatus = "answered"

@@ -10,12 +10,13 @@ from pydantic import Field, field_validator
 from pipelines.evaluation.grounding.detector import parse_labels
 from pipelines.limits import StageLimits
 from pipelines.prompting import PromptName
+from services.core.guards.guard import GuardSettings
 from services.core.origins import Visitors
 from services.core.settings import ServiceSettings
 from services.gateway.access.settings import AccessSettings
 
 
-class Settings(AccessSettings, ServiceSettings):
+class Settings(AccessSettings, GuardSettings, ServiceSettings):
     port: int = Field(8888, validation_alias="GATEWAY_PORT", description="port of the public API")
     embedding_url: str = Field(
         "http://127.0.0.1:6000",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from services.core.guards.guard import count_checks
 from services.core.metrics import Metrics
 from services.dataprep.jobs.metrics import JobMetrics
 from services.embedding.call import EmbeddingMetrics
@@ -32,6 +33,7 @@ def table() -> str:
     EmbeddingMetrics(embedding)
     gateway = Metrics("gateway")
     watch_gates(gateway, [])
+    count_checks(gateway)
     common = {each._name for each in collectors(shared)}
 
     def own(metrics: Metrics) -> list[MetricWrapperBase]:

@@ -138,6 +138,10 @@ def convert_variables(theirs: Variables) -> MigratedEnvironment:
         done.values["RERANKING_BACKEND"] = "tei"
     elif kind := given.get("CHATQNA_TYPE"):
         done.notes.append(f"CHATQNA_TYPE={kind}: no counterpart")
+    if url := take("SAFETY_GUARD_ENDPOINT"):
+        done.values |= {"GUARD_BACKEND": "openai", "GUARD_URL": url}
+        if model := take("SAFETY_GUARD_MODEL_ID"):
+            done.values["GUARD_MODEL_ID"] = model
     if take("LOGFLAG").lower() in {"true", "1", "yes"}:
         done.values["LOG_LEVEL"] = "debug"
     if collector := take("TELEMETRY_ENDPOINT"):

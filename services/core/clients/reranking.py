@@ -100,8 +100,8 @@ class DetectionClient:
         self._http = http
         self._batch = batch
 
-    async def predict(self, pairs: Sequence[tuple[str, str]]) -> list[list[Prediction]]:
-        """Classify pairs of premise and hypothesis; over-long pairs are truncated.
+    async def predict(self, pairs: Sequence[tuple[str, ...]]) -> list[list[Prediction]]:
+        """Classify pairs of premise and hypothesis, or single texts; what is over-long is truncated.
 
         Returns the classes of each pair with their probabilities. Raises what the server's status stands
         for, and `ServiceError` where its reply is not one per pair.

@@ -23,12 +23,18 @@ Ending = FinishReason | Literal["reasoning_truncated"]
 outcome says the rest."""
 
 Outcome = Literal[
-    "answered", "answered_without_passages", "abstained", "reasoning_truncated", "reasoning_misplaced"
+    "answered",
+    "answered_without_passages",
+    "abstained",
+    "reasoning_truncated",
+    "reasoning_misplaced",
+    "blocked",
 ]
 """What came of a request where OpenAI has no word for it.
 
 `answered_without_passages`: from the conversation, or from what the model knows. `abstained`: nothing
 relevant was found, and no model was asked. `reasoning_truncated`: all there is, is thinking.
+`blocked`: the guard forbids the question, or the answer from a place on; it ends as `content_filter`.
 `reasoning_misplaced`: what a stream has sent as content was, up to a place, thinking; it ends as `length`.
 """
 

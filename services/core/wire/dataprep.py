@@ -16,7 +16,12 @@ Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 Outcome = Literal["ingested", "unchanged"]
 
 WarningKind = Literal[
-    "pages_without_text", "encoding_guessed", "formulas_without_values", "hidden_content", "left_out"
+    "pages_without_text",
+    "encoding_guessed",
+    "formulas_without_values",
+    "hidden_content",
+    "left_out",
+    "not_checked",
 ]
 
 FINISHED: frozenset[Status] = frozenset({"done", "failed", "cancelled"})

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, ServiceError
+from services.core.errors import Blocked, Conflict, InvalidRequest, NotFound, PayloadTooLarge, ServiceError
+from services.core.guards.guard import Checked, Guard
 from services.core.metrics import Metrics
 from services.core.wire.base import Metadata
 from services.core.wire.dataprep import FileWarning, Outcome
@@ -49,7 +50,10 @@ class Ingestor:
         sandbox: Sandbox,
         metrics: Metrics,
         batching: Batching,
+        *,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self._embedding = embedding
         self._fitting = TokenFit(embedding)
         self._retrieval = retrieval
@@ -102,10 +106,38 @@ class Ingestor:
             await progress.report(embedded=total, stored=total)
             return "ingested" if claimed.file.attempts > 1 else "unchanged"
         progress.publishing = False
+        if self._guard is not None:
+            await self._check(self._guard, passages, progress, retries)
         await self._write(passages, collection, progress, retries, truncate=truncate)
         progress.publishing = True
         await retries.call(lambda: self._publish(collection, first, total))
         return "ingested"
+
+    async def _check(
+        self, guard: Guard, passages: Sequence[Passage], progress: Progress, retries: ServiceRetries
+    ) -> None:
+        """Raise `Blocked` where the guard forbids a passage: nothing of its document is stored then."""
+
+        async def check(batch: Sequence[Passage]) -> Checked:
+            texts = [passage.embedded_text for passage in batch]
+            return await retries.call(lambda: guard.check("passages", texts))
+
+        size, is_unchecked = self._batching.size, False
+        for start in range(0, len(passages), size):
+            batch = passages[start : start + size]
+            checked = await check(batch)
+            is_unchecked = is_unchecked or checked.is_unchecked
+            if checked.reason:
+                reasons = [(await check([passage])).reason for passage in batch]
+                at = next((passage for passage, why in zip(batch, reasons, strict=True) if why), batch[0])
+                page = f"page {at.page}, " if at.page else ""
+                raise Blocked(
+                    f"{at.title} is not ingested: the guard forbids it ({checked.reason}), at {page}"
+                    f"characters {at.start} to {at.end}"
+                )
+        if is_unchecked:
+            warning = FileWarning(kind="not_checked", message="not checked: the guard did not answer")
+            await progress.report(warnings=[*progress.file.warnings, warning])
 
     async def discard(self, claimed: ClaimedFile) -> bool:
         """Delete what is stored of the claimed file's revision, unless readers see it; whether they do."""

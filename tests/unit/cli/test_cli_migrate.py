@@ -166,6 +166,10 @@ def test_settings_take_the_variables(
         ("LLM_ENDPOINT=http://a\nLLM_COMPONENT_NAME=OpeaTextGenTGI", {"LLM_ENGINE": "tgi"}),
         ("QDRANT_HOST=q", {"VECTOR_URL": "qdrant://q:6333"}),
         ("CHATQNA_TYPE=CHATQNA_NO_RERANK", {"RERANKING_BACKEND": "none"}),
+        (
+            "SAFETY_GUARD_ENDPOINT=http://guard:8088\nSAFETY_GUARD_MODEL_ID=m",
+            {"GUARD_BACKEND": "openai", "GUARD_URL": "http://guard:8088", "GUARD_MODEL_ID": "m"},
+        ),
         ("EMBEDDING_SERVER_HOST_IP=tei", {"EMBEDDING_URL": "http://tei:80"}),
         ("LLM_MODEL_ID=m", {}),
     ],
