@@ -301,7 +301,7 @@ def test_only_the_places_that_are_named_are_checked(serve: Serve, environment: N
 
 
 def test_a_document_with_a_forbidden_passage_is_not_ingested(
-    serve: Serve, environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, environment: None, server: GuardServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedding = serve(create_embedding(EmbeddingSettings(backend="fake")))
     retrieval = serve(create_retrieval(RetrievalSettings(vector_url="memory://")))
@@ -329,11 +329,11 @@ def test_a_document_with_a_forbidden_passage_is_not_ingested(
     assert send(url, "good.txt", good).status_code == 200
     listed = httpx.get(f"{url}/v1/documents").json()["documents"]
     assert [document["name"] for document in listed] == ["good.txt"]
+    monkeypatch.setattr(server, "labels", ("A", "B"))
+    assert send(url, "last.txt", good).status_code == 503
     monkeypatch.setenv("GUARD_URL", "http://127.0.0.1:9")
     settings = DataprepSettings(
         jobs_url=f"sqlite://{tmp_path}/b", guard_backend="tei", guard_failure="go-on", **common
     )
     reply = send(serve(create_dataprep(settings)), "later.txt", good)
     assert [one["kind"] for one in reply.json()["files"][0]["warnings"]] == ["not_checked"]
-    refusing = DataprepSettings(jobs_url=f"sqlite://{tmp_path}/c", guard_backend="tei", **common)
-    assert send(serve(create_dataprep(refusing)), "last.txt", good).status_code == 503

@@ -125,23 +125,8 @@ def convert_variables(theirs: Variables) -> MigratedEnvironment:
         done.values.setdefault("LLM_ENDPOINT", join_address(host, "11434"))
     _write_store(done, take)
     _write_engine(done, take)
-    if "TEI_EMBEDDING_ENDPOINT" in done.values:
-        done.values["EMBEDDING_BACKEND"] = "tei"
-        take("EMBEDDING_MODEL_ID")
-    elif model := take("EMBEDDING_MODEL_ID"):
-        done.notes.append(
-            f"EMBEDDING_MODEL_ID={model}: not taken, as no TEI_EMBEDDING_ENDPOINT serves it; MiniLM embeds"
-        )
-    if take("CHATQNA_TYPE") == "CHATQNA_NO_RERANK":
-        done.values["RERANKING_BACKEND"] = "none"
-    elif "TEI_RERANKING_ENDPOINT" in done.values:
-        done.values["RERANKING_BACKEND"] = "tei"
-    elif kind := given.get("CHATQNA_TYPE"):
-        done.notes.append(f"CHATQNA_TYPE={kind}: no counterpart")
-    if url := take("SAFETY_GUARD_ENDPOINT"):
-        done.values |= {"GUARD_BACKEND": "openai", "GUARD_URL": url}
-        if model := take("SAFETY_GUARD_MODEL_ID"):
-            done.values["GUARD_MODEL_ID"] = model
+    _write_encoders(done, take, given)
+    _write_guard(done, take)
     if take("LOGFLAG").lower() in {"true", "1", "yes"}:
         done.values["LOG_LEVEL"] = "debug"
     if collector := take("TELEMETRY_ENDPOINT"):
@@ -163,6 +148,29 @@ def _write_store(done: MigratedEnvironment, take: Callable[[str], str]) -> None:
             done.notes.append("REDIS_URL: its password belongs into REDIS_PASSWORD, not into a URL")
             url = re.sub(r"//[^@/]*@", "//", url)
         done.values["VECTOR_URL"] = url
+
+
+def _write_encoders(done: MigratedEnvironment, take: Callable[[str], str], given: Mapping[str, str]) -> None:
+    if "TEI_EMBEDDING_ENDPOINT" in done.values:
+        done.values["EMBEDDING_BACKEND"] = "tei"
+        take("EMBEDDING_MODEL_ID")
+    elif model := take("EMBEDDING_MODEL_ID"):
+        done.notes.append(
+            f"EMBEDDING_MODEL_ID={model}: not taken, as no TEI_EMBEDDING_ENDPOINT serves it; MiniLM embeds"
+        )
+    if take("CHATQNA_TYPE") == "CHATQNA_NO_RERANK":
+        done.values["RERANKING_BACKEND"] = "none"
+    elif "TEI_RERANKING_ENDPOINT" in done.values:
+        done.values["RERANKING_BACKEND"] = "tei"
+    elif kind := given.get("CHATQNA_TYPE"):
+        done.notes.append(f"CHATQNA_TYPE={kind}: no counterpart")
+
+
+def _write_guard(done: MigratedEnvironment, take: Callable[[str], str]) -> None:
+    if url := take("SAFETY_GUARD_ENDPOINT"):
+        done.values |= {"GUARD_BACKEND": "openai", "GUARD_URL": url}
+        if model := take("SAFETY_GUARD_MODEL_ID"):
+            done.values["GUARD_MODEL_ID"] = model
 
 
 def _write_engine(done: MigratedEnvironment, take: Callable[[str], str]) -> None:
