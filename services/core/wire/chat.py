@@ -22,14 +22,10 @@ Ending = FinishReason | Literal["reasoning_truncated"]
 """Why a model's output ends. A limit may end it within its thinking; on the wire that is `length`, and the
 outcome says the rest."""
 
-Outcome = Literal[
-    "answered",
-    "answered_without_passages",
-    "abstained",
-    "reasoning_truncated",
-    "reasoning_misplaced",
-    "blocked",
-]
+Outcome = (
+    Literal["answered", "answered_without_passages", "abstained", "blocked"]
+    | Literal["reasoning_truncated", "reasoning_misplaced"]
+)
 """What came of a request where OpenAI has no word for it.
 
 `answered_without_passages`: from the conversation, or from what the model knows. `abstained`: nothing
