@@ -7,6 +7,7 @@ answer called `stop`, no waiting past the limits; an answer that is there is kep
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,14 @@ import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
+from rich.console import Console
 from starlette.types import ASGIApp
 
+from services.cli.commands.ask import Question
+from services.cli.commands.ask import ask as ask_and_print
+from services.cli.console import Output
+from services.core.client import HttpClient
+from services.core.errors import RaglineError
 from services.core.sse import SseParser
 from services.embedding.app import create as create_embedding
 from services.embedding.settings import Settings as EmbeddingSettings
@@ -79,7 +86,7 @@ async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
                 entry |= {"profile": "", "model_id": "odd-instruct"}
             entries.append({"name": f"{profile}{name}", **entry})
             entries.append({"name": f"{profile}{name}-backed", "fallback": ["plain"], **entry})
-    names = ("service", "gateway", "nothing-True", "nothing-False")
+    names = ("service", "gateway", "asked", "nothing-True", "nothing-False")
     entries += [{"name": f"unknown-{name}", **odd, **PATIENT} for name in names]
     settings = Settings(backends=orjson.dumps(entries).decode(), backend="plain", down_seconds=0)
     yield await asyncio.to_thread(serve, create(settings))
@@ -272,6 +279,51 @@ async def test_thinking_that_was_shown_and_no_answer_after_it(url: str, stream: 
     outcome = await ask(url, entry, "misplaced-then-nothing", stream=stream)
     assert (outcome.finish_reason, outcome.outcome) == ("length", "reasoning_truncated")
     assert not outcome.content[outcome.misplaced :].strip()
+
+
+class Asked(Question):
+    """A question of `ragline ask` that names a scenario, about a passage that comes with it."""
+
+    def __init__(self, row: str, model: str) -> None:
+        super().__init__(f"row={row}", model=model, collection="default", top_k=None, top_n=None)
+        self._body["rag"] = {"context": [{"title": "Bees", "text": "Bees make honey. They dance."}]}
+
+
+async def show(chain: str, row: str, model: str) -> tuple[str, str]:
+    """Ask as `ragline ask` does; give the answer, empty where it fails, and all that is shown."""
+    screen = io.StringIO()
+    console = Console(file=screen, highlight=False)
+    async with HttpClient("gateway", chain) as client:
+        try:
+            answer = await ask_and_print(Asked(row, model), client, Output(console, console))
+        except RaglineError as error:
+            return "", f"{screen.getvalue()}{error.message}"
+    return answer.content, screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    "row", [row for row, scenario in (DRESSED | UNANSWERED | CUT_OFF).items() if not scenario.hangs]
+)
+async def test_ragline_ask_shows_the_answer_alone(chain: str, row: str) -> None:
+    scenario = ALL[row]
+    content, shown = await show(chain, row, scenario.profiles[-1])
+    if row in KEPT:
+        assert content.strip() == (scenario.content or "").strip()
+        return
+    thoughts, _, answer = shown.partition("Answer\n")
+    assert HM not in (answer or thoughts.partition("Reasoning")[0])
+    assert not content or row in BROKEN_OFF
+    assert any(word in shown for word in ("No answer", "openai", "odd", "model "))
+
+
+async def test_ragline_ask_tells_thinking_that_it_has_shown(chain: str) -> None:
+    content, shown = await show(chain, "misplaced", "unknown-asked")
+    assert content == YES
+    assert "begins with the model's thinking" in shown
+    assert shown.partition("The answer is:")[2].strip().startswith(YES)
+    again, shown = await show(chain, "misplaced", "unknown-asked")
+    assert again == YES
+    assert "begins with the model's thinking" not in shown
 
 
 async def test_there_are_enough_scenarios() -> None:
