@@ -119,11 +119,11 @@ def misplaced_fields(misplaced: int, finish_reason: FinishReason, outcome: Outco
         finish_reason: Why the answer after them ends.
         outcome: What came of the request otherwise.
     """
-    has_answer = outcome != "reasoning_truncated"
+    is_answer = outcome in {"answered", "answered_without_passages"}
     return {
         "misplaced": misplaced,
         "answer_finish_reason": finish_reason,
-        "outcome": "reasoning_misplaced" if has_answer else outcome,
+        "outcome": "reasoning_misplaced" if is_answer else outcome,
     }
 
 

@@ -88,6 +88,7 @@ async def url(serve: Callable[[ASGIApp], str]) -> AsyncIterator[str]:
             entries.append({"name": f"{profile}{name}-backed", "fallback": ["plain"], **entry})
     names = ("service", "gateway", "asked", "nothing-True", "nothing-False")
     entries += [{"name": f"unknown-{name}", **odd, **PATIENT} for name in names]
+    entries.append({"name": "instruct-lacking", **odd, **PATIENT, "model_id": "odd-instruct"})
     settings = Settings(backends=orjson.dumps(entries).decode(), backend="plain", down_seconds=0)
     yield await asyncio.to_thread(serve, create(settings))
     await server.stop()
@@ -271,6 +272,19 @@ async def test_thinking_without_an_opener_is_put_right_or_told(url: str, chain: 
     again = await ask(address, entry, "misplaced", stream=True, rag=rag)
     assert (again.content, again.reasoning, again.finish_reason) == (YES, scenario.reasoning, "stop")
     assert again.misplaced == 0
+
+
+async def test_a_closer_on_a_line_of_its_own_counts_of_a_model_that_is_guessed_not_to_think(url: str) -> None:
+    """Its first words are not held back; whoever says `profile: none` in words gets the text as it is."""
+    scenario = ALL["opener-missing"]
+    streamed = await ask(url, "instruct-lacking", "opener-missing", stream=True)
+    assert (streamed.finish_reason, streamed.outcome) == ("length", "reasoning_misplaced")
+    assert streamed.content[streamed.misplaced :].strip() == YES
+    for stream in (True, False):
+        again = await ask(url, "instruct-lacking", "opener-missing", stream=stream)
+        assert (again.content, again.reasoning, again.outcome) == (YES, scenario.reasoning, "answered")
+    verbatim = await ask(url, "none", "opener-missing", stream=True)
+    assert "</think>" in verbatim.content
 
 
 @pytest.mark.parametrize("stream", [True, False])

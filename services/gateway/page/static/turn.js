@@ -12,6 +12,7 @@ const OUTCOMES = {
   abstained: "Nothing relevant was found in the documents. No model was asked.",
   answered_without_passages: "Answered without passages: from the conversation, or from what the model knows.",
   reasoning_truncated: "A limit ended the thinking before an answer. Give it more tokens, or choose less thinking.",
+  reasoning_misplaced: "What came first was the model's thinking, which its server had not marked as such. It was moved there.",
   blocked: "A guard held this back.",
 };
 
@@ -167,7 +168,7 @@ export class Turn {
       usage: last.usage,
       model: last.model,
       outcome: last.outcome,
-      finish: last.finish,
+      finish: last.answer_finish_reason ?? last.finish,
       degraded: last.degraded ?? [],
     };
     this.#draw();
@@ -193,7 +194,7 @@ export class Turn {
     this.thinkingLine.textContent = `Thought ${thought.filter(Boolean).join(", ")}`;
     this.markdown.finish(this.content, placeMarks(this.content, citations), (mark) => citations[mark] ? drawPill(citations[mark], collection) : "");
     const words = [];
-    if (OUTCOMES[outcome]) words.push(note(OUTCOMES[outcome], outcome === "reasoning_truncated" ? "warn" : "info"));
+    if (OUTCOMES[outcome]) words.push(note(OUTCOMES[outcome], outcome.startsWith("reasoning_") ? "warn" : "info"));
     if (finish === "length" && outcome === "answered") words.push(note("The answer was cut: it reached its limit of tokens.", "warn"));
     for (const sentence of describeDegraded(degraded)) words.push(note(sentence, "warn"));
     const missing = context?.relevance?.missing ?? [];
