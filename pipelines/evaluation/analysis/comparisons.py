@@ -23,8 +23,12 @@ from pipelines.evaluation.statistics import (
     holm,
     mean_interval,
     pair,
+    samples_needed,
     share_interval,
 )
+
+ALIKE = 0.95
+"""The share of answers that must be known to be alike, where all that were seen are."""
 
 
 def compare_scope(
@@ -68,7 +72,11 @@ def compare_scope(
 
 def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Rate:
     """The mean over questions, repeats averaged first. A share, which has no `unit`, has Wilson's interval
-    with t for z, its sample counted by clusters; an amount has the bootstrap's."""
+    with t for z, its sample counted by clusters; an amount has the bootstrap's.
+
+    Of amounts that are all alike no spread is known. So many clusters as a p95 needs show that at least 95 %
+    of answers are so (Clopper and Pearson, 1934, of all of them), and the interval is then that one value.
+    """
     values: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for score in scores:
@@ -81,6 +89,8 @@ def estimate_rate(arm: str, scores: Sequence[Score], unit: str, seed: int) -> Ra
         value = math.fsum(means) / len(means)
         return Rate(arm=arm, n=len(means), value=value, low=spread[0], high=spread[1])
     mean = mean_interval(means, names, seed=seed)
+    if mean.low is None and len(set(means)) == 1 and mean.clusters >= samples_needed(ALIKE):
+        return Rate(arm=arm, n=mean.n, value=mean.value, low=mean.value, high=mean.value)
     return Rate(arm=arm, n=mean.n, value=mean.value, low=mean.low, high=mean.high)
 
 

@@ -217,6 +217,10 @@ def _check_difference(metric: MetricResult, rule: Rule, candidate: str) -> Itera
         raise InvalidRequest(f"metric: of {rule.metric!r} neither arm is better: give it a min or a max")
     delta = next((delta for delta in metric.deltas if delta.arm == candidate), None)
     gain, low, high = _gain(delta, higher=metric.higher_is_better)
+    if low is None and delta is not None and not metric.unit and delta.difference == 0 and delta.p == 1:
+        # no question tells the arms apart: how many may at the most, Clopper and Pearson (1934) say
+        high = 1 - 0.025 ** (1 / delta.clusters)
+        low = -high
     common = Check(
         scope=rule.scope,
         metric=rule.metric,

@@ -29,6 +29,7 @@ from pipelines.evaluation.report.figures.latency import draw_ecdf, draw_waterfal
 from pipelines.evaluation.report.figures.svg import Plot
 from pipelines.evaluation.report.labels import describe_labels
 from pipelines.evaluation.report.scorecard import make_cards
+from pipelines.evaluation.report.seal import SEAL, find_changes, is_drawn_by_these_versions, make_seal
 from pipelines.evaluation.report.sections import condition_rows, describe_judge, format_machine
 from services.core.errors import InvalidRequest
 from services.core.files import replace_atomically
@@ -42,7 +43,7 @@ Figures = dict[str, Plot | None]
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Write `report.html`, `report.md` and `report.json` into a bundle's folder.
+    """Write `report.html`, `report.md` and `report.json` into a bundle's folder, and the seal of the three.
 
     Reads the recorded results, and `load.json` where there is one. The same folder gives the same bytes.
 
@@ -53,27 +54,49 @@ def write_report(folder: Path) -> list[Path]:
         NotFound: The folder holds no bundle, or no results.
         InvalidRequest: A file is damaged, the results are of other answers, or a file cannot be written.
     """
+    contents, bundle = render_report(folder)
+    for name, content in (*contents.items(), (SEAL, make_seal(contents, bundle))):
+        path = folder / name
+        try:
+            replace_atomically(path, content)
+        except OSError as error:
+            raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
+    return [folder / name for name in contents]
+
+
+def render_report(folder: Path) -> tuple[dict[str, bytes], str]:
+    """Render a bundle's report without writing it; raises as `write_report` does.
+
+    Returns:
+        The content of each file, and the bundle's fingerprint.
+    """
     bundle, results = read_bundle(folder), read_results(folder)
-    if results.bundle != fingerprint(bundle):
+    mark = fingerprint(bundle)
+    if results.bundle != mark:
         raise InvalidRequest(
             f"the results in {folder} are not of its answers: 'ragline replay {folder}' scores them again"
         )
     report = build_report(bundle, results, _read_load(folder / LOAD))
     figures = draw_figures(report)
-    contents = {
-        "html": render_html(report, figures).encode(),
-        "md": render_markdown(report, figures).encode(),
-        "json": _render_json(report),
-    }
-    paths = []
-    for suffix, content in contents.items():
-        path = folder / f"{NAME}.{suffix}"
-        try:
-            replace_atomically(path, content)
-        except OSError as error:
-            raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
-        paths.append(path)
-    return paths
+    return {
+        f"{NAME}.html": render_html(report, figures).encode(),
+        f"{NAME}.md": render_markdown(report, figures).encode(),
+        f"{NAME}.json": _render_json(report),
+    }, mark
+
+
+def find_report_changes(folder: Path, bundle: str) -> list[str]:
+    """List what of a sealed report is not as it was written. One whose seal fits is drawn again, where the
+    same versions drew it, so that a seal made anew for it does not help."""
+    changes = find_changes(folder, bundle)
+    if changes or not is_drawn_by_these_versions(folder):
+        return changes
+    contents, _ = render_report(folder)
+    return [
+        f"{folder / name} is not what these answers give, though its seal fits"
+        for name, content in contents.items()
+        if (folder / name).read_bytes() != content
+    ]
 
 
 def _read_load(path: Path) -> LoadReport | None:

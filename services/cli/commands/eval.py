@@ -20,7 +20,7 @@ import typer
 
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.gate.policy import Policy, read_policy
-from pipelines.evaluation.results import Results
+from pipelines.evaluation.results import ArmOutcome, Results
 from pipelines.evaluation.runner import plan
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Options
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 PANEL = "Measure"
 NEEDED = ("numpy", "scipy")
-STATUSES = ("answered", "abstained", "reasoning_truncated", "failed")
 
 
 def command(
@@ -176,7 +175,7 @@ async def evaluate(
             bundle = await run(evaluation, Gateway(client), meter, judge)
     scored = score_bundle(bundle, evaluation.folder, output)
     print_swaps(scored, output)
-    failed = print_summary(bundle, evaluation, output)
+    failed = print_summary(bundle, evaluation, output, scored.outcomes)
     for sentence in (*scored.warnings, *scored.verdicts):
         output.line(sentence)
     try:
@@ -206,19 +205,38 @@ def print_swaps(results: Results, output: Output) -> None:
             output.line(swap.trade)
 
 
-def print_summary(bundle: Bundle, evaluation: Evaluation, output: Output) -> int:
-    """Print what became of each arm. Returns how many requests failed."""
+def print_summary(
+    bundle: Bundle, evaluation: Evaluation, output: Output, outcomes: Sequence[ArmOutcome] | None = None
+) -> int:
+    """Print what became of each arm, as results and report count it. Returns how many requests failed.
+
+    An answer that declines in words has abstained, whatever its status says. Without `outcomes` they are
+    counted here.
+    """
+    if outcomes is None:
+        from pipelines.evaluation.analysis.counts import count_outcomes  # noqa: PLC0415 - loads scipy
+        from pipelines.evaluation.analysis.scores import score_answers  # noqa: PLC0415 - as above
+
+        scored = score_answers(bundle)
+        outcomes = [
+            count_outcomes(arm.name, [answer for answer in scored if answer.answer.arm == arm.name])
+            for arm in bundle.manifest.arms
+        ]
     rows = [["arm", "asked", "answered", "abstained", "truncated", "failed"]]
+    for outcome in outcomes:
+        counts = (
+            outcome.asked,
+            outcome.answered,
+            outcome.abstained,
+            outcome.truncated,
+            sum(outcome.failed.values()),
+        )
+        rows.append([outcome.arm, *map(str, counts)])
+    failed = sum(sum(outcome.failed.values()) for outcome in outcomes)
     failures: dict[str, str] = {}
-    failed = 0
-    for arm in bundle.manifest.arms:
-        replies = [answer.reply for answer in bundle.answers if answer.arm == arm.name]
-        count = {status: sum(reply.status == status for reply in replies) for status in STATUSES}
-        rows.append([arm.name, str(len(replies)), *(str(count[status]) for status in STATUSES)])
-        failed += count["failed"]
-        for reply in replies:
-            if reply.error is not None:
-                failures.setdefault(f"{arm.name}: {reply.error.code}", reply.error.message)
+    for answer in bundle.answers:
+        if answer.reply.error is not None:
+            failures.setdefault(f"{answer.arm}: {answer.reply.error.code}", answer.reply.error.message)
     output.table(rows)
     for what, message in failures.items():
         output.problem(f"{what}: {message}")

@@ -1,7 +1,8 @@
 """Score a run's recorded answers again, without any model.
 
 It needs no service and no network. It writes results.json anew, and the report where the run has one, and
-says whether every figure is as it was recorded. The exit code is 1 where one is not.
+says whether every figure is as it was recorded. The exit code is 1 where one is not; with --check also where
+the report was changed after it was written.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.files import RESULTS
 from pipelines.evaluation.bundle.recorded import Change, list_changes, read_results, write_results
 from pipelines.evaluation.bundle.store import read_bundle
+from pipelines.evaluation.report.seal import SEAL, find_changes
 from services.cli.commands.report import report
 from services.cli.console import Output
 from services.core.errors import NotFound, NotSupported, RaglineError
@@ -60,6 +62,11 @@ def replay(folder: Path, output: Output, *, check: bool = False) -> bool:
             output.problem(failure.message)
         return isinstance(failure, NotFound)
     differing = list_changes(recorded, replayed)
+    tampered = _check_report(folder, replayed.bundle, output) if check and not differing else []
+    for problem in tampered:
+        output.problem(problem)
+    if tampered:
+        return False
     if not differing:
         output.line(f"every figure is as it was recorded, bit for bit ({answers})")
         return True
@@ -79,6 +86,20 @@ def _renew_report(folder: Path, output: Output) -> None:
         report(folder, output)
     except NotSupported as error:
         output.problem(f"{folder / REPORT} is as it was: {error.message}")
+
+
+def _check_report(folder: Path, bundle: str, output: Output) -> list[str]:
+    """List what was changed in the report; without the extra that draws it, by its seal alone."""
+    if (folder / REPORT).exists() and not (folder / SEAL).exists():
+        output.problem(
+            f"{folder / REPORT} has no seal: an earlier version wrote it, or the seal was taken away"
+        )
+    try:
+        from pipelines.evaluation.report.writing import find_report_changes  # noqa: PLC0415 - an extra, and slow
+    except ModuleNotFoundError:
+        return find_changes(folder, bundle)
+    with output.spinner("comparing the report"):
+        return find_report_changes(folder, bundle)
 
 
 def _change_line(change: Change) -> str:

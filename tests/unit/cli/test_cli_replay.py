@@ -14,8 +14,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.bundle.integrity import fingerprint
 from pipelines.evaluation.bundle.recorded import write_results
-from pipelines.evaluation.bundle.store import BundleStore
+from pipelines.evaluation.bundle.store import BundleStore, read_bundle
+from pipelines.evaluation.report.seal import make_seal
 from services.cli.commands.replay import replay
 from services.cli.console import Output
 from services.cli.main import app
@@ -153,3 +155,18 @@ def test_the_gate_in_json_and_without_a_bundle(folder: Path) -> None:
     done = CliRunner().invoke(app, ["gate", str(folder), "--policy", str(policy)])
     assert done.exit_code == 2
     assert "is no bundle" in done.output
+
+
+def test_a_report_that_was_changed_fails_the_check(folder: Path) -> None:
+    seal = make_seal(
+        dict.fromkeys(("report.html", "report.md", "report.json"), b"as written"),
+        fingerprint(read_bundle(folder)),
+    )
+    (folder / "report.sha256").write_bytes(seal.replace(b"drawn by", b"drawn by another"))
+    for name in ("report.html", "report.md", "report.json"):
+        (folder / name).write_bytes(b"as written")
+    assert replayed(folder, check=True)[0]
+    (folder / "report.html").write_bytes(b"as changed")
+    held, said = replayed(folder, check=True)
+    assert not held
+    assert "report.html was changed after it was written" in said.replace("\n", " ")

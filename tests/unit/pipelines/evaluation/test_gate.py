@@ -71,6 +71,28 @@ def test_a_rule_holds_or_not(found: Results, rule: dict[str, object], outcome: s
     assert check(found, **rule).outcome == outcome
 
 
+@pytest.mark.parametrize(("count", "outcome"), [(8, "undecided"), (71, "undecided"), (72, "pass")])
+def test_enough_answers_that_are_alike_decide_and_few_do_not(count: int, outcome: str) -> None:
+    """72 of 72 alike: at least 95 % of all answers are so, by Clopper and Pearson."""
+    asked = [question(f"q{number}") for number in range(count)]
+    alike = compute_results(run(asked, {"small": [RIGHT] * count, "large": [RIGHT] * count}))
+    assert check(alike, metric="words", max=3).outcome == outcome
+    assert check(alike, metric="words", max=2).outcome == ("fail" if outcome == "pass" else "undecided")
+    grouped = [question(f"q{number}", group=f"doc {number % 8}") for number in range(count)]
+    alike = compute_results(run(grouped, {"small": [RIGHT] * count, "large": [RIGHT] * count}))
+    assert check(alike, metric="words", max=3).outcome == "undecided"  # 8 documents
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(8, "undecided"), (200, "pass")])
+def test_graded_scores_that_never_differ_decide_where_there_are_enough(count: int, outcome: str) -> None:
+    asked = [question(f"q{number}", kind="exact", answers=("seven",)) for number in range(count)]
+    half = Said("seven bricks")
+    alike = compute_results(run(asked, {"small": [half] * count, "large": [half] * count}))
+    found = check(alike, metric="token F1", min_difference=-0.02)
+    assert found.low == pytest.approx(0.025 ** (1 / count) - 1)
+    assert found.outcome == outcome
+
+
 def test_gains_are_counted_so_that_more_is_better(found: Results) -> None:
     each = check(found, metric="e2el", min_difference=-1200)
     assert each.value is not None

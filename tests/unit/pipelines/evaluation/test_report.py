@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from pipelines.evaluation.bundle.integrity import fingerprint
 from pipelines.evaluation.bundle.recorded import read_results
 from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.report.building import BINS, build_report, thinking_bins
 from pipelines.evaluation.report.disagreements import cut_pieces, find_disagreements
 from pipelines.evaluation.report.document import Disagreement
 from pipelines.evaluation.report.scorecard import make_cards
-from pipelines.evaluation.report.writing import escape_markdown, write_report
+from pipelines.evaluation.report.seal import make_seal
+from pipelines.evaluation.report.writing import escape_markdown, find_report_changes, write_report
+from pipelines.evaluation.runner.plan import Options
+from pipelines.evaluation.runner.run import Evaluation
+from services.cli.commands import eval as evaluate
+from services.cli.console import Output
 from services.cli.main import app
 from services.core.errors import InvalidRequest, NotFound
 from tests.evaluation_run import ARMS, HOSTILE, write_run
@@ -306,3 +316,46 @@ def test_results_of_other_answers_are_refused(reported: Path, tmp_path: Path) ->
     (copy / "results.json").unlink()
     with pytest.raises(NotFound, match="ragline replay"):
         write_report(copy)
+
+
+def test_a_report_that_was_changed_afterwards_is_told(reported: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(reported, tmp_path / "copy")
+    mark = fingerprint(read_bundle(copy))
+    assert find_report_changes(copy, mark) == []
+    checked = subprocess.run(
+        ["sha256sum", "--check", "report.sha256"], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    page = copy / "report.html"
+    page.write_text(page.read_text().replace("Scorecard", "Scoreboard"))
+    assert find_report_changes(copy, mark) == [f"{page} was changed after it was written"]
+    # with a seal made anew for it, drawing it again finds it out
+    contents = {name: (copy / name).read_bytes() for name in ("report.html", "report.md", "report.json")}
+    (copy / "report.sha256").write_bytes(make_seal(contents, mark))
+    assert find_report_changes(copy, mark) == [f"{page} is not what these answers give, though its seal fits"]
+    (copy / "report.md").unlink()
+    assert "is missing" in find_report_changes(copy, mark)[0]
+    assert "is of other answers" in find_report_changes(copy, "0" * 64)[0]
+    (copy / "report.sha256").unlink()  # as in folders that were written before
+    assert find_report_changes(copy, mark) == []
+
+
+def test_terminal_report_and_results_say_the_same(reported: Path) -> None:
+    """One run, four tellings: the table of the terminal, the page, the Markdown, results.json."""
+    results, bundle = read_results(reported), read_bundle(reported)
+    text = StringIO()
+    console = Console(file=text, width=200)
+    evaluate.print_summary(bundle, Evaluation([], [], Options(), reported), Output(console, console))
+    told = {line.split()[0]: line.split()[1:6] for line in text.getvalue().splitlines() if line.strip()}
+    markdown = (reported / "report.md").read_text()
+    page = (reported / "report.html").read_text()
+    written = json.loads((reported / "report.json").read_text())
+    assert written["outcomes"] == [outcome.model_dump(mode="json") for outcome in results.outcomes]
+    assert written["metrics"] == json.loads((reported / "results.json").read_text())["metrics"]
+    for outcome in results.outcomes:
+        counts = [outcome.asked, outcome.answered, outcome.abstained, outcome.truncated]
+        assert told[outcome.arm] == [str(count) for count in (*counts, sum(outcome.failed.values()))]
+        assert f"| {escape_markdown(outcome.arm)} | {' | '.join(map(str, counts))} |" in markdown
+    for sentence in (*results.verdicts, *results.warnings):
+        assert escape_markdown(sentence) in markdown
+        assert html.unescape(re.sub("<[^>]*>", "", page)).count(sentence) >= 1
