@@ -28,7 +28,7 @@ class Meter:
         self._columns: dict[str, _Column] = {}
         self._title = ""
         self._told = 0.0
-        self._noted = 0.0
+        self._noted = -EVERY_SECONDS
 
     def __enter__(self) -> Self:
         if self._output.out.is_terminal:

@@ -25,6 +25,7 @@ from pipelines.evaluation.bundle.files import ANSWERS, CONTEXTS, VERDICTS
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.runner import SilentWatcher, judging
+from pipelines.evaluation.runner.deciding import Budget
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.plan import Options
 from pipelines.evaluation.runner.run import Evaluation, run
@@ -33,7 +34,7 @@ from services.cli.console import Output
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
-from services.core.errors import RaglineError
+from services.core.errors import InvalidRequest, RaglineError
 from tests.integration.conftest import READY_SECONDS, SERVICES
 from tests.ports import free_ports
 from tests.soak import rounds
@@ -226,6 +227,34 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
     found = compute_results(resumed).judge
     assert found == compute_results(whole).judge
     assert (found.judge, found.pairs, found.unread.count) == ("judge", QUESTIONS * 2, QUESTIONS * 4)
+
+
+def test_a_run_that_stops_by_itself_ends_with_its_answer_as_the_exit_code(fake: Fake, tmp_path: Path) -> None:
+    """Two arms that answer alike: within nine tenths that is settled after a few questions, within a hundredth
+    not."""
+    ragline = str(Path(sys.executable).with_name("ragline"))
+    policy = tmp_path / "policy.toml"
+    for margin, code, begins in (
+        (0.9, 0, "equivalent: large to small"),
+        (0.01, 3, "undecided: large against"),
+    ):
+        policy.write_text(f"[quality]\nmargin = {margin}\n")
+        asked = ["--dataset", str(fake.questions), "--arms", "small,large", "--questions", "6"]
+        done = subprocess.run(
+            [ragline, "decide", "--policy", str(policy), *asked, "--out", str(tmp_path / f"run-{margin}")],
+            env={**os.environ, "RAGLINE_URL": fake.url},
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert begins in done.stdout
+    assert read_bundle(tmp_path / "run-0.9").manifest.sequential.ended == "settled"
+    policy.write_text('[quality]\nmargin = 0.1\nmetric = "e2el"\n')
+    wanted = evaluate.Wanted(str(fake.questions), "small,large", "", None, tmp_path / "none", policy)
+    with pytest.raises(InvalidRequest, match="give max_ratio"):
+        evaluate.plan_evaluation(wanted, Options(), Budget())
 
 
 def output() -> Output:

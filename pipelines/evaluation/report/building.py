@@ -59,6 +59,7 @@ def build_report(bundle: Bundle, results: Results, load: LoadReport | None = Non
         outcomes=results.outcomes,
         judge=results.judge,
         labels=results.labels,
+        sequential=results.sequential,
         differing=differing,
         disagreements=tuple(shown),
         load=load,

@@ -18,7 +18,7 @@ from pipelines.evaluation.results import (
     RatioResult,
     StageResult,
 )
-from pipelines.evaluation.swap.records import RiskCurve, SwapResult
+from pipelines.evaluation.swap.records import RiskCurve, SequentialResult, SwapResult
 from services.core.wire.compare import ArmStatus
 
 FORMAT = 1
@@ -167,6 +167,7 @@ class Report(_Frozen):
     outcomes: tuple[ArmOutcome, ...]
     judge: JudgeResult | None = None
     labels: LabelResult | None = None
+    sequential: SequentialResult | None = None
     differing: int
     disagreements: tuple[Disagreement, ...]
     load: LoadReport | None

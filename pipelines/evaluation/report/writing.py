@@ -21,6 +21,7 @@ from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.report import units
 from pipelines.evaluation.report.building import build_report
 from pipelines.evaluation.report.document import Report
+from pipelines.evaluation.report.evidence import describe_evidence
 from pipelines.evaluation.report.figures.coverage import draw_coverage
 from pipelines.evaluation.report.figures.forest import draw_forest
 from pipelines.evaluation.report.figures.frontier import draw_frontier, draw_thinking
@@ -187,6 +188,7 @@ def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **
         conditions=condition_rows(report.manifest),
         judging=describe_judge(report.judge),
         labelling=describe_labels(report.labels),
+        evidence=describe_evidence(report.sequential),
         arms={arm.name: index for index, arm in enumerate(report.arms)},
         **more,
     )

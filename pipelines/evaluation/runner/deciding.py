@@ -45,7 +45,7 @@ class Decider:
     _scored: dict[tuple[str, str], AnswerScores] = field(default_factory=dict)
     _waiting: list[list[RunQuestion]] = field(default_factory=list)
     _found: SequentialResult | None = None
-    _asked: int = 0
+    _checked: int = 0
 
     def __post_init__(self) -> None:
         self._waiting = group_clusters(self.questions)
@@ -68,8 +68,9 @@ class Decider:
             return True
         if sequential.minutes is not None and seconds >= 60 * sequential.minutes:
             self.ending = "minutes"
-        elif self._found is not None and len(self.clusters) % EVERY == 0 and self._is_hopeless(seconds):
-            self.ending = "hopeless"
+        elif len(self.clusters) >= self._checked + EVERY:
+            self._checked = len(self.clusters)
+            self.ending = "hopeless" if self._is_hopeless(seconds) else ""
         return bool(self.ending)
 
     def _keep(self, answer: Answer) -> None:

@@ -16,6 +16,8 @@ from pipelines.evaluation.bundle.files import ANSWERS
 from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from pipelines.evaluation.gate import gate
 from pipelines.evaluation.gate.policy import Policy, Quality, Rule
+from pipelines.evaluation.report.building import build_report
+from pipelines.evaluation.report.writing import render_html, render_markdown
 from pipelines.evaluation.results import Results
 from pipelines.evaluation.runner import SilentWatcher, plan
 from pipelines.evaluation.runner.deciding import Budget
@@ -128,6 +130,11 @@ async def test_it_stops_when_the_policy_is_settled(
     assert bundle.manifest.sequential is not None
     assert bundle.manifest.sequential.ended == "settled"
     assert len(bundle.questions) == found.sequential.questions
+    report = build_report(bundle, found)
+    none = dict.fromkeys(("forest", "frontier", "coverage", "waterfall", "ecdf", "thinking", "goodput"))
+    for text in (render_html(report, none), render_markdown(report, none)):
+        assert "What settled it" in text
+        assert "e2el: max" in text.replace("\\_", "_")
     assert gate(found, MARGIN).outcome == {"yes": "pass", "no": "fail"}[answer]
     widths = [step.high - step.low for step in found.sequential.steps]
     assert widths == sorted(widths, reverse=True)
