@@ -11,6 +11,7 @@ import { drawWaterfall, layOut, LiveWaterfall } from "./waterfall.js";
 const OUTCOMES = {
   abstained: "Nothing relevant was found in the documents. No model was asked.",
   answered_without_passages: "Answered without passages: from the conversation, or from what the model knows.",
+  blocked: "The guard does not allow the question, or the rest of the answer.",
   reasoning_truncated: "A limit ended the thinking before an answer. Give it more tokens, or choose less thinking.",
   reasoning_misplaced: "What came first was the model's thinking, which its server had not marked as such. It was moved there.",
   blocked: "A guard held this back.",
