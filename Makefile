@@ -102,8 +102,8 @@ bench-reasoning-parser: $(VENV)/.installed-dev ## MB/s of the reasoning parser, 
 fit-grounding: $(VENV)/.installed-dev ## fit the groundedness scorer to the labels of people
 	$(BIN)/python tests/bench/fit_grounding.py
 
-bench-groundedness: $(VENV)/.installed-dev ## how often people say otherwise than the groundedness scorer, out of fold; its rules, its speed
-	$(BIN)/python tests/bench/groundedness.py
+bench-groundedness: $(VENV)/.installed-dev ## how often people say otherwise than the groundedness scorer, out of fold; its rules, its speed; DETECTOR=URL LABELS=... measures a detector
+	$(BIN)/python tests/bench/groundedness.py $(if $(DETECTOR),--detector $(DETECTOR) --labels "$(LABELS)")
 
 bench-judge: $(VENV)/.installed-dev ## what a model entry is worth as a judge: JUDGE=entry, against the stack that runs
 	$(BIN)/python tests/bench/judge.py --judge $(JUDGE)

@@ -8,17 +8,17 @@ has them, are scored with the shipped numbers.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
+from _grounding_figures import RECALL, RESAMPLES, by_length, by_set, by_system  # noqa: E402 - neighbours, not a package
 from _grounding_sets import (  # noqa: E402 - neighbours, not a package
     FITTED_SETS,
     Labelled,
@@ -31,6 +31,7 @@ from fit_grounding import Array, fit_all, weigh  # noqa: E402
 
 from pipelines.evaluation.grounding.calibration import (  # noqa: E402 - a script
     SUPPORTED,
+    THRESHOLD,
     UNKNOWN,
     FittedNumbers,
     apply_rules,
@@ -38,12 +39,13 @@ from pipelines.evaluation.grounding.calibration import (  # noqa: E402 - a scrip
     verdict,
 )
 from pipelines.evaluation.grounding.claims import FRAGMENT, Claim  # noqa: E402
+from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels  # noqa: E402
 from pipelines.evaluation.grounding.scorer import score_claims, weigh_evidence  # noqa: E402
+from services.core.client import HttpClient  # noqa: E402
+from services.core.clients.reranking import DetectionClient  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
-FOLDS, REPEATS, RESAMPLES, BINS = 5, 5, 1000, 10
-LENGTHS = ((1, 9), (10, 14), (15, 24), (25, 999))
-RECALL = 0.85
+FOLDS, REPEATS = 5, 5
 RULES = ("figure", "negation", "opposite", "comparison")
 
 
@@ -80,98 +82,6 @@ def leave_one_out(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvide
 
 def fit_sentences(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> FittedNumbers:
     return fit_all(labelled, evidence, SHORT, SHORT_EVIDENCE)
-
-
-def auroc(y: NDArray[np.bool_], p: Array) -> float:
-    """The probability that a supported claim scores above another one (Mann-Whitney's U over n0 n1)."""
-    ranks, over = rankdata(p), int(y.sum())
-    return float((ranks[y].sum() - over * (over + 1) / 2) / (over * (len(y) - over)))
-
-
-def auroc_interval(y: NDArray[np.bool_], p: Array, groups: Sequence[str]) -> str:
-    """The AUROC with its 95 % percentile interval; whole articles, questions and snippets are resampled."""
-    rng, names = np.random.default_rng(0), np.array(groups)
-    members, values = [np.flatnonzero(names == name) for name in np.unique(names)], []
-    while len(values) < RESAMPLES:
-        chosen = np.concatenate([members[at] for at in rng.integers(len(members), size=len(members))])
-        if 0 < y[chosen].sum() < len(chosen):
-            values.append(auroc(y[chosen], p[chosen]))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return f"{auroc(y, p):.3f} [{low:.3f}, {high:.3f}]"
-
-
-def calibration_error(y: NDArray[np.bool_], p: Array) -> float:
-    """The expected calibration error in ten bins, with both labels weighing the same (Naeini et al. 2015)."""
-    weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
-    at = np.minimum((p * BINS).astype(int), BINS - 1)
-    return float(sum(abs((weight * (y - p))[at == one].sum()) for one in range(BINS)))
-
-
-def by_set(
-    labelled: Sequence[Labelled],
-    evidence: Sequence[SentenceEvidence | None],
-    scores: dict[str, Array],
-    groups: Sequence[str],
-) -> list[dict[str, object]]:
-    y, rows = np.array([one.supported for one in labelled]), []
-    known = np.array([each is not None for each in evidence])
-    words = np.array([0.0 if each is None else each.features["nearby"] for each in evidence])
-    for name in groups:
-        of = np.array([one.source.startswith(name) for one in labelled])
-        if not of.any():
-            continue
-        for fitted_on, p in scores.items():
-            rows.append(
-                {
-                    "set": name,
-                    "fitted": fitted_on,
-                    "claims": int(of.sum()),
-                    "without a text": int((of & ~known).sum()),
-                    "supported": f"{y[of].mean():.0%}",
-                    "AUROC": auroc_interval(
-                        y[of], p[of], [one.group for one, take in zip(labelled, of, strict=True) if take]
-                    ),
-                    "words alone": f"{auroc(y[of], words[of]):.3f}",
-                    "ECE": f"{calibration_error(y[of], p[of]):.3f}",
-                    "balanced accuracy": f"{((p[of & y] > SUPPORTED).mean() + (p[of & ~y] <= SUPPORTED).mean()) / 2:.3f}",
-                }
-            )
-    return rows
-
-
-def by_system(labelled: Sequence[Labelled], p: Array) -> list[dict[str, object]]:
-    y, rows = np.array([one.supported for one in labelled]), []
-    for name in ("BEGIN", *FITTED_SETS):
-        systems = sorted({one.system for one in labelled if one.source.startswith(name)})
-        for system in systems:
-            of = np.array([one.source.startswith(name) and one.system == system for one in labelled])
-            ours, theirs = float((p[of] > SUPPORTED).mean()), float(y[of].mean())
-            rows.append(
-                {"set": name, "system": system or "-", "claims": int(of.sum()), "people": f"{theirs:.1%}",
-                 "scorer": f"{ours:.1%}", "difference": f"{100 * (ours - theirs):+.1f} points"}
-            )  # fmt: skip
-    return rows
-
-
-def by_length(labelled: Sequence[Labelled], p: Array) -> list[dict[str, object]]:
-    """Shares at the p over which `RECALL` of BEGIN's supported claims are."""
-    rows = []
-    for name in ("BEGIN", "WiCE"):
-        of = np.array([one.source.startswith(name) for one in labelled])
-        if not of.any():
-            continue
-        y, ours = np.array([one.supported for one in labelled])[of], p[of]
-        lengths = np.array([len(one.claim.text.split()) for one in labelled])[of]
-        cut = float(np.quantile(ours[y], 1 - RECALL))
-        for low, high in ((15, 999), *LENGTHS):
-            among = (lengths >= low) & (lengths <= high)
-            wrong, right = among & ~y, among & y
-            rows.append(
-                {"set": name, "words": f"{low} and more" if high == 999 else f"{low} to {high}",
-                 "not supported": int(wrong.sum()), "false positives": f"{(ours[wrong] >= cut).mean():.1%}",
-                 "supported": int(right.sum()), "recall": f"{(ours[right] >= cut).mean():.1%}"}
-            )  # fmt: skip
-    return rows
 
 
 def by_rule(
@@ -262,10 +172,38 @@ def speed(labelled: Sequence[Labelled]) -> list[dict[str, object]]:
     return rows
 
 
+async def ask_detector(labelled: Sequence[Labelled], url: str, labels: str) -> Array:
+    """The detector's p for each claim, by the adapter that comparisons use."""
+    async with HttpClient("detector", url) as http:
+        scorer = DetectorScorer(DetectionClient(http), parse_labels(labels))
+        return np.array(
+            [(await scorer.score_all([one.claim], one.passages))[0].p_supported for one in labelled]
+        )
+
+
+def measure_detector(labelled: Sequence[Labelled], url: str, labels: str) -> None:
+    """Print of a detector what is printed of the scorer; nothing of it is fitted here."""
+    p = asyncio.run(ask_detector(labelled, url, labels))
+    texts: list[SentenceEvidence | None] = weigh(labelled)
+    for name, rows in (
+        ("sets", by_set(labelled, texts, {"detector": p}, ("BEGIN", *FITTED_SETS, ""), THRESHOLD)),
+        ("systems", by_system(labelled, p, THRESHOLD)),
+        ("lengths", by_length(labelled, p)),
+    ):
+        report(f"detector-{name}", f"The detector at {url}: {name}", rows, n=len(labelled))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
-    labelled = read_labelled()
+    parser.add_argument("--detector", default="", help="the URL of a detector, which is measured instead")
+    parser.add_argument(
+        "--labels", default="", help="what its labels mean, as GROUNDING_DETECTOR_LABELS has it"
+    )
+    asked = parser.parse_args()
+    labelled = read_labelled() + read_labelled(test=True) if asked.detector else read_labelled()
+    if asked.detector:
+        measure_detector(labelled, asked.detector, asked.labels)
+        return
     evidence = weigh(labelled)
     folds, apart = out_of_fold(labelled, evidence), leave_one_out(labelled, evidence)
     sets = ("BEGIN", *FITTED_SETS, "")

@@ -9,10 +9,10 @@ from pipelines.evaluation.analysis.comparisons import compare_arms
 from pipelines.evaluation.analysis.scores import AnswerScores, cluster_name, is_late
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.grounding.calibration import calibration_id, keeps_outdated_evidence
-from pipelines.evaluation.metric import primary_metric
+from pipelines.evaluation.metric import AnswerInContext, primary_metric
+from pipelines.evaluation.metrics.groundedness import judge_again
 from pipelines.evaluation.results import OVERALL, ArmOutcome, Delta, MetricResult, RatioResult
 from pipelines.evaluation.statistics import Score, format_p
-from services.core.wire.compare import ArmReply
 
 ALPHA = 0.05
 COARSE = 0.2
@@ -149,22 +149,28 @@ def _warn_of_missing_stages(bundle: Bundle, scored: Sequence[AnswerScores]) -> I
         unjudged = Counter(reply.groundedness_missing for reply in replies if reply.groundedness_missing)
         for reason, count in sorted(unjudged.items()):
             yield f"the groundedness of {count} answers of {arm.name} is missing: {reason}"
-        yield from _warn_of_groundedness(arm.name, replies)
+        yield from _warn_of_groundedness(
+            arm.name, [answer for answer in scored if answer.answer.arm == arm.name]
+        )
     missing = Counter(stage for context in bundle.contexts for stage in context.degraded)
     for stage, count in sorted(missing.items()):
         yield f"{count} contexts were found without {stage}"
 
 
-def _warn_of_groundedness(arm: str, replies: Sequence[ArmReply]) -> Iterator[str]:
+def _warn_of_groundedness(arm: str, scored: Sequence[AnswerScores]) -> Iterator[str]:
     """Answers that an earlier scorer judged, and claims whose language no scorer here is fitted for."""
-    records = [reply.groundedness for reply in replies if reply.groundedness]
+    records = [answer.reply.groundedness for answer in scored if answer.reply.groundedness]
     earlier = Counter(record.calibration for record in records if keeps_outdated_evidence(record))
     for scorer, count in sorted(earlier.items()):
         yield (
             f"the groundedness of {count} answers of {arm} was recorded by the earlier scorer {scorer}: "
             f"it is judged anew from their passages, by {calibration_id()}"
         )
-    apart = sum(record.answer.not_judged for record in records)
+    apart = sum(
+        judged.answer.not_judged
+        for answer in scored
+        if (judged := judge_again(AnswerInContext(answer.question.item, answer.context, answer.reply)))
+    )
     if apart:
         yield f"{apart} claims of {arm} are in a language that groundedness is not calibrated for: not judged"
 

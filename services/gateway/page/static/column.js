@@ -3,7 +3,7 @@
 import { count, fill, h, note, seconds } from "./dom.js";
 import { toUnits } from "./text.js";
 
-const SIGNS = { supported: "✓", unsupported: "?", contradicted: "✗" };
+const SIGNS = { supported: "✓", unsupported: "?", contradicted: "✗", "not judged": "–" };
 
 export class Column {
   constructor(name, label) {
