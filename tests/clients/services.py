@@ -189,7 +189,13 @@ def started() -> Iterator[str]:
         server = serve(engine())
         entries = [
             {"name": "fake", "engine": "fake", "model_id": "fake", "max_context": 4096},
-            *({"name": name, "engine": "openai", "endpoint": server, "model_id": name} for name in ENTRIES),
+            # `plain` is known not to think, and so its answer is shown as it comes
+            {"name": "plain", "engine": "openai", "endpoint": server, "model_id": "plain", "profile": "none"},
+            *(
+                {"name": name, "engine": "openai", "endpoint": server, "model_id": name}
+                for name in ENTRIES
+                if name != "plain"
+            ),
             {"name": "down", "engine": "openai", "endpoint": NOWHERE, "model_id": "gone"},
         ]
         urls = {

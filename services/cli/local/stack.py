@@ -125,8 +125,9 @@ class Stack:
 
     def end_of(self, name: str) -> str:
         """How a process that has ended did so, in words."""
-        child = self._children.get(name)
-        code = child.poll() if child and self.is_child(name) else None
+        child, record = self._children.get(name), self.recorded.get(name)
+        # one that was stopped is recorded no more; one that is recorded with another pid is somebody else's
+        code = child.poll() if child and (record is None or record.pid == child.pid) else None
         if code is None:
             return "ended"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import replace
 
 from services.core.errors import ContextLengthExceeded, DeadlineExceeded
 from services.core.wire.chat import Ending
@@ -32,7 +31,7 @@ class Exchange:
         self._tally = TokenTally()
         self._text: list[str] = []
         self._content: list[str] = []
-        self._estimate = TokenCounts(0, 0, estimated=True)
+        self._prompt_estimate = self._earlier_estimate = self._estimate = 0
         self.parser = ReasoningParser(task.profile)
         self.thinks = task.limits.thinking > 0
         """Whether a model that is switched by its system text is told to think."""
@@ -67,8 +66,8 @@ class Exchange:
         counts = self._tally.counts(thought=thought)
         if counts is not None:
             return counts
-        estimate = self._estimate
-        return TokenCounts(estimate.prompt, estimate.completion, None if thought else 0, estimated=True)
+        completion = self._earlier_estimate + self._estimate
+        return TokenCounts(self._prompt_estimate, completion, None if thought else 0, estimated=True)
 
     def parse_as(self, profile: Profile) -> None:
         """Read what follows with a parser for this profile."""
@@ -106,35 +105,34 @@ class Exchange:
         self._tally.begin()
         prompt = add_system_lines(prompt, self._profile, self._engine.capabilities, thinks=self.thinks)
         read = sum(estimate_tokens(text) for _, text in prompt.messages) + estimate_tokens(prompt.prefix)
-        self._estimate = replace(self._estimate, prompt=self._estimate.prompt or read)
+        self._prompt_estimate = self._prompt_estimate or read
+        self._earlier_estimate, self._estimate = self._earlier_estimate + self._estimate, 0
         steps = size = 0
-        try:
-            async with aclosing(wait_for_deltas(self._engine.generate(prompt), self._waits)) as deltas:
-                async for delta in deltas:
-                    self.has_field = self.has_field or bool(delta.reasoning)
-                    output = delta.reasoning + delta.content
-                    steps, size = steps + bool(output), size + len(output.encode("utf-8", "replace"))
-                    self._text.append(output)
-                    self._content.append(delta.content)
-                    pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
-                    self._time_holding()
-                    for parsed in to_deltas(pieces):
-                        yield parsed
-                    calls = delta.tool_calls if prompt.features.tools else ()  # nobody offered others
-                    if calls or delta.logprobs:
-                        self.has_called = self.has_called or bool(calls)
-                        steps += len(calls)
-                        yield Delta(tool_calls=calls, logprobs=delta.logprobs)
-                    if delta.finish_reason:
-                        self._held_from = None
-                        self.finish_reason = delta.finish_reason
-                        tokens = complete_counts(delta.tokens, read, max(steps, size // 4))
-                        self._tally.end(tokens, thinking=only_thinking)
-                        return
-        finally:
-            estimate = self._estimate
-            completion = estimate.completion + max(steps, size // 4)
-            self._estimate = replace(estimate, completion=completion)
+        async with aclosing(wait_for_deltas(self._engine.generate(prompt), self._waits)) as deltas:
+            async for delta in deltas:
+                self.has_field = self.has_field or bool(delta.reasoning)
+                output = delta.reasoning + delta.content
+                steps, size = steps + bool(output), size + len(output.encode("utf-8", "replace"))
+                # before it is yielded: who has the end of the answer asks for no more, and counts
+                self._estimate = max(steps, size // 4)
+                self._text.append(output)
+                self._content.append(delta.content)
+                pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
+                self._time_holding()
+                for parsed in to_deltas(pieces):
+                    yield parsed
+                calls = delta.tool_calls if prompt.features.tools else ()  # nobody offered others
+                if calls or delta.logprobs:
+                    self.has_called = self.has_called or bool(calls)
+                    steps += len(calls)
+                    self._estimate = max(steps, size // 4)
+                    yield Delta(tool_calls=calls, logprobs=delta.logprobs)
+                if delta.finish_reason:
+                    self._held_from = None
+                    self.finish_reason = delta.finish_reason
+                    tokens = complete_counts(delta.tokens, read, self._estimate)
+                    self._tally.end(tokens, thinking=only_thinking)
+                    return
 
     def _time_holding(self) -> None:
         """Add up for how long text is held back."""

@@ -32,11 +32,12 @@ def test_the_fields_are_all_handed_on():
 
 
 def test_what_is_not_set_is_left_to_the_model_entry_and_zero_is_set():
-    body = orjson.loads(_payload(ASKED, "m", Sampling(**FIELDS, think=True, stop=("end",))))
+    asked = [{"role": "user", "content": "q"}]
+    body = orjson.loads(_payload(asked, "m", Sampling(**FIELDS, think=True, stop=("end",))))
     options = {**FIELDS, "model": "m", "think": True, "stop": ["end"]}
-    common = {"messages": [{"role": "user", "content": "q"}], "stream": True}
+    common = {"messages": asked, "stream": True}
     assert body == {**common, "stream_options": {"include_usage": True}, **options}
-    assert orjson.loads(_payload(ASKED, "", Sampling())).keys() == {"messages", "stream", "stream_options"}
+    assert orjson.loads(_payload(asked, "", Sampling())).keys() == {"messages", "stream", "stream_options"}
 
 
 def test_an_arm_keeps_its_fields_order_and_refuses_others():
