@@ -35,8 +35,8 @@ class ReasoningParser(Scanner):
 
     @property
     def truncated(self) -> bool:
-        """Whether the text so far ends inside the thinking."""
-        return self._state == "thinking"
+        """Whether the text so far ends inside the thinking, or inside what is thinking unless more comes."""
+        return self._state == "thinking" or (self._state == "doubt" and self._is_led_by_opener)
 
     @property
     def answered(self) -> bool:
@@ -52,6 +52,11 @@ class ReasoningParser(Scanner):
     def holds(self) -> bool:
         """Whether text is held back because its opener may be missing."""
         return self._suspect or (bool(self._held) and self._state == "start" and self._profile.look_ahead > 0)
+
+    @property
+    def _is_led_by_opener(self) -> bool:
+        """Whether a text in doubt began with an opener that nothing makes a name."""
+        return not self._suspect and self._leads and not (self._named or self._separated)
 
     @property
     def _is_verbatim(self) -> bool:
@@ -130,7 +135,7 @@ class ReasoningParser(Scanner):
         self._doubted.clear()
         if self._suspect and not (cut and self._thinks_aloud(text)):
             self._begin_answer(text)
-        elif cut or (self._leads and not (self._named or self._separated)):
+        elif cut or self._is_led_by_opener:
             self._begin_thinking(self._opener)
             self._emit_reasoning(text)
             self._state = "thinking" if self._leads else "answer"

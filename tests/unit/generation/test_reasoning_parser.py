@@ -125,6 +125,7 @@ CASES = [
     Case("opener on a line of its own", "tags", "One\n<think>\nTwo", "", "One\n<think>\nTwo"),
     Case("closer of a field's answer", "field", ((F, "hm"), (T, "One\n</think>\nTwo")), "hm", "One\n</think>\nTwo"),
     Case("block in a field's answer", "field", ((F, "hm"), (T, "One <think>b</think> two")), "hm", "One <think>b</think> two"),
+    Case("two openers and no more", "field", "<think><think>", "<think>", "", True),
     Case("begin_of_thought", "sky-t1", "<|begin_of_thought|>\nhm\n<|end_of_thought|>\n\n<|begin_of_solution|>\nYes<|end_of_solution|>", "hm", "Yes"),
     Case("reasoning tags", "unknown", "<reasoning>hm</reasoning>Yes", "hm", "Yes"),
     Case("reasoning tags in the answer", "unknown", "Yes <reasoning>x</reasoning>", "", "Yes <reasoning>x</reasoning>"),
