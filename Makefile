@@ -65,6 +65,7 @@ bench-ingest: $(VENV)/.installed-dev ## ingestion and search from 1,000 to 100,0
 
 bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services that cost nothing
 	$(BIN)/python tests/bench/gateway.py
+	$(BIN)/python tests/bench/access.py
 
 bench-burst: $(VENV)/.installed-dev ## what users see of a burst with uploads on a busy machine; BURSTS="200 500"
 	$(BIN)/python tests/bench/burst.py $(BURSTS)

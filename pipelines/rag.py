@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -110,7 +110,9 @@ Event = Found | Piece | Finished
 
 @dataclass(frozen=True, slots=True)
 class RagPipeline(Finder):
-    """A finder of passages that also answers from them."""
+    """A finder of passages that also answers from them; `observe` hears of every answer when it is whole."""
+
+    observe: Callable[[Question, Finished], None] | None = None
 
     async def answer(self, question: Question) -> AsyncGenerator[Event]:
         """Yield `Found`, then `Piece`s, then `Finished`; closing it cancels the engine's generation.
@@ -166,6 +168,8 @@ class RagPipeline(Finder):
                         )
             finished = collected.finish(clock, found)
             self._account(finished, span)
+        if self.observe is not None:
+            self.observe(question, finished)
         yield finished
 
     async def _name_entry(self, model: str) -> str:

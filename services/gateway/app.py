@@ -16,7 +16,6 @@ from pipelines.guarding import GuardedPipeline
 from services.core.app import create_app
 from services.core.client import CONNECTIONS, HttpClient
 from services.core.clients.embedding import EmbeddingClient
-from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.completion import FALLBACK_HEADER
@@ -34,6 +33,8 @@ from services.gateway import (
     responses,
     search,
 )
+from services.gateway.access import limits, usage
+from services.gateway.access.ledger import MeteredGeneration, note_answer
 from services.gateway.access.middleware import AccessMiddleware, Door
 from services.gateway.access.tenants import TenantHttpClient, stored_name
 from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
@@ -52,6 +53,7 @@ EXPOSED_HEADERS = [
     "x-request-id",
     "retry-after",
     "www-authenticate",
+    *limits.HEADERS,
     FALLBACK_HEADER,
     opea.IGNORED_HEADER,
 ]
@@ -70,6 +72,7 @@ ROUTERS = (
     documents.opea_router,
     documents.jobs_router,
     feedback.router,
+    usage.router,
     page.router,
 )
 """Every route of the gateway, but for what all services have."""
@@ -115,13 +118,10 @@ def create(settings: Settings) -> FastAPI:
     """Make the app; `app.state` holds `pipeline`, `grounder`, `generation`, `dataprep` and `uploads` while it
     runs."""
 
-    door = Door(settings)
-    if settings.access_mode == "open":
-        log.warning(OPEN_NOTICE)
-
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(app.state.door.close)
 
             async def peer(name: str, url: str, connections: int = CONNECTIONS) -> HttpClient:
                 return await stack.enter_async_context(TenantHttpClient(name, url, connections=connections))
@@ -134,7 +134,7 @@ def create(settings: Settings) -> FastAPI:
             reranking = RerankingClient(
                 await peer("reranking", settings.reranking_url), stored_name=stored_name
             )
-            generation = GenerationClient(await peer("generation", settings.generation_url))
+            generation = MeteredGeneration(await peer("generation", settings.generation_url))
             dataprep = await peer("dataprep", settings.dataprep_url)
             app.state.generation = generation
             app.state.embedding = encoder
@@ -156,6 +156,7 @@ def create(settings: Settings) -> FastAPI:
                 rewrite_seconds=settings.rewrite_seconds,
                 limits=settings.stage_limits,
                 guard=guard,
+                observe=note_answer,
             )
             detector = settings.grounding_detector_url
             scorer = (
@@ -174,7 +175,7 @@ def create(settings: Settings) -> FastAPI:
                 "reranking": Soft(reranking.ready),
                 "generation": generation.ready,
                 "dataprep": Soft(dataprep.ready),
-                **door.checks,
+                **app.state.door.checks,
                 **guard_checks(guard),
             }
 
@@ -189,13 +190,17 @@ def create(settings: Settings) -> FastAPI:
         upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
     )
     app.state.open_mcp = add_mcp(app, settings)
-    app.state.notices = (OPEN_NOTICE,) if settings.access_mode == "open" else ()
+    door = Door(settings, app.state.metrics)
+    app.state.door, app.state.usage = door, door.usage
+    if settings.access_mode == "open":
+        log.warning(OPEN_NOTICE)
+        app.state.notices = (OPEN_NOTICE,)
     queue, seconds = settings.queue, settings.queue_seconds
     answers = Gate("answers", settings.in_flight, queue, seconds, "GATEWAY_IN_FLIGHT")
     uploads = Gate("uploads", settings.uploads, queue, seconds, "GATEWAY_UPLOADS")
     # the last of the list is the innermost: a refusal has its id, its span and its line in the log, and who
     # may not come in takes nobody's place
-    app.user_middleware.append(Middleware(AccessMiddleware, door=door))
+    app.user_middleware.append(Middleware(AccessMiddleware, door=door, upload_paths=documents.UPLOAD_PATHS))
     app.user_middleware.append(
         Middleware(
             AdmissionMiddleware,

@@ -32,6 +32,7 @@ from services.core.wire.encoding import decode
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.gateway.access.caller import current_caller
 from services.gateway.access.forms import URLENCODED, TenantFields, TenantForm
+from services.gateway.access.ledger import note_bytes
 from services.gateway.access.tenants import jobs_query, own_job, own_name, own_names, stored_name
 from services.gateway.settings import Settings
 
@@ -113,6 +114,9 @@ class Upload:
             if self._form and self._form.error:
                 raise self._form.error from None
             raise
+        finally:
+            if self._form:
+                note_bytes(self._form.received)
 
 
 @router.post("", summary="Upload files (multipart field `files`); they are parsed, embedded and stored")

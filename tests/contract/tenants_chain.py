@@ -61,16 +61,21 @@ class Chain:
     dataprep: str
 
 
-def start_chain(serve: Serve, folder: Path, **settings: Any) -> Chain:
-    """Start the services; `settings` are the gateway's."""
+def start_services(serve: Serve, folder: Path) -> dict[str, str]:
+    """Start all services but the gateway. Returns their addresses as its settings."""
     embedding = serve(create_embedding(EmbeddingSettings(backend="fake")))
     retrieval = serve(create_retrieval(RetrievalSettings(vector_url="memory://")))
-    urls = {
+    return {
         "embedding_url": embedding,
         "retrieval_url": retrieval,
         "reranking_url": serve(create_reranking(RerankingSettings(backend="fake"))),
         "generation_url": serve(create_generation(GenerationSettings(backends=ENTRIES))),
         "dataprep_url": serve(create_dataprep(dataprep_settings(embedding, retrieval, folder))),
     }
+
+
+def start_chain(serve: Serve, folder: Path, **settings: Any) -> Chain:
+    """Start the services; `settings` are the gateway's."""
+    urls = start_services(serve, folder)
     gateway = serve(create_gateway(GatewaySettings(**{"floor": 0, **urls, **settings})))
-    return Chain(gateway, retrieval, urls["dataprep_url"])
+    return Chain(gateway, urls["retrieval_url"], urls["dataprep_url"])

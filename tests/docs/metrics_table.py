@@ -10,6 +10,7 @@ from services.core.guards.guard import count_checks
 from services.core.metrics import Metrics
 from services.dataprep.jobs.metrics import JobMetrics
 from services.embedding.call import EmbeddingMetrics
+from services.gateway.access.usage import UsageBook
 from services.gateway.admission import watch_gates
 from services.generation.metrics import GenerationMetrics
 
@@ -34,6 +35,7 @@ def table() -> str:
     gateway = Metrics("gateway")
     watch_gates(gateway, [])
     count_checks(gateway)
+    UsageBook(gateway)
     common = {each._name for each in collectors(shared)}
 
     def own(metrics: Metrics) -> list[MetricWrapperBase]:

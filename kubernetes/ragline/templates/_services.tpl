@@ -24,7 +24,11 @@ gateway:
   ready: /health
   live: /health
   metrics: /metrics
-  calls: [embedding, retrieval, reranking, generation, dataprep]
+  calls: [embedding, retrieval, reranking, generation, dataprep{{ if .Values.redis.enabled }}, redis{{ end }}]
+  {{- if .Values.redis.enabled }}
+  secrets: [REDIS_PASSWORD]
+  required: [REDIS_PASSWORD]
+  {{- end }}
   env:
     EMBEDDING_URL: http://{{ include "ragline.host" (list . "embedding") }}:6000
     RETRIEVAL_URL: http://{{ include "ragline.host" (list . "retrieval") }}:7000
@@ -34,6 +38,9 @@ gateway:
     GATEWAY_HOSTS: {{ include "ragline.gatewayHosts" . }}
     {{- if .Values.keys.enabled }}
     GATEWAY_KEYS_FILE: /etc/ragline/keys/keys.json
+    {{- if .Values.redis.enabled }}
+    LIMITS_URL: redis://{{ include "ragline.host" (list . "redis") }}:6379/1
+    {{- end }}
     {{- else }}
     GATEWAY_ACCESS: open
     {{- end }}

@@ -77,6 +77,33 @@ def create(
     )
 
 
+@command.command("limit")
+def limit(
+    tenant: Annotated[str, typer.Argument(help="The tenant whose keys share these limits.")],
+    *,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    tokens_per_day: Annotated[int | None, typer.Option(min=1)] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, help="Requests at once, streams included.")] = None,
+    ingest_bytes_per_day: Annotated[int | None, typer.Option(min=1)] = None,
+    file: File = None,
+) -> None:
+    """Set the limits that all keys of a tenant share; those that are left out are none."""
+    limits = Limits(
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        tokens_per_day=tokens_per_day,
+        concurrent=concurrent,
+        ingest_bytes_per_day=ingest_bytes_per_day,
+    )
+    path = find_file(file)
+    before = read_file(path)
+    tenants = {**before.tenants, tenant: limits}
+    write_keys(path, KeyList.model_validate(before.model_dump() | {"tenants": tenants}))
+    given = ", ".join(f"{name} {value}" for name, value in limits.model_dump(exclude_none=True).items())
+    Output.standard().line(f"{tenant}: {given or 'no limits'}")
+
+
 @command.command("list")
 def list_(file: File = None) -> None:
     """List the keys, without what they are."""
@@ -133,20 +160,22 @@ def add_key(path: Path, wanted: Mapping[str, object]) -> Key:
     except ValidationError as error:
         issue = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}") from None
-    keys = read_file(path).keys if path.exists() else []
+    before = read_file(path) if path.exists() else KeyList()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_keys(path, KeyList(keys=[*keys, key]))
+    write_keys(path, before.model_copy(update={"keys": [*before.keys, key]}))
     return key
 
 
 def revoke_key(path: Path, key_id: str) -> Key:
     """Revoke a key of a file. Raises `NotFound` where no key, or more than one, has an id that begins so."""
-    keys = read_file(path).keys
+    before = read_file(path)
+    keys = before.keys
     meant = [key for key in keys if key_id and key.id.startswith(key_id)]
     if len(meant) != 1:
         raise NotFound(f"{len(meant)} keys of {path} have an id that begins with {key_id!r}")
     revoked = meant[0].model_copy(
         update={"revoked": meant[0].revoked or datetime.now(UTC).replace(microsecond=0)}
     )
-    write_keys(path, KeyList(keys=[revoked if key is meant[0] else key for key in keys]))
+    changed = [revoked if key is meant[0] else key for key in keys]
+    write_keys(path, before.model_copy(update={"keys": changed}))
     return revoked

@@ -22,6 +22,8 @@ Role = Literal["ask", "ingest", "admin"]
 
 DEFAULT_TENANT = "default"
 """The tenant whose collections have the names that they had before there were keys."""
+TENANT_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+MAX_TENANT_LENGTH = 24
 
 
 class Limits(BaseModel):

@@ -22,9 +22,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from services.core.errors import ServiceUnavailable
 from services.core.files import replace_atomically
 from services.core.wire.passages import CollectionName
-from services.gateway.access.caller import DEFAULT_TENANT, Caller, Limits, Role
-from services.gateway.access.tenants import MAX_TENANT_LENGTH, TENANT_PATTERN
+from services.gateway.access.caller import (
+    DEFAULT_TENANT,
+    MAX_TENANT_LENGTH,
+    TENANT_PATTERN,
+    Caller,
+    Limits,
+    Role,
+)
 
+TenantName = Annotated[str, Field(pattern=TENANT_PATTERN, max_length=MAX_TENANT_LENGTH)]
 PREFIX = "rl_"
 SECRET_LENGTH = 43
 _ALPHABET = string.ascii_letters + string.digits
@@ -40,7 +47,7 @@ class Key(BaseModel):
 
     hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     name: str = Field("", max_length=64)
-    tenant: Annotated[str, Field(pattern=TENANT_PATTERN, max_length=MAX_TENANT_LENGTH)] = DEFAULT_TENANT
+    tenant: TenantName = DEFAULT_TENANT
     roles: list[Role] = Field(min_length=1)
     collections: list[CollectionName] | None = Field(None, min_length=1)
     limits: Limits = Field(default_factory=Limits)
@@ -63,11 +70,13 @@ class Key(BaseModel):
 
 
 class KeyList(BaseModel):
-    """The file: all keys, those that were revoked too."""
+    """The file: all keys, those that were revoked too, and the limits of tenants, which all their keys
+    share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: list[Key] = Field(default_factory=list)
+    tenants: dict[TenantName, Limits] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> KeyList:
@@ -117,7 +126,7 @@ class KeyFile:
         """Read the file. Raises `ValueError` where it is broken already."""
         self._path = path
         self._mark = self._look()
-        self._keys = _by_hash(read_keys(path))
+        self._take(read_keys(path))
         self._problem = ""
 
     def find(self, key: str) -> tuple[Caller | None, str]:
@@ -138,6 +147,14 @@ class KeyFile:
         refusal = found.refusal(datetime.now(UTC))
         return (None, refusal) if refusal else (caller, "")
 
+    def limits_of(self, tenant: str) -> Limits | None:
+        """Return the limits that all keys of a tenant share."""
+        return self._tenants.get(tenant)
+
+    def _take(self, read: KeyList) -> None:
+        self._keys = _by_hash(read)
+        self._tenants = read.tenants
+
     async def check(self) -> None:
         """Raise `ServiceUnavailable` where the file is broken, and an earlier one in force."""
         self._refresh()
@@ -157,7 +174,7 @@ class KeyFile:
             return
         self._mark = mark  # before it is read: what is written meanwhile is another change
         try:
-            self._keys = _by_hash(read_keys(self._path))
+            self._take(read_keys(self._path))
         except ValueError as error:
             self._problem = str(error)
             log.error("the file of keys is broken: the last good one is in force", problem=str(error))

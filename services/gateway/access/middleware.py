@@ -1,26 +1,49 @@
-"""The door: every request gets its caller, or is refused before anything else of the gateway sees it."""
+"""The door: every request gets its caller, or is refused before anything else of the gateway sees it.
+
+What it used is counted when it has ended, and written into the audit log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.core.errors import Forbidden, Unauthorized
+from services.core.errors import Forbidden, RaglineError, Unauthorized
 from services.core.health import Check, Soft
+from services.core.metrics import Metrics
+from services.gateway.access.audit import AuditLog
 from services.gateway.access.caller import ANYONE, Caller, set_caller
+from services.gateway.access.counters import open_counters
 from services.gateway.access.keys import KeyFile
-from services.gateway.access.roles import needed_role
+from services.gateway.access.ledger import Ledger, open_ledger
+from services.gateway.access.limits import Limiter
+from services.gateway.access.roles import Need, needed_role
 from services.gateway.access.settings import AccessSettings
+from services.gateway.access.usage import UsageBook
 
-CHALLENGE: Mapping[str, str] = {"www-authenticate": 'Bearer realm="ragline"'}
+CHALLENGE = 'Bearer realm="ragline"'
 
 
 class Door:
-    """Finds out who asks."""
+    """Finds out who asks, what is left of its limits, and keeps the books."""
 
-    def __init__(self, settings: AccessSettings) -> None:
+    def __init__(self, settings: AccessSettings, metrics: Metrics) -> None:
         self.keys = KeyFile(settings.keys_file) if settings.keys_file else None
+        self.counters = open_counters(settings.limits_url)
+        self.limiter = Limiter(self.counters)
+        self.usage = UsageBook(metrics)
+        self.audit = (
+            AuditLog(settings.audit_log, content=settings.audit_content) if settings.audit_log else None
+        )
+
+    async def close(self) -> None:
+        """Close what it holds."""
+        await self.counters.close()
+        if self.audit is not None:
+            self.audit.close()
 
     @property
     def is_open(self) -> bool:
@@ -29,15 +52,37 @@ class Door:
 
     @property
     def checks(self) -> Mapping[str, Check]:
-        """What `/health/ready` says of it; the gateway goes on with what it knew before."""
-        return {"keys": Soft(self.keys.check)} if self.keys else {}
+        """What `/health/ready` says of it; none of these keeps the gateway from answering."""
+        checks: dict[str, Check] = {}
+        if self.keys is not None:
+            checks["keys"] = Soft(self.keys.check)
+        if self.counters.is_shared:
+            checks["limits"] = Soft(self.counters.check)
+        if self.audit is not None:
+            checks["audit log"] = Soft(self.audit.check)
+        return checks
 
-    async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Find the caller of a request by its headers.
+    async def let_in(self, need: Need, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """Find the caller of a request, who may do what it needs.
 
         Raises:
             Unauthorized: There is no key, or it is not valid.
+            Forbidden: Its key lacks the role.
         """
+        if self.is_open:
+            return ANYONE
+        caller = await self.identify(headers)
+        if need == "operator":
+            if not caller.is_operator:
+                raise Forbidden(
+                    f"this needs the role 'admin' in the tenant 'default'; the key {caller.id} has it not"
+                )
+        elif need != "public":
+            caller.require(need)
+        return caller
+
+    async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """Find the caller of a request by its headers. Raises `Unauthorized` where it has no valid key."""
         key = read_key(headers)
         if not key:
             raise refuse(
@@ -51,13 +96,13 @@ class Door:
 
 def refuse(reason: str, *, code: str = "") -> Unauthorized:
     """Make the refusal; `code` is RFC 6750's, where a key was sent."""
-    value = CHALLENGE["www-authenticate"] + (f', error="{code}"' if code else "")
+    value = CHALLENGE + (f', error="{code}"' if code else "")
     return Unauthorized(reason, headers={"www-authenticate": value})
 
 
 def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Read the key of a request: a bearer token, `x-api-key`, or Azure's `api-key`; empty where none is
-    there."""
+    """Read the key of a request: a bearer token, `x-api-key` or Azure's `api-key`; empty where there is
+    none."""
     found: dict[bytes, str] = {}
     for name, value in headers:
         if name in {b"authorization", b"x-api-key", b"api-key"}:
@@ -69,32 +114,80 @@ def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 class AccessMiddleware:
-    """Sets the caller of every request, and refuses one that lacks the role which its route needs."""
+    """Sets the caller of every request, and refuses one that may not do it, or not now."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: Door, upload_paths: Collection[str] = ()) -> None:
         self.app = app
         self.door = door
+        self.upload_paths = frozenset(upload_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        if scope["type"] != "http":
+        need = needed_role(scope["method"], scope["path"]) if scope["type"] == "http" else "public"
+        if need == "public":
             await self.app(scope, receive, send)
-            return
-        if self.door.is_open:
+        elif self.door.is_open and self.door.audit is None:
             set_caller(ANYONE)
             await self.app(scope, receive, send)
-            return
-        need = needed_role(scope["method"], scope["path"])
-        if need != "public":
-            caller = await self.door.identify(scope["headers"])
-            if need == "operator":
-                if not caller.is_operator:
-                    raise Forbidden(
-                        f"this needs the role 'admin' in the tenant 'default'; the key {caller.id} has it not"
-                    )
-            else:
-                caller.require(need)
+        else:
+            await _Visit(self, scope, send).run(need, receive)
+
+
+class _Visit:
+    """One request of somebody, from the door to the books."""
+
+    def __init__(self, owner: AccessMiddleware, scope: Scope, send: Send) -> None:
+        self._app = owner.app
+        self._door = owner.door
+        self._scope = scope
+        self._send = send
+        self._is_post = scope["method"] == "POST"
+        self._is_upload = self._is_post and scope["path"] in owner.upload_paths
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._status = 0
+
+    async def run(self, need: Need, receive: Receive) -> None:
+        start = time.perf_counter()
+        door, caller, refused = self._door, None, False
+        ledger = open_ledger(keeps_content=door.audit is not None and door.audit.keeps_content)
+        try:
+            caller = await door.let_in(need, self._scope["headers"])
             set_caller(caller)
-        await self.app(scope, receive, send)
+            refused = True
+            with await self._admit(caller):
+                refused = False
+                await self._app(self._scope, receive, self.send)
+        except RaglineError as error:
+            self._status = self._status or error.status
+            raise
+        finally:
+            await self._account(caller, ledger, time.perf_counter() - start, refused=refused)
+
+    async def _admit(self, caller: Caller) -> AbstractContextManager[None]:
+        """Count the request. Returns its place among those in work. Raises `RateLimited`."""
+        if caller.is_anyone or self._door.keys is None:
+            return nullcontext()
+        limiter, tenant = self._door.limiter, self._door.keys.limits_of(caller.tenant)
+        left = await limiter.admit(caller, tenant, uploads=self._is_upload)
+        self._headers = [(name.encode(), value.encode()) for name, value in left.items()]
+        return limiter.hold_place(caller, tenant) if self._is_post else nullcontext()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            if self._headers:
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+        await self._send(message)
+
+    async def _account(self, caller: Caller | None, ledger: Ledger, seconds: float, *, refused: bool) -> None:
+        door = self._door
+        if caller is not None and not caller.is_anyone and door.keys is not None:
+            door.usage.add(caller, ledger, refused=refused)
+            await door.limiter.charge(caller, door.keys.limits_of(caller.tenant), ledger)
+        if door.audit is not None:
+            method, path = self._scope["method"], self._scope["path"]
+            door.audit.write(
+                caller, ledger, method=method, path=path, status=self._status or 500, seconds=seconds
+            )

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from services.core.addresses import RedisAddress
+from services.core.errors import InvalidRequest
 from services.core.settings import Settings
 from services.gateway.access.keys import read_keys
 
@@ -20,6 +22,23 @@ class AccessSettings(Settings):
         validation_alias="GATEWAY_KEYS_FILE",
         description="file of API keys, as `ragline keys` writes it; read anew when it changes; unset: nobody "
         "is asked for a key",
+    )
+    limits_url: str = Field(
+        "",
+        validation_alias="LIMITS_URL",
+        description="where several gateways count what keys use, as redis://host:6379/1; empty: each gateway "
+        "counts by itself",
+    )
+    audit_log: str = Field(
+        "",
+        validation_alias="AUDIT_LOG",
+        description="file that gets a line of JSON for each request, of who did what; - for standard output; "
+        "empty: none",
+    )
+    audit_content: bool = Field(
+        False,
+        validation_alias="AUDIT_CONTENT",
+        description="write questions and answers into the audit log too",
     )
     published: str = Field(
         "",
@@ -48,6 +67,16 @@ class AccessSettings(Settings):
         if path is not None:
             read_keys(path)
         return path
+
+    @field_validator("limits_url")
+    @classmethod
+    def _check_limits_url(cls, url: str) -> str:
+        if url:
+            try:
+                RedisAddress.parse("LIMITS_URL", "the counters of limits", url)
+            except InvalidRequest as error:
+                raise ValueError(error.message) from None
+        return url
 
     @field_validator("access")
     @classmethod

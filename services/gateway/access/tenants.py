@@ -16,10 +16,9 @@ from services.core.errors import Forbidden, InvalidRequest, RaglineError
 from services.core.sse import Event
 from services.core.wire.dataprep import Job, unknown_job
 from services.gateway.access.caller import DEFAULT_TENANT, current_caller, find_caller
+from services.gateway.access.ledger import find_ledger
 
 SEPARATOR = "--"
-TENANT_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-MAX_TENANT_LENGTH = 24
 MAX_NAME_LENGTH = 63
 
 
@@ -31,6 +30,9 @@ def stored_name(name: str) -> str:
         InvalidRequest: The name is too long once it is qualified, or looks like another tenant's.
     """
     caller = current_caller()
+    ledger = find_ledger()
+    if ledger is not None:
+        ledger.collections.add(name)
     if caller.is_anyone:
         return name
     if caller.collections is not None and name not in caller.collections:
