@@ -61,8 +61,12 @@ class TagSet:
     def __init__(self, tags: Iterable[str]) -> None:
         self.tags = tuple(dict.fromkeys(tags))
         self._known = {_fold(tag): tag for tag in reversed(self.tags)}
+        # the first character, no letter, outside of the group: only then is a search for it fast
         self._pattern = re.compile(
-            "|".join(re.escape(tag) if is_word(tag) else f"(?ai:{re.escape(tag)})" for tag in self.tags)
+            "|".join(
+                re.escape(tag) if is_word(tag) else f"{re.escape(tag[0])}(?ai:{re.escape(tag[1:])})"
+                for tag in self.tags
+            )
         )
         self._longest = max(map(len, self.tags))
         self.firsts = tuple(dict.fromkeys(tag[0] for tag in self.tags))
