@@ -33,11 +33,14 @@ ATTACHED_WORDS = 60
 
 SMALL_TALK_WORDS = 8
 
+POINTING_CHARACTERS = 2000
+"""Where a message points to the last answer: near its start or its end. What is between may be megabytes."""
+
 _MARKS = re.compile(r"[\W\d_]+")
 
 _ATTACHMENT = re.compile(
     r"<(context|source|document|file|attachment|chat_history|transcript)\b"
-    r"|^#{1,4}\s*(task|context|chat history)\b|```|^\s*(context|document|text|file)\s*:\s*$",
+    r"|^#{1,4}\s*(task|context|chat history)\b|```|^[^\S\n]*(context|document|text|file)[^\S\n]*:[^\S\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 """How chat clients mark what they attach: files, search results, the conversation for a title."""
@@ -89,7 +92,8 @@ def _refers_back(text: str) -> bool:
     words = read_words(text)
     if not REFERRING.isdisjoint(words) or tuple(words) in FOLLOW_PHRASES:
         return True
-    return bool(LAST_ANSWER.search(text)) or any(sign in text for sign in REFERRING_SIGNS)
+    ends = (text[:POINTING_CHARACTERS], text[-POINTING_CHARACTERS:])
+    return any(map(LAST_ANSWER.search, ends)) or any(sign in text for sign in REFERRING_SIGNS)
 
 
 def is_task_of_client(question: str) -> bool:

@@ -10,6 +10,8 @@ RaglineError
 
 from __future__ import annotations
 
+import errno
+
 from services.cli.console import Output
 from services.core.errors import RaglineError, ServiceUnavailable
 
@@ -20,6 +22,9 @@ class UsageError(RaglineError):
 
 class PortInUse(RaglineError):
     code = "port_in_use"
+
+
+UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT})
 
 
 class ServiceDied(RaglineError):
@@ -40,6 +45,11 @@ class DemoFailed(RaglineError):
 
 def print_error(error: Exception) -> bool:
     """Print a Ragline error on standard error. Returns False, and prints nothing, where it is none."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
+        error = RaglineError(
+            f"{error.filename} cannot be written ({error.strerror}): RAGLINE_HOME says where Ragline keeps "
+            "its files"
+        )
     if not isinstance(error, RaglineError):
         return False
     output = Output.standard()

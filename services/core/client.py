@@ -123,7 +123,7 @@ class HttpClient:
                         if event.event == "error":
                             raise error_from_body(self.service, 502, event.data)
                         yield event
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise self._connections.translate(error) from error
 
     async def ready(self) -> None:
@@ -168,7 +168,7 @@ class HttpClient:
         """Return the reply once its head is there; to be used as a context manager."""
         try:
             return await self._connections.request(method, path, body, headers)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             if not (idempotent and isinstance(self._connections.translate(error), StaleConnection)):
                 raise
         return await self._connections.request(method, path, body, headers)
@@ -191,7 +191,7 @@ class HttpClient:
                 if refuse and reply.status >= 400:
                     raise await self._refusal(reply)
                 return reply.status, await self._read(reply)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise self._connections.translate(error) from error
 
     async def _refusal(self, reply: aiohttp.ClientResponse) -> RaglineError:

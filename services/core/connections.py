@@ -40,7 +40,9 @@ class Connections:
 
     def __init__(self, service: str, base_url: str, headers: Mapping[str, str], limit: int) -> None:
         self.service = service
-        self.base_url = base_url
+        self._base_url = base_url
+        self.base_url = hide_login(base_url)
+        """As errors name it."""
         self._headers = dict(headers)
         self._limit = limit
         self._turns = asyncio.Semaphore(limit)
@@ -78,7 +80,7 @@ class Connections:
             ServiceError: The peer redirects to where the request cannot follow.
             aiohttp.ClientError: See `translate`; also `OSError`.
         """
-        url = self.base_url + path
+        url = self._base_url + path
         for _ in range(MAX_REDIRECTS + 1):
             seconds = seconds_left(DEFAULT_SECONDS)
             reply = await self._pool().request(
@@ -95,11 +97,11 @@ class Connections:
             reply.close()
             url = self._redirected_url(method, url, reply, can_resend=body is None or isinstance(body, bytes))
         raise ServiceError(
-            f"{self.service} at {self.base_url}{path} redirects without end, at last to {url}",
+            f"{self.service} at {self.base_url}{path} redirects without end, at last to {hide_login(url)}",
             service=self.service,
         )
 
-    def translate(self, error: aiohttp.ClientError | OSError) -> RaglineError:
+    def translate(self, error: aiohttp.ClientError | OSError | UnicodeError) -> RaglineError:
         """Make the exception of ours that an aiohttp one stands for."""
         name = self.service
         translated: RaglineError
@@ -115,6 +117,8 @@ class Connections:
             translated = ServiceError(f"{name} at {self.base_url}: no secure connection: {error}")
         elif isinstance(error, aiohttp.ClientConnectorError):
             translated = ServiceUnavailable(f"{name} is down: no answer at {self.base_url}")
+        elif isinstance(error, aiohttp.InvalidURL | UnicodeError):
+            translated = ServiceError(f"{name}: {self.base_url} is no address: is its host spelled right?")
         elif isinstance(error, TimeoutError):
             translated = DeadlineExceeded(f"{name} did not answer before the deadline")
         elif isinstance(error, aiohttp.ClientPayloadError):
@@ -139,18 +143,20 @@ class Connections:
         """
         location = reply.headers.get("location", "")
         target = urljoin(url, location)
+        shown = hide_login(target)
         if not location:
             problem = "and does not say where to"
         elif _origin(target) != _origin(url):
-            problem = f"to {target}, another server, which must not get the request and its key"
+            problem = f"to {shown}, another server, which must not get the request and its key"
         elif method != "GET" and reply.status not in _KEEP_METHOD:
-            problem = f"to {target} with {reply.status}, which turns {method} into GET"
+            problem = f"to {shown} with {reply.status}, which turns {method} into GET"
         elif not can_resend:
-            problem = f"to {target}, and the body cannot be sent a second time"
+            problem = f"to {shown}, and the body cannot be sent a second time"
         else:
             return target
         raise ServiceError(
-            f"{self.service} at {url} redirects {problem}: set its address to the one that answers",
+            f"{self.service} at {hide_login(url)} redirects {problem}: set its address to the one that "
+            "answers",
             service=self.service,
             upstream_status=reply.status,
         )
@@ -174,6 +180,13 @@ class Connections:
             headers[REQUEST_ID_HEADER] = identifier
         tracing.inject(headers, self.base_url)
         return headers
+
+
+def hide_login(url: str) -> str:
+    """Leave the user and the password out of a URL."""
+    scheme, colon, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{colon}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -21,7 +21,7 @@ from services.core.context import (
     start_request,
 )
 from services.core.disk import explain_full, is_full
-from services.core.errors import PayloadTooLarge, RaglineError, RequestTimeout
+from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, RequestTimeout
 from services.core.metrics import Metrics
 from services.core.replies import ClientGone
 from services.core.settings import ServiceSettings
@@ -33,6 +33,13 @@ CLIENT_CLOSED = 499
 """nginx's status for a client that hung up; it exists in logs and metrics only."""
 
 NO_ROUTES: Mapping[str, int | None] = {}
+
+UNSENDABLE = {
+    "Integer exceeds 64-bit range": "a number in the request does not fit in 64 bits: send a smaller one",
+    "str is not valid UTF-8: surrogates not allowed": "a text in the request is not valid Unicode: it has "
+    "half a character (a surrogate)",
+}
+"""What a request may hold and no other service can be sent, by what orjson says of it."""
 
 log = structlog.get_logger("access")
 
@@ -126,8 +133,7 @@ class _Exchange:
             await self._fail(error)
         except Exception as error:
             log.error("unhandled", exc_info=error)
-            failed = RaglineError(f"{self.owner.service} failed: see its log for this request id")
-            await self._fail(explain_full(error) if is_full(error) else failed)
+            await self._fail(self._explain(error))
         finally:
             self._account(time.perf_counter() - self.start)
 
@@ -165,6 +171,14 @@ class _Exchange:
         elif self.is_stream and self.first is None:
             self.first = time.perf_counter() - self.start
         await self._send(message)
+
+    def _explain(self, error: Exception) -> RaglineError:
+        """Make the error of an exception that nobody foresaw, some of which say whose fault it is."""
+        if is_full(error):
+            return explain_full(error)
+        if isinstance(error, orjson.JSONEncodeError) and str(error) in UNSENDABLE:
+            return InvalidRequest(UNSENDABLE[str(error)])
+        return RaglineError(f"{self.owner.service} failed: see its log for this request id")
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"the request body is larger than {self.limit} bytes: send less")

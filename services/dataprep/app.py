@@ -125,7 +125,9 @@ def create(settings: Settings) -> FastAPI:
             )
             stack.push_async_callback(sandbox.close)
             app.state.sandbox = sandbox
-            app.state.fetcher = Fetcher(LinkLimits(settings.max_file_bytes, settings.fetch_seconds))
+            app.state.fetcher = Fetcher(
+                LinkLimits(settings.max_file_bytes, settings.fetch_seconds, settings.link_ports)
+            )
             app.state.least_free = HomeSettings.load().disk_free_bytes
             store = app.state.jobs = await _job_store(settings)
             stack.push_async_callback(store.close)

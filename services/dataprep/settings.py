@@ -155,6 +155,12 @@ class Settings(GuardSettings, ServiceSettings):
         validation_alias="DATAPREP_FETCH_URLS",
         description="fetch the links that clients send in `link_list`, from addresses of the internet only",
     )
+    fetch_ports: str = Field(
+        "80,443",
+        pattern=r"^(\*|\d{1,5}(,\d{1,5})*)$",
+        validation_alias="DATAPREP_FETCH_PORTS",
+        description="ports at which links are fetched; * for any",
+    )
     fetch_seconds: float = Field(
         30,
         gt=0,
@@ -185,6 +191,11 @@ class Settings(GuardSettings, ServiceSettings):
         validation_alias="DATAPREP_DEADLINE_SECONDS",
         description="longest an upload may take where its caller sets no shorter deadline",
     )
+
+    @property
+    def link_ports(self) -> frozenset[int] | None:
+        """The ports at which links are fetched; None for any."""
+        return None if self.fetch_ports == "*" else frozenset(map(int, self.fetch_ports.split(",")))
 
     @property
     def limits(self) -> Limits:

@@ -47,6 +47,8 @@ from services.retrieval.ranking import plan_search, rank
 from services.retrieval.settings import VECTOR_URL, Settings
 
 SERVICE = "retrieval"
+QUESTION_CHARACTERS = 20_000
+"""Characters of a question that are searched for, as `initial_query` says; its vector has no more of it."""
 
 routes = APIRouter(tags=["retrieval"])
 
@@ -78,6 +80,8 @@ ServiceSettings = Annotated[Settings, Depends(_get_settings)]
 async def retrieval(
     body: RetrievalRequest, store: Store, settings: ServiceSettings, metrics: ServiceMetrics
 ) -> Response:
+    if len(body.text) > QUESTION_CHARACTERS:
+        body = body.model_copy(update={"text": body.text[:QUESTION_CHARACTERS]})
     if language.must_load(body.text, body.threshold_languages or ()):
         await asyncio.to_thread(language.load)
     plan = plan_search(body, settings)

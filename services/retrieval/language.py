@@ -21,7 +21,7 @@ _ENGLISH = frozenset(
     "the what which how who why when where does did and are with should would from there their".split()  # noqa: SIM905
 )
 _WORD = re.compile(r"[^\W\d_]+")
-_CODE = re.compile(r"\S*\d\S*")
+_CODE = re.compile(r"(?<!\S)\S*\d\S*")
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),

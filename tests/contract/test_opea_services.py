@@ -48,7 +48,7 @@ def chain(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     jobs_url = f"sqlite://{tmp_path_factory.mktemp('dataprep')}/jobs"
     app = create_dataprep(DataprepSettings(parsers=1, fetch_urls=True, jobs_url=jobs_url, **urls))
     dataprep = serve(app)
-    app.state.fetcher = Fetcher(LinkLimits(100_000, 20), allowed=lambda address: True)
+    app.state.fetcher = Fetcher(LinkLimits(100_000, 20, None), allowed=lambda address: True)
     gateway = serve(create_gateway(GatewaySettings(dataprep_url=dataprep, reranking_url=reranking, **urls)))
     return Chain(embedding, retrieval, reranking, dataprep, gateway, f"{serve(_Page())}/guide")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
@@ -28,7 +29,16 @@ def _encodable(text: str) -> str:
 Text = Annotated[str, AfterValidator(_encodable)]
 """A text that can be sent on: JSON can carry half of a surrogate pair, which no tokenizer takes."""
 
-Scalar = Text | int | float | bool
+
+def _storable(value: str | float) -> str | float:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("the integer does not fit in 64 bits: send it as a string")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a number that can be stored or matched")
+    return value
+
+
+Scalar = Annotated[Text | int | float | bool, AfterValidator(_storable)]
 Metadata = dict[Text, Scalar | list[Text]]
 Operator = Literal["gte", "gt", "lte", "lt", "not"]
 Filter = dict[Text, Scalar | list[Text] | dict[Operator, Scalar | list[Text]]]

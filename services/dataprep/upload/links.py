@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from services.core.connections import hide_login
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
 from services.dataprep.parsing.registry import all_formats, suffix_of_type
 from services.dataprep.upload.multipart import Upload
@@ -32,10 +33,25 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
 """Content types that say less than the link's own suffix does."""
 
-_TRANSLATED = tuple(
-    ipaddress.ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+_RESERVED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
+        *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+        *("224.0.0.0/4", "240.0.0.0/4"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+    )
 )
-"""IPv6 addresses that stand for an IPv4 one somewhere on the way: nobody needs them here."""
+"""IANA's special-purpose registries of IPv4 and, within 2000::/3, of IPv6 addresses: private, shared,
+documentation, benchmarks, relays and anycast of old, and addresses that stand for others on the way. Python's
+own `is_global` takes some of them for the internet's, another set in each version."""
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given to anybody on the internet."""
+
+LONGEST_LINK = 2048
+LONGEST_LABEL, LONGEST_HOST = 63, 253
 
 Allowed = Callable[[str], bool]
 
@@ -57,6 +73,15 @@ def links(values: Sequence[str]) -> list[str]:
     return found
 
 
+def is_address(host: str) -> bool:
+    """Whether a link's host is an IP address in place of a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is the internet's: not private, loopback, link-local, reserved or multicast."""
     try:
@@ -66,15 +91,18 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in _TRANSLATED) or ip.is_site_local:
+        if ip not in _UNICAST:
             return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_private)
+    return ip.is_global and not any(ip in network for network in _RESERVED)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
+    """What a link may bring, how long it may take, and the ports that are asked; None: any."""
+
     bytes: int
     seconds: float
+    ports: frozenset[int] | None = frozenset({80, 443})
 
 
 class Fetcher:
@@ -108,7 +136,7 @@ class Fetcher:
             raise InvalidRequest(
                 f"{link} cannot be fetched: it takes longer than {self._limits.seconds:g} s"
             ) from None
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, UnicodeError) as error:
             refusal = error.__cause__
             reason = refusal if isinstance(refusal, _Refused) else type(error).__name__
             raise InvalidRequest(f"{link} cannot be fetched: {reason}") from None
@@ -128,6 +156,8 @@ class Fetcher:
         return await asyncio.gather(*(one(number, link) for number, link in enumerate(links)))
 
     async def _follow(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
+        if len(link) > LONGEST_LINK:
+            raise InvalidRequest(f"{link[:100]}... is refused: a link has at most {LONGEST_LINK} characters")
         url = self._check_url(link, link)
         for _ in range(REDIRECTS + 1):
             async with session.get(url, allow_redirects=False) as reply:
@@ -145,17 +175,20 @@ class Fetcher:
             url = URL(target)
             host, scheme = url.host, url.scheme
         except ValueError:
-            raise InvalidRequest(f"{link} is not a link") from None
+            raise InvalidRequest(f"{hide_login(link)[:LONGEST_LINK]} is not a link") from None
         if scheme not in {"http", "https"} or not host:
             raise InvalidRequest(f"{link} is refused: only http and https links are fetched")
         if url.user is not None or url.password is not None:
-            raise InvalidRequest(f"{link} is refused: it holds a user name or a password")
-        try:
-            ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return url
-        if not self._allowed(host):
+            raise InvalidRequest(f"{hide_login(link)} is refused: it holds a user name or a password")
+        if len(host) > LONGEST_HOST or any(len(label) > LONGEST_LABEL for label in host.split(".")):
+            raise InvalidRequest(
+                f"{link[:LONGEST_HOST]}... is refused: a host has at most {LONGEST_HOST} characters, and "
+                f"{LONGEST_LABEL} between its dots"
+            )
+        if is_address(host) and not self._allowed(host):
             raise InvalidRequest(f"{link} is refused: {host} is not an address of the internet")
+        if self._limits.ports is not None and url.port not in self._limits.ports:
+            raise InvalidRequest(f"{link} is refused: port {url.port} is not asked (DATAPREP_FETCH_PORTS)")
         return url
 
     async def _save(self, reply: aiohttp.ClientResponse, name: str, path: Path) -> Upload:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
+import orjson
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
@@ -154,3 +155,20 @@ async def test_metrics_count_requests_by_route_and_status(client: httpx.AsyncCli
         'ragline_request_duration_seconds_count{route="/echo",service="demo",status="200"} 1.0' in exposition
     )
     assert 'le="640.0"' in exposition
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(2**64, "does not fit in 64 bits"), (10**400, "64 bits"), ("\ud800", "not valid Unicode")],
+)
+async def test_what_no_other_service_can_be_sent_is_the_callers_to_change(value: object, said: str) -> None:
+    app = service({})
+
+    @app.post("/pass-on")
+    async def pass_on() -> bytes:
+        return orjson.dumps({"seed": value})
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://demo") as client:
+        reply = await client.post("/pass-on")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid_request")
+    assert said in reply.json()["error"]["message"]

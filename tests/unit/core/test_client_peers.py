@@ -399,3 +399,19 @@ async def test_a_reply_that_never_comes_is_neither() -> None:
     async with serving(hang) as url, HttpClient("retrieval", url) as client:
         with pytest.raises(DeadlineExceeded, match="retrieval did not answer"):
             await client.get("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:secret@127.0.0.1:9",
+        "http://me:secret@" + "a" * 300 + ".example.org",
+        "http://me:secret@" + "a." * 200 + "example.org",
+    ],
+)
+async def test_an_address_with_a_password_or_a_host_that_cannot_be_names_itself_without_it(url: str) -> None:
+    async with HttpClient("engine", url) as client:
+        with pytest.raises(ServiceError) as failed:
+            await client.get("/health")
+    assert failed.value.service == "engine"
+    assert "secret" not in failed.value.message

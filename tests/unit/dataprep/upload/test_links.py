@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
 from services.dataprep.upload.links import Fetcher, LinkLimits, is_public, links
 
-LIMITS = LinkLimits(bytes=10_000, seconds=10)
+LIMITS = LinkLimits(bytes=10_000, seconds=10, ports=None)
 
 
 class Names(AbstractResolver):
@@ -108,6 +108,22 @@ async def site() -> AsyncIterator[tuple[int, list[str]]]:
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
         "2001:0:1::1",
+        "192.0.0.192",
+        "192.0.0.9",
+        "192.88.99.1",
+        "192.31.196.1",
+        "192.175.48.9",
+        "2001:1::1",
+        "2001:4:112::1",
+        "2001:30::1",
+        "2620:4f:8000::1",
+        "3fff::1",
+        "3fff:fff::1",
+        "5f00::1",
+        "100::1",
+        "64:ff9b:1::1",
+        "::7f00:1",
+        "4000::1",
         "localhost",
         "",
     ],
@@ -124,6 +140,9 @@ def test_addresses_that_are(address: str) -> None:
 @pytest.mark.parametrize(
     "link",
     [
+        f"http://{'a' * 300}.example.org/page",
+        f"http://{'a.' * 200}example.org/page",
+        "http://" + "a" * 70_000,
         "http://127.0.0.1:{port}/page",
         "http://[::1]:{port}/page",
         "http://[::ffff:127.0.0.1]:{port}/page",
@@ -221,7 +240,7 @@ async def test_redirects_end_and_so_does_patience(tmp_path: Path) -> None:
             )
         assert len(asked) == 6
         with pytest.raises(InvalidRequest, match=r"longer than 0\.5 s"):
-            await Fetcher(LinkLimits(100, 0.5), resolver=names, allowed=lambda _: True).fetch(
+            await Fetcher(LinkLimits(100, 0.5, None), resolver=names, allowed=lambda _: True).fetch(
                 f"http://docs.test:{port}/never", tmp_path / "a"
             )
 
@@ -235,3 +254,19 @@ def test_link_lists_as_clients_send_them() -> None:
     for wrong in ('["a"', "[1]", '["a", {}]'):
         with pytest.raises(InvalidRequest, match="JSON list"):
             links([wrong])
+
+
+@pytest.mark.parametrize(
+    "link", ["http://example.org:8080/", "https://example.org:22/", "http://example.org:99999/"]
+)
+async def test_ports_that_are_not_the_webs_are_not_asked(tmp_path: Path, link: str) -> None:
+    names = Names(**{"example.org": "93.184.216.34"})
+    with pytest.raises(InvalidRequest, match=r"DATAPREP_FETCH_PORTS|is not a link"):
+        await Fetcher(LinkLimits(100, 5), resolver=names).fetch(link, tmp_path / "file")
+    assert names.asked == []
+
+
+async def test_a_password_in_a_link_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="user name or a password") as refused:
+        await Fetcher(LIMITS).fetch("http://me:secret@example.org/", tmp_path / "file")
+    assert "secret" not in refused.value.message
