@@ -16,6 +16,8 @@ TOGETHER = {
     "tests/contract/test_generation.py": "language models",
     "tests/contract/test_generation_llama_server.py": "language models",
     "tests/contract/test_generation_openvino.py": "language models",
+    "tests/e2e/test_report_browser.py": "the report",
+    "tests/unit/pipelines/evaluation/test_report.py": "the report",
 }
 """Folders and files by the unit of work that their tests are part of; every other file is one of its own."""
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from services.cli.local.stack import Stack
+from tests.command_line import call_ragline
 from tests.ports import free_ports
 
 PASSAGES = 120
@@ -61,21 +62,23 @@ class Deployment:
         reply = self.call("GET", "/v1/collections").json()
         return {one["name"]: one for one in reply["collections"]}
 
-    def reindex(self, *arguments: str) -> subprocess.Popen[str]:
+    def with_urls(self) -> dict[str, str]:
         urls = {f"{name.upper()}_URL": self.stack.url(name) for name in ("embedding", "retrieval")}
+        return {**self.environment, **urls}
+
+    def reindex(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("ragline")), "reindex", *arguments],
-            env={**self.environment, **urls},
+            env=self.with_urls(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
     def reindexed(self, *arguments: str) -> str:
-        process = self.reindex(*arguments)
-        output, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, output
-        return output
+        done = call_ragline("reindex", *arguments, env=self.with_urls())
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
 
 
 @dataclass

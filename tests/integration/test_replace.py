@@ -13,8 +13,8 @@ from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, conten
 from tests.redis_server import RedisServer
 from tests.soak import rounds
 
-VERSIONS = rounds(12, 50)
-READERS = rounds(4, 8)
+VERSIONS = rounds(8, 50)
+READERS = rounds(3, 8)
 NAME = "changing.md"
 
 

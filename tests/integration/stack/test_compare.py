@@ -84,7 +84,8 @@ def test_every_answer_is_judged_by_the_real_embedding_model(compared: CompareRep
 
 
 def test_streamed_pieces_are_labelled_and_make_the_answers(running: Running) -> None:
-    body = {"question": QUESTION, "arms": ["openvino-entry", "llamacpp-entry"], "stream": True}
+    other = {"name": "other", "model": "openvino-entry", "prompt": "cite"}  # the quicker engine twice
+    body = {"question": QUESTION, "arms": ["openvino-entry", other], "stream": True}
     reply = httpx.post(f"{running.url}/v1/compare", json=body, timeout=120)
     events = SseParser().feed(reply.content)
     assert (events[0].event, events[-2].event, events[-1].data) == ("context", "comparison", b"[DONE]")

@@ -29,7 +29,11 @@ MEBI = 1024 * 1024
 
 @asynccontextmanager
 async def opened(
-    *, processes: int = 1, seconds: float = 20, worker: str = module.PROCESS_MODULE, memory: int = 1024 * MEBI
+    *,
+    processes: int = 1,
+    seconds: float = 120,
+    worker: str = module.PROCESS_MODULE,
+    memory: int = 1024 * MEBI,
 ) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(
         processes=processes, seconds=seconds, memory_bytes=memory, limits=Limits(), module=worker

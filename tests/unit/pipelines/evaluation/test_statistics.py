@@ -161,7 +161,10 @@ def test_what_no_draw_reaches_is_told_by_student_s_t() -> None:
 @settings(max_examples=rounds(20, 200), deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
-    assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gc.collect", lambda: 0)  # which it asks for at each call: half a second here
+        expected = list(multipletests(p, method="holm")[1])
+    assert holm(p) == pytest.approx(expected)
 
 
 def test_holm_by_hand() -> None:

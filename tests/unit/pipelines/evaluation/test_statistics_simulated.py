@@ -23,8 +23,8 @@ RESAMPLES = 600
 
 
 def some(*cases: tuple[object, ...]) -> Sequence[tuple[object, ...]]:
-    """The first three of these, which differ most; all of them in `make test-soak`."""
-    return cases if SOAK else cases[:3]
+    """The first two of these, which differ most; all of them in `make test-soak`."""
+    return cases if SOAK else cases[:2]
 
 
 def unclustered(generator, n: int, gain: float):
@@ -68,8 +68,8 @@ def test_intervals_cover_as_often_as_they_say(kind, n: int) -> None:
     ("clusters", "largest", "share", "alike", "graded"),
     some(
         (40, 1, 0.7, 0.0, False),
-        (15, 7, 0.6, 0.3, False),
         (60, 7, 0.5, 0.3, True),
+        (15, 7, 0.6, 0.3, False),
         (40, 1, 0.9, 0.1, True),
         (60, 7, 0.5, 0.0, False),
         (30, 7, 0.85, 0.3, False),
@@ -100,8 +100,8 @@ def test_intervals_of_shares_cover_as_often_as_they_say(
     ("n", "size", "gain", "loss", "together"),
     some(
         (20, 1, 0.2, 0.1, 0.0),
-        (20, 1, 0.9, 0.0, 0.0),
         (60, 3, 0.15, 0.05, 0.5),
+        (20, 1, 0.9, 0.0, 0.0),
         (60, 1, 0.15, 0.05, 0.0),
         (40, 1, 0.5, 0.05, 0.0),
         (40, 2, 0.3, 0.2, 0.5),
