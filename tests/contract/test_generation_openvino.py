@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
+import openvino_genai as genai
 import pytest
 import pytest_asyncio
 
@@ -17,8 +18,7 @@ from services.core.models.fetch import fetch
 from services.generation.backend import Prompt
 from services.generation.backends.openvino.engine import DISTRIBUTION, OpenVinoEngine, create
 from services.generation.backends.openvino.folder import find_converted_folder
-from services.generation.backends.openvino.model import OpenVinoModel, open_model
-from services.generation.backends.openvino.protocol import Opening
+from services.generation.backends.openvino.model import OpenVinoModel
 from services.generation.entries import ModelEntry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,13 +42,18 @@ async def engine(models_home: Path) -> AsyncIterator[OpenVinoEngine]:
         await created.close()
 
 
+class NoPipeline:
+    def get_config(self) -> genai.GenerationConfig:
+        return genai.GenerationConfig()
+
+
 @pytest.fixture(scope="module")
 def model(engine: OpenVinoEngine, models_home: Path) -> OpenVinoModel:
-    """The same model in this process; the engine has converted it."""
+    """The same model's tokenizer in this process; the engine has converted it. Nothing is computed with it."""
     folder = find_converted_folder(
         fetch("smollm2-135m-instruct", models_home), models_home, version(DISTRIBUTION)
     )
-    return open_model(Opening(str(folder), "tiny", max_context=2048, threads=2, concurrency=1))
+    return OpenVinoModel(genai.Tokenizer(str(folder)), NoPipeline(), 2048, "tiny")
 
 
 async def answer(engine: OpenVinoEngine) -> str:
