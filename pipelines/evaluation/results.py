@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.cost_results import CostResult, RepeatResult, TurnResult
 from pipelines.evaluation.labelled import LabelResult
 from pipelines.evaluation.swap.records import RiskCurve, SequentialResult, SwapResult
 
@@ -263,4 +264,7 @@ class Results(_Frozen):
     risks: tuple[RiskCurve, ...] = ()
     questions: tuple[QuestionResult, ...]
     judge: JudgeResult | None = None
+    repeats: tuple[RepeatResult, ...] = ()
+    turns: tuple[TurnResult, ...] = ()
+    costs: tuple[CostResult, ...] = ()
     labels: LabelResult | None = None

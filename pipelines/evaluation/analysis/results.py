@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.evaluation.analysis.comparisons import compare_scope
+from pipelines.evaluation.analysis.costs import estimate_costs
 from pipelines.evaluation.analysis.counts import (
     count_outcomes,
     count_two_by_two,
@@ -15,6 +16,7 @@ from pipelines.evaluation.analysis.counts import (
 from pipelines.evaluation.analysis.evidence import assess_bundle
 from pipelines.evaluation.analysis.labels import estimate_labels
 from pipelines.evaluation.analysis.preferences import summarise_judge
+from pipelines.evaluation.analysis.repeats import compare_turns, estimate_repeats
 from pipelines.evaluation.analysis.scores import AnswerScores, gather_samples, list_scopes, score_answers
 from pipelines.evaluation.analysis.summary import list_verdicts, list_warnings
 from pipelines.evaluation.analysis.trade import describe_trade, draw_risk_curve
@@ -84,6 +86,9 @@ def compute_results(bundle: Bundle, baseline: str = "", policy: Policy | None = 
         risks=tuple(curve for curve in risks if curve is not None),
         questions=_list_scores(scored),
         judge=summarise_judge(bundle, scored, seed),
+        repeats=tuple(result for arm in arms for result in estimate_repeats(arm, by_arm[arm])),
+        turns=tuple(result for arm in arms for result in compare_turns(arm, by_arm[arm])),
+        costs=estimate_costs(bundle.manifest, by_arm, baseline, seed),
         labels=estimate_labels(bundle, scored, baseline),
     )
     policy = policy or bundle.manifest.policy or USUAL

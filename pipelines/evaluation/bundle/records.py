@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.bundle.prices import Price
 from pipelines.evaluation.datasets.items import Item
 from pipelines.evaluation.gate.policy import Policy
 from services.core.errors import ErrorDetail
@@ -116,7 +117,8 @@ class Manifest(Record):
     the first one the baseline; `prompts` the text of every prompt strategy that they use; `versions` the
     distributions that decide about a result. `started` is in UTC, ISO 8601. `policy` is what was asked of
     the arms before the first answer; None: nothing, and `USUAL` holds. `sequential`: the run stops when its
-    policy is settled."""
+    policy is settled. `prices` are those of arms; `power` the meters of this machine that were read while
+    requests ran one after another."""
 
     format: int = FORMAT
     version: str
@@ -131,6 +133,8 @@ class Manifest(Record):
     judge: JudgeRecord | None = None
     policy: Policy | None = None
     sequential: SequentialRecord | None = None
+    prices: dict[str, Price] = {}
+    power: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> str:
@@ -183,6 +187,7 @@ class Answer(Record):
     `order` is its place in the run's order of asking, `at` the seconds since the run began (less the time
     in which it was stopped) when it was asked, for drift; `attempts` are more than one where an engine was
     busy or down and the request was sent again. `elapsed` is how many seconds a request took that failed.
+    `energy` is what this machine took while it was under way, in joules, all of it.
     """
 
     question: str
@@ -192,6 +197,7 @@ class Answer(Record):
     at: float
     attempts: int = 1
     elapsed: float | None = None
+    energy: float | None = None
     reply: ArmReply
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.bundle.records import Manifest
+from pipelines.evaluation.cost_results import CostResult, RepeatResult, TurnResult
 from pipelines.evaluation.labelled import LabelResult
 from pipelines.evaluation.load.records import LoadReport
 from pipelines.evaluation.results import (
@@ -166,6 +167,9 @@ class Report(_Frozen):
     abstention: tuple[AbstentionResult, ...]
     outcomes: tuple[ArmOutcome, ...]
     judge: JudgeResult | None = None
+    repeats: tuple[RepeatResult, ...] = ()
+    turns: tuple[TurnResult, ...] = ()
+    costs: tuple[CostResult, ...] = ()
     labels: LabelResult | None = None
     sequential: SequentialResult | None = None
     differing: int

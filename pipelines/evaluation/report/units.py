@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pipelines.evaluation.metric import find_metric
 
 MINUS = "\N{MINUS SIGN}"
@@ -67,6 +69,21 @@ def column_unit(unit: str) -> str:
 def format_p(p: float) -> str:
     """Format a p value with three places."""
     return f"<{SPACE}0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_cost(value: float | None) -> str:
+    """Format an amount of money or energy with three significant digits; empty where there is none."""
+    return "" if value is None else f"{value:,.3g}".replace("-", MINUS)
+
+
+def format_cost_interval(low: float | None, high: float | None) -> str:
+    """Format the interval of a cost; empty where there is none."""
+    return "" if low is None or high is None else f"[{format_cost(low)}, {format_cost(high)}]"
+
+
+def format_deviation(variance: float | None) -> str:
+    """Format a variance as its root, in the metric's own unit."""
+    return NOTHING if variance is None else f"{math.sqrt(variance):.3g}"
 
 
 def format_count(value: float) -> str:

@@ -180,6 +180,8 @@ def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **
         machine=format_machine,
         asides=split_asides,
         metric_title=units.metric_title,
+        cost=units.format_cost,
+        deviation=units.format_deviation,
     )
     return environment.get_template(name).render(
         report=report,
@@ -187,6 +189,8 @@ def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **
         plots=figures,
         conditions=condition_rows(report.manifest),
         judging=describe_judge(report.judge),
+        cost_interval=units.format_cost_interval,
+        interval=units.format_interval,
         labelling=describe_labels(report.labels),
         evidence=describe_evidence(report.sequential),
         arms={arm.name: index for index, arm in enumerate(report.arms)},

@@ -128,6 +128,8 @@ def find_differences(present: Manifest, wanted: Manifest) -> Iterator[str]:
         old_value, new_value = getattr(present.conditions, name), getattr(wanted.conditions, name)
         if old_value != new_value:
             yield f"{name} is {old_value}, not {new_value}"
+    if present.prices != wanted.prices:
+        yield "its prices are others"
     yield from _find_engine_differences(present, wanted)
 
 

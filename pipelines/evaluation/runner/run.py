@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.context import freeze
+from pipelines.evaluation.bundle.prices import Price
 from pipelines.evaluation.bundle.records import Bundle, Context, RunQuestion, group_clusters
 from pipelines.evaluation.bundle.store import BundleStore, read_manifest
 from pipelines.evaluation.gate.policy import Policy
@@ -20,6 +21,7 @@ from pipelines.evaluation.runner.contexts import (
     ingest_corpus,
     name_corpus_collection,
 )
+from pipelines.evaluation.runner.energy import PowerMeter, find_meter
 from pipelines.evaluation.runner.gateway import Gateway
 from pipelines.evaluation.runner.manifest import make_manifest
 from pipelines.evaluation.runner.plan import (
@@ -54,6 +56,7 @@ class Evaluation:
     folder: Path
     policy: Policy | None = None
     budget: Budget | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 async def run(
@@ -90,6 +93,7 @@ class _Run:
     judge: Judge | None = None
     questions: dict[str, RunQuestion] = field(default_factory=dict)
     origins: dict[str, PassageOrigin] = field(default_factory=dict)
+    meter: PowerMeter | None = field(default_factory=find_meter)
 
     @property
     def store(self) -> BundleStore:
@@ -124,6 +128,8 @@ class _Run:
             self.questions = {question.id: question for question in in_order}
         ordered = tuple(self.questions.values())
         wanted = make_manifest(datasets, ordered, self.origins, arms=arms, models=models, options=options)
+        meters = self.meter.names if self.meter is not None and options.concurrency == 1 else ()
+        wanted = wanted.model_copy(update={"prices": dict(self.evaluation.prices), "power": meters})
         if self.evaluation.policy is not None:
             checks.check_policy(self.evaluation.policy, arms, [dataset.whole.name for dataset in datasets])
             wanted = wanted.model_copy(update={"policy": self.evaluation.policy})
@@ -269,6 +275,7 @@ class _Run:
                 journal=journal,
                 watcher=self.watcher,
                 stopper=decider,
+                meter=self.meter,
             )
 
     def _record_ending(self, decider: Decider) -> None:

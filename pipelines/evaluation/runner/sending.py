@@ -11,6 +11,7 @@ from pipelines.evaluation.bundle.files import Journal
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, Manifest, RunQuestion
 from pipelines.evaluation.runner import Count, Watcher
 from pipelines.evaluation.runner.asking import Asker
+from pipelines.evaluation.runner.energy import PowerMeter
 from pipelines.evaluation.runner.plan import PlannedRequest
 from services.core.errors import RaglineError
 from services.core.wire.compare import ArmRequest
@@ -42,6 +43,7 @@ async def send_requests(
     journal: Journal,
     watcher: Watcher,
     stopper: Stopper | None = None,
+    meter: PowerMeter | None = None,
 ) -> None:
     """Send requests, up to the run's `concurrency` at once.
 
@@ -54,11 +56,13 @@ async def send_requests(
         journal: Where the answers go.
         watcher: Follows the progress.
         stopper: May end the run before a question is asked.
+        meter: This machine's power meter; read where one request runs at a time.
 
     Raises:
         RaglineError, OSError: The gateway went away, or an answer could not be written.
     """
     manifest = present.manifest
+    meter = meter if manifest.conditions.serial else None
     arms = {arm.name: arm for arm in manifest.arms}
     done = Counter(answer.arm for answer in present.answers)
     waiting = Counter(request.arm for request in requests)
@@ -79,6 +83,7 @@ async def send_requests(
     async def send_pending() -> None:
         for request in pending:
             at = clock() - start
+            before = meter.read() if meter is not None else ()
             arm = _with_seed(arms[request.arm], manifest, request.repeat)
             frozen = contexts[request.question].context
             reply, attempts = await asker.ask(questions[request.question].text, arm, frozen)
@@ -90,6 +95,7 @@ async def send_requests(
                 at=round(at, 3),
                 attempts=attempts,
                 elapsed=round(clock() - start - at, 3) if reply.status == "failed" else None,
+                energy=None if meter is None else meter.joules_between(before, meter.read()),
                 reply=reply,
             )
             journal.append(answer)

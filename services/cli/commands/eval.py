@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.evaluation.bundle.prices import parse_prices
 from pipelines.evaluation.bundle.records import Bundle
 from pipelines.evaluation.gate.policy import Policy, read_policy
 from pipelines.evaluation.results import ArmOutcome, Results
@@ -75,6 +76,10 @@ def command(
     judge: Annotated[
         str, typer.Option(help="Model entry that compares the answers with the baseline's, both ways round.")
     ] = "",
+    price: Annotated[
+        str,
+        typer.Option(help="ARM=PROMPT/COMPLETION[CURRENCY] per million tokens, separated by commas."),
+    ] = "",
     policy: Annotated[
         Path | None, typer.Option(help="A TOML file: the margin and the rules of the verdict.")
     ] = None,
@@ -84,7 +89,7 @@ def command(
 ) -> None:
     check_installed()
     evaluation = plan_evaluation(
-        Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out, policy=policy),
+        Wanted(dataset=dataset, arms=arms, n=n, data=data, folder=out, policy=policy, price=price),
         Options(
             seed=seed,
             repeats=repeats,
@@ -111,6 +116,7 @@ class Wanted:
     data: Path | None
     folder: Path
     policy: Path | None = None
+    price: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,8 @@ def plan_evaluation(wanted: Wanted, options: Options, budget: Budget | None = No
     if budget is not None and policy is not None:
         check_can_decide(policy, arms)
     datasets = plan.choose_datasets(names, wanted.n, wanted.data, options.seed)
-    return Evaluation(datasets, arms, options, wanted.folder, policy, budget)
+    prices = parse_prices(wanted.price, (arm.name for arm in arms))
+    return Evaluation(datasets, arms, options, wanted.folder, policy, budget, prices)
 
 
 def check_can_decide(policy: Policy, arms: Sequence[ArmRequest]) -> None:

@@ -107,6 +107,7 @@ def simulate(plan: Plan) -> Iterator[Row]:
                 continue
             cell = f"{kind}, n = {n}" + (f" in {clusters} clusters" if clusters < n else "")
             covered = measure_coverage(draw, truth, (n, clusters), plan.simulations)
-            # of few clusters a percentile lies between few values, which cannot be cut finer
-            coarse = kind.startswith("p") and clusters < 20
+            # of few clusters a percentile lies between few values, and a share of few answers is one of few
+            # steps: neither can be cut finer
+            coarse = clusters < 20 and (kind.startswith("p") or n <= 30)
             yield make_row(f"coverage: {cell}", covered, COVERAGE[0], 0.99 if coarse else COVERAGE[1])
