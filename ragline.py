@@ -123,7 +123,7 @@ class GatewayClient:
 
         Args:
             url: The gateway's address, without `/v1`.
-            api_key: Sent as a bearer token, for a proxy before the gateway that wants one.
+            api_key: The gateway's key, sent as a bearer token.
             seconds: The longest that one call may take, its stream included; the gateway may end it sooner.
         """
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}

@@ -29,7 +29,7 @@ def call_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:
     """Run `work` with a client of RAGLINE_URL, else of the gateway that runs here."""
     settings = Settings.load()
     url = settings.url or local_stack().url("gateway")
-    headers = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+    headers = {"authorization": f"Bearer {settings.key}"} if settings.key else {}
 
     async def call() -> T:
         async with HttpClient("gateway", url, headers=headers) as client:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--wait", type=float, default=60, help="seconds to wait for what is not ready")
     parser.add_argument("--skip", action="append", default=[], help="a model entry not to ask; repeatable")
     asked = parser.parse_args(arguments)
-    work = check(asked.url, settings.api_key, wait=asked.wait, skip=asked.skip, say=_print)
+    work = check(asked.url, settings.key, wait=asked.wait, skip=asked.skip, say=_print)
     try:
         held = asyncio.run(work)
     except RaglineError as error:

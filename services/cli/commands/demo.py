@@ -204,4 +204,5 @@ class Demo:
 
 def _changes_demo(variable: str) -> bool:
     """Whether a variable of the user's would make the demo something else."""
-    return variable.endswith(("_URL", "_PORT")) or variable.startswith(("LLM_", "RERANKING_", "EMBEDDING_"))
+    of_others = variable.startswith(("LLM_", "RERANKING_", "EMBEDDING_", "OIDC_"))
+    return of_others or variable.endswith(("_URL", "_PORT")) or variable == "GATEWAY_KEYS_FILE"

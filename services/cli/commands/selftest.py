@@ -33,5 +33,5 @@ def command(
     output.line(f"testing {gateway}{named}")
     if not url and not settings.url and stack.external:
         output.line(describe_external(stack.external))
-    work = selftest.check(gateway, settings.api_key, wait=wait, skip=skip or [], say=output.line)
+    work = selftest.check(gateway, settings.key, wait=wait, skip=skip or [], say=output.line)
     raise typer.Exit(0 if asyncio.run(work) else 1)

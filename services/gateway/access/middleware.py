@@ -15,11 +15,12 @@ from services.core.errors import Forbidden, RaglineError, Unauthorized
 from services.core.health import Check, Soft
 from services.core.metrics import Metrics
 from services.gateway.access.audit import AuditLog
-from services.gateway.access.caller import ANYONE, Caller, set_caller
+from services.gateway.access.caller import ANYONE, Caller, Limits, set_caller
 from services.gateway.access.counters import open_counters
-from services.gateway.access.keys import KeyFile
+from services.gateway.access.keys import PREFIX, KeyFile
 from services.gateway.access.ledger import Ledger, open_ledger
 from services.gateway.access.limits import Limiter
+from services.gateway.access.oidc import Tokens
 from services.gateway.access.roles import Need, needed_role
 from services.gateway.access.settings import AccessSettings
 from services.gateway.access.usage import UsageBook
@@ -32,6 +33,7 @@ class Door:
 
     def __init__(self, settings: AccessSettings, metrics: Metrics) -> None:
         self.keys = KeyFile(settings.keys_file) if settings.keys_file else None
+        self.tokens = Tokens(settings) if settings.oidc_issuer else None
         self.counters = open_counters(settings.limits_url)
         self.limiter = Limiter(self.counters)
         self.usage = UsageBook(metrics)
@@ -48,7 +50,11 @@ class Door:
     @property
     def is_open(self) -> bool:
         """Whether nobody is asked for a key."""
-        return self.keys is None
+        return self.keys is None and self.tokens is None
+
+    def limits_of(self, tenant: str) -> Limits | None:
+        """Return the limits that all of a tenant share."""
+        return self.keys.limits_of(tenant) if self.keys else None
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -56,6 +62,8 @@ class Door:
         checks: dict[str, Check] = {}
         if self.keys is not None:
             checks["keys"] = Soft(self.keys.check)
+        if self.tokens is not None:
+            checks["identity provider"] = Soft(self.tokens.check)
         if self.counters.is_shared:
             checks["limits"] = Soft(self.counters.check)
         if self.audit is not None:
@@ -88,6 +96,11 @@ class Door:
             raise refuse(
                 "this gateway needs a key: send it as `Authorization: Bearer KEY`, or as `x-api-key`"
             )
+        if self.tokens is not None and key.count(".") == 2 and not key.startswith(PREFIX):
+            try:
+                return await self.tokens.identify(key)
+            except Unauthorized as error:
+                raise refuse(error.message, code="invalid_token") from None
         caller, refusal = self.keys.find(key) if self.keys else (None, "there is no such key")
         if caller is None:
             raise refuse(refusal, code="invalid_token")
@@ -167,9 +180,9 @@ class _Visit:
 
     async def _admit(self, caller: Caller) -> AbstractContextManager[None]:
         """Count the request. Returns its place among those in work. Raises `RateLimited`."""
-        if caller.is_anyone or self._door.keys is None:
+        if caller.is_anyone:
             return nullcontext()
-        limiter, tenant = self._door.limiter, self._door.keys.limits_of(caller.tenant)
+        limiter, tenant = self._door.limiter, self._door.limits_of(caller.tenant)
         left = await limiter.admit(caller, tenant, uploads=self._is_upload)
         self._headers = [(name.encode(), value.encode()) for name, value in left.items()]
         return limiter.hold_place(caller, tenant) if self._is_post else nullcontext()
@@ -183,9 +196,9 @@ class _Visit:
 
     async def _account(self, caller: Caller | None, ledger: Ledger, seconds: float, *, refused: bool) -> None:
         door = self._door
-        if caller is not None and not caller.is_anyone and door.keys is not None:
+        if caller is not None and not caller.is_anyone:
             door.usage.add(caller, ledger, refused=refused)
-            await door.limiter.charge(caller, door.keys.limits_of(caller.tenant), ledger)
+            await door.limiter.charge(caller, door.limits_of(caller.tenant), ledger)
         if door.audit is not None:
             method, path = self._scope["method"], self._scope["path"]
             door.audit.write(

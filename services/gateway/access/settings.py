@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from services.core.addresses import RedisAddress
 from services.core.errors import InvalidRequest
 from services.core.settings import Settings
+from services.gateway.access.caller import TENANT_PATTERN
 from services.gateway.access.keys import read_keys
 
 
@@ -22,6 +23,39 @@ class AccessSettings(Settings):
         validation_alias="GATEWAY_KEYS_FILE",
         description="file of API keys, as `ragline keys` writes it; read anew when it changes; unset: nobody "
         "is asked for a key",
+    )
+    oidc_issuer: str = Field(
+        "",
+        validation_alias="OIDC_ISSUER",
+        description="identity provider whose tokens are let in, as its tokens name it; empty: none",
+    )
+    oidc_audience: str = Field(
+        "",
+        validation_alias="OIDC_AUDIENCE",
+        description="audience that a token must be for",
+    )
+    oidc_jwks_url: str = Field(
+        "",
+        validation_alias="OIDC_JWKS_URL",
+        description="where the provider publishes its keys; empty: what OIDC_ISSUER's "
+        "/.well-known/openid-configuration says",
+    )
+    oidc_tenant_claim: str = Field(
+        "tenant",
+        validation_alias="OIDC_TENANT_CLAIM",
+        description="claim that names the tenant; dots lead into a claim",
+    )
+    oidc_tenant: str = Field(
+        "",
+        pattern=f"^$|{TENANT_PATTERN}",
+        validation_alias="OIDC_TENANT",
+        description="tenant of tokens without that claim; empty: they are refused",
+    )
+    oidc_roles_claim: str = Field(
+        "roles",
+        validation_alias="OIDC_ROLES_CLAIM",
+        description="claim that lists roles (ask, ingest, admin; others are ignored); dots lead into a "
+        "claim, as realm_access.roles",
     )
     limits_url: str = Field(
         "",
@@ -57,7 +91,7 @@ class AccessSettings(Settings):
     @property
     def access_mode(self) -> Literal["keys", "loopback", "open"]:
         """Who may come in: who has a key, who is on this machine, or anyone."""
-        if self.keys_file is not None:
+        if self.keys_file is not None or self.oidc_issuer:
             return "keys"
         return "open" if self.access == "open" else "loopback"
 
@@ -82,7 +116,11 @@ class AccessSettings(Settings):
     @classmethod
     def _check_exposure(cls, access: str, info: ValidationInfo) -> str:
         known = info.data
-        if known.get("keys_file") is not None:
+        if known.get("oidc_issuer") and not known.get("oidc_audience"):
+            raise ValueError(
+                "OIDC_ISSUER needs OIDC_AUDIENCE: a token for another program is none for this one"
+            )
+        if known.get("keys_file") is not None or known.get("oidc_issuer"):
             if access == "open":
                 raise ValueError("open lets everybody in, and there are keys: drop one of them")
             return access
