@@ -6,8 +6,9 @@ with the request, within the request's deadline.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import wraps
 from importlib.metadata import version
 from typing import Annotated, ParamSpec, TypeVar
@@ -239,11 +240,23 @@ def _summarise(reply: CompareReply) -> ComparedAnswers:
     )
 
 
+@contextmanager
+def _kept_logging() -> Iterator[None]:
+    """Keep the process's own logging: the SDK would log by a handler of its own, and each request at that."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("mcp").setLevel(logging.WARNING)
+
+
 class McpEndpoint:
     """Serves `/mcp`; open it once, for as long as the app runs."""
 
     def __init__(self, app: FastAPI, max_body_bytes: int) -> None:
-        server = MCPServer("ragline", instructions=INSTRUCTIONS, version=version("ragline"))
+        with _kept_logging():
+            server = MCPServer("ragline", instructions=INSTRUCTIONS, version=version("ragline"))
         tools = Tools(app)
         for tool in (tools.search, tools.ask, tools.compare, tools.list_documents):
             server.add_tool(tool, annotations=READ_ONLY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -135,6 +136,14 @@ def test_a_tool_runs_as_the_caller_whose_key_came(serve: Serve, tmp_path: Path) 
     assert httpx.post(f"{chain.gateway}/mcp", json=body, headers=accept).status_code == 401
     barred = {**accept, "x-api-key": keys["putter"]}
     assert httpx.post(f"{chain.gateway}/mcp", json=body, headers=barred).status_code == 403
+
+
+def test_the_sdk_changes_nothing_of_the_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    create_gateway(Settings())
+    assert (root.handlers, root.level) == ([], level)
 
 
 def test_without_the_extra_it_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
