@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -31,6 +32,11 @@ IGNORED_HEADER = "x-ragline-ignored"
 
 LAMBDA, SCORE = 0.5, 0.2
 """OPEA's `lambda_mult` and `score_threshold` where a request has none."""
+
+SILENCE_SECONDS = 15.0
+"""Longest silence of a stream while the model thinks: proxies cut what is silent for a minute."""
+THINKING = b": thinking\n\n"
+"""A comment, which clients of event streams leave out."""
 
 _PIECES = re.compile(r"[\n\r\t -~]+|[^\n\r\t -~]+")
 
@@ -121,6 +127,7 @@ async def _write_lines(
 ) -> AsyncGenerator[bytes]:
     """Stream the answer's text; the reply's headers are in `headers` when the first event comes."""
     is_empty = True
+    last = time.monotonic()
     async with aclosing(pipeline.answer(question)) as events:
         async for event in events:
             if isinstance(event, Found):
@@ -130,6 +137,11 @@ async def _write_lines(
                 for line in write_bytes_lines(event.content):
                     is_empty = False
                     yield line
+                if event.content:
+                    last = time.monotonic()
+                elif time.monotonic() - last >= SILENCE_SECONDS:
+                    last = time.monotonic()
+                    yield THINKING
             elif event.misplaced:
                 raise ServiceError(
                     f"the first {event.misplaced} characters that {event.model} sent were its thinking: name "

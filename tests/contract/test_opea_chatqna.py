@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from services.gateway import opea
 from services.gateway.opea import write_bytes_lines
 from tests.contract.gateway_chain import QUESTION, ScriptedEngine, start_gateway
 
@@ -135,6 +136,19 @@ def test_thinking_never_leaks(url: str, stream: bool) -> None:
     assert "thinking took all" in reply.json()["error"]["message"]
 
 
+def test_a_long_thought_keeps_the_connection_and_still_does_not_leak(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opea, "SILENCE_SECONDS", 0.0)
+    reply = ask(url, model="thinker")
+    assert reply.status_code == 200
+    assert reply.text.startswith(": thinking\n\n")
+    assert "Hm" not in reply.text
+    assert "event: error" in reply.text
+    assert "[DONE]" not in reply.text
+    assert read_answer(ask(url, model="talker")) == "Honey it is."
+
+
 def test_sampling_reaches_the_engine(url: str, engine: ScriptedEngine) -> None:
     fields = {"max_tokens": 33, "temperature": 0.25, "top_p": 0.5, "frequency_penalty": 0.5, "seed": 7}
     read_answer(ask(url, model="talker", **fields))
@@ -242,4 +256,4 @@ def test_health_and_statistics(url: str) -> None:
         [f"{kind}_latency{tail}" for kind in ("average", "p50", "p99") for tail in ("", "_first_token")]
     )
     assert 0 < found["p50_latency"] <= found["p99_latency"]
-    assert 0 < found["p50_latency_first_token"] <= found["p50_latency"]
+    assert 0 < found["p50_latency_first_token"] <= found["p99_latency_first_token"]
