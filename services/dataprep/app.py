@@ -117,20 +117,22 @@ def create(settings: Settings) -> FastAPI:
             retrieval = RetrievalClient(
                 await stack.enter_async_context(HttpClient("retrieval", settings.retrieval_url))
             )
-            sandbox = Sandbox(
-                processes=settings.parsers,
-                seconds=settings.parse_seconds,
-                memory_bytes=settings.parse_bytes,
-                limits=settings.limits,
-            )
-            stack.push_async_callback(sandbox.close)
-            app.state.sandbox = sandbox
             app.state.fetcher = Fetcher(
                 LinkLimits(settings.max_file_bytes, settings.fetch_seconds, settings.link_ports)
             )
             app.state.least_free = HomeSettings.load().disk_free_bytes
             store = app.state.jobs = await _job_store(settings)
             stack.push_async_callback(store.close)
+            sandbox = Sandbox(
+                processes=settings.parsers,
+                seconds=settings.parse_seconds,
+                memory_bytes=settings.parse_bytes,
+                limits=settings.limits,
+                readable=store.files,
+            )
+            stack.push_async_callback(sandbox.close)
+            app.state.sandbox = sandbox
+            app.state.notices = sandbox.notices
             app.state.documents = Documents(retrieval, store)
             batching = Batching(settings.batch, settings.token_vectors, settings.batches_ahead)
             guard = await stack.enter_async_context(open_guard(settings, app.state.metrics))

@@ -104,6 +104,10 @@ class ClaimedFile:
 
 
 class JobIntake(Protocol):
+    @property
+    def files(self) -> Path:
+        """The folder below which files are while they are received, unpacked and parsed."""
+
     def incoming(self) -> AbstractAsyncContextManager[Path]:
         """A folder to receive an upload into; what is still there at the end is removed.
 

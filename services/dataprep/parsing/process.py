@@ -1,11 +1,12 @@
 """A parser process: reads tasks on stdin, parses and chunks or unpacks, writes the results to stdout.
 
 It imports the parsers and nothing of the service, holds no secrets and limits itself: memory for good,
-processor time and wall time for every file, as far as its system has such limits. It writes an empty frame
-when it is ready. Results are JSON, so that the parent reads nothing but data from a process that a hostile
-file may have taken over. It ends when stdin does.
+processor time and wall time for every file, and no network, no program and no other files, as far as its
+system has such limits. It writes a frame that says which of the last are in force when it is ready. Results
+are JSON, so that the parent reads nothing but data from a process that a hostile file may have taken over. It
+ends when stdin does.
 
-Run as `python -m services.dataprep.parsing.process MEMORY_BYTES`.
+Run as `python -m services.dataprep.parsing.process MEMORY_BYTES [FOLDER]`; the folder is that of the files.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import BinaryIO
 from services.dataprep.parsing import archives, registry
 from services.dataprep.parsing.chunking import chunk
 from services.dataprep.parsing.document import Unparsable
+from services.dataprep.parsing.isolation import isolate
 from services.dataprep.parsing.protocol import HEADER, Piece, Task, frame
 
 TOO_DEEP = "nests its parts too deeply to be read: simplify it"
@@ -36,14 +38,15 @@ KEPT_BYTES = 64 * 1024 * 1024
 """So much more than at its start, for the parsers' libraries, a process may keep between two files."""
 
 
-def main(memory_bytes: int) -> None:
+def main(memory_bytes: int, readable: Path | None = None) -> None:
     """Do the tasks on stdin until it ends."""
     sys.dont_write_bytecode = True
     limit_process(memory_bytes)
+    in_force = isolate(readable)
     memory = MemoryTrimmer()
     with os.fdopen(os.dup(0), "rb") as tasks, os.fdopen(os.dup(1), "wb") as results:
         os.dup2(2, 1)  # a library that prints must not break a frame
-        results.write(frame(b""))  # ready: what comes now is the file's own time
+        results.write(frame(_encode({"in_force": in_force})))  # what comes now is the file's own time
         results.flush()
         while (task := _read_task(tasks)) is not None:
             start_clocks(task.seconds)
@@ -173,4 +176,4 @@ def _read_resident_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *map(Path, sys.argv[2:]))

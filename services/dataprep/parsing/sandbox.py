@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import structlog
 
 from services.core.children import build_command
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
 from services.dataprep.parsing.document import Limits, ParseWarning, TableSpan
+from services.dataprep.parsing.isolation import PROTECTIONS
 from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
 from services.dataprep.parsing.protocol import HEADER, Task, frame
+
+log = structlog.get_logger(__name__)
 
 PROCESS_MODULE = "services.dataprep.parsing.process"
 FILES_PER_PROCESS = 200
@@ -46,7 +50,11 @@ class ChunkedDocument:
 
 
 class Sandbox:
-    """Up to `processes` parser processes, started when first needed; `close` ends them."""
+    """Up to `processes` parser processes, started when first needed; `close` ends them.
+
+    They read files of the folder `readable` alone, or of any where it is None. `notices` says what of their
+    isolation this system does not have, once one of them has started.
+    """
 
     def __init__(
         self,
@@ -55,8 +63,11 @@ class Sandbox:
         seconds: float,
         memory_bytes: int,
         limits: Limits,
+        readable: Path | None = None,
         module: str = PROCESS_MODULE,
     ) -> None:
+        self._readable = readable
+        self.notices: list[str] = []
         self._seconds = seconds
         self._memory = memory_bytes
         self.limits = limits
@@ -126,9 +137,10 @@ class Sandbox:
             child.kill()
 
     async def _start_child(self) -> _Child:
+        readable = [] if self._readable is None else [str(self._readable)]
         environment = {key: value for key, value in copy_environment().items() if key in _INHERITED}
         process = await asyncio.create_subprocess_exec(
-            *build_command(self._module, str(self._memory)),
+            *build_command(self._module, str(self._memory), *readable),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -138,7 +150,7 @@ class Sandbox:
         self._all = {other for other in self._all if other.is_alive} | {child}
         try:
             async with asyncio.timeout(max(START_SECONDS, self._seconds)):
-                await child.receive()
+                self._note_isolation(await child.receive())
         except (EOFError, OSError, TimeoutError):
             child.kill()
             raise ServiceUnavailable(
@@ -148,6 +160,17 @@ class Sandbox:
             child.kill()
             raise
         return child
+
+    def _note_isolation(self, ready: bytes) -> None:
+        """Read what a process says of its protections, and tell once what is missing."""
+        if self.notices or not ready:
+            return
+        missing = [name for name in PROTECTIONS if name not in orjson.loads(ready)["in_force"]]
+        if missing:
+            self.notices.append(
+                f"parsers are not kept from {' and '.join(missing)}: this kernel has no seccomp or Landlock"
+            )
+            log.warning("parsers are not fully isolated", missing=missing)
 
     async def close(self) -> None:
         """End all parser processes."""
@@ -175,7 +198,7 @@ class _Child:
         return await self.receive()
 
     async def receive(self) -> bytes:
-        """Receive the next frame; the first is empty and says that the process is ready."""
+        """Receive the next frame; the first says that the process is ready, and how it is isolated."""
         if self._process.stdout is None:
             raise EOFError
         (length,) = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import orjson
 import structlog
@@ -67,6 +67,10 @@ class RedisJobs:
         self._consumer = uuid.uuid4().hex
         self._changes = Changes()
         self._listening = asyncio.ensure_future(client.listen("changes", self._changes.tell))
+
+    @property
+    def files(self) -> Path:
+        return Path(gettempdir())
 
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Path]:

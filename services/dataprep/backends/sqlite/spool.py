@@ -20,12 +20,12 @@ INCOMING = ".incoming-"
 class Spool:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A folder to receive into, on the same disk; it is removed at the end with what is left in it."""
-        folder = self._folder / f"{INCOMING}{uuid.uuid4().hex}"
+        folder = self.folder / f"{INCOMING}{uuid.uuid4().hex}"
         folder.mkdir()
         try:
             yield folder
@@ -34,16 +34,16 @@ class Spool:
 
     def adopt(self, job: str, files: Mapping[int, Path]) -> None:
         """Move these files in, by their index; they survive a power failure when this returns."""
-        folder = self._folder / job
+        folder = self.folder / job
         folder.mkdir()
         for index, path in files.items():
             sync_file(path)
             path.rename(folder / str(index))
         sync_folder(folder)
-        sync_folder(self._folder)
+        sync_folder(self.folder)
 
     def path(self, job: str, index: int) -> Path:
-        return self._folder / job / str(index)
+        return self.folder / job / str(index)
 
     def remove(self, job: str, index: int) -> None:
         path = self.path(job, index)
@@ -55,7 +55,7 @@ class Spool:
         """Remove all but these: what a process that was killed had received and not accepted, or finished."""
         named = {self.path(job, index) for job, index in accepted}
         folders = {path.parent for path in named}
-        for folder in self._folder.iterdir():
+        for folder in self.folder.iterdir():
             if folder not in folders:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue

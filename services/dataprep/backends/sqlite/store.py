@@ -58,6 +58,10 @@ class SqliteJobs:
         self._changes = Changes()
         self._held: dict[Key, _Held] = {}
 
+    @property
+    def files(self) -> Path:
+        return self._spool.folder
+
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Path]:
         self._disk.check()

@@ -120,7 +120,7 @@ async def test_a_bad_file_names_itself(
         ("exit", InvalidRequest, "ended with status 3"),
         ("eat", PayloadTooLarge, "memory"),
         ("bug", InvalidRequest, "ZeroDivisionError"),
-        ("write", InvalidRequest, "OSError"),
+        ("write", InvalidRequest, r"OSError|PermissionError"),
     ],
 )
 async def test_a_parser_that_misbehaves_fails_its_file_alone(
@@ -210,8 +210,9 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
     job = Task(str(path), "a.txt", seconds=5)
     command = build_command(module.PROCESS_MODULE, str(512 * MEBI))
     done = subprocess.run(command, input=frame(job.encode()), capture_output=True, timeout=30, check=True)
-    ready, reply = done.stdout[: HEADER.size], done.stdout[HEADER.size :]
-    assert ready == frame(b"")
+    (length,) = HEADER.unpack(done.stdout[: HEADER.size])
+    ready, reply = done.stdout[HEADER.size :][:length], done.stdout[HEADER.size + length :]
+    assert set(json.loads(ready)) == {"in_force"}
     assert reply == frame(reply[HEADER.size :])
     assert json.loads(reply[HEADER.size :]) == {
         "text": "text",
@@ -237,3 +238,23 @@ async def test_a_parser_that_starts_slowly_is_waited_for_as_long_as_a_file_may_t
     async with opened() as sandbox:
         document = await sandbox.parse(write(b"It is here."), "a.txt", Chunking(1500, 100))
     assert document.text == "It is here."
+
+
+async def test_what_this_system_cannot_keep_parsers_from_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in that says that nothing is in force, as on a system that has neither."""
+    (tmp_path / "unprotected.py").write_text(
+        "import sys, time\nfrom services.dataprep.parsing.protocol import frame\n"
+        'sys.stdout.buffer.write(frame(b\'{"in_force": ["files"]}\')); sys.stdout.flush(); time.sleep(60)\n'
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    sandbox = Sandbox(processes=2, seconds=5, memory_bytes=1 << 30, limits=Limits(), module="unprotected")
+    try:
+        children = [await sandbox._start_child() for _ in range(2)]
+        assert len(children) == 2
+        assert sandbox.notices == [
+            "parsers are not kept from network and programs: this kernel has no seccomp or Landlock"
+        ]
+    finally:
+        await sandbox.close()
