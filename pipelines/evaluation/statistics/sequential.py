@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 FRACTIONS: NDArray[np.float64] = np.geomspace(0.02, 0.98, 12)
 """Of the capital, the shares that are bet; as many gamblers, with the same capital each."""
-_STEPS = 40
-"""Halvings of the range in search of a bound."""
+_STEPS = 25
+"""Halvings of the range in search of a bound, to a ten-millionth."""
 
 Array = NDArray[np.float64]
 

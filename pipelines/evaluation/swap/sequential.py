@@ -271,12 +271,11 @@ def _describe_swap(
         f"{100 * high:+.1f}, margin {100 * result.margin:.1f}, {found.questions} questions{clusters}, "
         "valid whenever one looks)."
     ]
-    if found.answer == "undecided":
-        many = (
-            "so many that no number says it"
-            if found.needed is None
-            else f"about {count_roughly(found.needed)}"
+    if found.answer == "undecided" and found.needed is None:
+        sentences.append("What was seen does not tell how many more of these questions would settle it.")
+    elif found.answer == "undecided" and found.needed is not None:
+        sentences.append(
+            f"At this pace it needs about {count_roughly(found.needed)} more of these questions."
         )
-        sentences.append(f"At this pace it needs {many} more of these questions.")
     sentences.append(describe_answer(result, baseline))
     return " ".join(sentences)

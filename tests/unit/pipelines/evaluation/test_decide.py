@@ -12,7 +12,10 @@ import pytest
 
 from pipelines.context import freeze
 from pipelines.evaluation.analysis import compute_results
+from pipelines.evaluation.analysis.evidence import assess_bundle
+from pipelines.evaluation.analysis.scores import score_answers
 from pipelines.evaluation.bundle.files import ANSWERS
+from pipelines.evaluation.bundle.integrity import fingerprint
 from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from pipelines.evaluation.gate import gate
 from pipelines.evaluation.gate.policy import Policy, Quality, Rule
@@ -31,11 +34,14 @@ from pipelines.evaluation.statistics.sequential import (
     forecast_clusters,
 )
 from pipelines.evaluation.swap.criteria import list_criteria
+from pipelines.evaluation.swap.records import SequentialResult
+from pipelines.evaluation.swap.sequential import AnsweredQuestion, assess_policy, make_swap
 from services.core.errors import Conflict, InvalidRequest, Unauthorized
 from services.core.wire.answer import Timings
 from services.core.wire.chat import ModelInfo
 from services.core.wire.compare import ArmReply, ArmRequest
 from services.core.wire.passages import Passage
+from tests.unit.pipelines.evaluation.runs import question
 
 
 class Known(Gateway):
@@ -79,7 +85,7 @@ MARGIN = Policy(quality=Quality(margin=0.1), rules=(Rule(metric="e2el", max_rati
 
 
 def planned(
-    folder: Path, policy: Policy = MARGIN, budget: Budget | None = None, *, n: int = 300, size: int = 1
+    folder: Path, policy: Policy = MARGIN, budget: Budget | None = None, *, n: int = 120, size: int = 1
 ) -> Evaluation:
     file = folder.parent / "mine.jsonl"
     lines = [
@@ -102,6 +108,16 @@ def planned(
     )
 
 
+def assess(folder: Path) -> SequentialResult:
+    """The evidence alone: all results take much longer."""
+    bundle = read_bundle(folder)
+    scored = {(answer.question.id, answer.answer.arm): answer for answer in score_answers(bundle)}
+    assert bundle.manifest.policy is not None
+    found = assess_bundle(bundle, scored, bundle.manifest.policy)
+    assert found is not None
+    return found
+
+
 async def decide(evaluation: Evaluation, gateway: Gateway, watcher: SilentWatcher | None = None) -> Results:
     return compute_results(await run(evaluation, gateway, watcher or SilentWatcher()))
 
@@ -112,7 +128,7 @@ async def decide(evaluation: Evaluation, gateway: Gateway, watcher: SilentWatche
         (0.9, 1.0, 1, "yes", "non-inferior", 60),
         (0.9, 1.0, 3, "yes", "non-inferior", 90),
         (0.05, 1.0, 1, "no", "worse", 90),
-        (0.9, 3.0, 1, "no", "undecided", 40),  # too slow is shown before any gain is
+        (0.9, 6.0, 1, "no", "undecided", 30),  # too slow is shown before any gain is
     ],
 )
 async def test_it_stops_when_the_policy_is_settled(
@@ -147,7 +163,7 @@ async def test_the_questions_are_asked_in_a_random_order_with_those_that_hang_to
     tmp_path: Path,
 ) -> None:
     gateway = Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
-    await decide(planned(tmp_path / "run", budget=Budget(questions=30), size=3), gateway)
+    await run(planned(tmp_path / "run", budget=Budget(questions=30), size=3), gateway, SilentWatcher())
     bundle = read_bundle(tmp_path / "run")
     groups = [question.item.group for question in bundle.questions]
     assert [groups[index] for index in range(0, 30, 3) for _ in range(3)] == groups
@@ -165,29 +181,28 @@ async def test_it_ends_at_its_budget_and_goes_on_with_a_greater_one(tmp_path: Pa
     assert (short.sequential.questions, swap.answer) == (10, "undecided")
     assert swap.sentence.startswith("undecided: large against small in correct (")
     assert "At this pace it needs about " in swap.sentence
-    longer = await decide(planned(tmp_path / "run", budget=Budget(questions=15)), gateway)
-    assert longer.sequential is not None
-    assert longer.sequential.questions == 15
+    await run(planned(tmp_path / "run", budget=Budget(questions=15)), gateway, SilentWatcher())
+    longer = assess(tmp_path / "run")
+    assert longer.questions == 15
     assert [answer.question for answer in read_bundle(tmp_path / "run").answers[:20]] == [
         question.id for question in read_bundle(tmp_path / "run").questions[:10] for _ in range(2)
     ]
-    whole = await decide(planned(tmp_path / "other", budget=Budget(questions=15)), gateway)
-    assert whole.sequential == longer.sequential
+    await run(planned(tmp_path / "other", budget=Budget(questions=15)), gateway, SilentWatcher())
+    assert assess(tmp_path / "other") == longer
 
 
 async def test_minutes_end_it_too(tmp_path: Path) -> None:
     gateway = Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
     evaluation = planned(tmp_path / "run", budget=Budget(questions=12))
-    await decide(evaluation, gateway)
+    await run(evaluation, gateway, SilentWatcher())
     # the run took no minute: what is recorded of it is moved to two minutes
     store = BundleStore(tmp_path / "run")
     text = (tmp_path / "run" / ANSWERS).read_text().splitlines()
     text[-1] = json.dumps({**json.loads(text[-1]), "at": 120.0})
     (tmp_path / "run" / ANSWERS).write_text("\n".join(text) + "\n")
     again = planned(tmp_path / "run", budget=Budget(minutes=1.5))
-    found = await decide(again, gateway)
-    assert found.sequential is not None
-    assert found.sequential.questions == 12
+    await run(again, gateway, SilentWatcher())
+    assert assess(tmp_path / "run").questions == 12
     assert store.read_so_far() is not None
     sequential = read_bundle(tmp_path / "run").manifest.sequential
     assert sequential is not None
@@ -198,9 +213,8 @@ async def test_it_ends_where_settling_is_out_of_reach(tmp_path: Path) -> None:
     """Arms that are alike and differ often, a margin of one point, 60 questions at most."""
     policy = Policy(quality=Quality(margin=0.01))
     gateway = Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
-    found = await decide(planned(tmp_path / "run", policy, Budget(questions=60)), gateway)
-    assert found.sequential is not None
-    assert 20 <= found.sequential.questions < 60
+    await run(planned(tmp_path / "run", policy, Budget(questions=60)), gateway, SilentWatcher())
+    assert 20 <= assess(tmp_path / "run").questions < 60
     sequential = read_bundle(tmp_path / "run").manifest.sequential
     assert sequential is not None
     assert sequential.ended == "hopeless"
@@ -208,25 +222,23 @@ async def test_it_ends_where_settling_is_out_of_reach(tmp_path: Path) -> None:
 
 async def test_killed_it_goes_on_to_the_same_end_and_replays_bit_for_bit(tmp_path: Path) -> None:
     arms = ({"small": 0.5, "large": 0.9}, {"small": 1000, "large": 1000})
-    whole = await decide(planned(tmp_path / "whole", size=3), Known(*arms))
+    await run(planned(tmp_path / "whole", size=3), Known(*arms), SilentWatcher())
     for breaks in (9, 14):
         with pytest.raises(Unauthorized):
             await run(planned(tmp_path / "run", size=3), Known(*arms, breaks), SilentWatcher())
-    half = compute_results(read_bundle(tmp_path / "run"))
-    assert half.sequential is not None
-    assert half.sequential.questions % 3 == 0
+    assert assess(tmp_path / "run").questions % 3 == 0
     found = await decide(planned(tmp_path / "run", size=3), Known(*arms))
-    assert found.sequential == whole.sequential
-    assert found.swaps[0].sentence == whole.swaps[0].sentence
+    assert assess(tmp_path / "run") == assess(tmp_path / "whole")
     assert compute_results(read_bundle(tmp_path / "run")) == found
     settled = Known(*arms, breaks=0)  # nothing is asked any more
-    assert (await decide(planned(tmp_path / "run", size=3), settled)) == found
+    await run(planned(tmp_path / "run", size=3), settled, SilentWatcher())
+    assert fingerprint(read_bundle(tmp_path / "run")) == found.bundle
 
 
 async def test_a_fixed_run_and_one_that_stops_are_not_mixed(tmp_path: Path) -> None:
     gateway = Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
     evaluation = planned(tmp_path / "run", budget=Budget(questions=4))
-    await decide(evaluation, gateway)
+    await run(evaluation, gateway, SilentWatcher())
     fixed = Evaluation(evaluation.datasets, evaluation.arms, evaluation.options, evaluation.folder, MARGIN)
     with pytest.raises(Conflict, match="it was begun by ragline decide"):
         await run(fixed, gateway, SilentWatcher())
@@ -297,6 +309,19 @@ def test_the_bounds_narrow_around_the_mean_and_agree_with_the_evidence() -> None
     earlier = confidence_bounds(scores(values[:100]))
     assert earlier[0] <= low
     assert high <= earlier[1]
+
+
+def test_what_was_not_scored_leaves_the_forecast_open_in_words() -> None:
+    """A rule of unanswerable questions, of which none was asked yet."""
+    policy = Policy(
+        quality=Quality(margin=0.1), rules=(Rule(metric="hallucination rate", min_difference=-0.1),)
+    )
+    answered = [AnsweredQuestion(question("q"), {"correct": 1.0}, {"correct": 1.0})]
+    found = assess_policy(policy, "large", [answered] * 12, largest=1, most=20)
+    assert [criterion.value for criterion in found.criteria] == [0.0, None]
+    swap = make_swap(found, "small", 0.1, "")
+    assert found.needed is None
+    assert "What was seen does not tell how many more of these questions would settle it." in swap.sentence
 
 
 def test_the_forecast_is_where_the_same_again_would_reach_it() -> None:

@@ -9,9 +9,9 @@ from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.gate import Policy, Rule, gate
 from pipelines.evaluation.gate.policy import Quality
 from pipelines.evaluation.results import Results
-from pipelines.evaluation.statistics import Paired, compare, compare_with_margin, more_questions
+from pipelines.evaluation.statistics import Paired, Score, compare, compare_with_margin, more_questions
 from pipelines.evaluation.swap.records import SwapResult
-from pipelines.evaluation.swap.verdict import decide_verdict
+from pipelines.evaluation.swap.verdict import decide_verdict, judge_swaps
 from services.core.errors import InvalidRequest
 from services.core.wire.grounding import AnswerGroundedness, GroundedSentence, GroundedText, SentenceEvidence
 from tests.unit.pipelines.evaluation.runs import RIGHT, WRONG, Said, question, run
@@ -22,6 +22,23 @@ DECLINED = Said("I don't know.")
 def compute(base: list[Said], other: list[Said], policy: Policy | None = None, **fields: object) -> Results:
     asked = [question(f"q{number}", **fields) for number in range(len(base))]
     return compute_results(run(asked, {"small": base, "large": other}), policy=policy)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Results:
+    """Results of one question to four arms: what rules are held against, where there are none."""
+    return compute_results(
+        run([question("q")], {arm: [RIGHT] for arm in ("small", "large", "third", "fourth")})
+    )
+
+
+def judge_scores(results: Results, policy: Policy, **arms: str) -> dict[str, SwapResult]:
+    """The verdicts on arms whose right answers are written 1, the others 0."""
+    samples = {
+        arm: [Score(f"q{place}", float(mark)) for place, mark in enumerate(marks)]
+        for arm, marks in arms.items()
+    }
+    return {swap.arm: swap for swap in judge_swaps(results, samples, policy, {}, seed=1)}
 
 
 def judge(base: list[Said], other: list[Said], margin: float = 0.05, **rules: object) -> SwapResult:
@@ -41,11 +58,14 @@ def judge(base: list[Said], other: list[Said], margin: float = 0.05, **rules: ob
     ],
 )
 def test_the_verdict_is_that_of_the_interval_against_the_margin(
-    gained: int, lost: int, alike: int, verdict: str, answer: str
+    tiny: Results, gained: int, lost: int, alike: int, verdict: str, answer: str
 ) -> None:
-    swap = judge(
-        [WRONG] * gained + [RIGHT] * (lost + alike), [RIGHT] * gained + [WRONG] * lost + [RIGHT] * alike, 0.1
-    )
+    swap = judge_scores(
+        tiny,
+        Policy(quality=Quality(margin=0.1)),
+        small="0" * gained + "1" * (lost + alike),
+        large="1" * gained + "0" * lost + "1" * alike,
+    )["large"]
     assert (swap.verdict, swap.answer) == (verdict, answer)
     assert swap.sentence.startswith(f"{verdict}: large ")
     assert swap.low is not None
@@ -113,15 +133,14 @@ def test_without_a_policy_the_usual_margin_holds_and_is_named() -> None:
     assert "margin 3.0" in swap.sentence
 
 
-def test_several_arms_are_corrected_together_unless_one_was_named_before() -> None:
-    asked = [question(f"q{number}") for number in range(100)]
-    base, other = [WRONG] * 9 + [RIGHT] * 91, [RIGHT] * 9 + [WRONG] * 1 + [RIGHT] * 90
-    alike = [WRONG] * 9 + [RIGHT] * 91
-    made = run(asked, {"small": base, "large": other, "third": alike, "fourth": alike})
-    several = compute_results(made)
-    assert next((swap.arm, swap.verdict) for swap in several.swaps) == ("large", "non-inferior")
-    named = compute_results(made, policy=Policy(candidate="large", quality=Quality(margin=0.03)))
-    assert [(swap.arm, swap.verdict) for swap in named.swaps] == [("large", "better")]
+def test_several_arms_are_corrected_together_unless_one_was_named_before(tiny: Results) -> None:
+    alike = "0" * 9 + "1" * 91
+    arms = {"small": alike, "large": "1" * 9 + "0" + "1" * 90, "third": alike, "fourth": alike}
+    several = judge_scores(tiny, Policy(quality=Quality(margin=0.03)), **arms)
+    assert list(several) == ["large", "third", "fourth"]
+    assert several["large"].verdict == "non-inferior"
+    named = judge_scores(tiny, Policy(candidate="large", quality=Quality(margin=0.03)), **arms)
+    assert [(swap.arm, swap.verdict) for swap in named.values()] == [("large", "better")]
 
 
 def test_the_gate_holds_the_margin_and_shows_the_verdict() -> None:
@@ -166,12 +185,12 @@ def test_the_questions_needed_have_the_power_that_they_claim() -> None:
     assert n == 157
     generator = np.random.default_rng(5)
     shown = 0
-    for index in range(400):
+    for index in range(300):
         base = (generator.random(n) < 0.5) * 1.0
         other = np.where(generator.random(n) < 0.2, 1 - base, base)
         paired = Paired(tuple(map(str, range(n))), base, other, np.arange(n), n, 0)
         shown += compare_with_margin(paired, 0.1, seed=index, resamples=400).below <= 0.025
-    assert 0.74 <= shown / 400 <= 0.87
+    assert 0.74 <= shown / 300 <= 0.87
     assert more_questions(error, 50, 0.0) is None
     assert more_questions(error, 50, 1e-6) is None
 
