@@ -113,6 +113,18 @@ def chain(url: str, serve: Callable[[ASGIApp], str]) -> str:
     )
 
 
+_sessions: list[aiohttp.ClientSession] = []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def one_session() -> AsyncIterator[None]:
+    """All requests of this file, thousands, are one client's: `ask` finds it here."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        _sessions.append(session)
+        yield
+        _sessions.clear()
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a client of the service sees."""
@@ -141,7 +153,7 @@ async def ask(
     if rag is not None:
         body |= {"rag": rag, "messages": [{"role": "user", "content": f"row={row}"}]}
     address = f"{url}/v1/chat/completions"
-    async with aiohttp.ClientSession() as session, session.post(address, json=body) as reply:
+    async with _sessions[0].post(address, json=body) as reply:
         outcome, raw = Outcome(reply.status), await reply.read()
     if outcome.status != 200 or not stream:
         parsed = orjson.loads(raw)
