@@ -15,6 +15,7 @@ from typing import cast
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
@@ -24,6 +25,8 @@ from services.core.errors import InvalidRequest, NotSupported, PayloadTooLarge, 
 from services.embedding.backend import PACKAGE, EmbeddingBackend, HasDecoder
 from services.embedding.backends.fake import MAX_WORDS, FakeEmbedding
 from services.embedding.backends.fake import Settings as FakeSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXTS = [
     "Bees make honey from the nectar of flowers.",
@@ -132,23 +135,22 @@ def openai_stand_in() -> FastAPI:
     return app
 
 
-@pytest.fixture(params=names(PACKAGE))
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=names(PACKAGE))
 async def backend(
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    serve: Callable[[ASGIApp], str],
+    request: pytest.FixtureRequest, serve: Callable[[ASGIApp], str]
 ) -> AsyncIterator[EmbeddingBackend]:
-    match request.param:
-        case "openvino":
-            monkeypatch.setenv("RAGLINE_HOME", str(request.getfixturevalue("models_home")))
-        case "tei":
-            url = os.environ.get("TEI_EMBEDDING_TEST_URL") or serve(tei_stand_in())
-            monkeypatch.setenv("TEI_EMBEDDING_ENDPOINT", url)
-        case "openai":
-            url = os.environ.get("OPENAI_EMBEDDING_TEST_URL") or serve(openai_stand_in())
-            monkeypatch.setenv("EMBEDDING_ENDPOINT", url)
-            monkeypatch.setenv("EMBEDDING_ENDPOINT_BATCH", str(SERVER_BATCH))
-    created = await _create(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        match request.param:
+            case "openvino":
+                patch.setenv("RAGLINE_HOME", str(request.getfixturevalue("models_home")))
+            case "tei":
+                url = os.environ.get("TEI_EMBEDDING_TEST_URL") or serve(tei_stand_in())
+                patch.setenv("TEI_EMBEDDING_ENDPOINT", url)
+            case "openai":
+                url = os.environ.get("OPENAI_EMBEDDING_TEST_URL") or serve(openai_stand_in())
+                patch.setenv("EMBEDDING_ENDPOINT", url)
+                patch.setenv("EMBEDDING_ENDPOINT_BATCH", str(SERVER_BATCH))
+        created = await _create(request.param)
     try:
         await created.ready()
     except ServiceUnavailable as error:
