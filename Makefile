@@ -69,6 +69,7 @@ bench-gateway: $(VENV)/.installed-dev ## what the chain costs, with services tha
 
 bench-burst: $(VENV)/.installed-dev ## what users see of a burst with uploads on a busy machine; BURSTS="200 500"
 	$(BIN)/python tests/bench/burst.py $(BURSTS)
+	$(BIN)/python tests/bench/sustained.py
 
 bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 	$(BIN)/python tests/bench/http_client.py

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ TOKENS, TOKENS_PER_SECOND = 40, 20
 QUESTION = {"messages": [{"role": "user", "content": "how heavy is a pound of feathers?"}], "stream": True}
 FILE = "A pound of feathers weighs as much as a pound of bricks, number {}. " + "It fills more room. " * 100
 CLIENT_SECONDS = 300.0
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,8 @@ def busy_machine() -> Iterator[None]:
 
 
 @contextmanager
-def stack() -> Iterator[str]:
-    """All services; the gateway's address."""
+def stack(more: Mapping[str, str] = NOTHING) -> Iterator[tuple[str, Stack]]:
+    """All services, with more variables: the gateway's address, and the services themselves."""
     services = ("embedding", "retrieval", "reranking", "generation", "dataprep")
     ports = free_ports([*services, "gateway"])
     with tempfile.TemporaryDirectory() as folder:
@@ -140,20 +141,21 @@ def stack() -> Iterator[str]:
             "FAKE_TOKENS_PER_SECOND": str(TOKENS_PER_SECOND),
             "RELEVANCE_FLOOR": "0",
             "LOG_LEVEL": "warning",
+            **more,
         }
         running = Stack(Path(folder), environment, ports)
         with running:
             for name in (*services, "gateway"):
                 running.start(name)
             running.wait_ready(120, [*services, "gateway"])
-            yield f"http://127.0.0.1:{ports['gateway']}"
+            yield f"http://127.0.0.1:{ports['gateway']}", running
 
 
 def main() -> None:
     rows: list[dict[str, str | float]] = []
     sizes = [int(size) for size in sys.argv[1:]] or list(BURSTS)
     for questions in sizes:
-        with stack() as url:
+        with stack() as (url, _):
             uvloop.run(burst(url, 8))  # warm
             with busy_machine():
                 answers, uploads = uvloop.run(burst(url, questions))

@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +168,7 @@ def running(
     folder: Path,
     env: Mapping[str, str],
     redis: RedisServer | None = None,
+    services: Sequence[str] = SERVICES,
 ) -> Iterator[Ingestion]:
     """Started and ready; with a Redis two dataprep processes share its queue."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_PORT"))}
@@ -176,8 +177,8 @@ def running(
         stores = {"VECTOR_URL": redis.url, "JOBS_URL": redis.url, "JOBS_LEASE_SECONDS": "3"}
     environment = {**inherited, "EMBEDDING_BACKEND": "fake", "DATAPREP_PARSERS": "1", **stores, **env}
     with ExitStack() as stack:
-        first = stack.enter_context(Stack(folder, environment, free_ports(SERVICES), run=folder / "run"))
-        for name in SERVICES:
+        first = stack.enter_context(Stack(folder, environment, free_ports(services), run=folder / "run"))
+        for name in services:
             first.start(name)
         first.wait_ready(READY_SECONDS)
         workers = [first]
