@@ -44,6 +44,7 @@ def create_app(
     resources: Resources,
     tei_routes: Collection[str] = (),
     upload_routes: Mapping[str, int | None] = NO_ROUTES,
+    checks_token: bool = True,
 ) -> FastAPI:
     """Make the app of a service, with its own routes and those that all services have.
 
@@ -58,6 +59,7 @@ def create_app(
         tei_routes: The paths that answer with text-embeddings-inference's error body.
         upload_routes: The paths whose body may be longer than `MAX_BODY_BYTES`, with the most bytes that one
             may have; None: the handler bounds it.
+        checks_token: Whether `SERVICE_TOKEN` is asked for, where there is one.
 
     Returns:
         The app.
@@ -96,6 +98,7 @@ def create_app(
         spans=spans,
         tei_routes=frozenset(tei_routes),
         upload_routes=upload_routes,
+        checks_token=checks_token,
     )
     _render_errors(app, service, frozenset(tei_routes))
     if apart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import math
 import time
 from collections.abc import Mapping
@@ -23,10 +24,12 @@ from services.core.context import (
 from services.core.disk import explain_full, is_full
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, RequestTimeout
 from services.core.metrics import Metrics
+from services.core.peer_errors import UNKNOWN_CALLER
 from services.core.replies import ClientGone
-from services.core.settings import ServiceSettings
+from services.core.settings import TOKEN_HEADER, ServiceSettings
 from services.core.tracing import ServerSpans
 
+TOKEN = TOKEN_HEADER.encode()
 PROBES = frozenset({"/health", "/health/ready"})
 QUIET = PROBES | {"/metrics"}
 CLIENT_CLOSED = 499
@@ -42,6 +45,12 @@ UNSENDABLE = {
 """What a request may hold and no other service can be sent, by what orjson says of it."""
 
 log = structlog.get_logger("access")
+
+
+class UnknownCaller(RaglineError):
+    """The request is not of one of our services. To a caller that is one, it is that service's failure."""
+
+    status, code, type = 401, UNKNOWN_CALLER, "invalid_request_error"
 
 
 def error_headers(error: RaglineError) -> dict[str, str]:
@@ -64,6 +73,7 @@ class RequestMiddleware:
         *,
         tei_routes: frozenset[str] = frozenset(),
         upload_routes: Mapping[str, int | None] = NO_ROUTES,
+        checks_token: bool = True,
     ) -> None:
         self.app = app
         self.upload_routes = upload_routes
@@ -71,6 +81,7 @@ class RequestMiddleware:
         self.service = service
         self.settings = settings
         self.visitors = settings.visitors
+        self.token = settings.service_token.encode() if checks_token else b""
         self.metrics = metrics
         self.spans = spans
 
@@ -122,6 +133,8 @@ class _Exchange:
 
     async def run(self, declared: int) -> None:
         try:
+            if self.scope["path"] not in QUIET:
+                self._check_token()
             if self.scope["path"] not in PROBES:
                 self.owner.visitors.check(self.scope["method"], self.scope["headers"])
             if self.limit is not None and declared > self.limit:
@@ -171,6 +184,17 @@ class _Exchange:
         elif self.is_stream and self.first is None:
             self.first = time.perf_counter() - self.start
         await self._send(message)
+
+    def _check_token(self) -> None:
+        """Raise `UnknownCaller` where the service has a token and the request does not bring it."""
+        token = self.owner.token
+        if token and not any(
+            name == TOKEN and hmac.compare_digest(value, token) for name, value in self.scope["headers"]
+        ):
+            raise UnknownCaller(
+                f"{self.owner.service} answers Ragline's own services alone (SERVICE_TOKEN, which must be "
+                "the same for all of them): ask the gateway"
+            )
 
     def _explain(self, error: Exception) -> RaglineError:
         """Make the error of an exception that nobody foresaw, some of which say whose fault it is."""

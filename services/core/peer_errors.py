@@ -23,6 +23,8 @@ from services.core.tei import TeiError
 from services.core.wire.base import Readiness
 
 MESSAGE_LENGTH = 500
+UNKNOWN_CALLER = "unknown_caller"
+"""The code of a refusal because of `SERVICE_TOKEN`."""
 
 
 def error_from_body(
@@ -43,6 +45,10 @@ def error_from_body(
     if detail is None:
         message = f"{service} answered {status}: {readable_message(body)}"
         return from_status(status, message, service=service, retry_after=retry_after)
+    if (
+        detail.code == UNKNOWN_CALLER
+    ):  # two of our services that were set up differently: not our caller's fault
+        return ServiceError(detail.message, service=detail.service or service, upstream_status=status)
     error = from_detail(detail, service=service, retry_after=retry_after, upstream_status=status)
     if type(error) is ServiceError and status != ServiceError.status:
         return from_status(status, detail.message, service=service, retry_after=retry_after)

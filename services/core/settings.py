@@ -72,7 +72,27 @@ class Settings(BaseSettings):
             raise SystemExit(2) from None
 
 
-class ServiceSettings(Settings):
+TOKEN_HEADER = "x-service-token"  # noqa: S105 - a header's name
+
+
+class PeerSettings(Settings):
+    """What shows a service that a request comes from another of ours."""
+
+    service_token: str = Field(
+        "",
+        repr=False,
+        validation_alias="SERVICE_TOKEN",
+        description="secret that all services share: every service but the gateway then answers only "
+        "requests that bring it, health and metrics excepted; empty: whoever reaches one is answered",
+    )
+
+    @property
+    def peer_headers(self) -> dict[str, str]:
+        """The headers of requests to our own services."""
+        return {TOKEN_HEADER: self.service_token} if self.service_token else {}
+
+
+class ServiceSettings(PeerSettings):
     """What every service needs, whatever it does."""
 
     host: str = Field("127.0.0.1", validation_alias="HOST", description="address every service listens on")

@@ -112,10 +112,14 @@ def create(settings: Settings) -> FastAPI:
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         async with AsyncExitStack() as stack:
             embedding = EmbeddingClient(
-                await stack.enter_async_context(HttpClient("embedding", settings.embedding_url))
+                await stack.enter_async_context(
+                    HttpClient("embedding", settings.embedding_url, headers=settings.peer_headers)
+                )
             )
             retrieval = RetrievalClient(
-                await stack.enter_async_context(HttpClient("retrieval", settings.retrieval_url))
+                await stack.enter_async_context(
+                    HttpClient("retrieval", settings.retrieval_url, headers=settings.peer_headers)
+                )
             )
             app.state.fetcher = Fetcher(
                 LinkLimits(settings.max_file_bytes, settings.fetch_seconds, settings.link_ports)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from pipelines.guarding import GuardedPipeline
 from services.core.app import create_app
-from services.core.client import CONNECTIONS, HttpClient
+from services.core.client import CONNECTIONS, NO_HEADERS, HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
@@ -123,8 +123,15 @@ def create(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(app.state.door.close)
 
-            async def peer(name: str, url: str, connections: int = CONNECTIONS) -> HttpClient:
-                return await stack.enter_async_context(TenantHttpClient(name, url, connections=connections))
+            async def peer(
+                name: str,
+                url: str,
+                connections: int = CONNECTIONS,
+                headers: Mapping[str, str] = settings.peer_headers,
+            ) -> HttpClient:
+                return await stack.enter_async_context(
+                    TenantHttpClient(name, url, connections=connections, headers=headers)
+                )
 
             encoder = await peer("embedding", settings.embedding_url)
             embedding = EmbeddingClient(encoder)
@@ -160,7 +167,9 @@ def create(settings: Settings) -> FastAPI:
             )
             detector = settings.grounding_detector_url
             scorer = (
-                scorer_by_detector(await peer("detector", detector), settings.grounding_detector_labels)
+                scorer_by_detector(
+                    await peer("detector", detector, headers=NO_HEADERS), settings.grounding_detector_labels
+                )
                 if detector
                 else scorer_by_words()
             )
@@ -188,6 +197,7 @@ def create(settings: Settings) -> FastAPI:
         router=router,
         resources=resources,
         upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
+        checks_token=False,
     )
     app.state.open_mcp = add_mcp(app, settings)
     door = Door(settings, app.state.metrics)

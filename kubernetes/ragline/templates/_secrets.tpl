@@ -3,7 +3,7 @@
 {{/* Environment variable to the value given inline, of those that are given. */}}
 {{- define "ragline.inlineSecrets" -}}
 {{- $given := .Values.secrets -}}
-{{- $all := dict "HF_TOKEN" $given.hfToken "EMBEDDING_API_KEY" $given.embeddingApiKey "RERANKING_API_KEY" $given.rerankingApiKey "QDRANT_API_KEY" $given.qdrantApiKey "REDIS_PASSWORD" $given.redisPassword -}}
+{{- $all := dict "HF_TOKEN" $given.hfToken "EMBEDDING_API_KEY" $given.embeddingApiKey "RERANKING_API_KEY" $given.rerankingApiKey "QDRANT_API_KEY" $given.qdrantApiKey "REDIS_PASSWORD" $given.redisPassword "SERVICE_TOKEN" $given.serviceToken -}}
 {{- range .Values.models -}}
 {{- if .apiKey -}}{{- $_ := set $all (include "ragline.modelKeyName" .name) .apiKey -}}{{- end -}}
 {{- end -}}
@@ -16,6 +16,15 @@
 
 {{- define "ragline.modelKeyName" -}}
 LLM_API_KEY_{{ . | upper | replace "-" "_" | replace "." "_" }}
+{{- end -}}
+
+{{/* (component's name): what the six services have, and engines and other servers have not. */}}
+{{- define "ragline.sharedSecrets" -}}
+{{- if has . (list "gateway" "embedding" "retrieval" "reranking" "generation" "dataprep") -}}
+[SERVICE_TOKEN]
+{{- else -}}
+[]
+{{- end -}}
 {{- end -}}
 
 {{/* The Secret with the gateway's keys. */}}

@@ -41,7 +41,7 @@ spec:
         {{- with $values.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- $sum := include "ragline.secretChecksum" (list $root (concat (default list $it.secrets) (values (default dict $it.secretAs)))) }}
+      {{- $sum := include "ragline.secretChecksum" (list $root (concat (default list $it.secrets) (include "ragline.sharedSecrets" $name | fromYamlArray) (values (default dict $it.secretAs)))) }}
       {{- if or $sum $values.podAnnotations }}
       annotations:
         {{- if $sum }}
@@ -273,7 +273,8 @@ volumes:
 {{- end -}}
 {{- $plain = mergeOverwrite $plain (default dict $it.values.env) -}}
 env:
-{{- with include "ragline.secretEnv" (list $root (default list $it.secrets) (default list $it.required)) | trim }}
+{{- $secrets := concat (default list $it.secrets) (include "ragline.sharedSecrets" (index . 1) | fromYamlArray) }}
+{{- with include "ragline.secretEnv" (list $root $secrets (default list $it.required)) | trim }}
   {{- . | nindent 2 }}
 {{- end }}
 {{- if eq (index . 1) "generation" }}

@@ -34,6 +34,7 @@ from services.cli.meter import Meter
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import DeadlineExceeded, InvalidRequest, NotSupported
+from services.core.settings import PeerSettings
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
 
@@ -172,7 +173,9 @@ async def evaluate(
 
     A judge is asked at the generation service: GENERATION_URL, else the one that runs here.
     """
-    async with HttpClient("generation", local_stack().url("generation")) as generation:
+    async with HttpClient(
+        "generation", local_stack().url("generation"), headers=PeerSettings.load().peer_headers
+    ) as generation:
         judge = None
         if judging is not None and judging.entry:
             from pipelines.evaluation.runner.judging import JudgeRequest  # noqa: PLC0415 - loads scipy

@@ -17,6 +17,7 @@ from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import NotFound, ServiceError, ServiceUnavailable
 from services.core.health import Check
 from services.core.lru import ByteLru
+from services.core.settings import PeerSettings
 from services.core.settings import Settings as BaseSettings
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
@@ -218,9 +219,9 @@ def _read_vectors(packed: TokenVectors) -> Vectors:
 
 
 async def create() -> LateInteraction:
-    settings = Settings.load()
+    settings, headers = Settings.load(), PeerSettings.load().peer_headers
     return LateInteraction(
         settings,
-        HttpClient("embedding", settings.embedding_url),
-        HttpClient("retrieval", settings.retrieval_url),
+        HttpClient("embedding", settings.embedding_url, headers=headers),
+        HttpClient("retrieval", settings.retrieval_url, headers=headers),
     )
