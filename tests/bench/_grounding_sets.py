@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.evaluation.grounding.claims import Claim, read_sentences, strip_marks
+from pipelines.evaluation.grounding.claims import Claim, read_claim, read_sentences
 from pipelines.evaluation.grounding.conflict import Rule
 
 DATA = Path(os.environ.get("RAGLINE_EVALUATION_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -82,7 +82,7 @@ def _begin(path: Path, name: str) -> Iterator[Labelled]:
     csv.field_size_limit(10**9)
     with path.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-            known, claim = row["knowledge"], Claim(strip_marks(row["response"]))
+            known, claim = row["knowledge"], read_claim(row["response"])
             yield Labelled(
                 f"BEGIN {name}",
                 known,
@@ -96,7 +96,7 @@ def _begin(path: Path, name: str) -> Iterator[Labelled]:
 def _wice(path: Path) -> Iterator[Labelled]:
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        claim = Claim(strip_marks(row["claim"]))
+        claim = read_claim(row["claim"])
         supported = row["label"] == "supported"
         yield Labelled("WiCE", row["meta"]["claim_title"], "", claim, tuple(row["evidence"]), supported)
 
@@ -107,7 +107,7 @@ def _expertqa(path: Path) -> Iterator[Labelled]:
         for system, answer in row["answers"].items():
             for claim in answer["claims"]:
                 if claim["evidence"] and claim["support"] != "N/A":
-                    text = Claim(strip_marks(claim["claim_string"]))
+                    text = read_claim(claim["claim_string"])
                     supported = claim["support"] == "Complete"
                     yield Labelled(
                         "ExpertQA", row["question"], system, text, tuple(claim["evidence"]), supported

@@ -25,7 +25,7 @@ VERSION = 2
 """Of the scorer's features and rules. Evidence of an earlier version is not scored again."""
 QUOTED = 0.95
 """Least p of a sentence that a passage has word for word. A rule: the people's labels hold few such."""
-SUPPORTED = 0.6
+SUPPORTED = 0.62
 """p over which the scorer's verdict is `supported`: there the share of supported is nearest to people's."""
 THRESHOLD = 0.5
 """p over which a detector's verdict is `supported`, and any verdict `contradicted`."""

@@ -39,6 +39,15 @@ _PLAN = re.compile(
     r"|(?:they|he|she)\s+(?:want|ask)s?\b)",
     re.IGNORECASE,
 )
+_SOURCE = (
+    r"(?:the\s+|these\s+|this\s+|your\s+)?(?:provided\s+|given\s+|above\s+|retrieved\s+|following\s+)?(?:passages?|contexts?"
+    r"|documents?|sources?|texts?|excerpts?|information)(?:\s*(?:numbers?\s+)?\[?\d+\]?)?(?:\s+(?:provided|given|above))?"
+)
+_ATTRIBUTION = re.compile(
+    rf"^(?:(?:according\s+to|based\s+on|as\s+(?:stated|mentioned|described|noted|shown|given)\s+in|from|per)\s+{_SOURCE},?\s+"
+    rf"|{_SOURCE}\s+(?:states?|says?|mentions?|notes?|explains?|describes?|shows?|indicates?|suggests?|reports?)\s+that\s+)",
+    re.IGNORECASE,
+)
 _OF_SOURCES = re.compile(
     r"\b(?:i|we|passages?|documents?|contexts?|sources?|texts?|(?:no|any|enough|sufficient|insufficient)\s+"
     r"(?:\w+\s+)?information|questions?|answer(?:s|ed|able)?|unanswerable|mention(?:s|ed)?|stated?|states"
@@ -65,8 +74,11 @@ class Claim:
 
 
 def read_claim(text: str, question: str = "") -> Claim:
-    """Read a claim with its question, which is kept where the claim is a fragment; marks are left out."""
-    bare = strip_marks(text)
+    """Read a claim with its question, which is kept where the claim is a fragment.
+
+    Marks are left out, and that it is the passages that say it.
+    """
+    bare = _ATTRIBUTION.sub("", strip_marks(text))
     return Claim(bare, question if len(bare.split()) < FRAGMENT else "")
 
 

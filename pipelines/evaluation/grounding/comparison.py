@@ -20,7 +20,7 @@ _PAIRS = """higher/lower larger/smaller bigger/smaller greater/smaller longer/sh
 heavier/lighter faster/slower quicker/slower hotter/colder warmer/cooler later/earlier wider/narrower
 deeper/shallower older/younger stronger/weaker thicker/thinner brighter/darker louder/quieter
 richer/poorer further/nearer farther/closer harder/softer denser/thinner
-costlier/cheaper more/less more/fewer"""
+costlier/cheaper better/worse more/less more/fewer"""
 _GREATER: Mapping[str, str] = {pair.split("/")[0]: pair.split("/")[0] for pair in _PAIRS.split()}
 _LESS: Mapping[str, str] = {pair.split("/")[1]: pair.split("/")[0] for pair in reversed(_PAIRS.split())}
 _SAME = {
@@ -111,6 +111,12 @@ def find_comparisons(text: str) -> Iterator[Comparison]:
             quality, greater = _read_quality(word, match.group(2) or "")
             greater ^= bool(_DENIED.search(text[: match.start()]))
             yield Comparison(word, quality, greater, first - second, second - first)
+
+
+def leave_out_comparatives(text: str) -> str:
+    """Return a text without the words that compare: where two figures bear it out, no passage needs to have
+    them."""
+    return " ".join(_COMPARES.sub(" ", text).split())
 
 
 def _name(text: str) -> frozenset[str]:

@@ -60,13 +60,14 @@ class Conflict:
     """How strongly the sentence with the number `sentence` contradicts a claim, in [0, 1], and by which rule.
 
     `unsettled`: the claim compares two things of which the passages do not tell which is greater, or denies
-    what no sentence near to it denies.
+    what no sentence near to it denies. `settled`: what it compares is so, by the passages.
     """
 
     strength: float = 0.0
     sentence: int | None = None
     rule: Rule | None = None
     unsettled: bool = False
+    settled: bool = False
 
 
 def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
@@ -86,7 +87,8 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
     if outcome == "fails":
         return Conflict(COMPARED, which, "comparison")
     unsettled = outcome == "unknown" or _denies_alone(claim, sentences)
-    strongest, agreed = Conflict(unsettled=unsettled), 0.0
+    none = Conflict(unsettled=unsettled, settled=outcome == "holds")
+    strongest, agreed = none, 0.0
     held: frozenset[str] = frozenset().union(*(numbers(sentence) for sentence in sentences))
     words = content_words(claim) - numbers(claim)
     for position, sentence in enumerate(sentences):
@@ -99,7 +101,7 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
             len(rules) == 1 and shared > strongest.strength
         ):  # two turn the meaning back, or are of another thing
             strongest = Conflict(shared, position, rules[0], unsettled)
-    return Conflict(unsettled=unsettled) if agreed >= strongest.strength else strongest
+    return none if agreed >= strongest.strength else strongest
 
 
 def _denies_alone(claim: str, sentences: Sequence[str]) -> bool:

@@ -26,8 +26,15 @@ LETTERS = 9
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)?")
 _SPEAKER = frozenset(
-    "i my me mine myself i'm i've i'd i'll we we're our us you your you're".split()  # noqa: SIM905
+    "i my me mine myself i'm i've i'd i'll we we're our us".split()  # noqa: SIM905
 )
+_ADDRESSED = re.compile(
+    r"\b(?:do|did|have|are|were|can|could|would|will) (?:n't )?you\b|\byou (?:know|like|think|love|guess)\b"
+    r"|\b(?:thank|with|for|to|of|about|from) you\b|\byour (?:favou?rite|friend|opinion)",
+    re.IGNORECASE,
+)
+"""Speaks with somebody; "you can reset it" tells anybody."""
+_YOU = frozenset({"you", "your", "you're"})
 _SMALL = {
     word: str(number)
     for number, word in enumerate(
@@ -35,6 +42,18 @@ _SMALL = {
     )
     if word != "one"  # mostly a pronoun
 }
+_UNITS = {
+    long: short
+    for short, forms in (
+        ("km", "kilometre kilometr kilometer"),
+        ("kg", "kilogram kilogramme kilo"),
+        ("cm", "centimetre centimetr centimeter"),
+        ("mm", "millimetre millimetr millimeter"),
+    )
+    for long in forms.split()
+}
+"""By their stems."""
+_ALIKE = _SMALL | _UNITS
 _ASKS_NUMBER = re.compile(
     r"\b(?:how\s+(?:many|much|long|old|far|often|tall|high|large|big|fast|heavy|deep)|when|what\s+(?:year|date|"
     r"percentage|number|age)|which\s+(?:year|date))\b",
@@ -66,17 +85,13 @@ class Words:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read a text's words; "four" is 4."""
+        """Read a text's words; "four" is 4, and kilometres are km."""
         row = [
             _SMALL.get(word, word)
             for word in (match.lower().replace("\u2019", "'") for match in _WORD.findall(text))
         ]
-        content = content_words(text) | frozenset(
-            _SMALL[word] for word in content_words(text) & _SMALL.keys()
-        )
-        return cls(
-            content - _SMALL.keys(), frozenset(row), frozenset(zip(row, row[1:], row[2:], strict=False))
-        )
+        content = frozenset(_ALIKE.get(word, word) for word in content_words(text))
+        return cls(content, frozenset(row), frozenset(zip(row, row[1:], row[2:], strict=False)))
 
     @property
     def figures(self) -> frozenset[str]:
@@ -94,7 +109,7 @@ class Evidence:
     figures: float
     """1 where no figure is missing in the passages, else 0."""
     voice: float
-    """1 where it does not speak of a speaker ("I", "your") of whom the passages do not speak, else 0."""
+    """0 where it speaks of its speaker or with somebody ("I", "do you know"), and no passage does; else 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +134,28 @@ def read_words(text: str) -> Words:
     return Words.read(text)
 
 
+@lru_cache(maxsize=8)
+def _read_passages(
+    sentences: tuple[str, ...],
+) -> tuple[list[frozenset[str]], frozenset[str], frozenset[tuple[str, ...]]]:
+    """Read each sentence's content words, and the words and phrases of all, once for all claims."""
+    held = [read_words(sentence) for sentence in sentences]
+    return (
+        [words.content for words in held],
+        frozenset[str]().union(*(words.all for words in held), *(words.content for words in held)),
+        frozenset[tuple[str, ...]]().union(*(words.phrases for words in held)),
+    )
+
+
 def gather_evidence(claim: str, sentences: Sequence[str]) -> Evidence:
     """Gather the evidence for a sentence or a clause, without citation marks, in the passages' sentences."""
-    words, held = read_words(claim), [read_words(sentence) for sentence in sentences]
-    nearby = _nearby_share(words.content, [sentence.content for sentence in held])
-    all_held: frozenset[str] = frozenset().union(*(sentence.all | sentence.content for sentence in held))
-    phrases = frozenset[tuple[str, ...]]().union(*(sentence.phrases for sentence in held))
+    words, (by_sentence, all_held, phrases) = read_words(claim), _read_passages(tuple(sentences))
+    nearby = _nearby_share(words.content, by_sentence)
     return Evidence(
         nearby=nearby,
         phrases=len(words.phrases & phrases) / len(words.phrases) if words.phrases else nearby,
         figures=float(words.figures <= all_held),
-        voice=float(_SPEAKER & words.all <= all_held),
+        voice=float(_is_said_by_nobody(claim, words.all, all_held)),
     )
 
 
@@ -165,6 +191,10 @@ def share_of_words(claim: str, sentences: Sequence[str]) -> Floats:
     words = content_words(claim)
     shares = [len(words & content_words(sentence)) / max(1, len(words)) for sentence in sentences]
     return np.array(shares, np.float32)
+
+
+def _is_said_by_nobody(claim: str, words: frozenset[str], held: frozenset[str]) -> bool:
+    return _SPEAKER & words <= held and not (_ADDRESSED.search(claim) and not _YOU & held)
 
 
 def _nearby_share(words: frozenset[str], by_sentence: Sequence[frozenset[str]]) -> float:

@@ -24,6 +24,7 @@ from pipelines.evaluation.grounding.claims import (
     read_sentences,
 )
 from pipelines.evaluation.grounding.clauses import split_clauses
+from pipelines.evaluation.grounding.comparison import leave_out_comparatives
 from pipelines.evaluation.grounding.conflict import Conflict, find_conflict
 from pipelines.evaluation.grounding.evidence import (
     Evidence,
@@ -149,8 +150,9 @@ def _weigh(claim: Claim, texts: Sequence[str], *, calibrated: bool) -> tuple[Sen
         )
         return evidence, Conflict()
     said = claim.question or claim.text  # "yes" claims what the question asks
-    clauses = split_clauses(said)
     conflict = find_conflict(said, texts) if calibrated and not claim.question else Conflict()
+    said = leave_out_comparatives(said) if conflict.settled else said
+    clauses = split_clauses(said)
     evidence = SentenceEvidence(
         kind="words",
         features=_round(gather_evidence(said, texts)),

@@ -179,8 +179,8 @@ async def test_a_record_of_an_earlier_scorer_is_kept_without_its_passages_and_ju
 @pytest.mark.parametrize(
     ("supported", "contradicted", "expected"),
     [
-        (0.61, 0.0, "supported"),
-        (0.6, 0.0, "unsupported"),
+        (0.63, 0.0, "supported"),
+        (0.62, 0.0, "unsupported"),
         (0.5, 0.5, "unsupported"),
         (0.1, 0.6, "contradicted"),
         (0.4, 0.4, "unsupported"),

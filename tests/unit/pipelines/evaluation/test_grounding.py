@@ -44,9 +44,32 @@ def test_what_the_evidence_lacks_counts() -> None:
     assert (found.figures, found.voice) == (0.0, 0.0)
 
 
+def test_who_speaks_counts_where_nobody_does_in_the_passages() -> None:
+    voice = {text: gather_evidence(text, ["The lamp is reset by its button."]).voice for text in (
+        "You reset the lamp by its button.", "Do you know the lamp?", "I like the lamp.", "The lamp is reset.",
+    )}  # fmt: skip
+    assert list(voice.values()) == [1.0, 0.0, 0.0, 1.0]
+    assert gather_evidence("I like the lamp.", ["I like lamps."]).voice == 1.0
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "According to passage 1, it floats on water.",
+        "Based on the provided context it floats on water [1].",
+        "The passages state that it floats on water.",
+        "As mentioned in the document, it floats on water.",
+    ],
+)
+def test_that_the_passages_say_it_is_no_part_of_the_claim(claim: str) -> None:
+    [found] = score_claims([claim], PAGE)
+    assert (found.verdict, found.p_supported) == ("supported", 0.95)
+
+
 def test_a_number_word_is_its_figure() -> None:
     assert gather_evidence("It has 4 rooms.", ["It has four rooms."]).figures == 1.0
     assert gather_evidence("It has four rooms.", ["It has 5 rooms."]).figures == 0.0
+    assert gather_evidence("It is 5 kilometres long.", ["It is 5 km long."]).nearby == 1.0
 
 
 def test_nothing_is_a_division_by_zero() -> None:
@@ -129,6 +152,16 @@ def test_a_comparison_that_no_passage_makes_is_not_supported() -> None:
     assert (found.verdict, found.evidence and found.evidence.rule) == ("contradicted", "comparison")
 
 
+def test_a_comparison_that_two_figures_bear_out_is_supported_without_its_words() -> None:
+    melting = ["Copper melts at 1,085 degrees Celsius; aluminium melts at 660 degrees Celsius."]
+    said = [
+        "Copper melts at a higher temperature than aluminium.",
+        "Aluminium melts at a lower temperature than copper.",
+        "Aluminium melts at a higher temperature than copper.",
+    ]
+    assert [one.verdict for one in score_claims(said, melting)] == ["supported", "supported", "contradicted"]
+
+
 @pytest.mark.parametrize(
     ("claim", "sentences", "outcome"),
     [
@@ -146,6 +179,7 @@ def test_a_comparison_that_no_passage_makes_is_not_supported() -> None:
             ["The lamp costs \u20ac 40, the chair costs \u20ac 55."],
             "fails",
         ),
+        ("Copper conducts better than tin.", ["Tin conducts better than copper."], "fails"),
         ("It weighs more than 100 kilograms.", ["It weighs 120 kilograms."], None),
         ("It takes longer than a year.", ["It takes two years."], None),
         ("Ice floats.", ["Ice floats."], None),
