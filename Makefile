@@ -92,7 +92,7 @@ bench-expression-matching: $(VENV)/.installed-dev ## how well answers to CHAMP a
 bench-metrics: $(VENV)/.installed-dev ## how often the metrics mark an answer otherwise than a person; SHOW=1 lists the errors, WRITE=1 writes what the report shows
 	$(BIN)/python -m tests.bench.metrics $(if $(SHOW),--show) $(if $(WRITE),--write)
 
-bench-statistics: $(VENV)/.installed-dev ## what the statistics promise, by simulation: SIZES=30,100,300 SIMULATIONS=4000 ONLY=differences
+bench-statistics: $(VENV)/.installed-dev ## what the statistics promise, by simulation: SIZES=30,100,300 SIMULATIONS=2000 ONLY=differences
 	$(BIN)/python -m tests.bench.simulations $(if $(SIZES),--sizes $(SIZES)) $(if $(SIMULATIONS),--simulations $(SIMULATIONS)) $(if $(ONLY),--only $(ONLY))
 
 bench-relevance: $(VENV)/.installed-dev ## where the relevance floor separates answerable from not

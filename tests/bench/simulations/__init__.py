@@ -22,7 +22,7 @@ class Plan:
     """
 
     sizes: tuple[int, ...] = (30, 100, 300)
-    simulations: int = 4_000
+    simulations: int = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pipelines.evaluation.statistics import (
     samples_needed,
     share_interval,
 )
+from pipelines.evaluation.statistics.ratio import ratio_interval
 from tests.bench.simulations import COVERAGE, Plan, Row, make_row
 from tests.bench.simulations.differences import RESAMPLES, draw_clusters, list_cells
 
@@ -65,6 +66,13 @@ def bound_ratio(generator: np.random.Generator, cluster: NDArray[np.intp], names
     return found.low, found.high
 
 
+def bound_price(generator: np.random.Generator, cluster: NDArray[np.intp], names: list[str]) -> Bounds:
+    """What one more right answer costs, which is 3; no interval where no gain is told from 0."""
+    gained = 1 + draw_normal(generator, cluster)
+    paid = 3 * gained + generator.normal(size=len(cluster))
+    return ratio_interval(paid, gained, cluster, int(cluster.max()) + 1) or (None, None)
+
+
 def bound_percentile(level: float) -> Draw:
     """Times, with the interval of a percentile of theirs."""
 
@@ -96,6 +104,7 @@ def simulate(plan: Plan) -> Iterator[Row]:
         "a mean of graded scores": (bound_graded, 0.5),
         "a mean of times": (bound_time, 1.0),
         "a ratio": (bound_ratio, 0.7),
+        "a cost per right answer": (bound_price, 3.0),
     }
     kinds |= {
         f"p{100 * level:.0f}": (bound_percentile(level), float(stats.norm.ppf(level)))
