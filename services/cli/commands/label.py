@@ -8,6 +8,7 @@ as people would mark them, and how often the scorer is wrong on this very run.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,7 +165,9 @@ def _write(journal: Journal, task: Task, key: str) -> None:
 
 
 def _read_key() -> str:
-    """Read a key; the end of the input, and Ctrl-C, end the session."""
+    """Read a key, or from a pipe a character; the end of the input, and Ctrl-C, end the session."""
+    if not sys.stdin.isatty():
+        return next((key for key in iter(lambda: sys.stdin.read(1), "") if not key.isspace()), "q")
     try:
         return click.getchar()
     except (EOFError, KeyboardInterrupt):

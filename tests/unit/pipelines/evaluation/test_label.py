@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.bundle.files import ANSWERS
@@ -22,6 +23,7 @@ from pipelines.evaluation.report.writing import render_html, render_markdown
 from pipelines.evaluation.statistics.ppi import label_powered_mean
 from services.cli.commands.label import describe_labels, label, list_tasks, renew_results
 from services.cli.console import Output
+from services.cli.main import app
 from services.core.errors import InvalidRequest
 from tests.unit.pipelines.evaluation.runs import Said, question, run
 
@@ -97,6 +99,14 @@ def test_a_session_goes_on_where_the_last_one_ended_and_may_go_back(folder: Path
     assert everything == 200 - 4
     assert label(folder, output, press("y")) == 0
     assert "every answer is marked" in text.getvalue()
+
+
+def test_keys_may_come_from_a_pipe_that_ends(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["label", str(folder)], input="y\nn u")
+    assert done.exit_code == 0, done.output
+    assert [mark.mark for mark in read_bundle(folder).labels] == ["yes", "no", "unsure"]
+    assert "3 marks made, 197 left" in done.output
+    assert read_results(folder).labels is not None
 
 
 def mark_all(folder: Path, marks: int, wrong: frozenset[str] = frozenset()) -> Bundle:
