@@ -73,7 +73,8 @@ def simulate(plan: Plan) -> Iterator[Row]:
         for clusters in (n, max(10, n // 5)) if n <= 100 else (max(10, n // 5),):
             generator = np.random.default_rng([7, n, clusters])
             marked = [
-                mark_report(generator, n, clusters, seed) for seed in range(max(1, plan.simulations // 2))
+                mark_report(generator, n, clusters, seed)
+                for seed in range(max(1, 3 * plan.simulations // 10))
             ]
             cell = f"n = {n}" + (f" in {clusters} clusters" if clusters < n else "")
             yield make_row(f"reports of alike arms that mark anything: {cell}", marked, *MARKED)
