@@ -19,7 +19,8 @@ from services.cli.local.stack import Stack
 from tests.ports import free_ports
 from tests.redis_server import RedisServer
 
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""As long as a service may take to start on a machine that has twenty other things to do."""
 SERVICES = ("embedding", "retrieval", "dataprep")
 PATIENT = 150.0
 """For a machine that is busy with other things: what is waited for takes a few seconds on an idle one."""

@@ -116,7 +116,11 @@ def test_no_document_is_lost_and_none_is_another_tenant_s(tmp_path: Path, redis_
     with running(tmp_path, env, redis_server, (*SERVICES, "generation", "gateway")) as started:
         ingestion = Tenants(started.workers, started.redis, keys=keys)
         kills = [VICTIMS[at % len(VICTIMS)] for at in range(KILLS)]
-        under_chaos(ingestion, make_jobs(), Chaos(ingestion, 7, kills))
+        chaos = Chaos(ingestion, 7, kills)
+        try:
+            under_chaos(ingestion, make_jobs(), chaos)
+        finally:
+            print(f"{chaos.kills} kills, {len(ingestion.jobs)} jobs accepted")
         for job, tenant in ingestion.owners.items():
             end = time.monotonic() + PATIENT
             while not (found := ingestion.ask_until(tenant, "GET", f"/v1/jobs/{job}", 200))["finished_at"]:
