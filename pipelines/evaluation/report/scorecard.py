@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.evaluation.metric import FAMILIES, find_metric
 from pipelines.evaluation.report.document import Report
@@ -144,7 +144,8 @@ def _make_measure(measured: MetricResult, baseline: str) -> Measure:
         unit=column_unit(unit),
         hint=hint,
         error="" if measured.scope != OVERALL or error is None else str(error),
-        lines=tuple(lines),
+        # results that were scored before scopes became exploratory call their differences detectable
+        lines=tuple(lines if measured.scope == OVERALL else (replace(line, verdict="") for line in lines)),
     )
 
 
