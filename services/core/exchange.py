@@ -145,8 +145,10 @@ class _Exchange:
         except RaglineError as error:
             await self._fail(error)
         except Exception as error:
-            log.error("unhandled", exc_info=error)
-            await self._fail(self._explain(error))
+            explained = self._explain(error)
+            if type(explained) is RaglineError:
+                log.error("unhandled", exc_info=error)
+            await self._fail(explained)
         finally:
             self._account(time.perf_counter() - self.start)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import orjson
 import pytest
+import structlog
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
@@ -168,7 +169,10 @@ async def test_what_no_other_service_can_be_sent_is_the_callers_to_change(value:
     async def pass_on() -> bytes:
         return orjson.dumps({"seed": value})
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://demo") as client:
-        reply = await client.post("/pass-on")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://demo") as client:
+        with structlog.testing.capture_logs() as logged:
+            reply = await client.post("/pass-on")
+    assert "unhandled" not in [line["event"] for line in logged]
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid_request")
     assert said in reply.json()["error"]["message"]
