@@ -31,7 +31,7 @@ from pipelines.evaluation.swap.verdict import judge_swaps
 from services.core.errors import InvalidRequest
 
 EARLY = (
-    "the run stopped by its own evidence: the verdict is valid at any time, but the intervals and p of "
+    "the run stops by its own evidence: the verdict is valid at any time, but the intervals and p of "
     "single metrics are those of a sample whose size was planned, and promise more than they hold here"
 )
 DIGITS = 9
