@@ -11,6 +11,7 @@ from contextlib import nullcontext
 
 import orjson
 import structlog
+from pydantic_core import PydanticSerializationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core import tei
@@ -37,10 +38,11 @@ CLIENT_CLOSED = 499
 
 NO_ROUTES: Mapping[str, int | None] = {}
 
+SURROGATES = "surrogates not allowed"
+NO_UNICODE = "a text in the request is not valid Unicode: it has half a character (a surrogate)"
 UNSENDABLE = {
     "Integer exceeds 64-bit range": "a number in the request does not fit in 64 bits: send a smaller one",
-    "str is not valid UTF-8: surrogates not allowed": "a text in the request is not valid Unicode: it has "
-    "half a character (a surrogate)",
+    f"str is not valid UTF-8: {SURROGATES}": NO_UNICODE,
 }
 """What a request may hold and no other service can be sent, by what orjson says of it."""
 
@@ -204,6 +206,8 @@ class _Exchange:
             return explain_full(error)
         if isinstance(error, orjson.JSONEncodeError) and str(error) in UNSENDABLE:
             return InvalidRequest(UNSENDABLE[str(error)])
+        if isinstance(error, PydanticSerializationError) and SURROGATES in str(error):
+            return InvalidRequest(NO_UNICODE)
         return RaglineError(f"{self.owner.service} failed: see its log for this request id")
 
     def _too_large(self) -> PayloadTooLarge:

@@ -176,3 +176,18 @@ async def test_what_no_other_service_can_be_sent_is_the_callers_to_change(value:
     assert "unhandled" not in [line["event"] for line in logged]
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid_request")
     assert said in reply.json()["error"]["message"]
+
+
+async def test_half_a_character_is_the_callers_to_change_however_it_is_sent_on() -> None:
+    app = service({})
+
+    class Passed(BaseModel):
+        model: str
+
+    @app.post("/pass-on")
+    async def pass_on() -> str:
+        return Passed(model="\ud800").model_dump_json()
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://demo") as client:
+        reply = await client.post("/pass-on")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid_request")

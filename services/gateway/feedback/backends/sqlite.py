@@ -57,7 +57,7 @@ class SqliteFeedback:
     async def page(self, tenant: str, *, after: str, limit: int) -> FeedbackPage:
         """See `FeedbackStore`."""
         select = "SELECT id, at, body FROM feedback WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?"
-        start = int(after) if after.isdecimal() else 0
+        start = int(after) if after.isdecimal() and len(after) < 19 else 0  # SQLite counts in 64 bits
         rows = await self._run(
             lambda connection: connection.execute(select, (tenant, start, limit + 1)).fetchall()
         )
