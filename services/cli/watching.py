@@ -24,6 +24,8 @@ from services.dataprep.upload.names import document_id
 AGAIN_SECONDS = 5.0
 SETTLE_MILLISECONDS = 500
 """Changes that follow each other faster than this are one."""
+LOOK_MILLISECONDS = 200
+"""So long after the watching has begun comes the first look at the whole folder."""
 
 
 def check_folder(paths: Sequence[Path]) -> Path:
@@ -51,10 +53,19 @@ async def watch(
     sync = Sync(folder, client, collection, output, known, fields=fields)
     output.line(f"watching {folder} for collection {collection}; Ctrl-C ends it")
     try:
-        await sync.sync_persistently()
-        changes = awatch(folder, watch_filter=None, step=50, debounce=SETTLE_MILLISECONDS, recursive=True)
-        async for _ in changes:
-            await sync.sync_persistently()
+        is_first = True  # comes when the folder is watched already, so that no change falls between
+        async for changes in awatch(
+            folder,
+            watch_filter=None,
+            step=50,
+            debounce=SETTLE_MILLISECONDS,
+            recursive=True,
+            rust_timeout=LOOK_MILLISECONDS,
+            yield_on_timeout=True,
+        ):
+            if changes or is_first:
+                await sync.sync_persistently()
+            is_first = False
     except asyncio.CancelledError:
         output.line("no longer watching; the documents stay")
         raise
