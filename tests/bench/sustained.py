@@ -55,6 +55,15 @@ async def repeat(url: str, key: str, number: int, *, uploads: bool, until: float
     return outcomes
 
 
+async def fill(url: str, keys: list[str]) -> None:
+    """Put a document in for each tenant: to ask a collection that is not there is a 404."""
+    for key in keys:
+        async with aiohttp.ClientSession(headers={"authorization": f"Bearer {key}"}) as session:
+            outcome = await put_in(session, url, 0)
+        if outcome.status != 200:
+            raise SystemExit(f"a first document was not taken: {outcome.message}")
+
+
 async def load(url: str, keys: list[str]) -> tuple[list[Outcome], list[Outcome]]:
     until = time.monotonic() + SECONDS
     clients = [
@@ -107,6 +116,7 @@ def main() -> None:
         with stack(more) as (url, running):
             pid = running.pid("gateway")
             assert pid is not None
+            uvloop.run(fill(url, list(keys.values())))
             before = look(pid)
             chats, uploads = uvloop.run(load(url, list(keys.values())))
             time.sleep(80)  # longer than idle connections are kept
