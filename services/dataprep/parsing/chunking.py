@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 
 from services.dataprep.parsing.document import ParsedDocument, Section, TableSpan
 
-_SEPARATORS = (
-    re.compile(r"(?:\r?\n[ \t]*){2,}"),  # paragraphs
-    re.compile(r"\r\n|\r|\n"),  # lines
-    re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])"),  # sentences  # noqa: RUF001
-    re.compile(r"\s+"),  # words
-    re.compile(""),  # characters
-)
+_SEPARATORS = [
+    r"(?:\r?\n[ \t]*){2,}",  # paragraphs
+    r"\r\n|\r|\n",  # lines
+    r"(?<=[.!?…])\s+|(?<=[。！？])",  # sentences  # noqa: RUF001
+    r"\s+",  # words
+    "",  # characters
+]
 _SENTENCE_START = re.compile(r"(?<=[.!?…])\s+|[\r\n]+|(?<=[。！？])")  # noqa: RUF001
 _WORD_START = re.compile(r"\s+")
 
@@ -179,30 +179,22 @@ class _Splitter:
             return start, self._size - self._overlap
         return max(start, body), self._size - max(self._overlap, heading)
 
-    def _split_text(
-        self, start: int, end: int, room: int, separators: Sequence[re.Pattern[str]] = _SEPARATORS
-    ) -> Iterator[tuple[int, int]]:
-        """Cut after the first kind of separator that there is, and what is longer than `room` by the others.
+    def _split_text(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
+        # slow to import, and the service itself never splits: its parsers' processes do
+        from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415
 
-        Neighbours that fit together stay together; the pieces joined are the text again.
-        """
-        text = self._text[start:end]
-        kind = next(kind for kind, separator in enumerate(separators) if separator.search(text))
-        ends = (match.end() for match in separators[kind].finditer(text))
-        held: int | None = None
-        for low, high in pairwise(chain([0], ends, [len(text)])):
-            is_long = high - low >= room
-            if held is not None and (is_long or high - held > room):
-                yield start + held, start + low
-                held = None
-            if is_long and separators[kind + 1 :]:
-                yield from self._split_text(start + low, start + high, room, separators[kind + 1 :])
-            elif is_long:
-                yield start + low, start + high
-            elif held is None and low < high:
-                held = low
-        if held is not None:
-            yield start + held, end
+        splitter = RecursiveCharacterTextSplitter(
+            separators=_SEPARATORS,
+            is_separator_regex=True,
+            keep_separator="end",
+            strip_whitespace=False,
+            chunk_size=room,
+            chunk_overlap=0,
+        )
+        at = start  # the pieces joined are the text again, so each begins where the one before ends
+        for piece in splitter.split_text(self._text[start:end]):
+            yield at, at + len(piece)
+            at += len(piece)
 
     def _merge(self, pieces: Iterator[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
         """Merge neighbours where they fit: the splitter leaves a short line before a long one alone."""

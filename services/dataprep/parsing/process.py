@@ -25,6 +25,8 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import langchain_text_splitters  # noqa: F401 - `chunk` needs it, and no document's clock is to pay for it
+
 from services.dataprep.parsing import archives, registry
 from services.dataprep.parsing.chunking import chunk
 from services.dataprep.parsing.document import Unparsable

@@ -89,7 +89,7 @@ def test_listing_the_formats_imports_none_of_their_libraries() -> None:
     code = (
         "import sys; from services.dataprep.parsing.registry import supported_suffixes; supported_suffixes(); "
         "print([name for name in ('lxml', 'docutils', 'markdown_it', 'pypdfium2', 'docx', 'pptx', 'openpyxl', "
-        "'chardet') if name in sys.modules])"
+        "'chardet', 'langchain_text_splitters') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
