@@ -17,6 +17,7 @@ import aiohttp
 from services.core import tracing
 from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, request_id, seconds_left
 from services.core.errors import Busy, DeadlineExceeded, RaglineError, ServiceError, ServiceUnavailable
+from services.core.tls import client_context
 
 Payload = bytes | AsyncIterator[bytes] | None
 
@@ -113,6 +114,11 @@ class Connections:
             translated = self._busy(f"{self.base_url} accepted no connection within {CONNECT_SECONDS:g} s")
         elif isinstance(error, OSError) and error.errno in _OUR_OWN_LACK:
             translated = self._busy(f"this machine can open no connection to it ({error.strerror})")
+        elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+            translated = ServiceError(
+                f"{name} at {self.base_url}: its certificate is not believed "
+                f"({error.certificate_error}): if its authority is your own, set TLS_CA_FILE"
+            )
         elif isinstance(error, aiohttp.ClientSSLError):
             translated = ServiceError(f"{name} at {self.base_url}: no secure connection: {error}")
         elif isinstance(error, aiohttp.ClientConnectorError):
@@ -164,7 +170,11 @@ class Connections:
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),  # the turns are the limit
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # the turns are the limit
+                    keepalive_timeout=60,
+                    ssl=client_context() if self._base_url.startswith("https:") else True,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
                 skip_auto_headers={"User-Agent"},

@@ -12,12 +12,14 @@ import sys
 import time
 from asyncio.events import TimerHandle
 from dataclasses import dataclass
+from typing import Any, cast
 
 import orjson
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from services.core.context import new_request_id
 from services.core.errors import (
@@ -27,7 +29,9 @@ from services.core.errors import (
     RaglineError,
     RequestTimeout,
 )
+from services.core.handshake import Handshake
 from services.core.settings import ServiceSettings
+from services.core.tls import listener_context
 
 KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 10.0
@@ -71,7 +75,7 @@ class ListenerConfig(uvicorn.Config):
             app,
             host=settings.host,
             port=port,
-            http=BoundedProtocol,
+            http=cast("type[asyncio.Protocol]", self.open_connection),
             ws="none",
             log_config=None,
             access_log=False,
@@ -82,14 +86,41 @@ class ListenerConfig(uvicorn.Config):
         )
         self.service = service
         self.limits = ListenerLimits.of(settings)
+        self.tls = listener_context(settings)
+
+    def open_connection(
+        self,
+        config: ListenerConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.Protocol:
+        """Make the protocol of a connection that somebody opens."""
+
+        protocol = BoundedProtocol(config, server_state, app_state)
+        if self.tls is None:
+            return protocol
+        connections: set[Any] = server_state.connections
+        limits = self.limits
+
+        def make_room(newcomer: Handshake) -> None:
+            if len(connections) > limits.connections:
+                _close_idlest(connections, newcomer)
+
+        protocol.handshake = Handshake(
+            self.tls, limits.head_seconds, lambda: protocol, connections, make_room
+        )
+        return protocol.handshake
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, with limits."""
 
     config: ListenerConfig
+    handshake: Handshake | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.connections.discard(self.handshake)  # type: ignore[arg-type]
         super().connection_made(transport)
         self._limits = self.config.limits
         self._refusal: RaglineError | None = None
@@ -99,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._clock: TimerHandle | None = None
         self.idle_since = time.monotonic()
-        if len(self.connections) > self._limits.connections and not self._make_room():
+        if len(self.connections) > self._limits.connections and not _close_idlest(self.connections, self):
             self._refuse(
                 Busy(
                     f"all {self._limits.connections} connections are at work (MAX_CONNECTIONS): try later",
@@ -212,22 +243,6 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _make_room(self) -> bool:
-        """Close the connection that has asked nothing for the longest time. Returns whether there is one."""
-        idle = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, BoundedProtocol)
-            and connection is not self
-            and not connection.is_working
-        ]
-        if not idle:
-            return False
-        oldest = min(idle, key=lambda connection: connection.idle_since)
-        self.connections.discard(oldest)
-        oldest.transport.close()
-        return True
-
     def _refuse(self, error: RaglineError) -> None:
         """Answer and close; nothing more is read. A connection whose app has the word is cut instead."""
         self._refusal = error
@@ -249,6 +264,23 @@ class BoundedProtocol(HttpToolsProtocol):
             head.append(b"retry-after: %d\r\n" % error.retry_after)
         self.transport.write(b"".join([*head, b"\r\n", body]))
         self.transport.close()
+
+
+def _close_idlest(connections: set[Any], newcomer: BoundedProtocol | Handshake) -> bool:
+    """Close the connection that has asked nothing for the longest time. Returns whether there is one."""
+    idle = [
+        connection
+        for connection in connections
+        if isinstance(connection, BoundedProtocol | Handshake)
+        and connection is not newcomer
+        and not connection.is_working
+    ]
+    if not idle:
+        return False
+    oldest = min(idle, key=lambda connection: connection.idle_since)
+    connections.discard(oldest)
+    oldest.shutdown()
+    return True
 
 
 def _raise_descriptors() -> int:

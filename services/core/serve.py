@@ -10,6 +10,7 @@ import logging
 import socket
 import sqlite3
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import orjson
@@ -22,9 +23,10 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
 from services.core.context import request_id
-from services.core.errors import RaglineError
-from services.core.listener import BoundedProtocol, ListenerConfig
+from services.core.errors import InvalidRequest, RaglineError
+from services.core.listener import ListenerConfig
 from services.core.settings import ServiceSettings
+from services.core.tls import client_context
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +37,17 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
     Readiness ends with the listening socket, which closes first.
     """
     configure_logs(service, settings.log_level)
-    admin = (
-        ListenerConfig(service, app.state.admin, settings, settings.admin_port)
-        if settings.admin_port
-        else None
-    )
-    server = Server(ListenerConfig(service, PlainStart(app), settings, port), admin)
+    try:
+        client_context()  # it is read again at the first call; what is wrong with it is said now
+        admin = (
+            ListenerConfig(service, app.state.admin, settings, settings.admin_port)
+            if settings.admin_port
+            else None
+        )
+        server = Server(ListenerConfig(service, PlainStart(app), settings, port), admin)
+    except InvalidRequest as error:
+        log.error(f"cannot start: {error.message}")
+        sys.exit(STARTUP_FAILURE)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -85,6 +92,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: ListenerConfig, admin: ListenerConfig | None) -> None:
         super().__init__(config)
         self._admin = admin
+        self._tls = config.tls
         self._admin_state = ServerState()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,10 +105,9 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         try:
             listener = await loop.create_server(
-                lambda: BoundedProtocol(config, self._admin_state, {}),
+                lambda: config.open_connection(config, self._admin_state, {}),
                 config.host,
                 config.port,
-                ssl=config.ssl,
                 backlog=config.backlog,
             )
         except OSError as error:
@@ -109,6 +116,10 @@ class Server(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
         self.servers.append(listener)
         self.started = True
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        self.config.ssl = self._tls  # only the line's scheme depends on it by now
+        super()._log_started_message(listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for connection in list(self._admin_state.connections):

@@ -158,6 +158,17 @@ class ServiceSettings(PeerSettings):
         description="port of its own for /metrics, /docs and /openapi.json, which are then nowhere else; "
         "`ragline up` gives each service the next one; 0: they are on the service's port",
     )
+    tls_cert_file: Path | None = Field(
+        None,
+        validation_alias="TLS_CERT_FILE",
+        description="certificate (PEM, with the chain below its authority) of the service's listeners, "
+        "ADMIN_PORT's too, which then speak https alone; read at start",
+    )
+    tls_key_file: Path | None = Field(
+        None,
+        validation_alias="TLS_KEY_FILE",
+        description="private key (PEM, without a password) of TLS_CERT_FILE",
+    )
     otlp_endpoint: str = Field(
         "",
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",

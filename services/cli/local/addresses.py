@@ -57,6 +57,7 @@ class Addresses:
         recorded_external: Mapping[str, str],
     ) -> None:
         self.host = env.get("HOST") or "127.0.0.1"
+        self._scheme = "https" if env.get("TLS_CERT_FILE") else "http"
         self._admin_port = _from_env(env, "ADMIN_PORT") or 0
         self._ports = {
             name: ports.get(name) or _from_env(env, spec.port_variable) or recorded.get(name) or spec.port
@@ -84,16 +85,16 @@ class Addresses:
         if name in self.external:
             return self.external[name]
         host = _EVERYWHERE.get(self.host, self.host)
-        return f"http://[{host}]:{self._ports[name]}" if ":" in host else f"http://{host}:{self._ports[name]}"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self._ports[name]}"
 
     def _is_own(self, name: str, url: str) -> bool:
         """Whether a URL names the very address at which that service is started here."""
         try:
             parts = urlsplit(url)
-            port = parts.port or 80
+            port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError:
             return False
-        is_plain = parts.scheme == "http" and parts.path in {"", "/"} and not parts.username
+        is_plain = parts.scheme == self._scheme and parts.path in {"", "/"} and not parts.username
         is_here = _is_loopback(parts.hostname or "") or parts.hostname == self.host
         return is_plain and is_here and port == self._ports[name]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 import psutil
 from pydantic import ValidationError
 
-from services.core.wire.base import Readiness
+from services.core.tls import client_context
+from services.core.wire.base import DependencyHealth, Readiness
 
 PROBE_SECONDS = 4.0
 STARTING = "starting"
@@ -20,8 +22,13 @@ COMMAND_LENGTH = 60
 
 def _get(url: str, path: str) -> tuple[int, bytes]:
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=PROBE_SECONDS)
+    host = parts.hostname or "127.0.0.1"
+    if parts.scheme == "https":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, parts.port, timeout=PROBE_SECONDS, context=client_context()
+        )
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", parts.path.rstrip("/") + path)
         reply = connection.getresponse()
@@ -42,6 +49,16 @@ def readiness(name: str, url: str) -> Readiness | None:
         return Readiness.model_validate_json(body)
     except ValidationError:
         return Readiness(service=name, ready=False)
+    except ssl.SSLCertVerificationError as error:
+        refusal = (
+            f"the certificate at {url} is not believed ({error.verify_message}): "
+            "TLS_CA_FILE names an authority of your own"
+        )
+        return Readiness(
+            service=name,
+            ready=False,
+            dependencies={"certificate": DependencyHealth(ready=False, latency_ms=0, detail=refusal)},
+        )
     except (OSError, http.client.HTTPException):
         return None
 
