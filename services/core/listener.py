@@ -120,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
     handshake: Handshake | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.connections.discard(self.handshake)  # type: ignore[arg-type]
+        self.connections.discard(self.handshake)
         super().connection_made(transport)
         self._limits = self.config.limits
         self._refusal: RaglineError | None = None

@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import os
 import ssl
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, RaglineError, ServiceError
 from services.core.listener import ListenerConfig
-from services.core.serve import Server
+from services.core.serve import Server, serve
 from services.core.settings import ServiceSettings
 from services.core.tls import client_context, listener_context
 from tests.ports import free_port, free_ports
@@ -216,19 +215,16 @@ def test_services_of_a_stack_call_each_other_by_https(
         assert not state.dependencies["retrieval"].ready
 
 
-def test_a_service_with_a_wrong_file_ends_with_one_line(tmp_path: Path, files: Files) -> None:
-    env = {
-        **bare_environment(),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "EMBEDDING_BACKEND": "fake",
-        "TLS_CERT_FILE": str(tmp_path / "none.crt"),
-        "TLS_KEY_FILE": str(files.key),
-    }
-    command = [sys.executable, "-m", "services.embedding"]
-    ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode != 0
-    (line,) = ended.stderr.splitlines()
-    assert f"cannot start: TLS_CERT_FILE {tmp_path / 'none.crt'}: No such file" in line
+def test_a_service_with_a_wrong_file_ends_with_one_line(
+    files: Files, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("services.core.serve.configure_logs", lambda *_: None)
+    settings = ServiceSettings(tls_cert_file=Path("/no/file"), tls_key_file=files.key)
+    with pytest.raises(SystemExit) as ended:
+        serve("demo", settings, service(settings), port=free_port())
+    assert ended.value.code == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "cannot start: TLS_CERT_FILE /no/file: No such file" in line
 
 
 @pytest.mark.parametrize(
