@@ -19,7 +19,7 @@ WORKERS ?= 2
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -36,6 +36,9 @@ test-soak: $(VENV)/.installed-dev build/tools/helm ## what must hold every time,
 test-clients: $(VENV)/.installed-dev build/clients-venv/.installed build/clients-openai2-venv/.installed build/ai-sdk/.installed ## clients that validate replies, in environments of their own, against a real gateway
 	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients
 	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-openai2-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients/test_llamaindex.py tests/clients/test_instructor.py
+
+test-fuzz: $(VENV)/.installed-dev build/fuzz-venv/.installed ## schemathesis over all services on fakes, with and without keys: no status from 500 on, no hang, one error body; ONLY=gateway EXAMPLES=100
+	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python EXAMPLES=$(EXAMPLES) build/fuzz-venv/bin/python -m tests.fuzz.run $(ONLY)
 
 test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
 	$(BIN)/pytest tests/chart
@@ -166,6 +169,11 @@ build/engines-venv/.installed: pyproject.toml
 build/%-venv/.installed: tests/clients/requirements-%.txt
 	$(PYTHON) -m venv build/$*-venv
 	build/$*-venv/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+build/fuzz-venv/.installed: tests/fuzz/requirements.txt
+	$(PYTHON) -m venv build/fuzz-venv
+	build/fuzz-venv/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 build/ai-sdk/.installed: tests/clients/package.json # without Node its tests are skipped, and say so

@@ -115,6 +115,11 @@ SOUND = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
         ({"verbosity": "low"}, "verbosity"),
         ({"top_k": 5}, "top_k"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools"),
+        ({"tool_choice": "required"}, "`tool_choice` needs `tools`"),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "weigh"}}, "tools": []},
+            "`tool_choice` needs `tools`",
+        ),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"think": True, "tools": [TOOL]}, "think"),
         ({"messages": [{"role": "user", "content": [IMAGE]}]}, "image_url"),

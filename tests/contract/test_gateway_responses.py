@@ -182,6 +182,7 @@ def test_what_is_asked_reaches_the_engine(url: str, engine: ScriptedEngine) -> N
         ({"input": []}, "input"),
         ({"input": [{"role": "assistant", "content": "Hi"}]}, "messages"),
         ({"model": "small", "tools": [TOOL]}, "`tools`"),
+        ({"tool_choice": {"type": "function", "name": "weigh"}}, "`tool_choice` needs `tools`"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

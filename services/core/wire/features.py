@@ -143,7 +143,7 @@ class Features(Wire):
         if not fields.get("tools"):
             for name in ("tools", "parallel_tool_calls"):
                 fields.pop(name, None)
-            if fields.get("tool_choice") in {"none", "auto"}:
+            if fields.get("tool_choice") in ("none", "auto"):  # a tuple: a choice by name is no text
                 fields.pop("tool_choice")
         if self.response_format is not None and self.response_format.type == "text":
             fields.pop("response_format")
