@@ -52,9 +52,14 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # what a transport of asyncio has begun to read cannot be made secure without a race: the socket gets
         # another one, before a byte is read
-        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        try:
+            self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        except OSError as error:  # no descriptor is left
+            log.warning("no secure connection", reason=error.strerror)
+            return
+        finally:
+            cast("asyncio.Transport", transport).abort()
         self._socket.setblocking(False)
-        cast("asyncio.Transport", transport).abort()
         self._connections.add(self)
         self._make_room(self)
         self._task = asyncio.get_running_loop().create_task(self._run())

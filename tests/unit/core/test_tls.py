@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import ipaddress
 import os
 import ssl
@@ -148,12 +149,14 @@ def test_the_limits_of_a_head_hold(port: int, files: Files) -> None:
 
 
 def test_the_times_of_a_handshake_and_of_a_head_hold(files: Files) -> None:
-    settings = ServiceSettings(header_seconds=2, **files.settings)
+    settings = ServiceSettings(header_seconds=0.2, **files.settings)
     with serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as port:
         with Client(port) as silent:
             assert silent.ended()
         with Client(port) as half:
             assert half.send(b"\x16\x03\x01\x02\x00\x01").ended()
+    settings = ServiceSettings(header_seconds=5, **files.settings)  # in which the handshake must have its end
+    with serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as port:
         with SecureClient(port, files) as slow:
             assert slow.send(GET).reply()[0] == 408
 
@@ -177,6 +180,22 @@ def test_a_service_ends_while_a_handshake_does_not(files: Files) -> None:
             assert client.send(GET + b"\r\n").reply()[0] == 200
     with silent:
         assert silent.ended()
+
+
+def test_a_connection_for_which_no_descriptor_is_left_is_closed(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    settings = ServiceSettings(**files.settings, **PATIENT)
+    with serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as port:
+        with monkeypatch.context() as full:
+            full.setattr("services.core.handshake.os.dup", refuse)
+            with Client(port) as refused:
+                assert refused.ended()
+        with SecureClient(port, files) as client:
+            assert client.send(GET + b"\r\n").reply()[0] == 200
 
 
 def test_the_port_of_its_own_is_secure_too(files: Files) -> None:
