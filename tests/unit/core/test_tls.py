@@ -156,9 +156,11 @@ def test_the_times_of_a_handshake_and_of_a_head_hold(files: Files) -> None:
         with Client(port) as half:
             assert half.send(b"\x16\x03\x01\x02\x00\x01").ended()
     settings = ServiceSettings(header_seconds=5, **files.settings)  # in which the handshake must have its end
-    with serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as port:
-        with SecureClient(port, files) as slow:
-            assert slow.send(GET).reply()[0] == 408
+    with (
+        serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as port,
+        SecureClient(port, files) as slow,
+    ):
+        assert slow.send(GET).reply()[0] == 408
 
 
 def test_handshakes_count_as_connections_and_make_room(files: Files) -> None:
