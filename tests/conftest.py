@@ -29,6 +29,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 GUARD = pytest.StashKey["Guard"]()
 
 
+if find_spec("hypothesis") is not None:  # the engines' environment has none
+    from hypothesis import HealthCheck, settings
+
+    # how long an example takes says how busy the machine is, and nothing of what is tested
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start the guard that ends what this run leaves behind; workers of pytest-xdist have their run's."""
     if hasattr(config, "workerinput") or config.option.collectonly or find_spec("psutil") is None:

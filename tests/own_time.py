@@ -31,5 +31,12 @@ def _seconds_of_others() -> float:
     resting = machine.idle + getattr(machine, "iowait", 0.0)
     inside = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)  # in user and nice already
     process = psutil.Process()
-    own = sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)))
+    own = sum(map(_seconds_of, (process, *process.children(recursive=True))))
     return sum(machine) - resting - inside - own
+
+
+def _seconds_of(process: psutil.Process) -> float:
+    try:
+        return sum(process.cpu_times()[:2])
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return 0.0

@@ -1,8 +1,9 @@
-"""A thousand varied replies, streams included, are valid by the types that OpenAI publishes; all else is named ours."""
+"""Varied replies, streams included, are valid by the types that OpenAI publishes; all else is named ours."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_message import Annotation
 from pydantic import BaseModel, TypeAdapter
 
-REPLIES = 1_000
+REPLIES = 1_000 if "RAGLINE_PYTHON" in os.environ else 300
+"""In the clients' own environment all of them; in the usual run what is enough for every kind."""
 AT_A_TIME = 8
 OURS = {
     "ChatCompletion": {"context", "timings", "degraded", "outcome"},
@@ -193,7 +195,7 @@ def check_stream(body: bytes, request: Mapping[str, object]) -> Counter[str]:
 
 
 @pytest.mark.timeout(600)  # on a machine that is busy with other things
-async def test_a_thousand_replies_are_valid_by_openais_types(gateway: str) -> None:
+async def test_varied_replies_are_valid_by_openais_types(gateway: str) -> None:
     generator = random.Random(7)
     requests = [make_request(generator) for _ in range(REPLIES)]
     seen: Counter[str] = Counter()
@@ -222,6 +224,6 @@ async def test_a_thousand_replies_are_valid_by_openais_types(gateway: str) -> No
     kinds = ("stop", "length", "content_filter", "annotations", "tool_calls")
     for kind in (*kinds, *(f"streamed {kind}" for kind in kinds)):
         assert seen[kind] > 3, seen
-    assert seen["streamed usage"] > 50
+    assert seen["streamed usage"] > REPLIES // 20
     assert seen["error 404"] > 0
     assert seen["error 503"] + seen["error 502"] + seen["error 429"] > 0

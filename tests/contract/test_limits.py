@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,14 @@ def read_audit(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def wait_for_audit(path: Path, lines: int) -> list[dict[str, Any]]:
+    """Wait for so many lines: one is written when its reply has been sent."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end and (not path.exists() or len(read_audit(path)) < lines):
+        time.sleep(0.02)
+    return read_audit(path)
+
+
 @pytest.mark.parametrize("content", [False, True])
 def test_the_audit_log_says_who_did_what(
     start: Callable[..., Gateway], tmp_path: Path, content: bool
@@ -219,7 +228,7 @@ def test_the_audit_log_says_who_did_what(
     assert asker.ask("GET", "/metrics").status_code == 403
     assert httpx.get(f"{gateway.url}/v1/models").status_code == 401
     assert httpx.get(f"{gateway.url}/health").status_code == 200
-    lines = read_audit(path)
+    lines = wait_for_audit(path, 4)
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("POST", "/v1/documents", 200),
         ("POST", "/v1/chat/completions", 200),
@@ -241,7 +250,7 @@ def test_the_audit_log_says_who_did_what(
     assert gateway.door.audit is not None
     gateway.door.audit._look_again = 0.0
     assert asker.ask("GET", "/v1/models").status_code == 200
-    assert len(read_audit(path)) == 1
+    assert len(wait_for_audit(path, 1)) == 1
 
 
 def test_without_keys_the_audit_log_is_written_too(serve: Serve, tmp_path: Path) -> None:
@@ -249,7 +258,7 @@ def test_without_keys_the_audit_log_is_written_too(serve: Serve, tmp_path: Path)
     path = tmp_path / "audit.jsonl"
     url = serve(create_gateway(Settings(generation_url=generation, audit_log=str(path))))
     assert httpx.get(f"{url}/v1/models").status_code == 200
-    assert [line["tenant"] for line in read_audit(path)] == ["default"]
+    assert [line["tenant"] for line in wait_for_audit(path, 1)] == ["default"]
 
 
 @pytest.mark.parametrize("url", ["http://x", "redis://:secret@host:6379/0", "redis://"])

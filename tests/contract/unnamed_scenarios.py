@@ -257,7 +257,8 @@ UNANSWERED: dict[str, Scenario] = {
     "gzip-without-a-header": Scenario(Reply([head(), gzip.compress(GOOD)]), None),
     "gzip-that-is-none": Scenario(Reply([head("content-encoding: gzip"), GOOD]), None),
     "length-too-short": Scenario(Reply([head("content-length: 20"), GOOD]), None),
-    "chunk-size-garbage": Scenario(Reply([HEAD, b"zz\r\nfoo\r\n"]), None),
+    # aiohttp waits for more where a chunk's size is none: the entry's limit ends it
+    "chunk-size-garbage": Scenario(Reply([HEAD, b"zz\r\nfoo\r\n"]), None, hangs=True),
     "401": Scenario(Reply.status("401 Unauthorized", b'{"error": {"message": "bad key"}}'), None),
     "404": Scenario(Reply.status("404 Not Found", b"<html>nginx</html>", kind="text/html"), None),
     "500-html": Scenario(Reply.status("500 Internal Server Error", b"<html>x</html>", kind="text/html"), None),
