@@ -297,7 +297,8 @@ def test_every_view_fits_the_window_and_has_no_serious_fault_of_access(
         go(page, view)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
-        page.evaluate(f"window.axe || {{ {rules} }}")
+        if not page.evaluate("'axe' in window"):  # a view is not another document
+            page.evaluate(rules)
         report = page.evaluate("axe.run()")
         serious += [
             (view, violation["id"], [node["target"] for node in violation["nodes"][:3]])
