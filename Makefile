@@ -15,7 +15,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constr
 # pip compiles on one processor, and the libraries' own tests too; some bring files that are not meant to compile
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
-WORKERS ?= 2
+# one more than two processors: many tests wait for a process to start or for a limit to pass
+WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
