@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import random
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -44,8 +45,10 @@ UPLOAD = {
 }
 """The body of an upload, for a gateway's route that reads its body by itself and declares none."""
 
+MODELS = ["plain", "other"]
 SERVICE = os.environ.get("FUZZ_SERVICE", "")
 NAMES: Mapping[str, list[str]] = json.loads(os.environ.get("FUZZ_NAMES", "{}"))
+needed: dict[str, set[str]] = {}
 statuses: Counter[int] = Counter()
 
 
@@ -59,7 +62,8 @@ class Clock:
 
 @schemathesis.hook
 def before_load_schema(context: object, raw_schema: dict[str, Any]) -> None:
-    """Declare the uploads, and let what a path names be something that is there as well."""
+    """Declare the uploads, and let what a path or a body names be something that is there as well."""
+    note_bodies(raw_schema)
     for path, operations in raw_schema["paths"].items():
         for method, operation in operations.items():
             if (
@@ -77,11 +81,44 @@ def before_load_schema(context: object, raw_schema: dict[str, Any]) -> None:
 def find_names(path: str, parameter: str) -> list[str]:
     """Find what there is of the kind that a parameter names."""
     if parameter in {"collection", "model"}:
-        return {"collection": ["default"], "model": ["plain", "other"]}[parameter]
+        return {"collection": ["default"], "model": MODELS}[parameter]
     for part, kind in (("/jobs/", "jobs"), ("/documents/", "documents"), ("/passages/", "passages")):
         if part in path and parameter in {"id", "job", "document_id", "passage_id"}:
             return NAMES[kind]
     return []
+
+
+def note_bodies(raw_schema: dict[str, Any]) -> None:
+    """Let a body's `model` be one that is there, and note which fields each route's body needs."""
+    schemas = raw_schema.get("components", {}).get("schemas", {})
+    for schema in schemas.values():
+        if "model" in schema.get("properties", {}):
+            schema["properties"]["model"] = {"anyOf": [{"enum": MODELS}, schema["properties"]["model"]]}
+    for path, operations in raw_schema["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            needed[f"{method.upper()} {path}"] = set(schemas.get(name, {}).get("required", ()))
+
+
+@schemathesis.hook
+def map_body(context: schemathesis.HookContext, body: object) -> object:
+    """Leave most optional fields out: with all of them at once nearly every body is refused for one."""
+    if not isinstance(body, dict) or context.operation is None:
+        return body
+    always = needed.get(context.operation.label, set())
+    random_of_body = random.Random(repr(body))
+    kept = random_of_body.sample(list(body), k=min(len(body), random_of_body.randrange(4)))
+    body = {name: value for name, value in body.items() if name in always or name in kept}
+    messages = body.get("messages")
+    if isinstance(messages, list) and random_of_body.random() < 0.5:
+        body["messages"] = [
+            {name: message[name] for name in ("role", "content") if name in message}
+            if isinstance(message, dict)
+            else message
+            for message in messages
+        ]
+    return body
 
 
 @schemathesis.hook

@@ -25,7 +25,7 @@ PYTHON = os.environ.get("RAGLINE_PYTHON", sys.executable)
 """The interpreter that has Ragline; the one that runs this has schemathesis."""
 LEAST = 5000
 """The fewest cases of a whole run."""
-EXAMPLES = int(os.environ.get("EXAMPLES") or 25)
+EXAMPLES = int(os.environ.get("EXAMPLES") or 40)
 """Cases per operation that are drawn at random, besides those that follow from the schema's bounds."""
 SECONDS = 1800
 """The longest that one service may take."""
@@ -96,7 +96,7 @@ def send_cases(target: Target, names: dict[str, object], counts: Path) -> Outcom
     command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"]
     command += ["--suppress-health-check", "all", "--warnings", "off"]
     command += ["--request-timeout", "30", "--continue-on-failure", "--no-color", "--workers", "1"]
-    command += ["--output-sanitize", "false"]
+    command += ["--output-sanitize", "false", "--generation-unique-inputs"]
     if target.key:
         command += ["--header", f"Authorization: Bearer {target.key}"]
     environment = {
