@@ -66,14 +66,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedF
     return SharedFixtures(config, log)
 
 
-PATIENT = ("tests/integration/", "tests/contract/real_models/", "tests/contract/test_generation")
-"""Where the first test of all waits for models: on a new machine they are fetched and converted, for minutes."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(PATIENT) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(900))
     if hasattr(config, "workerinput"):
         from tests.workers import longest_first  # noqa: PLC0415 - as above
 

@@ -31,7 +31,7 @@ MEBI = 1024 * 1024
 async def opened(
     *,
     processes: int = 1,
-    seconds: float = 120,
+    seconds: float = 20,
     worker: str = module.PROCESS_MODULE,
     memory: int = 1024 * MEBI,
 ) -> AsyncIterator[Sandbox]:
