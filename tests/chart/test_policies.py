@@ -293,6 +293,15 @@ def test_how_a_server_wants_to_be_asked_is_told(helm: Helm, tmp_path: Path) -> N
     assert (entry.first_token_seconds, entry.between_tokens_seconds) == (20, 7.5)
 
 
+def test_one_value_adds_an_entry_and_null_takes_one_out(helm: Helm) -> None:
+    added = ("--set", "models.reasoning.modelId=deepseek-ai/DeepSeek-R1-Distill-Llama-8B")
+    pod = helm.rendered("default", *added, "--set", "models.large=null").pods()["generation"]
+    assert json.loads(environment(pod["containers"][0])["LLM_BACKENDS"]) == [
+        {"name": "reasoning", "engine": "auto", "model_id": "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"},
+        {"name": "small", "engine": "auto", "model_id": "qwen2.5-coder-0.5b-instruct"},
+    ]
+
+
 def test_metrics_and_docs_are_not_opened_with_the_gateway(rendered: Rendered) -> None:
     for item in rendered.of("Ingress", "HTTPRoute"):
         assert "admin" not in str(item["spec"])

@@ -99,7 +99,9 @@ class Cluster:
 
     def upgrade(self, *changes: str) -> None:
         settings = [part for change in changes for part in ("--set", change)]
-        self.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *settings, "--wait", *self._timeout())
+        self.helm(
+            "upgrade", RELEASE, str(CHART), "--reset-then-reuse-values", *settings, "--wait", *self._timeout()
+        )
 
     def remove(self) -> None:
         """All of it, the claims and the volumes too."""

@@ -18,7 +18,7 @@ One description, as _services.tpl explains, for each engine of `models`. Flags f
 {{- define "ragline.engines" -}}
 {{- $root := . -}}
 {{- $table := include "ragline.engineTable" . | fromYaml -}}
-{{- range $model := .Values.models -}}
+{{- range $model := (include "ragline.modelList" . | fromYaml).items -}}
 {{- if not (has $model.engine (list "embedded" "external")) }}
 {{- $engine := get $table $model.engine }}
 {{- $base := include "ragline.ownImageParts" (list $root "habana") | fromYaml }}

@@ -1,8 +1,24 @@
 {{/* The list of models: the entries that the generation service gets, and the engines that are deployed. */}}
 
+{{/* Every entry in one form, `items`. `models` is a map by name (an entry set to null is left out), or a list; `at` says
+which key an entry has, for messages. An entry without an engine is embedded. */}}
+{{- define "ragline.modelList" -}}
+{{- $items := list -}}
+{{- if kindIs "map" .Values.models -}}
+{{- range $name, $model := .Values.models -}}
+{{- if $model -}}{{- $items = append $items (merge (dict "name" $name "at" (printf "models.%s" $name)) $model (dict "engine" "embedded")) -}}{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- range $index, $model := .Values.models -}}
+{{- $items = append $items (merge (dict "at" (printf "models[%d] (%s)" $index $model.name)) $model (dict "engine" "embedded")) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "items" $items | toJson -}}
+{{- end -}}
+
 {{- define "ragline.hasEmbedded" -}}
 {{- $found := false -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if eq .engine "embedded" -}}{{- $found = true -}}{{- end -}}
 {{- end -}}
 {{- $found -}}
@@ -10,7 +26,7 @@
 
 {{/* Component names of the engines that this release runs. */}}
 {{- define "ragline.engineNames" -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if not (has .engine (list "embedded" "external")) }}
 - llm-{{ .name }}
 {{- end -}}
@@ -18,7 +34,7 @@
 {{- end -}}
 
 {{- define "ragline.externalPorts" -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if eq .engine "external" }}
 - {{ include "ragline.urlPort" .endpoint }}
 {{- end -}}
@@ -27,7 +43,7 @@
 
 {{/* Variables with the keys of the models that have one. */}}
 {{- define "ragline.modelSecrets" -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if .apiKey }}
 - {{ include "ragline.modelKeyName" .name }}
 {{- end -}}
@@ -46,7 +62,7 @@
 {{- $root := . -}}
 {{- $table := include "ragline.engineTable" . | fromYaml -}}
 {{- $entries := list -}}
-{{- range $model := .Values.models -}}
+{{- range $model := (include "ragline.modelList" . | fromYaml).items -}}
 {{- $entry := dict "name" $model.name -}}
 {{- if eq $model.engine "embedded" -}}
 {{- $_ := set $entry "engine" (default "auto" $model.runtime) -}}
@@ -73,7 +89,7 @@
 
 {{/* Env entries of keys that are in secrets of their own. */}}
 {{- define "ragline.modelKeyEnv" -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if .apiKeySecret }}
 - name: {{ include "ragline.modelKeyName" .name }}
   valueFrom:

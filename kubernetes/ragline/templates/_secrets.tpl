@@ -4,7 +4,7 @@
 {{- define "ragline.inlineSecrets" -}}
 {{- $given := .Values.secrets -}}
 {{- $all := dict "HF_TOKEN" $given.hfToken "EMBEDDING_API_KEY" $given.embeddingApiKey "RERANKING_API_KEY" $given.rerankingApiKey "QDRANT_API_KEY" $given.qdrantApiKey "REDIS_PASSWORD" $given.redisPassword "SERVICE_TOKEN" $given.serviceToken -}}
-{{- range .Values.models -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}
 {{- if .apiKey -}}{{- $_ := set $all (include "ragline.modelKeyName" .name) .apiKey -}}{{- end -}}
 {{- end -}}
 {{- range $name, $value := $all -}}

@@ -1,21 +1,27 @@
 {{/* What the schema cannot say: values that contradict each other. Each message begins with the key. */}}
 {{- define "ragline.validate" -}}
 {{- $names := list -}}
-{{- range $index, $model := .Values.models -}}
-{{- $at := printf "models[%d] (%s)" $index $model.name -}}
-{{- if has $model.name $names -}}{{- fail (printf "%s.name: another entry has this name" $at) -}}{{- end -}}
-{{- $names = append $names $model.name -}}
-{{- include "ragline.validateModel" (list $at $model) -}}
+{{- if kindIs "map" .Values.models -}}
+{{- range $name, $model := .Values.models -}}
+{{- if and $model $model.name -}}{{- fail (printf "models.%s.name: the key is the name of the entry already: leave this out" $name) -}}{{- end -}}
 {{- end -}}
+{{- end -}}
+{{- $models := (include "ragline.modelList" . | fromYaml).items -}}
+{{- range $model := $models -}}
+{{- if has $model.name $names -}}{{- fail (printf "%s.name: another entry has this name" $model.at) -}}{{- end -}}
+{{- $names = append $names $model.name -}}
+{{- include "ragline.validateModel" (list $model.at $model) -}}
+{{- end -}}
+{{- if not $names -}}{{- fail "models: every entry is null: keep one, or add one" -}}{{- end -}}
 {{- if not (has .Values.llm.backend $names) -}}
 {{- fail (printf "llm.backend: %q is no entry of models: choose one of %s" .Values.llm.backend (join ", " $names)) -}}
 {{- end -}}
-{{- range $index, $model := .Values.models -}}
+{{- range $model := $models -}}
 {{- range $model.fallback -}}
-{{- if not (has . $names) -}}{{- fail (printf "models[%d] (%s).fallback: %q is no entry of models: choose from %s" $index $model.name . (join ", " $names)) -}}{{- end -}}
+{{- if not (has . $names) -}}{{- fail (printf "%s.fallback: %q is no entry of models: choose from %s" $model.at . (join ", " $names)) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range .Values.models -}}{{- include "ragline.validateFallback" (list $.Values.models .name (list .name)) -}}{{- end -}}
+{{- range $models -}}{{- include "ragline.validateFallback" (list $models .name (list .name)) -}}{{- end -}}
 {{- include "ragline.validateStores" . -}}
 {{- include "ragline.validateScaling" . -}}
 {{- include "ragline.validateEdges" . -}}
@@ -98,14 +104,15 @@
 {{- fail (printf "%s.cache.accessMode: several replicas need ReadWriteMany, or %s.cache.enabled=false (each then fetches the model)" $name $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $index, $model := .Values.models -}}
+{{- $models := (include "ragline.modelList" $root | fromYaml).items -}}
+{{- range $model := $models -}}
 {{- if and (dig "cache" "existingClaim" "" $model) (include "ragline.several" $model) (ne (dig "cache" "accessMode" "ReadWriteOnce" $model) "ReadWriteMany") -}}
-{{- fail (printf "models[%d] (%s).cache.existingClaim: several replicas share it only with cache.accessMode ReadWriteMany" $index $model.name) -}}
+{{- fail (printf "%s.cache.existingClaim: several replicas share it only with cache.accessMode ReadWriteMany" $model.at) -}}
 {{- end -}}
 {{- end -}}
 {{- $scaled := dict -}}
 {{- range list "gateway" "embedding" "retrieval" "reranking" "generation" "dataprep" -}}{{- $_ := set $scaled . (get $root.Values .) -}}{{- end -}}
-{{- range $index, $model := .Values.models -}}{{- $_ := set $scaled (printf "models[%d] (%s)" $index $model.name) $model -}}{{- end -}}
+{{- range $models -}}{{- $_ := set $scaled .at . -}}{{- end -}}
 {{- range $key, $values := $scaled -}}
 {{- with $values.autoscaling -}}
 {{- if .enabled -}}
@@ -131,10 +138,10 @@
 {{- $models := index . 0 -}}
 {{- $name := index . 1 -}}
 {{- $path := index . 2 -}}
-{{- range $index, $model := $models -}}
+{{- range $model := $models -}}
 {{- if eq $model.name $name -}}
 {{- range $model.fallback -}}
-{{- if has . $path -}}{{- fail (printf "models[%d] (%s).fallback: leads back: %s" $index $name (append $path . | join " > ")) -}}{{- end -}}
+{{- if has . $path -}}{{- fail (printf "%s.fallback: leads back: %s" $model.at (append $path . | join " > ")) -}}{{- end -}}
 {{- include "ragline.validateFallback" (list $models . (append $path .)) -}}
 {{- end -}}
 {{- end -}}
