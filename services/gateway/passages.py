@@ -33,8 +33,10 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "vary": "accept",
+    "cache-control": "no-store",
 }
-"""A passage is data: nothing in it may run, load or link."""
+"""A passage is data: nothing in it may run, load or link. No cache keeps it, because its address may open it
+to anyone for a while."""
 
 
 @router.get(
@@ -53,7 +55,7 @@ async def passage(
         found = await _read_passage(pipeline, collection, passage_id)
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(draw_page(found, start, end), headers=_HEADERS)
-    return Response(found.model_dump_json(exclude_none=True), media_type="application/json")
+    return Response(found.model_dump_json(exclude_none=True), media_type="application/json", headers=_HEADERS)
 
 
 @router.get("/v1/passages/{passage_id}/around", summary="A passage and what stands around it in its document")
@@ -143,6 +145,7 @@ class Links:
         """
         settings: Settings = request.app.state.settings
         self._base = settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        self._sign = request.app.state.door.links.sign
         self._collection = collection
         self._are_stored = are_stored
 
@@ -153,10 +156,15 @@ class Links:
         return [UrlCitation(url_citation=self._place(citation)) for citation in citations]
 
     def _place(self, citation: FileCitation) -> UrlPlace:
-        query = urlencode({"collection": self._collection, "start": citation.start, "end": citation.end})
+        query = {
+            "collection": self._collection,
+            "start": str(citation.start),
+            "end": str(citation.end),
+        }
+        query |= self._sign(citation.passage_id, query)
         return UrlPlace(
             start_index=citation.start_index,
             end_index=citation.index,
             title=citation.filename or citation.file_id,
-            url=f"{self._base}/v1/passages/{quote(citation.passage_id, safe='')}?{query}",
+            url=f"{self._base}/v1/passages/{quote(citation.passage_id, safe='')}?{urlencode(query)}",
         )

@@ -14,7 +14,7 @@ import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -119,6 +119,14 @@ def write_keys(path: Path, keys: KeyList) -> None:
     replace_atomically(path, keys.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
+class KnownKey(NamedTuple):
+    """A key of the file; `refusal` says why it is not valid now, and is empty where it is."""
+
+    hash: str
+    caller: Caller
+    refusal: str
+
+
 class KeyFile:
     """The keys of a file, read anew whenever it changes. A broken file leaves the last good one in force."""
 
@@ -147,12 +155,22 @@ class KeyFile:
         refusal = found.refusal(datetime.now(UTC))
         return (None, refusal) if refusal else (caller, "")
 
+    def find_by_id(self, identifier: str) -> KnownKey | None:
+        """Find a key by its id, valid or not, for what was made with it before; None where there is none."""
+        self._refresh()
+        entry = self._keys.get(self._hashes.get(identifier, ""))
+        if entry is None:
+            return None
+        found, caller = entry
+        return KnownKey(found.hash, caller, found.refusal(datetime.now(UTC)))
+
     def limits_of(self, tenant: str) -> Limits | None:
         """Return the limits that all keys of a tenant share."""
         return self._tenants.get(tenant)
 
     def _take(self, read: KeyList) -> None:
         self._keys = _by_hash(read)
+        self._hashes = {key.id: key.hash for key in read.keys}
         self._tenants = read.tenants
 
     async def check(self) -> None:

@@ -20,6 +20,7 @@ from services.gateway.access.counters import open_counters
 from services.gateway.access.keys import PREFIX, KeyFile
 from services.gateway.access.ledger import Ledger, open_ledger
 from services.gateway.access.limits import Limiter
+from services.gateway.access.links import LinkSigner
 from services.gateway.access.oidc import Tokens
 from services.gateway.access.roles import Need, needed_role
 from services.gateway.access.settings import AccessSettings
@@ -34,6 +35,12 @@ class Door:
     def __init__(self, settings: AccessSettings, metrics: Metrics) -> None:
         self.keys = KeyFile(settings.keys_file) if settings.keys_file else None
         self.tokens = Tokens(settings) if settings.oidc_issuer else None
+        self.links = LinkSigner(
+            self.keys,
+            takes_tokens=self.tokens is not None,
+            secret=settings.link_secret or settings.service_token,
+            seconds=settings.link_seconds,
+        )
         self.counters = open_counters(settings.limits_url)
         self.limiter = Limiter(self.counters)
         self.usage = UsageBook(metrics)
@@ -70,8 +77,8 @@ class Door:
             checks["audit log"] = Soft(self.audit.check)
         return checks
 
-    async def let_in(self, need: Need, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Find the caller of a request, who may do what it needs.
+    async def let_in(self, need: Need, scope: Scope) -> Caller:
+        """Find the caller of a request, who may do what it needs: by its key, or else by a signed link.
 
         Raises:
             Unauthorized: There is no key, or it is not valid.
@@ -79,7 +86,9 @@ class Door:
         """
         if self.is_open:
             return ANYONE
-        caller = await self.identify(headers)
+        headers = scope["headers"]
+        caller = None if read_key(headers) else self._open_link(scope)
+        caller = caller or await self.identify(headers)
         if need == "operator":
             if not caller.is_operator:
                 raise Forbidden(
@@ -88,6 +97,12 @@ class Door:
         elif need != "public":
             caller.require(need)
         return caller
+
+    def _open_link(self, scope: Scope) -> Caller | None:
+        try:
+            return self.links.open(scope)
+        except Unauthorized as error:
+            raise refuse(error.message, code="invalid_token") from None
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """Find the caller of a request by its headers. Raises `Unauthorized` where it has no valid key."""
@@ -166,7 +181,7 @@ class _Visit:
         door, caller, refused = self._door, None, False
         ledger = open_ledger(keeps_content=door.audit is not None and door.audit.keeps_content)
         try:
-            caller = await door.let_in(need, self._scope["headers"])
+            caller = await door.let_in(need, self._scope)
             set_caller(caller)
             refused = True
             with await self._admit(caller):

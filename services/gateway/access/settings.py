@@ -10,12 +10,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from services.core.addresses import RedisAddress
 from services.core.errors import InvalidRequest
-from services.core.settings import Settings
+from services.core.settings import PeerSettings
 from services.gateway.access.caller import TENANT_PATTERN
 from services.gateway.access.keys import read_keys
 
 
-class AccessSettings(Settings):
+class AccessSettings(PeerSettings):
     """Part of the gateway's settings; `access` comes last, because it is judged by all others."""
 
     keys_file: Path | None = Field(
@@ -56,6 +56,20 @@ class AccessSettings(Settings):
         validation_alias="OIDC_ROLES_CLAIM",
         description="claim that lists roles (ask, ingest, admin; others are ignored); dots lead into a "
         "claim, as realm_access.roles",
+    )
+    link_seconds: float = Field(
+        86_400,
+        ge=0,
+        validation_alias="GATEWAY_LINK_SECONDS",
+        description="how long a citation's link opens its passage without a key, where keys are asked for; "
+        "0: it needs a key",
+    )
+    link_secret: str = Field(
+        "",
+        repr=False,
+        validation_alias="GATEWAY_LINK_SECRET",
+        description="secret that signs those links, the same for all gateways; empty: SERVICE_TOKEN; without "
+        "both a key's links are signed by its hash alone, and an OpenID token's end with the gateway",
     )
     limits_url: str = Field(
         "",
