@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ _LEAST = 2
 
 _LINES = frozenset({"br", "p", "li", "div"})
 _INVISIBLE = frozenset({"script", "style", "template"})
+_HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,25 @@ class HtmlTable:
         return self.has_spans or sum(len(cell) + 3 for row in self.rows for cell in row) > block // 2
 
 
+def is_hidden(element: etree._Element) -> bool:
+    """Whether the element itself says that it is not shown."""
+    return (
+        element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or _HIDING.search(element.get("style") or "") is not None
+    )
+
+
 def read_table(table: etree._Element) -> HtmlTable | None:
     """Read the rows of a table; None where it is none of data."""
     if any(table.find(f".//{tag}") is not None for tag in _NO_DATA):
         return None
-    lines = [
-        row for row in table.iter("tr") if row.get("hidden") is None and row.get("aria-hidden") != "true"
-    ]
+    lines = [row for row in table.iter("tr") if not is_hidden(row)]
     rows: list[list[str]] = []
     down: dict[int, tuple[int, str]] = {}
     headers, is_head, has_spans = 0, True, False
     for line in lines:
-        cells = [cell for cell in line if cell.tag in {"td", "th"}]
+        cells = [cell for cell in line if cell.tag in {"td", "th"} and not is_hidden(cell)]
         row: list[str] = []
         for cell in cells:
             _continue_down(row, down)
@@ -83,14 +92,18 @@ def _continue_down(row: list[str], down: dict[int, tuple[int, str]]) -> None:
 
 
 def _read_cell(cell: etree._Element) -> str:
-    parts = [cell.text or ""]
-    for element in cell.iterdescendants():
-        if isinstance(element.tag, str) and element.tag not in _INVISIBLE and element.get("hidden") is None:
-            parts += (
-                [" ", element.text or ""] if element.tag in {"br", "p", "li", "div"} else [element.text or ""]
-            )
-        parts.append(element.tail or "")
-    return " ".join("".join(parts).split())
+    return " ".join("".join(_read_parts(cell)).split())
+
+
+def _read_parts(element: etree._Element) -> Iterator[str]:
+    """Read what an element shows; what of it begins a line begins a word."""
+    yield element.text or ""
+    for child in element:
+        if isinstance(child.tag, str) and child.tag not in _INVISIBLE and not is_hidden(child):
+            if child.tag in _LINES:
+                yield " "
+            yield from _read_parts(child)
+        yield child.tail or ""
 
 
 def _read_span(cell: etree._Element, name: str) -> int:

@@ -16,6 +16,9 @@ from services.dataprep.parsing.document import (
 )
 from services.dataprep.parsing.tables import Block, split_table
 
+BULLET = "-"
+"""What stands before an item of a list without numbers."""
+
 
 class Layout:
     """Takes the parts in document order. Raises `Unparsable` as soon as they exceed the limits."""

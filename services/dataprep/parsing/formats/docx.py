@@ -1,12 +1,13 @@
 """DOCX: headings, paragraphs, lists and tables in document order; text boxes behind their paragraph.
 
-Insertions that are still marked count, deletions do not. Headers, footers, notes and comments are left out.
+Insertions that are still marked count, deletions do not. Footnotes and endnotes come behind the paragraph
+that refers to them, page headers and footers once, at the end. Comments, charts, diagrams are left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ from services.dataprep.parsing.document import (
     ParseWarning,
     Unparsable,
     list_places,
+    shorten,
 )
-from services.dataprep.parsing.layout import Layout
+from services.dataprep.parsing.layout import BULLET, Layout
 from services.dataprep.parsing.office import blame_file, open_package
 from services.dataprep.parsing.tables import COLUMNS, LEFT
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
     from lxml import etree
 
+    from services.dataprep.parsing.word_lists import ListNumbers
+    from services.dataprep.parsing.word_text import Notes
+
 FORMAT = Format(
     title="DOCX",
     position=60,
@@ -37,46 +42,44 @@ FORMAT = Format(
     package_part="word/",
     called="a DOCX",
     read_with="python-docx",
-    sections="headings; lists and tables where they stand",
-    left_out="headers, footers, notes, comments, equations, charts, which the result names; deleted text",
+    sections="headings; numbered lists, tables, equations and notes where they stand; page headers and "
+    "footers once, at the end",
+    left_out="comments, charts, diagrams, which the result names; deleted text",
 )
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_TRANSPARENT = [_WORD + name for name in ("ins", "moveTo", "smartTag", "customXml")]
 _SPANS = [_WORD + name for name in ("gridSpan", "gridBefore", "gridAfter")]
-_PARTS = {
-    "header": "headers",
-    "footer": "footers",
-    "footnotes": "footnotes",
-    "endnotes": "endnotes",
-    "comments": "comments",
-}
+_PARTS = {"comments": "comments"}
 """Parts of the package by the beginning of their names, without number and suffix."""
 
 _ELEMENTS = {
-    "equations": "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath",
     "charts": "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart",
     "diagrams": "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds",
 }
 _TAG = re.compile(rb"<[^>]*>")
 _WORDS = re.compile(rb"[^\s]")
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
 
 def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     """Lay out the body's blocks in order."""
     import docx
 
+    from services.dataprep.parsing.word_text import Notes, read_margins, surface_text
+
     package = open_package(data, limits, FORMAT.title)
     layout = Layout(limits)
     with blame_file(FORMAT.title):
         document = docx.Document(package)
         _check_spans(document.element.body)
-        if left_out := _find_left_out(document):
+        left_out = _find_left_out(document)
+        margins, notes = read_margins(document), Notes(document)
+        unknown = dict.fromkeys([*surface_text(document.element.body), *notes.unknown_fonts])
+        left_out += [f"symbols of the font {shorten(font)}" for font in unknown]
+        if left_out:
             layout.warn(ParseWarning("left_out", f"left out: {list_places(left_out)}"))
-        _unwrap(document.element.body)
-        _write(document, layout)
+        _write(document, layout, notes)
+        _write_margins(margins, layout)
     return layout.finish()
 
 
@@ -92,35 +95,6 @@ def _find_left_out(document: Document) -> list[str]:
     return [*found, *(f"{count} {name}" for name, count in counts.items() if count)]
 
 
-def _unwrap(body: etree._Element) -> None:
-    """Bring to the surface what python-docx does not look into: content controls, insertions, text boxes."""
-    for fallback in list(body.iter(_FALLBACK)):  # the same content again, for old readers
-        _parent_of(fallback).remove(fallback)
-    for box in reversed(list(body.iter(_WORD + "txbxContent"))):
-        host = next(box.iterancestors(_WORD + "p"), None)
-        for part in reversed(list(box)):
-            if host is not None:
-                host.addnext(part)
-    for control in list(body.iter(_WORD + "sdt")):
-        content = control.find(_WORD + "sdtContent")
-        _replace(control, [] if content is None else list(content))
-    for wrapper in list(body.iter(*_TRANSPARENT)):
-        _replace(wrapper, list(wrapper))
-
-
-def _replace(element: etree._Element, by: list[etree._Element]) -> None:
-    parent = _parent_of(element)
-    at = parent.index(element)
-    parent[at : at + 1] = by
-
-
-def _parent_of(element: etree._Element) -> etree._Element:
-    parent = element.getparent()
-    if parent is None:
-        raise ValueError("the body has no parent to put its content into")
-    return parent
-
-
 def _check_spans(body: etree._Element) -> None:
     """Refuse a cell that says to span very many columns, since it becomes as many cells."""
     for span in body.iter(*_SPANS):
@@ -129,30 +103,51 @@ def _check_spans(body: etree._Element) -> None:
             raise Unparsable("too_large", f"has a cell that spans {columns} columns, more than {COLUMNS}")
 
 
-def _write(document: Document, layout: Layout) -> None:
+def _write(document: Document, layout: Layout, notes: Notes) -> None:
     from docx.table import Table
 
+    from services.dataprep.parsing.word_lists import ListNumbers
+
     styles: dict[str | None, _Style] = {}  # python-docx searches for one anew every time
+    numbers = ListNumbers(document)
     in_list = False
     for block in document.iter_inner_content():
         if isinstance(block, Table):
-            layout.add_table(_write_rows(block), headers=_count_headers(block))
-            in_list = False
+            layout.add_table(_write_rows(block, numbers), headers=_count_headers(block))
+            in_list = _write_notes(notes, block._tbl, layout)
             continue
         text = block.text
         style_id = block._p.style
         if style_id not in styles:
             styles[style_id] = _find_style(block)
         style = styles[style_id]
+        number = numbers.next_number(block) if text.strip() else None
         if style.level is not None:
-            layout.add_heading(style.level, text)
+            layout.add_heading(style.level, f"{number} {text}" if number and number != BULLET else text)
             in_list = False
-        elif text.strip() and (style.is_list or _is_numbered(block)):
-            (layout.add_line if in_list else layout.add_paragraph)(f"- {text.strip()}")
+        elif text.strip() and (number or style.is_list or _is_numbered(block)):
+            (layout.add_line if in_list else layout.add_paragraph)(f"{number or BULLET} {text.strip()}")
             in_list = True
         elif text.strip():
             layout.add_paragraph(text)
             in_list = False
+        in_list = _write_notes(notes, block._p, layout) or in_list
+
+
+def _write_notes(notes: Notes, element: etree._Element, layout: Layout) -> bool:
+    """Write the notes that a block refers to, on lines below it; never within a list."""
+    for note in notes.below(element):
+        layout.add_line(note)
+    return False
+
+
+def _write_margins(margins: Mapping[str, Sequence[str]], layout: Layout) -> None:
+    """Write page headers and footers as a section of their own, which is named for the first of them."""
+    if any(margins.values()):
+        layout.start_section(())
+    for kind, texts in margins.items():
+        for text in texts:
+            layout.add_paragraph(f"Page {kind}: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +179,7 @@ def _is_numbered(paragraph: Paragraph) -> bool:
     return properties is not None and properties.numPr is not None
 
 
-def _write_rows(table: Table) -> Iterator[list[str]]:
+def _write_rows(table: Table, numbers: ListNumbers) -> Iterator[list[str]]:
     """Write each row's cells; one that is merged over rows is written in each, where it is a short label.
 
     Not by python-docx's `row.cells`, which climbs up to that for every row anew.
@@ -200,7 +195,7 @@ def _write_rows(table: Table) -> Iterator[list[str]]:
             if cell.vMerge == ST_Merge.CONTINUE:
                 cells.append(labels.get(column, ""))
             else:
-                text = _write_cell(_Cell(cell, table))
+                text = _write_cell(_Cell(cell, table), numbers)
                 labels[column] = text if len(text) <= TITLE_LENGTH else ""
                 cells.append(text)
             cells += [LEFT] * (cell.grid_span - 1)
@@ -216,14 +211,15 @@ def _count_headers(table: Table) -> int:
     return count if count < len(rows) else 0
 
 
-def _write_cell(cell: _Cell) -> str:
+def _write_cell(cell: _Cell, numbers: ListNumbers) -> str:
     """Write all that is in a cell, tables within it too, on one line."""
     from docx.table import Table
 
     parts = []
     for block in cell.iter_inner_content():
         if isinstance(block, Table):
-            parts += [part for row in _write_rows(block) for part in row]
-        else:
-            parts.append(block.text)
+            parts += [part for row in _write_rows(block, numbers) for part in row]
+        elif text := block.text:
+            number = numbers.next_number(block)
+            parts.append(f"{number} {text}" if number and number != BULLET else text)
     return " ".join(part for part in parts if part)

@@ -15,7 +15,7 @@ from services.dataprep.parsing.document import (
     ParseWarning,
     Unparsable,
 )
-from services.dataprep.parsing.html_tables import HtmlTable, read_table
+from services.dataprep.parsing.html_tables import HtmlTable, is_hidden, read_table
 from services.dataprep.parsing.long_tables import SourceTable, cut_long_tables
 from services.dataprep.parsing.tables import Block, split_table
 
@@ -56,7 +56,7 @@ MAIN_SHARE = 0.2
 ARTICLE_SHARE = 0.5
 """A lone `article` with less of the body's text than this is a teaser or a comment, not the page."""
 
-_SPACE = re.compile(r"[ \t\n\r\f\v\u200b]+")
+_SPACE = re.compile(r"[ \t\n\r\f\v]+")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
 _CHARSET_WITHIN = 4096
 _XML_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
@@ -172,13 +172,7 @@ def _write(scope: etree._Element, writer: _Writer) -> None:
 
 
 def _is_dropped(element: etree._Element, tag: str) -> bool:
-    return (
-        not tag
-        or tag in _DROPPED
-        or element.get("hidden") is not None
-        or element.get("aria-hidden") == "true"
-        or element.get("role") in _DROPPED_ROLES
-    )
+    return not tag or tag in _DROPPED or is_hidden(element) or element.get("role") in _DROPPED_ROLES
 
 
 class _Writer:

@@ -15,6 +15,7 @@ from services.dataprep.parsing.document import (
 )
 from services.dataprep.parsing.layout import Layout
 from services.dataprep.parsing.office import blame_file, open_package
+from services.dataprep.parsing.reading_order import Box, sort_boxes
 from services.dataprep.parsing.tables import LEFT
 
 if TYPE_CHECKING:
@@ -71,16 +72,29 @@ def _write_slide(slide: Slide, number: int, layout: Layout) -> None:
 
 
 def _flatten(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """Yield the shapes with those inside groups; dates, footers and slide numbers are left out."""
+    """Yield the shapes with those inside groups, as people read them.
+
+    Dates, footers and slide numbers are left out.
+    """
     from pptx.enum.shapes import PP_PLACEHOLDER
     from pptx.shapes.group import GroupShape
 
     furniture = {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER}
-    for shape in shapes:
+    listed = list(shapes)
+    for place in sort_boxes([_find_box(shape) for shape in listed]):
+        shape = listed[place]
         if isinstance(shape, GroupShape):
             yield from _flatten(shape.shapes)
         elif not (shape.is_placeholder and shape.placeholder_format.type in furniture):
             yield shape
+
+
+def _find_box(shape: BaseShape) -> Box:
+    """Find where a shape is, within its group if it is in one; a placeholder's place may be its layout's."""
+    left, top, width, height = (
+        float(value or 0) for value in (shape.left, shape.top, shape.width, shape.height)
+    )
+    return Box(left, top, left + width, top + height)
 
 
 def _write_shape(shape: BaseShape, layout: Layout) -> None:

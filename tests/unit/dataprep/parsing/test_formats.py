@@ -66,7 +66,7 @@ def test_boxes_that_hold_no_table_leave_the_text_alone() -> None:
 def test_docx_headings_lists_and_tables_in_order() -> None:
     assert chunks("a.docx", samples.make_docx()) == [
         ("Tides of Brittany", "Tides of Brittany\n\nThe moon pulls the water."),
-        ("Tides of Brittany > Harbours", "Harbours\n\n- deep ones\n- shallow ones"),
+        ("Tides of Brittany > Harbours", "Harbours\n\n- deep ones\n1. shallow ones"),
         ("Tides of Brittany > Harbours > By height", f"By height\n\n{TABLE}\n\nAfter the table."),
     ]
 

@@ -268,3 +268,17 @@ def test_any_bytes_are_read_or_refused(suffix: str, data: bytes) -> None:
 
 def test_suffixes_are_told_whatever_their_case() -> None:
     assert parse("dir.pdf/A.TXT", b"x").text == "x"
+
+
+def test_html_that_its_own_style_hides_is_left_out_and_words_stay_whole() -> None:
+    page = (
+        '<p>The mer&#8203;chant pays.</p><p style="color:red; DISPLAY : none">unseen</p>'
+        '<div style="visibility:hidden">unseen <b>too</b></div><p style="display:block">shown</p>'
+        "<table><tr><th>A</th><th>B</th></tr><tr><td>1<span style='display:none'>un<b>seen</b></span></td>"
+        "<td rowspan=2>2</td></tr><tr><td>3</td></tr><tr style='display:none'><td>unseen</td></tr></table>"
+    )
+    text = parse("a.html", page.encode()).text
+    assert text.startswith("The mer\u200bchant pays.\n\nshown\n\n| A | B |")
+    assert "unseen" not in text
+    assert "seen" not in text
+    assert "too" not in text
