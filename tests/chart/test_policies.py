@@ -27,16 +27,7 @@ def test_every_container_is_locked_down(rendered: Rendered) -> None:
     for name, pod in rendered.pods().items():
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["enableServiceLinks"] is False, f"{name}: links are variables like EMBEDDING_PORT"
-        context = pod["securityContext"]
-        assert context["runAsNonRoot"] is True, name
-        assert context["runAsUser"] == 10001, name
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
     for name, container in rendered.containers():
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }, name
         mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert "/tmp" in mounts, name  # noqa: S108 - a mount
 

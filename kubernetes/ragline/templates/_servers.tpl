@@ -75,6 +75,7 @@ tei-{{ $role }}:
   shm: 1Gi
   {{- end }}
   devices: {{ include "ragline.devices" $tei | fromYaml | toJson }}
+  needs: {{ include "ragline.needs" (list $root "tei" $tei) }}
   values: {{ $tei | toJson }}
 {{- end }}
 {{- end }}

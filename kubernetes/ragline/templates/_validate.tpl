@@ -11,6 +11,7 @@
 {{- if has $model.name $names -}}{{- fail (printf "%s.name: another entry has this name" $model.at) -}}{{- end -}}
 {{- $names = append $names $model.name -}}
 {{- include "ragline.validateModel" (list $model.at $model) -}}
+{{- include "ragline.validateAdmission" (list $model.at $model.engine $model $) -}}
 {{- end -}}
 {{- if not $names -}}{{- fail "models: every entry is null: keep one, or add one" -}}{{- end -}}
 {{- if not (has .Values.llm.backend $names) -}}

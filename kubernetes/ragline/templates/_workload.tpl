@@ -97,7 +97,7 @@ resources:
 {{- $values := $it.values -}}
 {{- $volume := include "ragline.volume" (list $it) | fromYaml -}}
 {{- $host := include "ragline.host" (list $root $name) -}}
-serviceAccountName: {{ include "ragline.serviceAccount" $root }}
+serviceAccountName: {{ $values.serviceAccountName | default (include "ragline.serviceAccount" $root) }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds | default (include "ragline.graceSeconds" $root) }}
@@ -108,17 +108,22 @@ imagePullSecrets:
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with $values.runtimeClassName }}
+{{- with $values.runtimeClassName | default (dig "needs" "runtimeClassName" "" $it) }}
 runtimeClassName: {{ . }}
 {{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- include "ragline.podSecurity" (list $root $it) | nindent 2 }}
+{{- with $values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with $values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -141,7 +146,10 @@ affinity:
           matchLabels:
             {{- include "ragline.selector" (list $root $name) | nindent 12 }}
 {{- end }}
-{{- if and (include "ragline.several" $values) (not $shared) }}
+{{- if $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+{{- else if and (include "ragline.several" $values) (not $shared) }}
 topologySpreadConstraints:
   {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - maxSkew: 1
@@ -151,6 +159,10 @@ topologySpreadConstraints:
       matchLabels:
         {{- include "ragline.selector" (list $root $name) | nindent 8 }}
   {{- end }}
+{{- end }}
+{{- with $values.initContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 containers:
   - name: {{ hasPrefix "llm-" $name | ternary "engine" $name }}
@@ -165,6 +177,10 @@ containers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     {{- include "ragline.env" . | nindent 4 }}
+    {{- with $values.envFrom }}
+    envFrom:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     ports:
       - name: http
         containerPort: {{ $it.port }}
@@ -186,10 +202,7 @@ containers:
       {{- end }}
       {{- toYaml $resources | nindent 6 }}
     securityContext:
-      allowPrivilegeEscalation: false
-      readOnlyRootFilesystem: true
-      capabilities:
-        drop: [ALL]
+      {{- include "ragline.containerSecurity" (list $root $it) | nindent 6 }}
     volumeMounts:
       - name: tmp
         mountPath: /tmp
@@ -212,6 +225,9 @@ containers:
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+  {{- with $values.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 volumes:
   - name: tmp
     emptyDir:
