@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def shown(image: str) -> str:
 
 
 def test_there_is_a_file_for_each_kind_of_machine():
-    assert {path.stem for path in FILES} == {"compose", "xeon", "gaudi", "gpu", "observability"}
+    assert {path.stem for path in FILES} == {"compose", "xeon", "gaudi", "gpu", "observability", "tls"}
 
 
 def test_every_service_is_there_healthy_before_what_needs_it():
@@ -90,3 +91,33 @@ def test_every_shipped_secret_is_refused_beyond_loopback(path: Path):
     described = services(path)
     guarded = secrets(described.pop("secrets-changed", {}))
     assert secrets(described) == guarded
+
+
+def test_the_health_check_asks_as_the_service_speaks(tmp_path: Path):
+    """Its very command, in a shell, with a certificate of the tests and without one."""
+    command = BASE["gateway"]["healthcheck"]["test"][1].replace("$$", "$")
+    assert "http${TLS_CERT_FILE:+s}://" in command
+    image = (FOLDER.parent / "services" / "Dockerfile").read_text()
+    assert "http${TLS_CERT_FILE:+s}://" in image
+    for variable, scheme in (("", "http"), ("/etc/ragline/tls/tls.crt", "https")):
+        shell = command.replace("exec python -S -E -c", "echo").replace(
+            "cat /opt/ragline/share/port", "echo 1"
+        )
+        done = subprocess.run(
+            ["sh", "-c", shell], env={"TLS_CERT_FILE": variable}, capture_output=True, text=True, check=True
+        )
+        assert f"'{scheme}://127.0.0.1:1/health/ready'" in done.stdout
+
+
+def test_with_tls_every_service_of_ours_has_the_files_and_calls_the_others_by_https():
+    secure = services(FOLDER / "tls.yaml")
+    assert set(secure) == set(OWN)
+    plain = load(FOLDER / "compose.yaml")["x-environment"]
+    for service in secure.values():
+        told = service["environment"]
+        addresses = {name: value for name, value in told.items() if name.endswith("_URL")}
+        assert addresses.keys() == {name for name in plain if name.endswith("_URL")}
+        assert {name: shown(plain[name]).replace("http:", "https:") for name in addresses} == {
+            name: shown(value) for name, value in addresses.items()
+        }
+        assert service["volumes"] == ["./tls:/etc/ragline/tls:ro"]

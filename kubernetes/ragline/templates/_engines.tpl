@@ -2,14 +2,14 @@
 An engine is a row here, its flags in `ragline.engine.<name>` below, its images in values.yaml and its name in
 values.schema.json. client: its name in an entry; base: the path of its OpenAI routes; hardware: what it runs on; rootOn: where its image runs as root; shm: its
 shared memory; queueMetric: requests that wait, as a custom metric, which is what is behind the colon of queueQuery, its
-Prometheus name; reasoningParser: whether it takes one.
+Prometheus name; reasoningParser: whether it takes one; own: it is Ragline's own image, with its settings.
 */}}
 {{- define "ragline.engineTable" -}}
 vllm: {client: vllm, port: 8000, base: "", hardware: [cpu, xeon, gaudi, cuda], rootOn: [gaudi], startup: /health, ready: /health, live: /health, shm: 2Gi, queueMetric: vllm_num_requests_waiting, queueQuery: "vllm:num_requests_waiting", reasoningParser: true}
 tgi: {client: tgi, port: 8080, base: "", hardware: [cpu, xeon, gaudi, cuda], rootOn: [gaudi], startup: /health, ready: /health, live: /health, shm: 2Gi, queueMetric: tgi_queue_size, queueQuery: tgi_queue_size}
 ovms: {client: ovms, port: 8000, base: /v3, hardware: [cpu, xeon], startup: /v2/health/ready, ready: /v2/health/ready, live: /v2/health/live, queueMetric: ovms_current_requests, queueQuery: ovms_current_requests}
 llamacpp: {client: llama-server, port: 8080, base: "", hardware: [cpu, xeon, cuda], startup: /health, ready: /health, live: /health, queueMetric: llamacpp_requests_deferred, queueQuery: "llamacpp:requests_deferred", reasoningParser: true}
-habana: {client: openai, port: 9000, base: "", hardware: [gaudi], startup: /health/ready, ready: /health/ready, live: /health, shm: 2Gi, queueMetric: ragline_requests_in_flight, queueQuery: ragline_requests_in_flight}
+habana: {client: openai, own: true, port: 9000, base: "", hardware: [gaudi], startup: /health/ready, ready: /health/ready, live: /health, shm: 2Gi, queueMetric: ragline_requests_in_flight, queueQuery: ragline_requests_in_flight}
 {{- end -}}
 
 {{/*

@@ -72,7 +72,7 @@ which key an entry has, for messages. An entry without an engine is embedded. */
 {{- else -}}
 {{- $engine := get $table $model.engine -}}
 {{- $_ := set $entry "engine" $engine.client -}}
-{{- $_ := set $entry "endpoint" (printf "http://%s:%v%s" (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $engine.port $engine.base) -}}
+{{- $_ := set $entry "endpoint" (printf "%s://%s:%v%s" (default false $engine.own | ternary (include "ragline.scheme" $root) "http") (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $engine.port $engine.base) -}}
 {{- end -}}
 {{- $names := dict "modelId" "model_id" "modelPath" "model_path" "profile" "profile" "temperature" "temperature" "topP" "top_p" "aliases" "aliases" "fallback" "fallback" "thinkTags" "think_tags" "lookAhead" "look_ahead" "systemRole" "system_role" "alternatingRoles" "alternating_roles" "request" "request" "firstTokenSeconds" "first_token_seconds" "betweenTokensSeconds" "between_tokens_seconds" -}}
 {{- range $key, $field := $names -}}

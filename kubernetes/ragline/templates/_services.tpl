@@ -30,11 +30,11 @@ gateway:
   required: [REDIS_PASSWORD]
   {{- end }}
   env:
-    EMBEDDING_URL: http://{{ include "ragline.host" (list . "embedding") }}:6000
-    RETRIEVAL_URL: http://{{ include "ragline.host" (list . "retrieval") }}:7000
-    RERANKING_URL: http://{{ include "ragline.host" (list . "reranking") }}:8000
-    GENERATION_URL: http://{{ include "ragline.host" (list . "generation") }}:9000
-    DATAPREP_URL: http://{{ include "ragline.host" (list . "dataprep") }}:5000
+    EMBEDDING_URL: {{ include "ragline.url" (list . "embedding" 6000) }}
+    RETRIEVAL_URL: {{ include "ragline.url" (list . "retrieval" 7000) }}
+    RERANKING_URL: {{ include "ragline.url" (list . "reranking" 8000) }}
+    GENERATION_URL: {{ include "ragline.url" (list . "generation" 9000) }}
+    DATAPREP_URL: {{ include "ragline.url" (list . "dataprep" 5000) }}
     GATEWAY_HOSTS: {{ include "ragline.gatewayHosts" . }}
     {{- if .Values.keys.enabled }}
     GATEWAY_KEYS_FILE: /etc/ragline/keys/keys.json
@@ -108,8 +108,8 @@ reranking:
     TEI_RERANKING_ENDPOINT: http://{{ include "ragline.host" (list . "tei-reranking") }}:8080
     {{- else }}
     RERANKING_BACKEND: {{ .Values.reranking.backend }}
-    EMBEDDING_URL: http://{{ include "ragline.host" (list . "embedding") }}:6000
-    RETRIEVAL_URL: http://{{ include "ragline.host" (list . "retrieval") }}:7000
+    EMBEDDING_URL: {{ include "ragline.url" (list . "embedding" 6000) }}
+    RETRIEVAL_URL: {{ include "ragline.url" (list . "retrieval" 7000) }}
     {{- end }}
   {{- if .Values.tei.reranking.enabled }}
   secrets: [RERANKING_API_KEY]
@@ -148,8 +148,8 @@ dataprep:
   metrics: /metrics
   calls: {{ concat (list "embedding" "retrieval") (.Values.redis.enabled | ternary (list "redis") list) | toJson }}
   env:
-    EMBEDDING_URL: http://{{ include "ragline.host" (list . "embedding") }}:6000
-    RETRIEVAL_URL: http://{{ include "ragline.host" (list . "retrieval") }}:7000
+    EMBEDDING_URL: {{ include "ragline.url" (list . "embedding" 6000) }}
+    RETRIEVAL_URL: {{ include "ragline.url" (list . "retrieval" 7000) }}
     JOBS_URL: {{ include "ragline.jobsUrl" . | quote }}
     {{- if or .Values.tei.reranking.enabled (eq .Values.reranking.backend "none") }}
     TOKEN_VECTORS: "false"
@@ -199,6 +199,9 @@ redis://{{ include "ragline.host" (list . "redis") }}:6379/0
 {{- define "ragline.commonEnv" -}}
 HOST: 0.0.0.0
 ADMIN_PORT: "9464"
+{{- with include "ragline.tlsEnv" . }}
+{{ . }}
+{{- end }}
 HOME: /tmp
 HF_HOME: /tmp/huggingface
 RAGLINE_HOME: /var/lib/ragline

@@ -26,6 +26,7 @@
 {{- include "ragline.validateStores" . -}}
 {{- include "ragline.validateScaling" . -}}
 {{- include "ragline.validateEdges" . -}}
+{{- include "ragline.validateTls" . -}}
 {{- end -}}
 
 {{- define "ragline.validateModel" -}}

@@ -222,6 +222,9 @@ containers:
         mountPath: {{ .mount }}
         readOnly: true
       {{- end }}
+      {{- if and $root.Values.tls.enabled (not $it.third) }}
+      {{- include "ragline.tlsMount" $root | nindent 6 }}
+      {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
@@ -261,6 +264,9 @@ volumes:
       items:
         - key: {{ .item }}
           path: {{ .item }}
+  {{- end }}
+  {{- if and $root.Values.tls.enabled (not $it.third) }}
+  {{- include "ragline.tlsVolume" (list $root true) | nindent 2 }}
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
@@ -315,17 +321,17 @@ env:
 {{- $it := index . 2 -}}
 {{- $startup := $it.values.startupSeconds | default $it.startupSeconds | default $root.Values.startupSeconds | int -}}
 startupProbe:
-  {{- include "ragline.probe" (list $it $it.startup) | nindent 2 }}
+  {{- include "ragline.probe" (list $it $it.startup $root) | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: {{ div (add $startup 4) 5 }}
 readinessProbe:
-  {{- include "ragline.probe" (list $it $it.ready) | nindent 2 }}
+  {{- include "ragline.probe" (list $it $it.ready $root) | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 livenessProbe:
-  {{- include "ragline.probe" (list $it $it.live) | nindent 2 }}
+  {{- include "ragline.probe" (list $it $it.live $root) | nindent 2 }}
   periodSeconds: 20
   timeoutSeconds: 10
   failureThreshold: 6
@@ -341,5 +347,8 @@ exec:
 httpGet:
   path: {{ index . 1 }}
   port: http
+  {{- if and (index . 2).Values.tls.enabled (not $it.third) }}
+  scheme: HTTPS
+  {{- end }}
 {{- end -}}
 {{- end -}}
