@@ -31,6 +31,7 @@ from services.gateway import (
     opea,
     passages,
     responses,
+    runs,
     search,
 )
 from services.gateway.access import limits, usage
@@ -41,6 +42,7 @@ from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_words
 from services.gateway.feedback import routes as feedback
 from services.gateway.feedback.store import LazyStore
+from services.gateway.page import frame
 from services.gateway.page import routes as page
 from services.gateway.settings import Settings
 
@@ -73,6 +75,8 @@ ROUTERS = (
     documents.jobs_router,
     feedback.router,
     usage.router,
+    runs.router,
+    frame.router,
     page.router,
 )
 """Every route of the gateway, but for what all services have."""
@@ -200,6 +204,7 @@ def create(settings: Settings) -> FastAPI:
         checks_token=False,
     )
     app.state.open_mcp = add_mcp(app, settings)
+    app.state.runs = runs.open_runs(settings.runs_dir)
     door = Door(settings, app.state.metrics)
     app.state.door, app.state.usage = door, door.usage
     if settings.access_mode == "open":

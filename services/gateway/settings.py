@@ -126,6 +126,12 @@ class Settings(AccessSettings, GuardSettings, ServiceSettings):
         description="where thumbs and votes are kept: sqlite: (below RAGLINE_HOME), sqlite:///path/to/dir, "
         "or redis://host:6379/0 for several gateways; opened at the first use",
     )
+    runs_dir: str = Field(
+        "runs",
+        validation_alias="RUNS_DIR",
+        description="the folder of the runs of ragline eval and decide that /v1/runs and the page show; a "
+        "relative one is below where the gateway was started; empty: none",
+    )
     in_flight: int = Field(
         128,
         ge=1,

@@ -313,7 +313,7 @@ def test_by_keyboard_alone(opened: Opened) -> None:
     page = opened.page
     expect(page.locator("#model option").first).to_be_attached()
     expect(page.locator("#question")).to_be_focused()
-    for _ in range(5):  # back over the key, Models, Search and Documents
+    for _ in range(6):  # back over the key, Models, Runs, Search and Documents
         page.keyboard.press("Shift+Tab")
     expect(page.locator("nav a", has_text="Compare")).to_be_focused()
     page.keyboard.press("Enter")
@@ -370,7 +370,16 @@ def test_a_key_is_asked_for_and_kept_for_the_session(opened: Opened) -> None:
 def test_what_the_page_is_made_of(served: tuple[str, Engine]) -> None:
     """It is small, nothing of it comes from elsewhere, and the policy lets nothing else run."""
     url = served[0]
-    assert sum(path.stat().st_size for path in STATIC.iterdir()) < BUDGET_BYTES
+    shown = (STATIC / "index.html").read_text()
+    first = {"index.html", *re.findall(r'"/page/([^"]+)"', shown)}
+    assert sum((STATIC / name).stat().st_size for name in first) < BUDGET_BYTES
+    # what the first view needs is fetched at once, and nothing else
+    needed = {
+        found
+        for name in first
+        for found in re.findall(r'^import .* from "\./([^"]+)"', (STATIC / name).read_text(), re.MULTILINE)
+    }
+    assert needed <= first
     for path in STATIC.iterdir():
         assert not re.search(
             r"(src|href)=[\"']?https?:|@import|innerHTML|outerHTML|insertAdjacentHTML|\beval\b",

@@ -29,14 +29,21 @@ def replace_lines(path: Path, records: Iterable[BaseModel]) -> None:
     replace_atomically(path, b"".join(map(encode_line, records)))
 
 
-def read_lines(path: Path, kind: type[R]) -> tuple[R, ...]:
+def read_lines(path: Path, kind: type[R], *, growing: bool = False) -> tuple[R, ...]:
     """Read the records of a file.
+
+    Args:
+        path: The file.
+        kind: What each line is.
+        growing: A run may be writing it: a last line without its end is left out.
 
     Raises:
         NotFound: There is no such file.
         InvalidRequest: A line is not a record, which is named, or the last line was cut.
     """
     content = _read(path)
+    if growing:
+        content = content[: content.rfind(b"\n") + 1]
     if content and not content.endswith(b"\n"):
         raise InvalidRequest(f"{path} ends in the middle of a line: the run that wrote it was stopped")
     return tuple(

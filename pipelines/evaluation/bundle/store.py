@@ -87,6 +87,24 @@ def read_bundle(folder: Path) -> Bundle:
     return sort_records(bundle)
 
 
+def read_growing(folder: Path) -> Bundle:
+    """Read what is there of a run, in its order, also while it is written, and change nothing.
+
+    Raises:
+        NotFound: The folder holds no bundle.
+        InvalidRequest: It is of another format, or damaged.
+    """
+    bundle = Bundle(
+        manifest=read_manifest(folder),
+        questions=read_lines(folder / QUESTIONS, RunQuestion),
+        contexts=_read_if_there(folder / CONTEXTS, Context, growing=True),
+        answers=_read_if_there(folder / ANSWERS, Answer, growing=True),
+        verdicts=_read_if_there(folder / VERDICTS, JudgeReply, growing=True),
+    )
+    check_records(bundle, folder)
+    return sort_records(bundle)
+
+
 def _cut_at_unfinished(bundle: Bundle, folder: Path) -> Bundle:
     """Keep what a run that stops by itself came to: its first questions, up to the first group of questions
     that hang together without all of its answers. NotFound where that is nothing."""
@@ -194,15 +212,7 @@ class BundleStore:
             return None
         for name in (CONTEXTS, ANSWERS, VERDICTS):
             drop_torn_line(self.folder / name)
-        bundle = Bundle(
-            manifest=read_manifest(self.folder),
-            questions=read_lines(self.folder / QUESTIONS, RunQuestion),
-            contexts=_read_if_there(self.folder / CONTEXTS, Context),
-            answers=_read_if_there(self.folder / ANSWERS, Answer),
-            verdicts=_read_if_there(self.folder / VERDICTS, JudgeReply),
-        )
-        check_records(bundle, self.folder)
-        return sort_records(bundle)
+        return read_growing(self.folder)
 
     def open_contexts(self) -> Journal:
         """The file of contexts, to append to."""
@@ -227,8 +237,8 @@ class BundleStore:
         return bundle
 
 
-def _read_if_there(path: Path, kind: type[R]) -> tuple[R, ...]:
-    return read_lines(path, kind) if path.exists() else ()
+def _read_if_there(path: Path, kind: type[R], *, growing: bool = False) -> tuple[R, ...]:
+    return read_lines(path, kind, growing=growing) if path.exists() else ()
 
 
 def _is_left_behind(name: str) -> bool:

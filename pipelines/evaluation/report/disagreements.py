@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from pipelines.evaluation.bundle.records import Answer, Bundle, Context, RunQuestion
@@ -29,56 +30,82 @@ SHOWN = 300
 """How many are shown: with passages and traces each has some kilobytes, and a longer page opens slowly."""
 
 
-def find_disagreements(
-    bundle: Bundle, results: Results, shown: int = SHOWN
-) -> tuple[int, list[Disagreement]]:
-    """Find the questions that the arms do not answer alike.
+@dataclass(frozen=True, slots=True)
+class MarkedQuestion:
+    """A question with its answers by arm, and the share of right ones of each arm that has been scored."""
 
-    Arms differ where their shares of right answers do (over repeats); where a question has no such score,
-    where one arm answered and another abstained, thought without an end or failed.
+    question: RunQuestion
+    answers: dict[str, list[Answer]]
+    right: dict[str, float]
 
-    Returns:
-        How many there are, and `shown` of them, spread evenly over the run where there are more.
-    """
+    @property
+    def differs(self) -> bool:
+        """Whether the arms do not answer alike.
+
+        Their shares of right answers differ; or, where there is no such score, one arm answered and another
+        abstained, thought without an end or failed.
+        """
+        if self.right:
+            return len(set(self.right.values())) > 1
+        return len({repeats[0].reply.status for repeats in self.answers.values()}) > 1
+
+    def list_gained(self, baseline: str) -> tuple[str, ...]:
+        """List the arms that do better than the baseline."""
+        base = self.right.get(baseline)
+        return tuple(arm for arm, value in self.right.items() if base is not None and value > base)
+
+    def list_lost(self, baseline: str) -> tuple[str, ...]:
+        """List the arms that do worse than the baseline."""
+        base = self.right.get(baseline)
+        return tuple(arm for arm, value in self.right.items() if base is not None and value < base)
+
+
+def mark_questions(bundle: Bundle, results: Results | None) -> list[MarkedQuestion]:
+    """Bring each question's answers and marks together, in the run's order; without results nothing is
+    marked."""
     answers: dict[str, dict[str, list[Answer]]] = {}
     for answer in bundle.answers:
         answers.setdefault(answer.question, {}).setdefault(answer.arm, []).append(answer)
     scores: dict[tuple[str, str], list[float]] = {}
     quality = primary_metric("quality").name
-    for scored in results.questions:
+    for scored in results.questions if results else ():
         if quality in scored.scores:
             scores.setdefault((scored.question, scored.arm), []).append(scored.scores[quality])
-    contexts = {context.question: context for context in bundle.contexts}
-    differing = []
+    marked = []
     for question in bundle.questions:
         by_arm = answers.get(question.id, {})
         right = {arm: fmean(scores[question.id, arm]) for arm in by_arm if (question.id, arm) in scores}
-        statuses = {repeats[0].reply.status for repeats in by_arm.values()}
-        if len(set(right.values())) > 1 or (not right and len(statuses) > 1):
-            differing.append((question, right))
+        marked.append(MarkedQuestion(question, by_arm, right))
+    return marked
+
+
+def find_disagreements(
+    bundle: Bundle, results: Results, shown: int = SHOWN
+) -> tuple[int, list[Disagreement]]:
+    """Find the questions that the arms do not answer alike.
+
+    Returns:
+        How many there are, and `shown` of them, spread evenly over the run where there are more.
+    """
+    contexts = {context.question: context for context in bundle.contexts}
+    differing = [marked for marked in mark_questions(bundle, results) if marked.differs]
     kept = (
         [differing[index * len(differing) // shown] for index in range(shown)]
         if len(differing) > shown
         else differing
     )
     return len(differing), [
-        _show_disagreement(question, right, results.baseline, contexts.get(question.id), answers[question.id])
-        for question, right in kept
+        show_question(marked, results.baseline, contexts.get(marked.question.id)) for marked in kept
     ]
 
 
-def _show_disagreement(
-    question: RunQuestion,
-    right: dict[str, float],
-    baseline: str,
-    context: Context | None,
-    answers: dict[str, list[Answer]],
-) -> Disagreement:
-    base = right.get(baseline)
+def show_question(marked: MarkedQuestion, baseline: str, context: Context | None) -> Disagreement:
+    """Show a question with its passages and each arm's first answer, whether the arms differ or not."""
+    question = marked.question
     passages = context.context.passages if context else []
     first = {
         arm: _judge_again(repeats[0].reply, question.item.question, passages)
-        for arm, repeats in answers.items()
+        for arm, repeats in marked.answers.items()
     }
     return Disagreement(
         question=question.id,
@@ -87,15 +114,16 @@ def _show_disagreement(
         text=question.text,
         references=question.item.answers,
         answerable=question.item.answerable,
-        gained=tuple(arm for arm, value in right.items() if base is not None and value > base),
-        lost=tuple(arm for arm, value in right.items() if base is not None and value < base),
+        gained=marked.list_gained(baseline),
+        lost=marked.list_lost(baseline),
         context_id=context.context.context_id if context else "",
         passages=tuple(
             _show_passage(marker, passage, [*first.values()])
             for marker, passage in enumerate(passages, start=1)
         ),
         answers=tuple(
-            _show_answer(first[arm], len(repeats), right.get(arm)) for arm, repeats in answers.items()
+            _show_answer(first[arm], len(repeats), marked.right.get(arm))
+            for arm, repeats in marked.answers.items()
         ),
     )
 

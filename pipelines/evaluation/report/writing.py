@@ -5,8 +5,6 @@ Whatever a model, a question or a document says is escaped in HTML and in Markdo
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from pipelines.evaluation.report.figures.goodput import draw_goodput
 from pipelines.evaluation.report.figures.latency import draw_ecdf, draw_waterfall
 from pipelines.evaluation.report.figures.svg import Plot
 from pipelines.evaluation.report.labels import describe_labels
+from pipelines.evaluation.report.policy import TEMPLATES, hash_source, read_template
 from pipelines.evaluation.report.scorecard import make_cards
 from pipelines.evaluation.report.seal import SEAL, find_changes, is_drawn_by_these_versions, make_seal
 from pipelines.evaluation.report.sections import condition_rows, describe_judge, format_machine
@@ -37,7 +36,6 @@ from services.core.files import replace_atomically
 
 LOAD = "load.json"
 NAME = "report"
-TEMPLATES = Path(__file__).parent / "templates"
 
 Figures = dict[str, Plot | None]
 """The figures by id, in the report's order; None where the run has no such figure."""
@@ -115,9 +113,9 @@ def render_html(report: Report, figures: Figures) -> str:
 
     Its policy forbids that, and names its one style and its one script by their hashes.
     """
-    style, script = (_read_template(name) for name in ("report.css", "report.js"))
+    style, script = (read_template(name) for name in ("report.css", "report.js"))
     policy = (
-        f"default-src 'none'; style-src {_policy_hash(style)}; script-src {_policy_hash(script)}; "
+        f"default-src 'none'; style-src {hash_source(style)}; script-src {hash_source(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     return _render(
@@ -196,11 +194,3 @@ def _render(name: str, report: Report, figures: Figures, *, autoescape: bool, **
         arms={arm.name: index for index, arm in enumerate(report.arms)},
         **more,
     )
-
-
-def _read_template(name: str) -> str:
-    return (TEMPLATES / name).read_text("utf-8")
-
-
-def _policy_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -13,6 +13,7 @@ Need = Role | Literal["public", "operator"]
 
 _ASK: Mapping[str, Need] = {"*": "ask"}
 _INGEST: Mapping[str, Need] = {"*": "ingest"}
+_OPERATE: Mapping[str, Need] = {"*": "operator"}
 _PUBLIC: Mapping[str, Need] = {"GET": "public"}
 
 NEEDS: Mapping[str, Mapping[str, Need]] = {
@@ -33,6 +34,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     "/v1/models": _ASK,
     "/v1/passages": _ASK,
     "/v1/feedback": {"POST": "ask", "*": "admin"},
+    "/v1/runs": _OPERATE,
     "/mcp": _ASK,
     "/v1/usage": _ASK,
     "/v1/statistics": _ASK,

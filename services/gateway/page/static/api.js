@@ -56,6 +56,10 @@ export async function getJson(path, options) {
   return (await send(path, options)).json();
 }
 
+export async function getText(path, options) {
+  return (await send(path, options)).text();
+}
+
 export const postJson = (path, body, signal) => getJson(path, { method: "POST", body, signal });
 export const deleteJson = (path) => getJson(path, { method: "DELETE" });
 

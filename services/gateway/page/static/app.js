@@ -1,7 +1,7 @@
 // The shell: which view is shown stands in the address, so that every view can be linked and reloaded.
 
 import { keepKey, readKey } from "./api.js";
-import { announce, fill, h, note, openDialog } from "./dom.js";
+import { announce, errorNote, fill, h, note, openDialog } from "./dom.js";
 import { showAsk } from "./ask.js";
 import { showCompare } from "./compare.js";
 import { showDocuments } from "./documents.js";
@@ -13,8 +13,15 @@ const VIEWS = {
   compare: ["Compare", showCompare],
   documents: ["Documents", showDocuments],
   search: ["Search", showSearch],
+  runs: ["Runs", loadRuns],
   models: ["Models", showModels],
 };
+
+/** A view that is not part of the first one: its modules come when it is asked for. */
+async function loadRuns(main, place) {
+  const { showRuns } = await import("./runs.js");
+  if (!place.signal.aborted) await showRuns(main, place);
+}
 
 const main = document.getElementById("main");
 let leave = null;
@@ -44,7 +51,7 @@ function show() {
     },
   };
   fill(main);
-  view(main, place);
+  Promise.resolve(view(main, place)).catch((error) => fill(main, errorNote(error)));
   announce(title);
 }
 
