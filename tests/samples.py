@@ -35,6 +35,11 @@ def pdf(pages: Sequence[Sequence[str]], *, ruled: Rows = (), trailer: bytes = b"
         shown = b"".join(b"(%b)Tj T* " % line.encode("latin-1") for line in lines)
         body = b"BT /F1 12 Tf 14 TL 50 750 Td " + shown + b"ET" + _ruled(ruled if not index else ())
         objects.append(b"<</Length %d>>stream\n%b\nendstream" % (len(body), body))
+    return assemble_pdf(objects, trailer)
+
+
+def assemble_pdf(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
+    """A PDF of these objects, numbered from 1; the first is its catalog."""
     out = bytearray(b"%PDF-1.7\n")
     offsets = []
     for number, body in enumerate(objects, start=1):
