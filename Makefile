@@ -20,7 +20,7 @@ WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -80,6 +80,9 @@ bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 
 bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on public sets, with intervals
 	$(BIN)/python -m tests.bench.retrieval
+
+bench-selection: $(VENV)/.installed-dev ## what the selection of sentences keeps of the passages, and of their answers
+	$(BIN)/python -m tests.bench.selection
 
 sweep-retrieval: $(VENV)/.installed-dev ## which weights of fusion and reranking suit all of those sets
 	$(BIN)/python -m tests.bench.retrieval_sweep

@@ -56,7 +56,7 @@ def cite(answer: str, passages: Sequence[Passage]) -> list[FileCitation]:
     for sentence in split_cited(answer):
         marked = [position for position in sentence.markers if 1 <= position <= len(passages)]
         for position in marked:
-            matched = match(sentence.bare, passages[position - 1].text)
+            matched = match(sentence.bare, passages[position - 1])
             found.append(_citation(sentence.span, position, passages[position - 1], matched, "model"))
         if not marked and (best := attribute(sentence.bare, passages)) is not None:
             position, matched = best
@@ -104,31 +104,39 @@ def attribute(sentence: str, passages: Sequence[Passage]) -> tuple[int, Match] |
     best: tuple[int, Match] | None = None
     figures = numbers(sentence)
     for position, passage in enumerate(passages, start=1):
-        if not figures <= _words(passage.text).numbers:
+        if not figures <= _read_words(passage).numbers:
             continue
-        matched = match(sentence, passage.text)
+        matched = match(sentence, passage)
         if matched.support >= THRESHOLD and (best is None or matched.support > best[1].support):
             best = position, matched
     return best
 
 
-def match(sentence: str, text: str) -> Match:
-    """Compare a sentence with a passage; the quote is the passage's sentence that shares most with it.
+def match(sentence: str, passage: Passage) -> Match:
+    """Compare a sentence with what is shown of a passage; the quote is its sentence that shares most.
 
     A shared number counts before any number of shared words: it is what a reader checks first.
     """
     wanted = content_words(sentence)
     figures = numbers(sentence)
-    words = _words(text)
+    words = _read_words(passage)
     support = len(wanted & words.all) / len(wanted) if wanted else 0.0
     quote = max(words.spans, key=lambda pair: (len(figures & pair[1]), len(wanted & pair[1])))[0]
     return Match(support=round(support, 3), quote=quote)
 
 
+def _read_words(passage: Passage) -> _Words:
+    return _words(passage.text, None if passage.kept is None else tuple(map(tuple, passage.kept)))
+
+
 @lru_cache(maxsize=2048)
-def _words(text: str) -> _Words:
-    spans = tuple((span, content_words(span.text)) for span in sentences(text) or [Span(0, len(text), text)])
-    return _Words(all=frozenset().union(*(words for _, words in spans)), numbers=numbers(text), spans=spans)
+def _words(text: str, kept: tuple[tuple[int, int], ...] | None) -> _Words:
+    units = sentences(text)
+    if kept is not None:
+        units = [unit for unit in units if any(start <= unit.start < end for start, end in kept)]
+    spans = tuple((span, content_words(span.text)) for span in units or [Span(0, len(text), text)])
+    figures = numbers(text) if kept is None else frozenset().union(*(numbers(span.text) for span, _ in spans))
+    return _Words(all=frozenset().union(*(words for _, words in spans)), numbers=figures, spans=spans)
 
 
 def _citation(

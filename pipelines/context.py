@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from services.core.text import normalise
-from services.core.wire.answer import FileCitation, FrozenContext, RepeatedPassage
+from services.core.wire.answer import ContextSelection, FileCitation, FrozenContext, RepeatedPassage
 from services.core.wire.passages import Passage
 from services.core.wire.retrieval import Relevance
 
@@ -114,6 +114,8 @@ def context_id(passages: Sequence[Passage]) -> str:
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "big"))
             digest.update(encoded)
+        if passage.kept is not None:
+            digest.update(repr([tuple(span) for span in passage.kept]).encode())
     return digest.hexdigest()
 
 
@@ -162,6 +164,7 @@ def freeze(
     *,
     relevance: Relevance | None = None,
     repeated: Sequence[RepeatedPassage] = (),
+    selection: ContextSelection | None = None,
 ) -> FrozenContext:
     """Freeze the passages; `query` is what was searched for, where that is not the question itself."""
     return FrozenContext(
@@ -170,4 +173,5 @@ def freeze(
         query=query,
         relevance=relevance,
         repeated=list(repeated) or None,
+        selection=selection,
     )

@@ -115,7 +115,7 @@ class Template:
 
     def fill(self, question: str, passages: Sequence[Passage]) -> str:
         """Fill in the question, and the passages' texts a line each."""
-        values = {"question": question, "context": "\n".join(passage.text for passage in passages)}
+        values = {"question": question, "context": "\n".join(passage.shown for passage in passages)}
         return "".join(text + (values[name] if name else "") for text, name in self.parts)
 
 
@@ -149,7 +149,7 @@ def find_prompt(name: str) -> PromptName:
 def number_passages(passages: Sequence[Passage]) -> str:
     """Write the passages as the model sees them, numbered from 1."""
     return "\n\n".join(
-        f"[{position}] {passage.header}\n{passage.text.strip()}"
+        f"[{position}] {passage.header}\n{passage.shown.strip()}"
         for position, passage in enumerate(passages, start=1)
     )
 

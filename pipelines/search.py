@@ -1,4 +1,4 @@
-"""Finding the passages that an answer comes from: rewrite, embed, retrieve, rerank, expand."""
+"""Finding the passages that an answer comes from: rewrite, embed, retrieve, rerank, expand, select."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pipelines.clock import AnswerClock
 from pipelines.context import Stretch, freeze, join_neighbours, leave_out_repeated, put_identifiers_first
 from pipelines.limits import StageLimits, within_limit
 from pipelines.rewriting import Rewriter
+from pipelines.select import Cosines, Selected, SelectName, select, split_sentences
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.errors import RaglineError, ServiceError
 from services.core.metrics import Metrics
-from services.core.wire.answer import FrozenContext, RepeatedPassage
+from services.core.wire.answer import ContextSelection, FrozenContext, RepeatedPassage
 from services.core.wire.base import Filter
 from services.core.wire.chat import ChatMessage
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
@@ -39,7 +40,8 @@ class Search:
     other: 1 is relevance alone, 0 difference alone; of the `fetch_k` best, None leaving their number to
     retrieval. `neighbours` is how many passages before and after
     each of the `top_n` join it. `rewrite` names the model entry that makes a follow-up question stand
-    alone, empty for the one that answers; None leaves the question as it is. `given` are passages that came
+    alone, empty for the one that answers; None leaves the question as it is. `select` is what is kept of the
+    passages. `given` are passages that came
     with the question: nothing is searched for, and none at all is a closed book.
     """
 
@@ -54,6 +56,7 @@ class Search:
     fetch_k: int | None = None
     neighbours: int = 0
     rewrite: str | None = None
+    select: SelectName = "off"
     given: tuple[Passage, ...] | None = None
 
 
@@ -64,7 +67,7 @@ class Evidence:
     `query` is what was searched for where that is not the question itself; `stretches` are what the
     passages are made of where they were joined with their neighbours. `relevance` is how it was decided
     what is evidence, None where nothing was searched for; `repeated` were left out because a passage has
-    their text.
+    their text. `selection` is what was kept of those that were found.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -73,6 +76,7 @@ class Evidence:
     stretches: tuple[Stretch, ...] = ()
     relevance: Relevance | None = None
     repeated: tuple[RepeatedPassage, ...] = ()
+    selection: ContextSelection | None = None
 
     @property
     def is_unsure(self) -> bool:
@@ -85,7 +89,13 @@ class Evidence:
 
     def freeze(self) -> FrozenContext:
         """Freeze the passages, with all that is to be said of how they were found."""
-        return freeze(self.passages, self.query, relevance=self.relevance, repeated=self.repeated)
+        return freeze(
+            self.passages,
+            self.query,
+            relevance=self.relevance,
+            repeated=self.repeated,
+            selection=self.selection,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +137,21 @@ class Finder:
             passages = await run.rerank(text, passages)
         ids = {passage.id for passage in passages}
         joined = await run.expand(passages) if passages and search.neighbours else []
+        is_follow_up = text == question and any(message.role == "user" for message in history)
+        selected = await run.select(
+            text,
+            [stretch.passage for stretch in joined] or passages,
+            has_vectors=not joined,
+            stands_alone=not is_follow_up,
+        )
         return Evidence(
-            passages=tuple([stretch.passage for stretch in joined] or passages),
+            passages=selected.passages,
             degraded=tuple(run.degraded),
             query=None if text == question else text,
             stretches=tuple(joined),
             relevance=run.relevance,
             repeated=tuple(passage for passage in repeated if passage.same_as in ids),
+            selection=selected.selection,
         )
 
 
@@ -220,6 +238,30 @@ class _Run:
                 self._leave_out("neighbours", error.message)
                 return []
         return join_neighbours(passages, around)
+
+    async def select(
+        self, text: str, passages: Sequence[Passage], *, has_vectors: bool, stands_alone: bool
+    ) -> Selected:
+        """Keep what bears on the question.
+
+        Passages that were joined have no vectors of their own. A follow-up question that was not rewritten
+        does not say what it is about: all passages stay.
+        """
+        if self.search.select == "off" or not passages or not stands_alone:
+            return Selected(tuple(passages))
+        with self.clock.stage("selection"):
+            spans = split_sentences(passages)
+            cosines: Cosines | None = None
+            if has_vectors and "reranking" not in self.degraded:
+                places = [[(unit.start, unit.end) for unit in units] for units in spans]
+                try:
+                    async with asyncio.timeout(self.finder.rerank_seconds):
+                        cosines = await self.finder.reranking.sentence_cosines(
+                            text, passages, places, collection=self.search.collection
+                        )
+                except (RaglineError, TimeoutError) as error:
+                    log.warning("selecting by words alone", reason=str(error) or "too late")
+            return select(text, passages, spans, cosines, self.search.select)
 
     def _leave_out(self, stage: str, reason: str) -> None:
         log.warning("answering without a stage", stage=stage, reason=reason)

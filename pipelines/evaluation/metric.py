@@ -66,7 +66,7 @@ class AnswerInContext:
     @cached_property
     def passages(self) -> tuple[str, ...]:
         """The texts of the passages, in the order of their numbers."""
-        return tuple(passage.text for passage in self.context.context.passages)
+        return tuple(passage.shown for passage in self.context.context.passages)
 
     def read_once(self, read: Callable[[AnswerInContext], T]) -> T:
         """What `read` makes of this answer, computed once for all metrics that share it."""

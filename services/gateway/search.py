@@ -46,6 +46,7 @@ def resolve_search(rag: RagOptions, settings: Settings) -> Search:
         mode=rag.mode,
         mmr=rag.mmr,
         neighbours=settings.neighbours if rag.neighbours is None else rag.neighbours,
+        select=rag.select or settings.select,
         rewrite=rewriting_entry(settings.rewrite if rag.rewrite is None else rag.rewrite),
         given=None if rag.context is None else complete_passages(rag.context),
     )

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pipelines.evaluation.grounding.detector import parse_labels
 from pipelines.limits import StageLimits
 from pipelines.prompting import PromptName
+from pipelines.select import SelectName
 from services.core.guards.guard import GuardSettings
 from services.core.origins import Visitors
 from services.core.settings import ServiceSettings
@@ -82,6 +83,12 @@ class Settings(AccessSettings, GuardSettings, ServiceSettings):
         le=10,
         validation_alias="NEIGHBOURS",
         description="passages before and after each of the prompt's that join it",
+    )
+    select: SelectName = Field(
+        "off",
+        validation_alias="SELECT",
+        description="what of the passages reaches the prompt: sentences (those that bear on the question), "
+        "passages (whole, where such a sentence is in them) or off (all that were found)",
     )
     rewrite: str = Field(
         "",

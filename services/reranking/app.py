@@ -12,14 +12,22 @@ from fastapi import APIRouter, FastAPI, Request
 from services.core.app import create_app
 from services.core.backends import load
 from services.core.context import within_deadline
-from services.core.errors import InvalidRequest, PayloadTooLarge
+from services.core.errors import InvalidRequest, NotSupported, PayloadTooLarge
 from services.core.health import Check
 from services.core.metrics import Metrics
 from services.core.replies import JsonReply, until_disconnected
 from services.core.tei import RESPONSES
 from services.core.wire.passages import Passage
-from services.core.wire.reranking import Rank, RerankerInfo, RerankingReply, RerankingRequest, RerankRequest
-from services.reranking.backend import PACKAGE, Reranker
+from services.core.wire.reranking import (
+    Rank,
+    RerankerInfo,
+    RerankingReply,
+    RerankingRequest,
+    RerankRequest,
+    SentencesReply,
+    SentencesRequest,
+)
+from services.reranking.backend import PACKAGE, Reranker, ScoresSentences
 from services.reranking.scoring import sigmoid
 from services.reranking.settings import Settings
 
@@ -118,3 +126,22 @@ async def reranking(request: Request, body: RerankingRequest) -> JsonReply:
         reply |= {"query": query, "initial_query": query, "reranked_docs": texts}
         reply["documents"] = [docs[index].text for index, _ in best]
     return JsonReply(reply)
+
+
+@router.post(
+    "/v1/sentences", response_model=SentencesReply, summary="How near sentences of passages are to a query"
+)
+async def sentences(request: Request, body: SentencesRequest) -> JsonReply:
+    """501 where the backend has no token vectors: late_interaction has."""
+    backend: Reranker = request.app.state.reranker
+    metrics: Metrics = request.app.state.metrics
+    if not isinstance(backend, ScoresSentences):
+        raise NotSupported(f"{backend.model} has no token vectors: RERANKING_BACKEND=late_interaction has")
+    if not body.query.strip():
+        raise InvalidRequest("the query cannot be empty: there is nothing to compare with")
+    stored = body.collection if all(passage.document_id for passage in body.passages) else None
+    work = backend.sentence_cosines(body.query, body.passages, body.spans, collection=stored)
+    async with within_deadline("sentences", service=SERVICE):
+        with metrics.stage("sentences", backend.model):
+            cosines = await until_disconnected(request, work)
+    return JsonReply({"cosines": cosines, "model": backend.model})

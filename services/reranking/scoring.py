@@ -75,6 +75,30 @@ def best_cosines(query: TokenArray, passages: Sequence[TokenArray]) -> Scores:
     return best
 
 
+def span_cosines(
+    query: NDArray[np.float32], tokens: TokenArray, starts: Sequence[int], spans: Sequence[tuple[int, int]]
+) -> list[float | None]:
+    """Compute the cosine of a query's vector and the mean of the tokens of each span of a text.
+
+    Args:
+        query: Shape (dim,).
+        tokens: The text's token vectors, shape (tokens, dim).
+        starts: Where each of these tokens begins in the text, ascending.
+        spans: From and to, in the same characters.
+
+    Returns:
+        Cosines in [-1, 1]; None for a span in which no token begins.
+    """
+    rows = _to_floats(tokens)
+    cosines: list[float | None] = []
+    for start, end in spans:
+        first, last = np.searchsorted(starts, [start, end])
+        mean = rows[first:last].sum(axis=0)
+        size = float(np.linalg.norm(mean) * np.linalg.norm(query))
+        cosines.append(round(float(mean @ query) / size, 4) if first < last and size else None)
+    return cosines
+
+
 def _score_block(columns: NDArray[np.float32], passages: Sequence[TokenArray]) -> NDArray[np.float32]:
     """Multiply all passages by the query at once: (all their tokens, dim) @ (dim, query tokens)."""
     lengths = [len(passage) for passage in passages]

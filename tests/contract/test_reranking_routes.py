@@ -194,3 +194,33 @@ async def test_a_dependency_that_is_down_is_named(
         error = TeiError.model_validate_json(await reply.read())
     assert "embedding is down" in error.error
     assert (error.service, error.error_type) == ("embedding", "Unhealthy")
+
+
+async def test_without_token_vectors_sentences_are_chosen_by_words_alone(fake_url: str) -> None:
+    async with HttpClient("reranking", fake_url) as http:
+        client = RerankingClient(http)
+        passage = Passage(id="p", document_id="d", text=TEXTS[1])
+        assert await client.sentence_cosines(QUERY, [passage], [[(0, 4)]], collection="default") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"spans": []}, "spans"),
+        ({"spans": [[[-1, 4]]]}, "spans"),
+        ({"spans": [[[0, 2**70]]]}, "spans"),
+        ({"passages": []}, "passages"),
+        ({"top_n": 3}, "top_n"),
+    ],
+)
+async def test_what_is_no_list_of_sentences_is_refused(
+    fake_url: str, change: dict[str, object], word: str
+) -> None:
+    passage = {"id": "p", "document_id": "d", "text": TEXTS[1]}
+    body = {"query": QUERY, "passages": [passage], "spans": [[[0, 4]]]} | change
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{fake_url}/v1/sentences", json=body) as reply,
+    ):
+        assert reply.status == 422
+        assert word in (await reply.json())["error"]["message"]

@@ -10,11 +10,18 @@ import orjson
 from pydantic import Field, TypeAdapter
 
 from services.core.client import HttpClient
-from services.core.errors import NotFound, ServiceError
+from services.core.errors import NotFound, NotSupported, ServiceError
 from services.core.wire.base import Wire
 from services.core.wire.encoding import decode
 from services.core.wire.passages import Passage
-from services.core.wire.reranking import Rank, RerankedPassage, RerankingReply, RerankingRequest
+from services.core.wire.reranking import (
+    Rank,
+    RerankedPassage,
+    RerankingReply,
+    RerankingRequest,
+    SentencesReply,
+    SentencesRequest,
+)
 
 
 class Prediction(Wire):
@@ -30,6 +37,7 @@ BATCH = 32
 _PREDICTIONS = TypeAdapter(list[Annotated[list[Prediction], Field(min_length=1)]])
 _RERANKING = TypeAdapter(RerankingReply)
 _RANKS = TypeAdapter(list[Rank])
+_SENTENCES = TypeAdapter(SentencesReply)
 
 
 class _Info(Wire):
@@ -72,6 +80,36 @@ class RerankingClient:
         except NotFound:
             return await self._rerank_by_tei(query, passages, top_n=top_n)
         return decode(_RERANKING, body, self._http.service).results
+
+    async def sentence_cosines(
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        spans: Sequence[Sequence[tuple[int, int]]],
+        *,
+        collection: str,
+    ) -> list[list[float | None]] | None:
+        """Ask how near the sentences at `spans` of each passage's text are to a query, by token vectors.
+
+        Returns:
+            Cosines by passage and span, None where the vectors do not reach; None for a server or a backend
+            that has no token vectors.
+        """
+        request = SentencesRequest.model_construct(  # not validated: they are valid passages already
+            query=query,
+            passages=list(passages),
+            spans=[list(units) for units in spans],
+            collection=self._stored(collection),
+        )
+        payload = request.model_dump_json(exclude_defaults=True).encode()
+        try:
+            body = await self._http.post("/v1/sentences", payload, idempotent=True)
+        except (NotFound, NotSupported):
+            return None
+        cosines = decode(_SENTENCES, body, self._http.service).cosines
+        if [len(row) for row in cosines] != [len(row) for row in spans]:
+            raise ServiceError("reranking scored other sentences", service=self._http.service)
+        return cosines
 
     async def rank_texts(self, query: str, texts: Sequence[str]) -> list[Rank]:
         """Return all texts by relevance, best first, with scores in (0, 1), by TEI's `/rerank`.

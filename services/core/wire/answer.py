@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.core.wire.base import Filter, StrictWire, Text, Wire
 from services.core.wire.chat import (
@@ -30,6 +30,15 @@ class GivenPassage(Passage):
     document_id: str = ""
     text: Text = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _keeps_parts_of_its_text(self) -> Self:
+        last = 0
+        for start, end in self.kept or ():
+            if not last <= start < end <= len(self.text):
+                raise ValueError(f"kept: {start} to {end} is no part of the text after {last}")
+            last = end
+        return self
+
 
 class RagOptions(StrictWire):
     """How to find the passages. None leaves it to the settings of the gateway and of retrieval.
@@ -41,6 +50,7 @@ class RagOptions(StrictWire):
     `mmr` chooses passages that are unlike each other (1: relevance alone, 0: difference alone);
     `neighbours` lets as many passages before and after each one join it; `rewrite` has a follow-up
     question made to stand alone before it is searched for, by the entry that answers (true) or a named one.
+    `select` keeps the sentences that bear on the question, or the whole passages that have one.
 
     With `context` nothing is searched for and the other fields do not count: the answer comes from these
     passages. An empty list is a closed book: the model answers from what it knows.
@@ -55,6 +65,7 @@ class RagOptions(StrictWire):
     mmr: float | None = Field(None, ge=0, le=1)
     neighbours: int | None = Field(None, ge=0, le=10)
     rewrite: bool | Text | None = None
+    select: Literal["sentences", "passages", "off"] | None = None
     context: list[GivenPassage] | None = Field(None, max_length=200)
 
 
@@ -127,12 +138,34 @@ class RepeatedPassage(Wire):
     same_as: str
 
 
+class LeftOutPassage(Wire):
+    """A passage that was found and does not reach the prompt: none of its sentences bears on the question."""
+
+    id: str
+    document_id: str
+    title: Text = ""
+
+
+class ContextSelection(Wire):
+    """What was kept of the passages that were found: so many `words` of `words_found`.
+
+    `by` is what decided it: the question's words, and token vectors where the reranker has them.
+    """
+
+    mode: Literal["sentences", "passages"]
+    by: Literal["words", "words and token vectors"]
+    words: int
+    words_found: int
+    left_out: list[LeftOutPassage] = Field(default_factory=list)
+
+
 class FrozenContext(Wire):
     """The ordered passages an answer comes from; `context_id` is a SHA-256 over them.
 
     `query` is what was searched for where that is not the question itself: it was rewritten. `relevance` says
     how it was decided that these passages, or none, are evidence; None where nothing was searched for.
-    `repeated` are passages that were found and left out, because one of these has the same text.
+    `repeated` are passages that were found and left out, because one of these has the same text. `selection`
+    says what was kept of those that were found, None where nothing was chosen.
     """
 
     context_id: str
@@ -140,6 +173,7 @@ class FrozenContext(Wire):
     query: str | None = None
     relevance: Relevance | None = None
     repeated: list[RepeatedPassage] | None = None
+    selection: ContextSelection | None = None
 
 
 class SearchRequest(StrictWire):
@@ -151,14 +185,14 @@ class SearchRequest(StrictWire):
     rag: RagOptions = Field(default_factory=RagOptions)
 
 
-SEARCH_STAGES = ("rewriting", "embedding", "retrieval", "reranking", "neighbours")
+SEARCH_STAGES = ("rewriting", "embedding", "retrieval", "reranking", "neighbours", "selection")
 """The stages before generation, in their order; fields of `Timings`."""
 
 
 class Timings(Wire):
     """Milliseconds, from the gateway's clock; None where the stage did not happen.
 
-    `rewriting` to `neighbours` are the stages of the search, in their order. `ttft` and `ttfo` run from
+    `rewriting` to `selection` are the stages of the search, in their order. `ttft` and `ttfo` run from
     request in to the first token of any kind and to the first answer token, `think` from the first
     reasoning token to the first answer token, `generation` from the request to the engine to its last
     token, `e2el` from request in to the reply's end. `held_back` is the part of `ttfo` for which the text of
@@ -171,6 +205,7 @@ class Timings(Wire):
     retrieval: float | None = None
     reranking: float | None = None
     neighbours: float | None = None
+    selection: float | None = None
     ttft: float | None = None
     ttfo: float | None = None
     think: float | None = None

@@ -57,7 +57,8 @@ class Passage(Wire):
     `score` is the retrieval's cosine similarity, also of a passage that only the sparse side found;
     `sparse_score` is that side's, by BM25 weights and the store's IDF, `fused_score` what a hybrid search
     ordered by, and `rerank_score` the reranker's. None where not scored. `matched` are the identifiers of the
-    question that the passage holds, `word_share` how much of the question's words, weighed by IDF.
+    question that the passage holds, `word_share` how much of the question's words, weighed by IDF. `kept` are
+    the parts of `text` that reach the prompt, as from and to in characters; None: all of it.
     """
 
     id: str
@@ -77,6 +78,26 @@ class Passage(Wire):
     rerank_score: float | None = None
     matched: list[str] | None = None
     word_share: float | None = None
+    kept: list[tuple[int, int]] | None = None
+
+    @property
+    def shown(self) -> str:
+        """What a model sees of the text: a gap of words is three dots, a gap of lines a line of them."""
+        if self.kept is None:
+            return self.text
+        pieces: list[str] = []
+        last = 0
+        for start, end in self.kept:
+            gap = self.text[last:start]
+            if gap.strip():
+                pieces.append("\n...\n" if "\n" in gap and pieces else "... " if not pieces else " ... ")
+            elif pieces:
+                pieces.append(gap)
+            pieces.append(self.text[start:end])
+            last = end
+        if self.text[last:].strip():
+            pieces.append(" ...")
+        return "".join(pieces)
 
     @property
     def header(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -99,6 +99,34 @@ class RerankingReply(Wire):
     initial_query: str | None = None
     documents: list[str] | None = None
     reranked_docs: list[RerankedText] | None = None
+
+
+Place = Annotated[int, Field(ge=0, le=2**31)]
+
+
+class SentencesRequest(StrictWire):
+    """`POST /v1/sentences`: how near the sentences of passages are to a query.
+
+    `spans` are the sentences of each passage, as from and to in characters of its text.
+    """
+
+    query: Text
+    passages: list[Passage] = Field(min_length=1, max_length=200)
+    spans: list[list[tuple[Place, Place]]]
+    collection: CollectionName = DEFAULT_COLLECTION
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.spans) != len(self.passages):
+            raise ValueError(f"spans: {len(self.spans)} lists for {len(self.passages)} passages")
+        return self
+
+
+class SentencesReply(Wire):
+    """By passage and span the cosine, in [-1, 1]; null where the passage's token vectors do not reach."""
+
+    cosines: list[list[float | None]]
+    model: str = ""
 
 
 class RerankerLabels(Wire):

@@ -19,9 +19,10 @@ from services.core.health import Check
 from services.core.lru import ByteLru
 from services.core.settings import PeerSettings
 from services.core.settings import Settings as BaseSettings
+from services.core.text import locate_normalised, normalise
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
-from services.reranking.scoring import Part, Weighting, blend, maxsim
+from services.reranking.scoring import Part, Weighting, blend, maxsim, span_cosines
 
 ENCODE_BATCH = 64
 LOOKUP_BATCH = 1000
@@ -136,6 +137,34 @@ class LateInteraction:
         sparse = Part([passage.sparse_score for passage in passages], self._settings.sparse_weight, absent=0)
         scores: list[float] = blend(late, dense, sparse).tolist()
         return scores
+
+    async def sentence_cosines(
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        spans: Sequence[Sequence[tuple[int, int]]],
+        *,
+        collection: str | None,
+    ) -> list[list[float | None]]:
+        keys = [_make_key(passage, collection) for passage in passages]
+        texts = [normalise(passage.embedded_text) for passage in passages]
+        reply, tokens, found = await asyncio.gather(
+            self._encode([query], truncate=True, prompt="query"),
+            self._embedding.tokenize(texts),
+            self._find_vectors(keys),
+        )
+        wanted = np.asarray(reply.embeddings[0], np.float32)
+        cosines: list[list[float | None]] = []
+        for passage, units, key, split in zip(passages, spans, keys, tokens, strict=True):
+            vectors = found.get(key)
+            if vectors is None or vectors.shape[1] != len(wanted):
+                cosines.append([None] * len(units))
+                continue
+            places = locate_normalised(passage.embedded_text)
+            before = len(passage.embedded_text) - len(passage.text)
+            starts = [places[token.start or 0] - before for token in split[: len(vectors)]]
+            cosines.append(span_cosines(wanted, vectors, starts, units))
+        return cosines
 
     async def ready(self) -> None:
         await asyncio.gather(*(check() for check in self.dependencies().values()))

@@ -56,6 +56,9 @@ def test_rewriting_is_off_or_by_the_entry_that_answers_or_by_another(
         ({"floor": 2}, "rag.floor"),
         ({"rewrite": 3}, "rag.rewrite"),
         ({"neighbors": 1}, "rag.neighbors"),
+        ({"select": "words"}, "rag.select"),
+        ({"context": [{"text": "water", "kept": [[0, 9]]}]}, "kept"),
+        ({"context": [{"text": "water", "kept": [[2, 4], [1, 3]]}]}, "kept"),
     ],
 )
 async def test_a_wrong_option_is_refused_by_name(options: dict[str, object], named: str) -> None:

@@ -73,7 +73,7 @@ def test_the_index_is_where_the_sentence_ends() -> None:
 
 
 def test_support_is_the_share_of_content_words() -> None:
-    assert match("ice floats everywhere always", ICE).support == 0.5
+    assert match("ice floats everywhere always", Passage(id="1", document_id="d", text=ICE)).support == 0.5
 
 
 def test_nothing_to_cite() -> None:

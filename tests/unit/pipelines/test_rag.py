@@ -98,6 +98,26 @@ class Reranking(RerankingClient):
         return [RerankedPassage(index=index, score=1.0) for index in self.order[:top_n]]
 
 
+class SentenceReranking(Reranking):
+    """The third sentence of every passage is the nearest; `failing` is what asking for it comes to."""
+
+    def __init__(self, failing: RaglineError | None = None) -> None:
+        super().__init__(order=[0])
+        self.failing = failing
+
+    async def sentence_cosines(
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        spans: Sequence[Sequence[tuple[int, int]]],
+        *,
+        collection: str,
+    ) -> list[list[float | None]] | None:
+        if self.failing:
+            raise self.failing
+        return [[1.0 if place == 2 else None for place in range(len(units))] for units in spans]
+
+
 class Generation(GenerationClient):
     def __init__(self, deltas: Sequence[ChatDelta] = ANSWER, error: RaglineError | None = None) -> None:
         self.deltas = deltas
@@ -141,9 +161,11 @@ def chain(
     )
 
 
-async def run(pipeline: RagPipeline, **search: object) -> tuple[Found, list[Piece], Finished]:
+async def run(
+    pipeline: RagPipeline, question: str = "q", **search: object
+) -> tuple[Found, list[Piece], Finished]:
     options = Search(top_n=2, **search)  # type: ignore[arg-type]
-    events = [event async for event in pipeline.answer(Question("q", search=options))]
+    events = [event async for event in pipeline.answer(Question(question, search=options))]
     found, *pieces, finished = events
     assert isinstance(found, Found)
     assert isinstance(finished, Finished)
@@ -431,3 +453,31 @@ async def test_identical_passages_take_one_place_and_are_said_to_be_left_out() -
     assert found.context.passages[0].text == "The fee is\n45 euros."
     (left,) = found.context.repeated or []
     assert (left.id, left.document_id, left.title, left.page, left.same_as) == ("1", "d1", "b.md", 2, "0")
+
+
+FACTS = (
+    "Ice is cold. Water is wet. Fire burns. Stones are hard. Grass is green. Honey is sweet. Air is light."
+)
+
+
+@pytest.mark.parametrize(
+    ("failing", "mark"), [(None, "words and token vectors"), (ServiceError("no"), "words")]
+)
+async def test_what_bears_on_the_question_reaches_the_prompt_and_the_reply_says_what_was_kept(
+    failing: RaglineError | None, mark: str
+) -> None:
+    generation = Generation()
+    passage = PASSAGES[0].model_copy(update={"text": FACTS, "end": len(FACTS)})
+    pipeline = chain(
+        retrieval=Retrieval([passage]), reranking=SentenceReranking(failing), generation=generation
+    )
+    found, _, finished = await run(pipeline, question="Is fire hot or does it just burn?", select="sentences")
+    (kept,) = found.context.passages
+    assert "Fire burns." in kept.shown
+    assert "Air is light." not in kept.shown
+    assert "Fire burns." in generation.messages[-1].text
+    assert "Air is light." not in generation.messages[-1].text
+    assert found.context.selection is not None
+    assert (found.context.selection.by, found.context.selection.mode) == (mark, "sentences")
+    assert finished.timings.selection is not None
+    assert finished.degraded == ()

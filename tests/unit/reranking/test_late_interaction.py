@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 
 from services.core.client import NO_HEADERS, HttpClient
 from services.core.errors import NotFound, ServiceUnavailable
+from services.core.text import normalise
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors
 from services.core.wire.retrieval import TokenVectorsReply
@@ -40,12 +42,15 @@ class Embedding(HttpClient):
         headers: Mapping[str, str] = NO_HEADERS,
         idempotent: bool = False,
     ) -> bytes:
-        assert path == "/v1/encode"
         assert isinstance(payload, bytes)
         texts = orjson.loads(payload)["inputs"]
+        if path == "/tokenize":
+            fake = FakeEmbedding(FakeSettings(dim=self.dim))
+            return orjson.dumps(await fake.tokenize(texts, add_special_tokens=False))
+        assert path == "/v1/encode"
         self.asked.append(texts)
         packed = [await token_vectors(text, self.dim) for text in texts] if self.has_tokens else None
-        embeddings = [[0.0] * self.dim] * len(texts)
+        embeddings = [(await pool_tokens(text, self.dim)).tolist() for text in texts]
         reply = EncodeReply(model=self.model, dim=self.dim, embeddings=embeddings, token_vectors=packed)
         return reply.model_dump_json().encode()
 
@@ -83,6 +88,12 @@ async def token_vectors(text: str, dim: int = 64) -> TokenVectors:
     assert encoded.states is not None
     rows = quantise_states(encoded.states[0])
     return TokenVectors(tokens=len(rows), dim=dim, data=rows.tobytes())
+
+
+async def pool_tokens(text: str, dim: int) -> NDArray[np.float32]:
+    packed = await token_vectors(text, dim)
+    rows = np.frombuffer(packed.data, np.int8).reshape(packed.tokens, dim)
+    return rows.sum(axis=0, dtype=np.float32)
 
 
 def passages(*, dense: bool = False) -> list[Passage]:
@@ -193,3 +204,31 @@ async def test_a_model_without_token_vectors_says_what_to_set(stack: Stack) -> N
     stack.embedding.has_tokens = False
     with pytest.raises(ServiceUnavailable, match="RERANKING_BACKEND"):
         await stack.reranker.score(QUERY, passages(), collection="c")
+
+
+async def test_a_sentence_is_as_near_as_its_own_tokens_wherever_it_stands(stack: Stack) -> None:
+    text = "The market fell. Bees\u00adkeepers sell it, how do bees make honey. Honey \ufb01lls jars."
+    passage = Passage(id="p9", document_id="d", title="a.md", section="Soft\u00adware", text=text)
+    stack.retrieval.stored = {"p9": await token_vectors(normalise(passage.embedded_text))}
+    parts = ["The market fell.", "how do bees make honey", "Honey \ufb01lls jars."]
+    spans = [(text.index(part), text.index(part) + len(part)) for part in parts]
+    ((far, same, near),) = await stack.reranker.sentence_cosines(
+        QUERY, [passage], [spans], collection="default"
+    )
+    assert same == pytest.approx(1, abs=0.01)
+    assert far is not None
+    assert near is not None
+    assert max(far, near) < 0.9
+
+
+async def test_where_the_vectors_do_not_reach_there_is_no_cosine(stack: Stack) -> None:
+    await store_all(stack)
+    cut = Passage(id="p0", document_id="d", text=f"{TEXTS[0]} and so on and on")
+    unknown = Passage(id="p9", document_id="d", text="honey")
+    spans = [(0, len(TEXTS[0])), (len(TEXTS[0]), len(cut.text)), (4000, 4001)]
+    found = await stack.reranker.sentence_cosines(
+        QUERY, [cut, unknown], [spans, [(0, 5)]], collection="default"
+    )
+    assert found[0][0] is not None
+    assert found[0][1:] == [None, None]
+    assert found[1] == [None]

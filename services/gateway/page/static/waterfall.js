@@ -2,7 +2,7 @@
 
 import { h, fill, seconds } from "./dom.js";
 
-const SEARCH = ["rewriting", "embedding", "retrieval", "reranking", "neighbours"];
+const SEARCH = ["rewriting", "embedding", "retrieval", "reranking", "neighbours", "selection"];
 
 /** Lay the server's timings out one after another, in milliseconds from the request. */
 export function layOut(timings) {
