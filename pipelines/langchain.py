@@ -22,7 +22,7 @@ from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.settings import PeerSettings
+from services.core.settings import headers_to
 from services.core.wire.base import Filter
 from services.core.wire.passages import DEFAULT_COLLECTION, Passage
 from services.core.wire.retrieval import Mode
@@ -75,10 +75,9 @@ class RaglineRetriever(BaseRetriever):
         return asyncio.run(self._search(query))
 
     async def _search(self, query: str) -> list[Document]:
-        headers = PeerSettings.load().peer_headers
         async with (
-            HttpClient("embedding", self.embedding_url, headers=headers) as embedding,
-            HttpClient("retrieval", self.retrieval_url, headers=headers) as retrieval,
+            HttpClient("embedding", self.embedding_url, headers=headers_to(self.embedding_url)) as embedding,
+            HttpClient("retrieval", self.retrieval_url, headers=headers_to(self.retrieval_url)) as retrieval,
         ):
             vector = await EmbeddingClient(embedding).embed_query(query)
             client = RetrievalClient(retrieval)
@@ -113,7 +112,7 @@ class RaglineReranker(BaseDocumentCompressor):
         if not documents:
             return []
         passages = [to_passage(document) for document in documents]
-        headers = PeerSettings.load().peer_headers
+        headers = headers_to(self.reranking_url)
         async with HttpClient("reranking", self.reranking_url, headers=headers) as http:
             ranks = await RerankingClient(http).rerank(
                 query, passages, top_n=self.top_n, collection=self.collection

@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock
+
 from services.cli.console import Output
+from services.cli.errors import UsageError
 from services.cli.local.stack import Stack
 from services.cli.settings import Settings
 from services.core.client import HttpClient
 from services.core.context import seconds_left
 from services.core.errors import ServiceUnavailable
+from services.core.files import replace_atomically
 from services.core.retry import RetryPolicy
 from services.core.settings import copy_environment
 
+TOKEN_BYTES = 32
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 
 T = TypeVar("T")
 
 
-def local_stack() -> Stack:
-    """The services of RAGLINE_HOME, with this process's environment."""
-    return Stack(Settings.load().root, copy_environment())
+def local_stack(*, makes_token: bool = False) -> Stack:
+    """The services of RAGLINE_HOME, with this process's environment, and the token that is kept there.
+
+    Args:
+        makes_token: Whether to make the token where none is kept yet.
+    """
+    settings = Settings.load()
+    token = settings.read_token()
+    if makes_token and not token:
+        token = make_token(settings.token_file)
+    return Stack(settings.root, copy_environment(), token=token)
+
+
+def make_token(path: Path) -> str:
+    """Make the token of this machine's services, once. Returns it, or the one that another process made.
+
+    Raises:
+        UsageError: RAGLINE_HOME cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f"{path.name}.lock"), mode=0o600):
+            if not path.exists():
+                replace_atomically(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n", mode=0o600)
+            return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}): set RAGLINE_HOME to another folder"
+        ) from None
 
 
 def call_gateway(work: Callable[[HttpClient], Awaitable[T]]) -> T:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,14 @@ from services.core.errors import InvalidRequest
 TRUE = frozenset({"1", "true", "yes", "on"})
 REDIS_EXAMPLE = "must look like redis://host:6379/0, or rediss:// for TLS"
 REDIS_PORT = 6379
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from services.core.errors import (
     RaglineError,
     from_status,
 )
-from services.core.exchange import NO_ROUTES, RequestMiddleware, error_headers
+from services.core.exchange import NO_ROUTES, RequestMiddleware, brings_token, error_headers
 from services.core.metrics import Metrics
 from services.core.opea import opea_router
 from services.core.replies import JsonReply
@@ -88,7 +88,11 @@ def create_app(
     app.state.checks = {}
     app.state.notices = ()
     app.include_router(router)
-    app.include_router(health.health_router(service, lambda: app.state.checks, lambda: app.state.notices))
+    app.state.trusts = _trust_token(settings.service_token.encode())
+    state = app.state
+    app.include_router(
+        health.health_router(service, lambda: state.checks, lambda: state.notices, lambda: state.trusts)
+    )
     app.include_router(opea_router(service, metrics.latencies))
     app.add_middleware(
         RequestMiddleware,
@@ -107,6 +111,13 @@ def create_app(
     else:
         app.include_router(metrics_router(metrics))
     return app
+
+
+def _trust_token(token: bytes) -> health.Trust:
+    async def trusts(request: Request) -> bool:
+        return not token or brings_token(request.scope["headers"], token)
+
+    return trusts
 
 
 def _render_errors(app: FastAPI, service: str, tei_routes: frozenset[str]) -> None:

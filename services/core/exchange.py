@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 
 import orjson
@@ -60,6 +60,11 @@ def error_headers(error: RaglineError) -> dict[str, str]:
     than it says."""
     again = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
     return {**error.headers, **again}
+
+
+def brings_token(headers: Iterable[tuple[bytes, bytes]], token: bytes) -> bool:
+    """Whether a request brings the token that our services share."""
+    return any(name == TOKEN and hmac.compare_digest(value, token) for name, value in headers)
 
 
 class RequestMiddleware:
@@ -192,9 +197,7 @@ class _Exchange:
     def _check_token(self) -> None:
         """Raise `UnknownCaller` where the service has a token and the request does not bring it."""
         token = self.owner.token
-        if token and not any(
-            name == TOKEN and hmac.compare_digest(value, token) for name, value in self.scope["headers"]
-        ):
+        if token and not brings_token(self.scope["headers"], token):
             raise UnknownCaller(
                 f"{self.owner.service} answers Ragline's own services alone (SERVICE_TOKEN, which must be "
                 "the same for all of them): ask the gateway"

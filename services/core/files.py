@@ -7,12 +7,13 @@ import threading
 from pathlib import Path
 
 
-def replace_atomically(path: Path, content: bytes | str) -> None:
+def replace_atomically(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     """Write a file in one step, so that a reader, also one after a power cut, finds the old or the new one.
 
     Args:
         path: The file. Its folder must exist.
         content: The whole of the new file; text is written as UTF-8.
+        mode: Who may read and write it, from its first byte on; what the umask takes away is taken away.
 
     Raises:
         OSError: The file cannot be written. The old one is still there.
@@ -20,7 +21,7 @@ def replace_atomically(path: Path, content: bytes | str) -> None:
     # a name of its own for each writer: two that shared one would publish each other's half
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from services.core.context import set_deadline
@@ -56,22 +56,44 @@ async def check_readiness(service: str, checks: Mapping[str, Check]) -> Readines
     return Readiness(service=service, ready=ready, dependencies=dependencies)
 
 
+Trust = Callable[[Request], Awaitable[bool]]
+"""Says whether who asks may know more than whether the service is ready."""
+
+
 def health_router(
     service: str,
     checks: Callable[[], Mapping[str, Check]],
-    notices: Callable[[], Sequence[str]] = tuple,
+    notices: Callable[[], Sequence[str]],
+    trusts: Callable[[], Trust],
 ) -> APIRouter:
-    """Make the routes that every service has; `checks` and `notices` are asked at each call."""
+    """Make the routes that every service has.
+
+    Args:
+        service: Its name.
+        checks: Gives its dependencies, at each call.
+        notices: Gives what whoever runs it should know, at each call.
+        trusts: Gives what says who is told details and notices: they hold addresses, paths and models.
+    """
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/health", summary="Alive: answers whatever the load")
     async def health() -> dict[str, str]:
         return {"status": "ok", "service": service}
 
-    @routes.get("/health/ready", response_model=Readiness, summary="Ready: every dependency, named and timed")
-    async def ready() -> Response:
+    @routes.get(
+        "/health/ready",
+        response_model=Readiness,
+        summary="Ready: every dependency, named and timed; details for whoever runs the services",
+    )
+    async def ready(request: Request) -> Response:
         state = await check_readiness(service, checks())
-        state = state.model_copy(update={"notices": list(notices())})
+        if await trusts()(request):
+            state = state.model_copy(update={"notices": list(notices())})
+        else:
+            bare = {
+                name: known.model_copy(update={"detail": ""}) for name, known in state.dependencies.items()
+            }
+            state = state.model_copy(update={"dependencies": bare})
         return JsonReply(state.model_dump(), status_code=200 if state.ready else 503)
 
     return routes

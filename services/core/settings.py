@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -19,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from services.core.addresses import is_loopback
 from services.core.aliases import read_aliases
 from services.core.origins import Visitors
 
@@ -83,7 +85,8 @@ class PeerSettings(Settings):
         repr=False,
         validation_alias="SERVICE_TOKEN",
         description="secret that all services share: every service but the gateway then answers only "
-        "requests that bring it, health and metrics excepted; empty: whoever reaches one is answered",
+        "requests that bring it, health and metrics excepted; empty: whoever reaches one is answered, and "
+        "`ragline up` makes one for the services that it starts",
     )
 
     @property
@@ -203,6 +206,18 @@ class HomeSettings(Settings):
         return self.home.expanduser().resolve()
 
     @property
+    def token_file(self) -> Path:
+        """The token of the services that `ragline up` starts here, where no `SERVICE_TOKEN` is set."""
+        return self.root / "service-token"
+
+    def read_token(self) -> str:
+        """Read that token; empty where there is none, or it is not this user's to read."""
+        try:
+            return self.token_file.read_text("utf-8").strip()
+        except OSError:
+            return ""
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 
@@ -213,6 +228,18 @@ class HomeSettings(Settings):
     @property
     def run(self) -> Path:
         return self.root / "run"
+
+
+def headers_to(url: str) -> dict[str, str]:
+    """Make the headers by which one of our services takes a request of a program on this machine for its own.
+
+    They hold `SERVICE_TOKEN`, or for an address of this machine the token of `ragline up`.
+    """
+    headers = PeerSettings.load().peer_headers
+    if headers or not is_loopback(urlsplit(url).hostname or ""):
+        return headers
+    token = HomeSettings.load().read_token()
+    return {TOKEN_HEADER: token} if token else {}
 
 
 def copy_environment() -> dict[str, str]:

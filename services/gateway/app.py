@@ -206,7 +206,7 @@ def create(settings: Settings) -> FastAPI:
     app.state.open_mcp = add_mcp(app, settings)
     app.state.runs = runs.open_runs(settings.runs_dir)
     door = Door(settings, app.state.metrics)
-    app.state.door, app.state.usage = door, door.usage
+    app.state.door, app.state.usage, app.state.trusts = door, door.usage, door.trusts
     if settings.access_mode == "open":
         log.warning(OPEN_NOTICE)
         app.state.notices = (OPEN_NOTICE,)

@@ -40,6 +40,8 @@ def keys(path: Path) -> dict[str, str]:
         later={"roles": ["ask"], "expires": NOW + timedelta(hours=1)},
         revoked={"roles": ["admin"], "revoked": NOW - timedelta(days=1)},
         putter={"roles": ["ingest"]},
+        operator={"roles": ["admin"]},
+        tenant={"tenant": "acme", "roles": ["admin"]},
     )
 
 
@@ -110,6 +112,18 @@ def test_health_needs_no_key(gateway: str) -> None:
     assert httpx.get(f"{gateway}/health/ready").status_code == 503
 
 
+def test_what_the_gateway_waits_for_is_told_to_its_operator_alone(gateway: str, keys: dict[str, str]) -> None:
+    """Addresses, paths and models are nobody else's to know; whether it is ready is for every probe."""
+    for name in ("", "asker", "putter", "tenant", "expired", "revoked"):
+        headers = {"x-api-key": keys[name]} if name else {}
+        reply = httpx.get(f"{gateway}/health/ready", headers=headers)
+        state = reply.json()["dependencies"]["generation"]
+        assert (reply.status_code, state["ready"], state["detail"]) == (503, False, ""), name
+        assert "127.0.0.1" not in reply.text
+    told = httpx.get(f"{gateway}/health/ready", headers={"x-api-key": keys["operator"]})
+    assert "127.0.0.1:9" in told.json()["dependencies"]["generation"]["detail"]
+
+
 def test_a_key_that_is_added_or_revoked_counts_at_once(
     gateway: str, path: Path, keys: dict[str, str]
 ) -> None:
@@ -136,8 +150,9 @@ def test_a_broken_file_leaves_the_last_good_one_in_force(
         assert models(gateway, authorization=f"Bearer {keys['asker']}").status_code == 503
         assert models(gateway, authorization="Bearer x").status_code == 401
         state = httpx.get(f"{gateway}/health/ready").json()["dependencies"]["keys"]
-        assert not state["ready"]
-        assert not state["required"]
+        assert (state["ready"], state["required"], state["detail"]) == (False, False, "")
+        operator = {"x-api-key": keys["operator"]}
+        state = httpx.get(f"{gateway}/health/ready", headers=operator).json()["dependencies"]["keys"]
         assert str(path) in state["detail"]
     finally:
         path.write_bytes(good)

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.core.client import HttpClient
-from services.core.errors import ServiceError
+from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.settings import ServiceSettings
 from services.dataprep.app import create as create_dataprep
 from services.dataprep.settings import Settings as DataprepSettings
@@ -44,17 +44,36 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKING_BACKEND", "fake")
 
 
+async def is_down() -> None:
+    raise ServiceUnavailable("no store at /secret/path")
+
+
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("sent", [{}, {"x-service-token": "wrong"}, {"authorization": f"Bearer {TOKEN}"}])
 async def test_a_service_answers_nobody_without_the_token(name: str, sent: dict[str, str]) -> None:
     create, settings, path = SERVICES[name]
-    transport = httpx.ASGITransport(create(settings.load()))
+    app = create(settings.load())
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         reply = await client.get(path, headers=sent)
         assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unknown_caller")
         assert TOKEN not in reply.text
         assert (await client.get("/nowhere", headers=sent)).status_code == 401
         assert (await client.get("/health", headers=sent)).status_code == 200
+        app.state.checks, app.state.notices = {"store": is_down}, ("a notice",)
+        ready = await client.get("/health/ready", headers=sent)
+        assert (ready.status_code, ready.json()["notices"]) == (503, [])
+        assert ready.json()["dependencies"]["store"] | {"latency_ms": 0} == {
+            "ready": False,
+            "latency_ms": 0,
+            "detail": "",
+            "required": True,
+        }
+        told = (await client.get("/health/ready", headers={"x-service-token": TOKEN})).json()
+        assert (told["notices"], "/secret/path" in told["dependencies"]["store"]["detail"]) == (
+            ["a notice"],
+            True,
+        )
         assert (await client.get("/metrics", headers=sent)).status_code == 200
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pipelines.conformance.checks import Observed, judge
 from pipelines.conformance.endpoint import Endpoint
 from services.cli.console import Output
 from services.cli.errors import UsageError
-from services.cli.gateway import local_stack
+from services.cli.gateway import TOKEN_BYTES, local_stack
 from services.cli.local.probe import free_ports
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
@@ -92,9 +93,13 @@ def check_target(
         version = re.search(r"/v\d+/?$", target.endpoint)
         base = target.endpoint[: version.start()] if version else target.endpoint
         prefix = version.group().rstrip("/") if version else "/v1"
-        return asyncio.run(_check_endpoint(base, prefix, target.model, output, env.get("LLM_API_KEY", "")))
+        key = env.get("LLM_API_KEY", "")
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return asyncio.run(_check_endpoint(base, prefix, target.model, output, headers))
     if target.entry:
-        return asyncio.run(_check_endpoint(stack.url("generation"), "/v1", target.entry, output))
+        return asyncio.run(
+            _check_endpoint(stack.url("generation"), "/v1", target.entry, output, stack.headers("generation"))
+        )
     own = {
         "LLM_BACKEND": ENTRY,
         "LLM_BACKENDS": "",
@@ -104,13 +109,16 @@ def check_target(
     }
     with TemporaryDirectory(prefix="ragline-conformance-") as folder:
         run = Path(folder)
-        with Stack(stack.home, {**env, **own}, free_ports(["generation"]), run=run) as private:
+        ports, token = free_ports(["generation"]), secrets.token_urlsafe(TOKEN_BYTES)
+        with Stack(stack.home, {**env, **own}, ports, run=run, token=token) as private:
             private.start("generation")
             private.wait_ready(timeout, ["generation"])
-            return asyncio.run(_check_endpoint(private.url("generation"), "/v1", ENTRY, output))
+            url, headers = private.url("generation"), private.headers("generation")
+            return asyncio.run(_check_endpoint(url, "/v1", ENTRY, output, headers))
 
 
-async def _check_endpoint(base_url: str, prefix: str, model: str, output: Output, api_key: str = "") -> bool:
-    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+async def _check_endpoint(
+    base_url: str, prefix: str, model: str, output: Output, headers: Mapping[str, str]
+) -> bool:
     async with HttpClient("endpoint", base_url, headers=headers) as http:
         return print_verdicts(await Endpoint(http, prefix, model).observe(), output)

@@ -23,7 +23,6 @@ from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.generation import GenerationClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.settings import PeerSettings
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 PANEL = "Measure"
@@ -80,11 +79,14 @@ def prepare_files(out: Path, *, resume: bool) -> Files:
 
 async def build_from_stack(stack: Stack, plan: Plan, files: Files, output: Output) -> Built:
     """Build with the stack's services, or those that their variables name."""
-    headers = PeerSettings.load().peer_headers
+
+    def client(name: str) -> HttpClient:
+        return HttpClient(name, stack.url(name), headers=stack.headers(name))
+
     async with (
-        HttpClient("retrieval", stack.url("retrieval"), headers=headers) as retrieval,
-        HttpClient("embedding", stack.url("embedding"), headers=headers) as embedding,
-        HttpClient("generation", stack.url("generation"), headers=headers) as generation,
+        client("retrieval") as retrieval,
+        client("embedding") as embedding,
+        client("generation") as generation,
     ):
         builder = Builder(
             RetrievalClient(retrieval), EmbeddingClient(embedding), GenerationClient(generation)

@@ -7,6 +7,7 @@ model and asks again. Run it in Ragline's checkout. The exit code is 0 only wher
 from __future__ import annotations
 
 import asyncio
+import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from services.cli.commands.ask import Question, ask
 from services.cli.commands.up import wait_for_services
 from services.cli.console import Output
 from services.cli.errors import DemoFailed
+from services.cli.gateway import TOKEN_BYTES
 from services.cli.ingesting import ingest
 from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER
@@ -125,7 +127,8 @@ class Demo:
         self._output.line(f"here: {', '.join(models)}")
         with tempfile.TemporaryDirectory(prefix="ragline-demo-") as folder:
             run = Path(folder)
-            with Stack(self._home, self.environment(run), free_ports(names), run=run / "run") as stack:
+            ports, token = free_ports(names), secrets.token_urlsafe(TOKEN_BYTES)
+            with Stack(self._home, self.environment(run), ports, run=run / "run", token=token) as stack:
                 self._run_steps(stack)
 
     def environment(self, folder: Path) -> dict[str, str]:

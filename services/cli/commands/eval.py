@@ -34,7 +34,6 @@ from services.cli.meter import Meter
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import DeadlineExceeded, InvalidRequest, NotSupported
-from services.core.settings import PeerSettings
 from services.core.wire.compare import ArmRequest
 from services.core.wire.passages import DEFAULT_COLLECTION
 
@@ -173,8 +172,9 @@ async def evaluate(
 
     A judge is asked at the generation service: GENERATION_URL, else the one that runs here.
     """
+    stack = local_stack()
     async with HttpClient(
-        "generation", local_stack().url("generation"), headers=PeerSettings.load().peer_headers
+        "generation", stack.url("generation"), headers=stack.headers("generation")
     ) as generation:
         judge = None
         if judging is not None and judging.entry:

@@ -18,7 +18,6 @@ from services.cli.gateway import local_stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.retrieval import RetrievalClient
-from services.core.settings import PeerSettings
 from services.core.wire.passages import DEFAULT_COLLECTION
 
 PANEL = "Look after"
@@ -41,10 +40,10 @@ def command(
 
 async def reindex(collection: str, output: Output, *, drop_old: bool, again: bool, batch: int) -> None:
     """Reindex with the services of this machine, or those that their variables name."""
-    stack, headers = local_stack(), PeerSettings.load().peer_headers
+    stack = local_stack()
     async with (
-        HttpClient("embedding", stack.url("embedding"), headers=headers) as embedding,
-        HttpClient("retrieval", stack.url("retrieval"), headers=headers) as retrieval,
+        HttpClient("embedding", stack.url("embedding"), headers=stack.headers("embedding")) as embedding,
+        HttpClient("retrieval", stack.url("retrieval"), headers=stack.headers("retrieval")) as retrieval,
     ):
         work = Reindex(RetrievalClient(retrieval), EmbeddingClient(embedding), output.line, batch)
         await work.run(collection, drop_old=drop_old, again=again)

@@ -38,7 +38,7 @@ def show_status(stack: Stack, output: Output) -> bool:
         if pid == "-":
             state, ready = f"ended by itself; its log is {stack.log(name)}", False
         else:
-            reported = probe.readiness(name, stack.url(name))
+            reported = probe.readiness(name, stack.url(name), stack.headers(name))
             state, ready = _describe_state(reported)
             notices += [f"{name}: {notice}" for notice in reported.notices] if reported else []
         all_ready = all_ready and ready

@@ -46,7 +46,7 @@ def command(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when ready; keep running.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until everything is ready.", min=1)] = 600,
 ) -> None:
-    up = Up(local_stack(), copy_environment(), Output.standard())
+    up = Up(local_stack(makes_token=True), copy_environment(), Output.standard())
     raise typer.Exit(up.run(only or [], detach=detach, timeout=timeout))
 
 
@@ -96,7 +96,7 @@ class Up:
         """Say which services run elsewhere, which of them do not answer, and what is not started."""
         external = self._stack.external
         for name, url in external.items():
-            answers = probe.readiness(name, url) is not None
+            answers = probe.readiness(name, url, self._stack.headers(name)) is not None
             now = "" if answers else "; nothing answers there now"
             self._output.line(f"{name:<{NAME_WIDTH}} external at {url} ({ROSTER[name].url_variable}){now}")
         if external and complete:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from services.cli.errors import UsageError
+from services.core.addresses import is_loopback
+from services.core.settings import TOKEN_HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Addresses:
 
     A service whose `<NAME>_URL` is in `env` (and that has no entry in `ports`) is external, unless that is
     the address at which it would be started here: its own port, on loopback or at `HOST`.
+
+    `token` is what services that are started here show each other where `SERVICE_TOKEN` is not in `env`.
     """
 
     def __init__(
@@ -55,7 +58,10 @@ class Addresses:
         ports: Mapping[str, int],
         recorded: Mapping[str, int],
         recorded_external: Mapping[str, str],
+        token: str = "",
     ) -> None:
+        self._token = env.get("SERVICE_TOKEN") or ""
+        self._own_token = token
         self.host = env.get("HOST") or "127.0.0.1"
         self._scheme = "https" if env.get("TLS_CERT_FILE") else "http"
         self._admin_port = _from_env(env, "ADMIN_PORT") or 0
@@ -95,8 +101,13 @@ class Addresses:
         except ValueError:
             return False
         is_plain = parts.scheme == self._scheme and parts.path in {"", "/"} and not parts.username
-        is_here = _is_loopback(parts.hostname or "") or parts.hostname == self.host
+        is_here = is_loopback(parts.hostname or "") or parts.hostname == self.host
         return is_plain and is_here and port == self._ports[name]
+
+    def headers(self, name: str) -> dict[str, str]:
+        """The headers of a request that a service takes for one of ours; an external one gets no `token`."""
+        token = self._token or ("" if name in self.external else self._own_token)
+        return {TOKEN_HEADER: token} if token else {}
 
     def environment(self, name: str) -> dict[str, str]:
         """The variables a service needs to serve at its port and to find the others."""
@@ -104,6 +115,8 @@ class Addresses:
         own = {ROSTER[name].port_variable: str(self._ports[name])}
         if self._admin_port:
             own["ADMIN_PORT"] = str(self._admin_port + list(ROSTER).index(name))
+        if not self._token and self._own_token:
+            own["SERVICE_TOKEN"] = self._own_token
         return {**urls, **own}
 
 
@@ -122,13 +135,6 @@ def describe_external(external: Mapping[str, str]) -> str:
 
 def _join(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,12 +15,15 @@ from pydantic import ValidationError
 from services.core.tls import client_context
 from services.core.wire.base import DependencyHealth, Readiness
 
+Probe = Callable[[str, str, Mapping[str, str]], str]
+"""Asks a service, by its name, its URL and the headers that it wants, what it waits for."""
+NO_HEADERS: Mapping[str, str] = {}
 PROBE_SECONDS = 4.0
 STARTING = "starting"
 COMMAND_LENGTH = 60
 
 
-def _get(url: str, path: str) -> tuple[int, bytes]:
+def _get(url: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     parts = urlsplit(url)
     host = parts.hostname or "127.0.0.1"
     if parts.scheme == "https":
@@ -30,22 +33,22 @@ def _get(url: str, path: str) -> tuple[int, bytes]:
     else:
         connection = http.client.HTTPConnection(host, parts.port, timeout=PROBE_SECONDS)
     try:
-        connection.request("GET", parts.path.rstrip("/") + path)
+        connection.request("GET", parts.path.rstrip("/") + path, headers=dict(headers))
         reply = connection.getresponse()
         return reply.status, reply.read()
     finally:
         connection.close()
 
 
-def readiness(name: str, url: str) -> Readiness | None:
-    """Read the service's own account; None where nothing answers.
+def readiness(name: str, url: str, headers: Mapping[str, str] = NO_HEADERS) -> Readiness | None:
+    """Read the service's own account; None where nothing answers. Without its token it tells no details.
 
     A server that has no `/health/ready` (TEI, vLLM) is ready where its `/health` answers 200.
     """
     try:
-        status, body = _get(url, "/health/ready")
+        status, body = _get(url, "/health/ready", headers)
         if status == 404:
-            return Readiness(service=name, ready=_get(url, "/health")[0] == 200)
+            return Readiness(service=name, ready=_get(url, "/health", headers)[0] == 200)
         return Readiness.model_validate_json(body)
     except ValidationError:
         return Readiness(service=name, ready=False)
@@ -63,9 +66,9 @@ def readiness(name: str, url: str) -> Readiness | None:
         return None
 
 
-def awaits_ready(name: str, url: str) -> str:
+def awaits_ready(name: str, url: str, headers: Mapping[str, str] = NO_HEADERS) -> str:
     """Say what a service waits for before it is ready, in one line; empty where it is ready."""
-    state = readiness(name, url)
+    state = readiness(name, url, headers)
     if state is None:
         return STARTING
     if state.ready:
@@ -78,9 +81,9 @@ def awaits_ready(name: str, url: str) -> str:
     return "; ".join(open_ends) or "not ready"
 
 
-def awaits_answer(name: str, url: str) -> str:
+def awaits_answer(name: str, url: str, headers: Mapping[str, str] = NO_HEADERS) -> str:
     """As `awaits_ready`, but any account of its readiness will do."""
-    return STARTING if readiness(name, url) is None else ""
+    return STARTING if readiness(name, url, headers) is None else ""
 
 
 def is_port_free(host: str, port: int) -> bool:

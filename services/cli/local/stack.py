@@ -43,7 +43,8 @@ def module_command(name: str) -> list[str]:
 class Stack:
     """Starts, stops and watches services. As a context manager it stops them all at the end.
 
-    `home` is RAGLINE_HOME, `env` the services' environment, `ports` overrides their ports. A service
+    `home` is RAGLINE_HOME, `env` the services' environment, `ports` overrides their ports, `token` is
+    their `SERVICE_TOKEN` where `env` has none. A service
     whose `<NAME>_URL` is in `env` is external: known, but not started here. Logs and the state file are in
     `run` (else `home`/run); another `Stack` on the same `run` finds the same processes.
     """
@@ -55,6 +56,7 @@ class Stack:
         ports: Mapping[str, int] | None = None,
         *,
         run: Path | None = None,
+        token: str = "",
         command: Callable[[str], Sequence[str]] = module_command,
     ) -> None:
         self.home = home
@@ -70,6 +72,7 @@ class Stack:
             ports or {},
             recorded={name: record.port for name, record in live.items()},
             recorded_external=state.external if live else {},
+            token=token,
         )
 
     def __enter__(self) -> Self:
@@ -102,6 +105,10 @@ class Stack:
 
     def url(self, name: str) -> str:
         return self._addresses.url(name)
+
+    def headers(self, name: str) -> dict[str, str]:
+        """See `Addresses.headers`."""
+        return self._addresses.headers(name)
 
     def pid(self, name: str) -> int | None:
         """The pid of a service that runs; None elsewhere."""
@@ -212,7 +219,7 @@ class Stack:
         names: Iterable[str] | None = None,
         on_wait: OnWait | None = None,
         *,
-        probed: Callable[[str, str], str] = probe.awaits_ready,
+        probed: probe.Probe = probe.awaits_ready,
         on_poll: Callable[[str], None] | None = None,
     ) -> None:
         """Return when every named (else: recorded) service is ready.
@@ -221,7 +228,7 @@ class Stack:
             timeout: Seconds until it gives up; infinite where `on_poll` decides that.
             names: The services to wait for.
             on_wait: Hears a service's name and what it waits for, at each change.
-            probed: Asks one service what it waits for, by its name and URL.
+            probed: Asks one service what it waits for, by its name, its URL and its headers.
             on_poll: Hears at each round what all of them wait for; what it raises ends the wait.
 
         Raises:
@@ -233,7 +240,7 @@ class Stack:
         while waiting:
             for name, before in list(waiting.items()):
                 self.check_alive(name)
-                now = probed(name, self.url(name))
+                now = probed(name, self.url(name), self.headers(name))
                 if on_wait and now != before:
                     on_wait(name, now)
                 waiting[name] = now

@@ -9,9 +9,11 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core.errors import Forbidden, RaglineError, Unauthorized
+from services.core.exchange import brings_token
 from services.core.health import Check, Soft
 from services.core.metrics import Metrics
 from services.gateway.access.audit import AuditLog
@@ -43,6 +45,7 @@ class Door:
         )
         self.counters = open_counters(settings.limits_url)
         self.limiter = Limiter(self.counters)
+        self._token = settings.service_token.encode()
         self.usage = UsageBook(metrics)
         self.audit = (
             AuditLog(settings.audit_log, content=settings.audit_content) if settings.audit_log else None
@@ -76,6 +79,16 @@ class Door:
         if self.audit is not None:
             checks["audit log"] = Soft(self.audit.check)
         return checks
+
+    async def trusts(self, request: Request) -> bool:
+        """Whether who asks may know what the gateway waits for: an operator, one of our services, or anyone
+        where nobody is asked for a key."""
+        if self.is_open or (self._token and brings_token(request.scope["headers"], self._token)):
+            return True
+        try:
+            return (await self.identify(request.scope["headers"])).is_operator
+        except RaglineError:
+            return False
 
     async def let_in(self, need: Need, scope: Scope) -> Caller:
         """Find the caller of a request, who may do what it needs: by its key, or else by a signed link.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from services.core.addresses import RedisAddress
+from services.core.addresses import RedisAddress, is_loopback
 from services.core.errors import InvalidRequest
 from services.core.settings import PeerSettings
 from services.gateway.access.caller import TENANT_PATTERN
@@ -147,11 +146,3 @@ class AccessSettings(PeerSettings):
             "reaches it may read and delete every document: make keys (ragline keys create, then "
             "GATEWAY_KEYS_FILE), or set GATEWAY_ACCESS=open where that is meant"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
