@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.core.errors import RaglineError
 from services.core.models.catalogue import CATALOGUE
+from services.core.models.references import HOW, find_catalogue_name, read_reference
 from services.generation.entries import BadFallback, Entries, ModelEntry, RequestFields, build_chain
-from services.generation.loading import find_catalogue_name
 from services.generation.reasoning.matching import InvalidProfile, find_profile
 from services.generation.settings import EntrySettings
 
@@ -66,7 +66,7 @@ def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
     entries = {entry.name: entry for entry in listed}
     if len(entries) != len(listed):
         raise BadEntries("LLM_BACKENDS: two entries have the same name")
-    own = _single_entry(settings)
+    own = _single_entry(settings) or _catalogue_entry(settings, entries)
     if own is not None:
         entries[own.name] = own
     for entry in entries.values():
@@ -76,8 +76,8 @@ def read_entries(settings: EntrySettings, engines: list[str]) -> Entries:
     name = own.name if own is not None else settings.backend or next(iter(entries))
     if name not in entries:
         raise BadEntries(
-            f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} "
-            "(or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID)"
+            f"LLM_BACKEND={name}: unknown, choose one of {', '.join(entries)} or of the model catalogue "
+            "(ragline models), or describe it with LLM_ENGINE, LLM_ENDPOINT and LLM_MODEL_ID"
         )
     entries[name] = _apply_overrides(entries[name], settings)
     for entry in entries.values():
@@ -189,6 +189,16 @@ def _single_entry(settings: EntrySettings) -> ModelEntry | None:
         raise BadEntries(f"LLM_BACKEND={settings.backend}: {_describe(error)}") from error
 
 
+def _catalogue_entry(settings: EntrySettings, entries: dict[str, ModelEntry]) -> ModelEntry | None:
+    """Return an entry of the catalogue's model that LLM_BACKEND names, where no entry has that name."""
+    name = find_catalogue_name(settings.backend)
+    model = CATALOGUE.get(name)
+    if settings.backend in entries or model is None or model.kind != "llm":
+        return None
+    engine = settings.engine if settings.engine in EMBEDDED else AUTO
+    return ModelEntry(name=name, engine=engine, model_id=name, max_context=settings.max_context)
+
+
 def _derive_name(model: str) -> str:
     """Make an entry's name of a model id: `deepseek-ai/DeepSeek-R1` gives `DeepSeek-R1`.
 
@@ -245,13 +255,18 @@ def _check_engine(entry: ModelEntry, engines: list[str], source: str) -> None:
         _check_server(entry, where, *variables)
     elif not (entry.model_id or entry.model_path):
         raise BadEntries(f"{where}set {variables[1]} or {'model_path' if source else 'LLM_MODEL_PATH'}")
-    elif (
-        backend in EMBEDDED and not entry.model_path and find_catalogue_name(entry.model_id) not in CATALOGUE
-    ):
+    elif backend in EMBEDDED and not entry.model_path:
+        _check_embedded(entry, f"{where}{variables[1]}", variables[0])
+
+
+def _check_embedded(entry: ModelEntry, where: str, endpoint: str) -> None:
+    """Raise `BadEntries` where the entry's model is no LLM of the catalogue, nor a hub id or URL."""
+    listed = CATALOGUE.get(find_catalogue_name(entry.model_id))
+    if listed.kind != "llm" if listed else read_reference(entry.model_id) is None:
         models = ", ".join(name for name, model in CATALOGUE.items() if model.kind == "llm")
         raise BadEntries(
-            f"{where}{variables[1]}={entry.model_id}: not in the model catalogue ({models}); give a file "
-            f"({'model_path' if source else 'LLM_MODEL_PATH'}) or a server ({variables[0]})"
+            f"{where}={entry.model_id}: not in the model catalogue ({models}); give {HOW}, a file "
+            f"({'model_path' if endpoint == 'endpoint' else 'LLM_MODEL_PATH'}) or a server ({endpoint})"
         )
 
 

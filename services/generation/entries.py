@@ -37,7 +37,9 @@ class ModelEntry(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="what a request's `model` says"
     )
     engine: str = Field("auto", description="an engine's file name, or auto: the faster embedded one here")
-    model_id: str = Field("", description="the model's id at the server, or a name of the model catalogue")
+    model_id: str = Field(
+        "", description="the model's id at the server, a name of the catalogue, a hub id or URL of a GGUF"
+    )
     endpoint: str = Field("", description="base URL of a server engine")
     model_path: str = Field("", description="a local GGUF file or OpenVINO folder instead of the catalogue's")
     api_key: str = Field("", repr=False, description="bearer token for a server engine")

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 import structlog
 
 from services.core.errors import RaglineError, ServiceError, ServiceUnavailable
-from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import Fetcher, Progress
+from services.core.models.memory import check_memory, estimate_memory, read_memory_limit
+from services.core.models.references import find_catalogue_name, find_model
 from services.generation.entries import ModelEntry
 
 T = TypeVar("T")
@@ -139,6 +140,7 @@ def locate_model(entry: ModelEntry, home: Path, report: Report) -> Path:
 
     Raises:
         ServiceUnavailable: LLM_MODEL_PATH names nothing, or the model cannot be fetched.
+        NotEnoughMemory: It cannot fit here, so it is not fetched.
     """
     if entry.model_path:
         path = Path(entry.model_path).expanduser()
@@ -146,20 +148,19 @@ def locate_model(entry: ModelEntry, home: Path, report: Report) -> Path:
             raise ServiceUnavailable(f"model path {path} does not exist: correct LLM_MODEL_PATH (model_path)")
         return path
     name = find_catalogue_name(entry.model_id)
+    model = find_model(name)
     fetcher = Fetcher(home)
+    if model.reference and not fetcher.present(name):
+        log.warning("the catalogue does not pin this model: what is fetched now is recorded", model=name)
+    needed = estimate_memory(fetcher.measure(name), model.kv_bytes, entry.max_context)
+    if warning := check_memory(name, needed, read_memory_limit()):
+        log.warning("tight memory", reason=warning)
 
     def show(progress: Progress) -> None:
-        share = 100 * progress.done // max(1, progress.total)
+        share = 100 * progress.done // progress.total if progress.total else 0
         report(f"fetching {name}: {share} % of {progress.total / 1e6:.0f} MB")
 
     try:
         return fetcher.fetch(name, progress=show)
     finally:
         report("")
-
-
-def find_catalogue_name(model_id: str) -> str:
-    """Find the catalogue's name for a hub id: `Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF` without owner and
-    suffix; an id that the catalogue does not have is returned as it is."""
-    name = model_id.rsplit("/", 1)[-1].lower().removesuffix("-gguf")
-    return name if name in CATALOGUE else model_id

@@ -29,8 +29,8 @@ class EntrySettings(BaseSettings):
     backend: str = Field(
         "",
         validation_alias="LLM_BACKEND",
-        description="the default model entry: `small`, `large`, or a name of LLM_BACKENDS; "
-        "with LLM_MODEL_ID it names that entry",
+        description="the default model entry: `small`, `large`, a name of LLM_BACKENDS or of the model "
+        "catalogue (`ragline models`); with LLM_MODEL_ID it names that entry",
     )
     backends: str = Field(
         "",
@@ -51,7 +51,8 @@ class EntrySettings(BaseSettings):
     model_id: str = Field(
         "",
         validation_alias="LLM_MODEL_ID",
-        description="the model's id at the server, or a name of the model catalogue",
+        description="the model's id at the server; for an embedded engine a name of the model catalogue, a "
+        "hub id (`owner/name:Q8_0`) or the URL of a GGUF file",
     )
     model_path: str = Field(
         "",

@@ -17,7 +17,7 @@ from services.cli.console import Output
 from services.cli.errors import ServiceDied, UsageError
 from services.cli.gateway import local_stack
 from services.cli.local.addresses import check_names
-from services.cli.local.models import fetch_models, needed_models
+from services.cli.local.models import fetch_needed
 from services.cli.local.stack import Stack
 from services.core.settings import copy_environment
 
@@ -36,7 +36,7 @@ def restart(stack: Stack, name: str, env: Mapping[str, str], output: Output, tim
     check_names([name])
     if name not in stack.recorded:
         raise UsageError(f"{name} was not started here: 'ragline up' starts everything, or --only {name}")
-    fetch_models(needed_models([name], env), stack.home, output)
+    fetch_needed([name], env, stack.home, output)
     pid = stack.restart(name)
     output.line(f"{name:<{NAME_WIDTH}} restarting at {stack.url(name)} (pid {pid})")
     try:

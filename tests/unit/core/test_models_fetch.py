@@ -19,18 +19,18 @@ from pathlib import Path
 import pytest
 
 from services.core.models import sources
-from services.core.models.catalogue import (
-    CATALOGUE,
+from services.core.models.catalogue import CATALOGUE
+from services.core.models.fetch import Fetcher, ModelUnavailable, NotEnoughDisk, Progress
+from services.core.models.files import (
     CatalogueEntry,
     HubFile,
     ModelFile,
     UnknownModel,
     WheelMember,
     WheelMembers,
-    entry,
 )
-from services.core.models.fetch import Fetcher, ModelUnavailable, NotEnoughDisk, Progress
-from services.core.models.sources import Hub
+from services.core.models.hub import Hub
+from services.core.models.references import find_model
 from tests.ports import free_port
 
 PARTS = [b"first " * 2000, b"second " * 3000]
@@ -227,7 +227,7 @@ def test_a_file_put_there_by_hand_is_verified_once(tmp_path: Path, monkeypatch: 
     path.write_bytes(WHOLE)
     hashed: list[Path] = []
     monkeypatch.setattr(
-        "services.core.models.fetch.sha256", lambda file: hashed.append(file) or digest(file.read_bytes())
+        "services.core.models.cache.sha256", lambda file: hashed.append(file) or digest(file.read_bytes())
     )
     assert fetch.fetch("tiny") == path
     assert fetch.fetch("tiny") == path
@@ -367,7 +367,7 @@ def test_an_unreachable_hub_is_asked_once_and_costs_little(
 def test_a_hub_that_accepts_and_never_answers_costs_under_ten_seconds(
     tmp_path: Path, index: Path, pip_calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.core.models.sources.REACH_SECONDS", 1.0)
+    monkeypatch.setattr("services.core.models.hub.REACH_SECONDS", 1.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -388,7 +388,7 @@ def test_offline_mode_is_respected(
 
 def test_the_catalogue_is_consistent() -> None:
     for name, model in CATALOGUE.items():
-        assert entry(name) is model
+        assert find_model(name) is model
         assert model.licence
         assert model.size == sum(file.size for file in model.files)
         assert model.kind != "llm" or len(model.files) == 1
@@ -396,9 +396,9 @@ def test_the_catalogue_is_consistent() -> None:
             assert len(bytes.fromhex(file.sha256)) == 32
             assert file.size > 0
             assert isinstance(file.sources[0], HubFile), "the hub comes first"
-            wheel = file.sources[1]
-            assert isinstance(wheel, WheelMembers)
-            assert all(member.requirement.count("==") == 1 for member in wheel.members)
+            for wheel in file.sources[1:]:
+                assert isinstance(wheel, WheelMembers)
+                assert all(member.requirement.count("==") == 1 for member in wheel.members)
 
 
 def test_the_real_models_verify(models_home: Path) -> None:

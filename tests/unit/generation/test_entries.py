@@ -13,6 +13,7 @@ import pytest
 from services.core.errors import NotFound
 from services.generation.configuration import BadEntries, Entries, find_backend, read_entries
 from services.generation.entries import ModelEntry, build_chain
+from services.generation.reasoning.matching import find_profile
 from services.generation.settings import EntrySettings
 from services.generation.task import profile_of
 
@@ -128,10 +129,35 @@ def test_mistakes_name_the_variable(settings: dict[str, object], message: str) -
         entries(**settings)
 
 
-def test_a_model_of_the_hub_needs_a_file_or_a_server() -> None:
-    with pytest.raises(BadEntries, match=r"LLM_MODEL_ID=deepseek-ai/R1: .*LLM_MODEL_PATH.*LLM_ENDPOINT"):
-        entries(model_id="deepseek-ai/R1")
-    assert entries(model_id="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF").default.engine == "auto"
+def test_a_name_that_is_no_model_is_refused() -> None:
+    with pytest.raises(BadEntries, match=r"LLM_MODEL_ID=R1: .*hub id.*LLM_MODEL_PATH.*LLM_ENDPOINT"):
+        entries(model_id="R1")
+    with pytest.raises(BadEntries, match=r"LLM_MODEL_ID=all-minilm-l6-v2: not in the model catalogue"):
+        entries(model_id="all-minilm-l6-v2")
+    for model in ("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "a/b-GGUF:Q8_0", "https://files.example/c.gguf"):
+        assert entries(model_id=model).default.engine == "auto"
+
+
+@pytest.mark.parametrize(
+    ("named", "name", "profile"),
+    [
+        ("deepseek-r1-distill-qwen-1.5b", "deepseek-r1-distill-qwen-1.5b", "deepseek-r1"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "deepseek-r1-distill-llama-8b", "deepseek-r1"),
+        ("qwen3-0.6b", "qwen3-0.6b", "qwen3"),
+        ("Qwen/Qwen3-8B", "qwen3-8b", "qwen3"),
+    ],
+)
+def test_the_default_may_be_named_out_of_the_catalogue(named: str, name: str, profile: str) -> None:
+    made = entries(backend=named, engine="llamacpp")
+    assert made.default.name == made.default.model_id == name
+    assert made.default.engine == "llamacpp"
+    assert list(made.by_name) == ["small", "large", name], "the others stay, to be asked and compared"
+    assert find_profile(made.default.model_id).name == profile
+
+
+def test_an_entry_of_ones_own_goes_before_the_catalogue() -> None:
+    listed = '[{"name": "qwen3-8b", "engine": "fake", "model_id": "m"}]'
+    assert entries(backend="qwen3-8b", backends=listed).default.engine == "fake"
 
 
 def test_the_service_does_not_start_on_a_mistake() -> None:

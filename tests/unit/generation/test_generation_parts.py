@@ -13,12 +13,14 @@ from services.core.context import set_deadline
 from services.core.errors import InvalidRequest, ServiceError, ServiceUnavailable
 from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import location
+from services.core.models.memory import NotEnoughMemory
+from services.core.models.references import find_catalogue_name
 from services.core.wire.chat import ChatMessage, ChatRequest
 from services.generation.backend import Prompt
 from services.generation.backends.openvino import convert
 from services.generation.backends.openvino.folder import find_converted_folder
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, find_catalogue_name, locate_model
+from services.generation.loading import Loader, Report, locate_model
 from services.generation.selection import cpu_model
 from services.generation.settings import usable_cpus
 from services.generation.task import make_task
@@ -119,6 +121,10 @@ def test_what_no_engine_can_do(fields: dict[str, object]) -> None:
 
 def test_hub_ids_find_the_catalogue() -> None:
     assert find_catalogue_name("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF") == "qwen2.5-coder-0.5b-instruct"
+    assert find_catalogue_name("deepseek-ai/DeepSeek-R1-Distill-Llama-8B") == "deepseek-r1-distill-llama-8b"
+    assert find_catalogue_name("unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF") == "deepseek-r1-distill-qwen-7b"
+    assert find_catalogue_name("Qwen/Qwen3-0.6B") == "qwen3-0.6b"
+    assert find_catalogue_name("someone/Qwen3-0.6B-GGUF") == "someone/Qwen3-0.6B-GGUF", "another file"
     assert find_catalogue_name("org/unknown") == "org/unknown"
     assert all(find_catalogue_name(name) == name for name in CATALOGUE)
 
@@ -135,6 +141,13 @@ def test_a_fetched_model_needs_no_fetching(models_home: Path) -> None:
     path = locate_model(ModelEntry(name="m", model_id="smollm2-135m-instruct"), models_home, said.append)
     assert path == location(CATALOGUE["smollm2-135m-instruct"], models_home)
     assert [phase for phase in said if phase] == []
+
+
+def test_a_model_that_does_not_fit_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.generation.loading.read_memory_limit", lambda: 1_000_000_000)
+    with pytest.raises(NotEnoughMemory, match=r"qwen3-8b needs at least 5\.\d GB"):
+        locate_model(ModelEntry(name="m", model_id="qwen3-8b"), tmp_path, lambda _: None)
+    assert not list(tmp_path.rglob("*.gguf"))
 
 
 def test_a_changed_file_or_engine_is_converted_again(tmp_path: Path) -> None:

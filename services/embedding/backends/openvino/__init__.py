@@ -14,8 +14,9 @@ import openvino as ov
 from numpy.typing import NDArray
 from pydantic import Field
 
-from services.core.models.catalogue import CATALOGUE, HubFile
+from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import fetch
+from services.core.models.files import HubFile
 from services.core.settings import HomeSettings
 from services.core.wire.embedding import Direction, EmbeddingInfo, Token
 from services.embedding.backend import EncodedTexts, QueueLoad, normalise

@@ -15,11 +15,12 @@ from pydantic import Field
 
 from services.core.errors import ServiceError, ServiceUnavailable
 from services.core.models.catalogue import CATALOGUE
+from services.core.models.references import find_catalogue_name
 from services.generation.backend import Capabilities, Delta, Prompt, TokenCounts
 from services.generation.backends.habana import gaudi
 from services.generation.backends.habana.torch_model import TorchModel
 from services.generation.entries import ModelEntry
-from services.generation.loading import Loader, Report, find_catalogue_name, locate_model
+from services.generation.loading import Loader, Report, locate_model
 from services.generation.settings import EmbeddedSettings
 from services.generation.text import Detokenizer, StopScanner
 from services.generation.threads import ThreadStream, run_in_thread
@@ -106,7 +107,9 @@ class HabanaEngine:
 
         def open_model() -> TorchModel:
             source: str | Path = entry.model_id
-            if entry.model_path or find_catalogue_name(entry.model_id) in CATALOGUE:
+            # a hub id is the model's own weights here, also where the catalogue has a GGUF file of it
+            listed = "/" not in entry.model_id or entry.model_id.lower().endswith("-gguf")
+            if entry.model_path or (listed and find_catalogue_name(entry.model_id) in CATALOGUE):
                 source = locate_model(entry, settings.root, report)
             return TorchModel.open(source, device, context=entry.max_context, threads=settings.thread_count)
 
