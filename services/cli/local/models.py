@@ -65,8 +65,9 @@ def fetch_models(names: Sequence[str], home: Path, output: Output, *, context: i
     for name in names:
         model = find_model(name)
         present = fetcher.present(name)
+        size = fetcher.measure(name) if model.reference else model.size
         if context and model.kind == "llm":
-            needed = estimate_memory(fetcher.measure(name), model.kv_bytes, context)
+            needed = estimate_memory(size, model.kv_bytes, context)
             if warning := check_memory(name, needed, read_memory_limit()):
                 output.problem(warning)
         if present:
@@ -75,7 +76,7 @@ def fetch_models(names: Sequence[str], home: Path, output: Output, *, context: i
             output.problem(
                 f"{name} is not in the catalogue, which pins no bytes of it: what comes is recorded"
             )
-        output.line(f"fetching {name} ({format_size(fetcher.measure(name))})")
+        output.line(f"fetching {name} ({format_size(size)})")
         with _show_progress(output) as report:
             fetcher.fetch(name, progress=report)
         output.line(f"{name} is at {location(model, home)}")
