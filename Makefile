@@ -41,8 +41,8 @@ test-clients: $(VENV)/.installed-dev build/clients-venv/.installed build/clients
 test-fuzz: $(VENV)/.installed-dev build/fuzz-venv/.installed ## schemathesis over all services on fakes, with and without keys: no status from 500 on, no hang, one error body; ONLY=gateway EXAMPLES=100
 	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python EXAMPLES=$(EXAMPLES) build/fuzz-venv/bin/python -m tests.fuzz.run $(ONLY)
 
-test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, wrong values
-	$(BIN)/pytest tests/chart
+test-chart: $(VENV)/.installed-dev build/tools/helm ## the Helm chart without a cluster: schemas, policies, goldens, every wrong value by itself
+	RAGLINE_SOAK=1 $(BIN)/pytest tests/chart
 
 chart-goldens: $(VENV)/.installed-dev build/tools/helm ## write the committed renderings of the chart anew
 	$(BIN)/python -m tests.chart.goldens

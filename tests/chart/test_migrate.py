@@ -21,7 +21,14 @@ def test_helm_takes_the_values(name: str, tmp_path: Path, helm: Helm) -> None:
     done = CliRunner().invoke(command, ["opea", str(theirs), "--out", str(written)])
     assert done.exit_code == 0, done.output
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    rendered = helm.template("--values", str(written))
+    ours = yaml.safe_load(written.read_text())
+    arguments = ["--values", str(written)]
+    if any(
+        model["modelId"].startswith("meta-llama/") for model in ours.get("models", [])
+    ) and "hfToken" not in ours.get("secrets", {}):
+        assert "set secrets.hfToken" in helm.refusal(*arguments), "theirs have no token either"
+        arguments += ["--set", "secrets.hfToken=hub-token"]
+    rendered = helm.template(*arguments)
     assert rendered.returncode == 0, rendered.stderr
-    for model in yaml.safe_load(written.read_text()).get("models", []):
+    for model in ours.get("models", []):
         assert model["modelId"] in rendered.stdout

@@ -1,18 +1,23 @@
-"""The tables of docs/settings.md, made from the settings classes; `python tests/docs/settings_table.py` writes them."""
+"""The tables of docs/settings.md and the chart's settings.txt, made from the settings classes; running this writes them."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import services
 from services.core.settings import Settings
+from services.generation.reasoning.profiles import PROFILES
 
-PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+CHART_LINES = ROOT / "kubernetes" / "ragline" / "settings.txt"
+"""What the chart knows of settings and reasoning profiles, to refuse misspelt ones: a line each, with who reads it."""
 BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->\n"
 ORDER = ("gateway", "embedding", "retrieval", "reranking", "generation", "dataprep", "cli", "core")
 
@@ -109,7 +114,22 @@ def _show(default: object) -> str:
     return f"`{json.dumps(default)}`" if isinstance(default, bool | list | dict) else f"`{default}`"
 
 
+def render_chart_lines() -> str:
+    """Render a line for each variable with the services that read it, `all` where every service does."""
+    lines = []
+    for variable, row in sorted(collect_rows().items()):
+        services_named = {reader.split(".")[0] for reader in row.readers}
+        readers = ["all"] if services_named & {"core", "cli"} else sorted(services_named)
+        lines.append(f"{variable} {','.join(readers)}")
+    page_of_opea = PAGE.read_text().split(BEGIN)[0]
+    for cell in re.findall(r"^\| `[A-Z_]+` \|(.*)\|$", page_of_opea, re.MULTILINE):
+        lines += [f"{name} all" for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", cell)]
+    lines += [f"profile:{name} generation" for name in PROFILES]
+    return "\n".join(sorted(set(lines))) + "\n"
+
+
 def main() -> None:
+    CHART_LINES.write_text(render_chart_lines())
     before, rest = PAGE.read_text().split(BEGIN)
     after = rest.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}{render_tables()}{END}{after}")

@@ -12,6 +12,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 
 import chart_readme
+import settings_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = chart_readme.README.read_text()
@@ -21,6 +22,12 @@ SCHEMA = json.loads((chart_readme.CHART / "values.schema.json").read_text())
 def test_the_values_table_is_that_of_the_values() -> None:
     shown = TEXT.split(chart_readme.BEGIN)[1].split(chart_readme.END)[0]
     assert shown == chart_readme.table(), "run: make chart-readme"
+
+
+def test_the_chart_knows_the_settings() -> None:
+    assert settings_table.CHART_LINES.read_text() == settings_table.render_chart_lines(), (
+        "run: make settings-table"
+    )
 
 
 def leaves(value: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -12,6 +12,15 @@ llamacpp: {client: llama-server, port: 8080, base: "", hardware: [cpu, xeon, cud
 habana: {client: openai, own: true, port: 9000, base: "", hardware: [gaudi], startup: /health/ready, ready: /health/ready, live: /health, shm: 2Gi, queueMetric: ragline_requests_in_flight, queueQuery: ragline_requests_in_flight}
 {{- end -}}
 
+{{/* Which engines, on which hardware, take a field of an entry; on the others it would do nothing. */}}
+{{- define "ragline.engineFields" -}}
+maxInput: {engines: [tgi]}
+kvCacheGiB: {engines: [vllm, ovms], hardware: [cpu, xeon]}
+deviceMemory: {engines: [vllm], hardware: [gaudi, cuda]}
+numa: {engines: [vllm], hardware: [cpu, xeon]}
+cpuBind: {engines: [vllm], hardware: [cpu, xeon]}
+{{- end -}}
+
 {{/*
 One description, as _services.tpl explains, for each engine of `models`. Flags follow docs/engines.md.
 */}}

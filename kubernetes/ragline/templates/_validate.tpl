@@ -27,6 +27,7 @@
 {{- include "ragline.validateScaling" . -}}
 {{- include "ragline.validateEdges" . -}}
 {{- include "ragline.validateTls" . -}}
+{{- include "ragline.refuse" . -}}
 {{- end -}}
 
 {{- define "ragline.validateModel" -}}
