@@ -11,9 +11,9 @@ DOCKER_BUILD ?=
 EXTRAS_dataprep ?= ,dataprep-office
 # helm test runs the command line's selftest in the gateway's image
 EXTRAS_gateway := ,cli,mcp
-INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
-# pip compiles on one processor, and the libraries' own tests too; some bring files that are not meant to compile
-COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
+INSTALL := $(BIN)/python install.py --constraint constraints.txt --editable
+# what is large and hardly imported is compiled when it is; some libraries bring files that are not meant to compile
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/(tests|mypy|mypyc|statsmodels|fontTools|pygments|langsmith|hypothesis|narwhals|openai/types)/' $(VENV)/lib || true
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 # one more than two processors: many tests wait for a process to start or for a limit to pass
 WORKERS ?= 3
@@ -172,12 +172,12 @@ build/engines-venv/.installed: pyproject.toml
 
 build/%-venv/.installed: tests/clients/requirements-%.txt
 	$(PYTHON) -m venv build/$*-venv
-	build/$*-venv/bin/python -m pip install --quiet --requirement $<
+	build/$*-venv/bin/python install.py --requirement $<
 	touch $@
 
 build/fuzz-venv/.installed: tests/fuzz/requirements.txt
 	$(PYTHON) -m venv build/fuzz-venv
-	build/fuzz-venv/bin/python -m pip install --quiet --requirement $<
+	build/fuzz-venv/bin/python install.py --requirement $<
 	touch $@
 
 build/ai-sdk/.installed: tests/clients/package.json # without Node its tests are skipped, and say so
