@@ -17,6 +17,7 @@ import aiohttp
 from services.core import tracing
 from services.core.context import DEADLINE_HEADER, REQUEST_ID_HEADER, request_id, seconds_left
 from services.core.errors import Busy, DeadlineExceeded, RaglineError, ServiceError, ServiceUnavailable
+from services.core.proxies import ProxySettings, choose_proxy
 from services.core.tls import client_context
 
 Payload = bytes | AsyncIterator[bytes] | None
@@ -48,6 +49,7 @@ class Connections:
         self._limit = limit
         self._turns = asyncio.Semaphore(limit)
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
 
     async def aclose(self) -> None:
         """Close them all."""
@@ -90,6 +92,7 @@ class Connections:
                 data=body,
                 headers=self._outgoing(seconds, headers),
                 allow_redirects=False,
+                proxy=self._proxy,
                 # sock_connect bounds new connections only; a bound on `connect` would cost a timer per call
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
             )
@@ -114,13 +117,10 @@ class Connections:
             translated = self._busy(f"{self.base_url} accepted no connection within {CONNECT_SECONDS:g} s")
         elif isinstance(error, OSError) and error.errno in _OUR_OWN_LACK:
             translated = self._busy(f"this machine can open no connection to it ({error.strerror})")
-        elif isinstance(error, aiohttp.ClientConnectorCertificateError):
-            translated = ServiceError(
-                f"{name} at {self.base_url}: its certificate is not believed "
-                f"({error.certificate_error}): if its authority is your own, set TLS_CA_FILE"
-            )
+        elif isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+            translated = self._proxy_failure(error)
         elif isinstance(error, aiohttp.ClientSSLError):
-            translated = ServiceError(f"{name} at {self.base_url}: no secure connection: {error}")
+            translated = self._insecure(error)
         elif isinstance(error, aiohttp.ClientConnectorError):
             translated = ServiceUnavailable(f"{name} is down: no answer at {self.base_url}")
         elif isinstance(error, aiohttp.InvalidURL | UnicodeError):
@@ -135,6 +135,26 @@ class Connections:
             translated = ServiceError(f"{name} answered with something that is not HTTP: {error}")
         translated.service = name
         return translated
+
+    def _proxy_failure(
+        self, error: aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError
+    ) -> ServiceUnavailable:
+        proxy = hide_login(self._proxy or "")
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            problem = f"opens no connection to {self.base_url} ({error.status} {error.message})"
+        else:
+            problem = "does not answer"
+        return ServiceUnavailable(f"{self.service}: the proxy {proxy} {problem}")
+
+    def _insecure(self, error: aiohttp.ClientSSLError) -> ServiceError:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            problem = (
+                f"its certificate is not believed ({error.certificate_error}): "
+                "if its authority is your own, set TLS_CA_FILE"
+            )
+        else:
+            problem = f"no secure connection: {error}"
+        return ServiceError(f"{self.service} at {self.base_url}: {problem}")
 
     def _busy(self, reason: str) -> Busy:
         return Busy(f"{self.service} is busy: {reason}", service=self.service, retry_after=BUSY_RETRY_SECONDS)
@@ -169,6 +189,7 @@ class Connections:
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._proxy = choose_proxy(self._base_url, ProxySettings.load())
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=0,  # the turns are the limit

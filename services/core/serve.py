@@ -25,6 +25,7 @@ from uvicorn.server import ServerState
 from services.core.context import request_id
 from services.core.errors import InvalidRequest, RaglineError
 from services.core.listener import ListenerConfig
+from services.core.proxies import ProxySettings
 from services.core.settings import ServiceSettings
 from services.core.tls import client_context
 
@@ -38,7 +39,8 @@ def serve(service: str, settings: ServiceSettings, app: FastAPI, *, port: int) -
     """
     configure_logs(service, settings.log_level)
     try:
-        client_context()  # it is read again at the first call; what is wrong with it is said now
+        client_context()  # both are read again at the first call; what is wrong with them is said now
+        ProxySettings.load()
         admin = (
             ListenerConfig(service, app.state.admin, settings, settings.admin_port)
             if settings.admin_port

@@ -122,7 +122,8 @@ def create(settings: Settings) -> FastAPI:
                 )
             )
             app.state.fetcher = Fetcher(
-                LinkLimits(settings.max_file_bytes, settings.fetch_seconds, settings.link_ports)
+                LinkLimits(settings.max_file_bytes, settings.fetch_seconds, settings.link_ports),
+                proxy=settings.fetch_proxy or None,
             )
             app.state.least_free = HomeSettings.load().disk_free_bytes
             store = app.state.jobs = await _job_store(settings)

@@ -161,6 +161,13 @@ class Settings(GuardSettings, ServiceSettings):
         validation_alias="DATAPREP_FETCH_PORTS",
         description="ports at which links are fetched; * for any",
     )
+    fetch_proxy: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+/?)?$",
+        validation_alias="DATAPREP_FETCH_PROXY",
+        description="proxy through which links are fetched, as http://host:port; it resolves their names, so "
+        "it has to refuse addresses that are not the internet's; HTTPS_PROXY alone is not taken for links",
+    )
     fetch_seconds: float = Field(
         30,
         gt=0,

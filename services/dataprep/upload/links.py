@@ -3,6 +3,9 @@
 A name is resolved, every address it has is vetted, and the connection goes to one of those: there is no
 second look-up that could answer differently. Each redirect is a new link. Nothing of the environment
 (proxies, .netrc) is used, no cookie is kept.
+
+With a proxy of its own the look-up is the proxy's: what our own look-up refuses is refused, a name that it
+does not find is left to the proxy, which has to refuse what is not the internet's.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from yarl import URL
 
 from services.core.connections import hide_login
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
+from services.core.tls import client_context
 from services.dataprep.parsing.registry import all_formats, suffix_of_type
 from services.dataprep.upload.multipart import Upload
 
@@ -109,9 +113,15 @@ class Fetcher:
     """Fetches links into files. `allowed` vets addresses; a test may let loopback pass."""
 
     def __init__(
-        self, limits: LinkLimits, *, resolver: AbstractResolver | None = None, allowed: Allowed = is_public
+        self,
+        limits: LinkLimits,
+        *,
+        resolver: AbstractResolver | None = None,
+        allowed: Allowed = is_public,
+        proxy: str | None = None,
     ) -> None:
         self._limits = limits
+        self._proxy = proxy
         self._resolver = resolver
         self._allowed = allowed
 
@@ -126,12 +136,17 @@ class Fetcher:
             async with (
                 asyncio.timeout(self._limits.seconds),
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(resolver=vetted, use_dns_cache=False, force_close=True),
+                    connector=aiohttp.TCPConnector(
+                        resolver=None if self._proxy else vetted,
+                        use_dns_cache=False,
+                        force_close=True,
+                        ssl=client_context(),
+                    ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     headers={"User-Agent": "ragline-dataprep"},
                 ) as session,
             ):
-                return await self._follow(session, link, path)
+                return await self._follow(session, vetted, link, path)
         except TimeoutError:
             raise InvalidRequest(
                 f"{link} cannot be fetched: it takes longer than {self._limits.seconds:g} s"
@@ -155,12 +170,14 @@ class Fetcher:
 
         return await asyncio.gather(*(one(number, link) for number, link in enumerate(links)))
 
-    async def _follow(self, session: aiohttp.ClientSession, link: str, path: Path) -> Upload:
+    async def _follow(self, session: aiohttp.ClientSession, vetted: _Vetted, link: str, path: Path) -> Upload:
         if len(link) > LONGEST_LINK:
             raise InvalidRequest(f"{link[:100]}... is refused: a link has at most {LONGEST_LINK} characters")
         url = self._check_url(link, link)
         for _ in range(REDIRECTS + 1):
-            async with session.get(url, allow_redirects=False) as reply:
+            if self._proxy:
+                await self._vet_name(vetted, link, url)
+            async with session.get(url, allow_redirects=False, proxy=self._proxy) as reply:
                 if reply.status in _REDIRECTS and "location" in reply.headers:
                     url = self._check_url(link, str(url.join(URL(reply.headers["location"]))))
                     continue
@@ -168,6 +185,16 @@ class Fetcher:
                     raise InvalidRequest(f"{link} cannot be fetched: the server answers {reply.status}")
                 return await self._save(reply, _name(link, url, reply.content_type), path)
         raise InvalidRequest(f"{link} cannot be fetched: it redirects more than {REDIRECTS} times")
+
+    @staticmethod
+    async def _vet_name(vetted: _Vetted, link: str, url: URL) -> None:
+        """Refuse a name that is known here as an address that is not the internet's."""
+        try:
+            await vetted.resolve(url.host or "", url.port or 0)
+        except _Refused as refusal:
+            raise InvalidRequest(f"{link} cannot be fetched: {refusal}") from None
+        except OSError:
+            return  # this network does not know the name: the proxy may
 
     def _check_url(self, link: str, target: str) -> URL:
         """A URL that may be asked for; an address in place of a name is vetted here, names when resolved."""

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError, UnsupportedMedia
 from services.dataprep.upload.links import Fetcher, LinkLimits, is_public, links
+from tests.local_proxy import run_proxy
 
 LIMITS = LinkLimits(bytes=10_000, seconds=10, ports=None)
 
@@ -270,3 +271,24 @@ async def test_a_password_in_a_link_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="user name or a password") as refused:
         await Fetcher(LIMITS).fetch("http://me:secret@example.org/", tmp_path / "file")
     assert "secret" not in refused.value.message
+
+
+async def test_a_proxy_of_its_own_is_asked_and_what_is_known_as_inside_is_not(tmp_path: Path) -> None:
+    """A name that only the proxy knows goes to it; what this network knows as its own is refused before."""
+    names = Names(**{"inside.test": "10.0.0.7", "public.test": "93.184.216.34"})
+    limits = LinkLimits(LIMITS.bytes, LIMITS.seconds, frozenset({80}))
+    async with site() as (port, asked), run_proxy(port) as proxy:
+        fetcher = Fetcher(limits, resolver=names, proxy=proxy.url)
+        for name in ("public.test", "only-the-proxy-knows.test"):
+            page = await fetcher.fetch(f"http://{name}/page", tmp_path / name)
+            assert page.path.read_bytes() == b"<p>hello"
+        assert proxy.asked == ["GET http://public.test/page", "GET http://only-the-proxy-knows.test/page"]
+        for link in (
+            "http://inside.test/page",
+            "http://127.0.0.1/page",
+            "http://public.test/to?url=http://inside.test/",
+        ):
+            with pytest.raises(InvalidRequest, match=r"not an address of the internet"):
+                await fetcher.fetch(link, tmp_path / "refused")
+        assert len(proxy.asked) == 3, "the redirect's first link alone"
+    assert "/to" in asked
