@@ -24,7 +24,12 @@ from typing import Generic, Literal, Required, TypedDict, TypeVar, Unpack, cast
 from pipelines.evaluation import metrics
 from pipelines.evaluation.bundle.records import Context
 from pipelines.evaluation.datasets.items import Item
-from pipelines.evaluation.reading.refusals import abstains, quotes_negative_reference, says_anything
+from pipelines.evaluation.reading.refusals import (
+    abstains,
+    answers_beside_declining,
+    quotes_negative_reference,
+    says_anything,
+)
 from pipelines.evaluation.reading.text import strip_reasoning
 from services.core.wire.compare import ArmReply
 
@@ -59,9 +64,16 @@ class AnswerInContext:
         """Whether the answer says that there is no answer. An empty one says nothing, nor does one that is
         all citation marks; one that gives a reference does not decline, whatever the reference says:
         "none"."""
-        if not says_anything(self.text) or quotes_negative_reference(self.text, self.item.answers):
+        if not says_anything(self.text) or quotes_negative_reference(
+            self.text, (*self.item.answers, *self.item.options)
+        ):
             return False
-        return abstains(self.text, nothing_declines=self.item.kind in {"exact", "abstain"})
+        if not abstains(self.text, nothing_declines=self.item.kind in {"exact", "abstain"}):
+            return False
+        item = self.item
+        return item.kind not in {"exact", "abstain"} or not answers_beside_declining(
+            self.text, item.answers, item.question
+        )
 
     @cached_property
     def passages(self) -> tuple[str, ...]:

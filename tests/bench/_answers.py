@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +57,8 @@ class MarkedAnswer:
         )  # fmt: skip
         return AnswerInContext(item=self.item, context=context, reply=reply)
 
-    def find_errors(self) -> dict[str, bool]:
+    @cached_property
+    def errors(self) -> dict[str, bool]:
         """Tell for each metric whether it marks this answer otherwise than the person did."""
         answer = self.read()
         return {
@@ -65,8 +67,25 @@ class MarkedAnswer:
         }
 
 
+WRITTEN_BLIND = ("fresh", "third", "fourth", "fifth")
+"""Sets that were written and marked before any metric read them; their first lines keep what came of that."""
+_FIRST_LOOK = re.compile(r"^; first look: correct (\d+), abstained (\d+), of (\d+)$", re.MULTILINE)
+
+
+def read_first_look(name: str) -> dict[str, tuple[int, int]]:
+    """Read how many answers of a set each metric marked wrongly when it first saw them, and of how many.
+
+    The readers were changed for these answers afterwards: this is the rate for answers that nobody thought of.
+    """
+    found = _FIRST_LOOK.search((FOLDER / f"{name}.txt").read_text(encoding="utf-8"))
+    if found is None:
+        raise ValueError(f"{name}.txt says no first look")
+    correct, abstained, n = map(int, found.groups())
+    return {"correct": (correct, n), "abstained": (abstained, n)}
+
+
 def read_adversarial(name: str = "adversarial") -> list[MarkedAnswer]:
-    """Read the answers that were written to be hard to mark: `adversarial`, or `fresh`, written afterwards."""
+    """Read the answers that were written to be hard to mark: `adversarial`, or one of `WRITTEN_BLIND`."""
     marked: list[MarkedAnswer] = []
     item: Item | None = None
     for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():

@@ -21,7 +21,9 @@ KNOWN = Condition[Item](
 def _match_words(item: Item, answer: AnswerInContext) -> float:
     """A reference's words stand in the answer in a row (inclusion: RGB, Chen et al. 2024), not denied and not
     one of several. One that declines says none."""
-    return states_reference("" if answer.declined else find_stated_answer(answer.text), item.answers)
+    return states_reference(
+        "" if answer.declined else find_stated_answer(answer.text), item.answers, item.question
+    )
 
 
 def _match_number(item: Item, answer: AnswerInContext) -> float:
@@ -35,6 +37,8 @@ def _match_number(item: Item, answer: AnswerInContext) -> float:
 def _match_option(item: Item, answer: AnswerInContext) -> float:
     """The option that the answer settles on (announced, lettered, or in its own words; not what it denies or
     gives a reason with; of several: none) is the right one (MMLU-Pro, Wang et al. 2024)."""
+    if answer.declined:
+        return 0.0
     return choice_matches(answer.text, item.options, item.right_option, item.question)
 
 

@@ -13,7 +13,7 @@ _FILLERS = (
 )
 _OPENING = r"[\"\u201c'(\[*$\u20ac\u00a3#]*"
 _DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|never|neither|nor|no\s+longer|cannot\s+be|can't\s+be|anything\s+but|rather\s+than|"
+    r"(?:\b(?:not|never|neither(?!\s*[:.;,\u2013\u2014])|nor|no\s+longer|cannot\s+be|can't\s+be|(?:any|every)(?:thing|one|body|where)\s+but|all\s+but|rather\s+than|"
     r"instead\s+of|in\s+place\s+of|on\s+behalf\s+of|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|other\s+than|except(?:\s+for)?|excluding|used\s+to\s+be|formerly|unlike|rul(?:e|ed|es)\s+out|"
     r"nicht|kein\w*|jamais|pas)|n't)\b[\s:,]*(?!only)"
     rf"{_FILLERS}{_OPENING}$",
@@ -26,16 +26,42 @@ _DENIED_AFTER = re.compile(
     r"|would\s+be\s+wrong\b|and\s+is\s+now\b|was\s+the\s+year\s+(?:of|when|in\s+which)\b)",
     re.IGNORECASE,
 )
+_CONTRASTED = re.compile(
+    rf"[,;\u2013\u2014]\s*(?:(?:and|but)\s+)?(?:certainly\s+|definitely\s+|also\s+)?not\s+(?!only\b)(?:(?!but\b|because\b|until\b|that\b)"
+    rf"[\w'.]+\s+){{0,3}}{_OPENING}$",
+    re.IGNORECASE,
+)
+_CONTRARY = re.compile(
+    r"\b(?:contrary\s+to|unlike|despite|in\s+spite\s+of|as\s+opposed\s+to)\b[^,;.]*$", re.IGNORECASE
+)
 _FALSE_THAT = re.compile(r"\b(?:false|untrue|not\s+true|wrong)\s+that\b[^.;,]*$", re.IGNORECASE)
-_GONE = re.compile(r"[;,.]\s*(?:and\s+|but\s+)?(?:today|now|nowadays)\b", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:used\s+to\s+be|was\s+once|formerly)\b", re.IGNORECASE)
+_GONE = re.compile(
+    r"[;,.]\s*(?:and\s+|but\s+)?(?:today|now|nowadays|currently|at\s+present|these\s+days|since\s+then)\b",
+    re.IGNORECASE,
+)
+_PAST = re.compile(
+    r"\b(?:used\s+to\s+\w+|(?:was|were|had)\s+once|once\s+(?:was|were|had)|formerly|originally|previously|initially|at\s+first)\b",
+    re.IGNORECASE,
+)
+_PAST_AFTER = re.compile(
+    r"^[\"\u201d')]*\s*(?:used\s+to|formerly|once|originally|previously|until|till|(?:[^\W\d]+\s+){1,3}(?:once|until\s+\d{4}))\b[^.;]*?"
+    r"[;,.]\s*(?:and\s+|but\s+)?(?:\d+\s+since\b|(?:it\s+is\s+|there\s+are\s+)?(?:now|today|nowadays|currently|since)\b)",
+    re.IGNORECASE,
+)
+_TAKEN_FROM = re.compile(
+    r"\b(?:took\s+(?:it\s+)?over\s+from|replaced|succeeded|superseded|relieved|inherited\s+it\s+from)\s+(?:the\s+|an?\s+)?$",
+    re.IGNORECASE,
+)
 _OR_AFTER = re.compile(
     r"^[\"\u201d')\]*]*\s*(?:[^\W\d]+\s+)?,?\s*\b(?:or|oder|ou)\s+(?!(?:newer|later|above|higher|so|rather|"
     r"equivalently|approximately|about|thereabouts|exactly|in\s+other|better)\b)\w",
     re.IGNORECASE,
 )
 _OR_DIRECTLY = re.compile(_OR_AFTER.pattern.replace(r"(?:[^\W\d]+\s+)?", ""), re.IGNORECASE)
-_OR_BEFORE = re.compile(rf"\b(?:or|oder|ou)\s+(?:(?:the|an?|in|at|about)\s+)?{_OPENING}$", re.IGNORECASE)
+_OR_BEFORE = re.compile(
+    rf"\b(?:or|oder|ou)\s+(?:(?:the|an?|in|at|about|early|late|mid|maybe|possibly|perhaps|even)\s+){{0,2}}{_OPENING}$",
+    re.IGNORECASE,
+)
 
 
 def is_denied(text: str, start: int, end: int) -> bool:
@@ -43,9 +69,13 @@ def is_denied(text: str, start: int, end: int) -> bool:
     before, after = text[:start].replace("\u2019", "'"), text[end:].replace("\u2019", "'")
     if (
         _FALSE_THAT.search(before[-60:])
+        or _CONTRARY.search(before[-80:])
+        or _CONTRASTED.search(before[-80:])
         or _DENIED_BEFORE.search(before[-80:])
         or _DENIED_AFTER.match(after[:60])
     ):
+        return True
+    if _PAST_AFTER.match(after) is not None or _TAKEN_FROM.search(before[-60:]) is not None:
         return True
     return _PAST.search(before[-40:]) is not None and _GONE.search(after) is not None
 

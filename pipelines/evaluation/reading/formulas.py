@@ -31,35 +31,14 @@ _LATEX = (
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"[$]"), ""),
 )
+_SUPERSCRIPT = re.compile("(?<=[\\w)])[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _ROOT = re.compile(r"\\sqrt\s*\{([^{}]*)\}")
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z]+)|(.))", re.DOTALL)
 _NAMES = frozenset({"sqrt", "floor", "ceil", "abs", "log", "ln", "pi", "sum", "c", "factorial"})
 _WORDS = frozenset(
-    [
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-    ]
+    "an as at be by do he if in is it me my no of on or so to up us we".split()  # noqa: SIM905 - a list of lines
 )
 
 
@@ -69,7 +48,9 @@ class NotAFormula(ValueError):
 
 def rewrite_latex(text: str) -> str:
     """Rewrite LaTeX into the language, innermost fractions first."""
-    text = text[: 4 * MAX_CHARACTERS]
+    text = _SUPERSCRIPT.sub(
+        lambda match: "^" + match.group().translate(_SUPERSCRIPTS), text[: 4 * MAX_CHARACTERS]
+    )
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
     for _ in range(8):

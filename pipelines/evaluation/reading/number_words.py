@@ -7,6 +7,7 @@ them; German, French, Spanish, Italian, Portuguese and Dutch are read by text2nu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from text_to_num import alpha2digit  # type: ignore[import-untyped]
@@ -106,13 +107,43 @@ _CHINESE_DIGITS = {character: value for value, character in enumerate("〇一二
 }
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
 _NOBODY = re.compile(
-    r"^\W*(?:none|nobody|no\s+one|nothing(?=\W*$)|not\s+a\s+single\s+one|keine?r?|personne|null|nil)\b(?!\s+but\b)",
+    r"(?:^\W*|(?<=[:;,])\s+(?=(?:none|nobody|no\s+one)\W*$))(?:none|nobody|no\s+one|nothing(?=\W*$)|not\s+a\s+single\s+one|keine?r?|personne|null|nil)\b(?!\s+but\b)",
     re.IGNORECASE,
 )
 _FOREIGN_PARTS = (
     (re.compile(r"\b(?:ein\s+)?Viertel\b|\bun\s+(?:quart|cuarto|quarto)\b"), "1/4"),
     (re.compile(r"\b(?:ein\s+)?Drittel\b|\bun\s+(?:tiers|tercio|terzo)\b"), "1/3"),
+    (re.compile(r"\banderthalb\b", re.IGNORECASE), "1.5"),
+    *(
+        (
+            re.compile(
+                rf"\b(?:{german}einhalb\b|{french}(?:\s+\w+)?\s+et\s+demie?\b|{spanish}(?:\s+\w+)?\s+y\s+medi[oa]\b|"
+                rf"{italian}(?:\s+\w+)?\s+e\s+mezz[oa]\b)",
+                re.IGNORECASE,
+            ),
+            f"{value}.5 ",
+        )
+        for value, (german, french, spanish, italian) in enumerate(
+            (
+                ("ein", "une?", "un[oa]?", "un[oa]?"),
+                ("zwei", "deux", "dos", "due"),
+                ("drei", "trois", "tres", "tre"),
+                ("vier", "quatre", "cuatro", "quattro"),
+                ("f\u00fcnf", "cinq", "cinco", "cinque"),
+                ("sechs", "six", "seis", "sei"),
+                ("sieben", "sept", "siete", "sette"),
+                ("acht", "huit", "ocho", "otto"),
+                ("neun", "neuf", "nueve", "nove"),
+            ),
+            start=1,
+        )
+    ),
     (re.compile(r"\bdrei\s*viertel\b|\btrois\s+quarts\b", re.IGNORECASE), "3/4"),
+)
+_PAIR = re.compile(
+    r"^(\W*(?:(?:only|just|exactly|there\s+(?:is|are))\s+)?)a\s+(?:pair|couple)\b(?!\s+(?:of\s+)?(?:hundred|thousand|million|days|"
+    r"weeks|years|who|from))(?:\s+of\b)?",
+    re.IGNORECASE,
 )
 _NO_ONE = re.compile(
     r"\b(no|any|every|some|each|this|that|which"
@@ -130,20 +161,21 @@ _LANGUAGES = {
     "nl": re.compile(r"\b(?:het|een|zijn|er|van|de)\b", re.IGNORECASE),
 }
 _ENGLISH = re.compile(r"\b(?:the|is|are|there|it|of|was|he|she|they|has|answer|and|to|a)\b", re.IGNORECASE)
-_ENGLISH_ALONE = frozenset({"second", "once", "elf"})
+_ENGLISH_ALONE = frozenset({"second", "once", "elf", "none", "non"})
 _FOREIGN_ORDINALS = re.compile(r"\b(\d+)(?:\.|\u00e8me|er|nd|re|e|\u00ba|\u00aa)(?=\s|$)")
 
 
-def write_digits(text: str, *, ordinals: bool = False) -> str:
+def write_digits(text: str, *, ordinals: bool = False, nobody: bool = True) -> str:
     """Write a text's number words as digits.
 
     Args:
         text: Any text.
+        nobody: Whether "none" and "nobody" are 0.
         ordinals: Whether ordinals count ("third" is 3): where a place is asked for. "A third" is 1/3 anyway.
     """
     for pattern, part in _FOREIGN_PARTS:
         text = pattern.sub(part, text)
-    text = _NOBODY.sub("0", text)
+    text = _PAIR.sub(r"\g<1>2", _NOBODY.sub("0", text) if nobody else text)
     text = _NO_ONE.sub("\\1\\2\x00\\3", text)  # "each one" counts nothing
     if ordinals:
         text = _ORDINAL.sub(_read_ordinal, _PART.sub(_read_part, text))
@@ -169,10 +201,10 @@ def _read_run(words: str) -> str:
     parts = [word for word in re.split(r"[ -]+", lowered) if word not in {"and", "a", "an", "half"}]
     whole, _, decimals = " ".join(parts).partition(" point ")
     total = current = Fraction(0)
-    for word in whole.split():
+    for at, word in enumerate(whole.split()):
         if word in _SMALL:
             if current and (current % 10 or (_SMALL[word] >= 10 and current % 100)):
-                return words  # "two three": a list, no number
+                return _read_year(whole.split(), at) or words  # "two three": a list, no number
             current += _SMALL[word]
         elif word == "hundred":
             current = (current or Fraction(1)) * 100
@@ -194,6 +226,15 @@ def _read_run(words: str) -> str:
         value += Fraction(int(digits), 10 ** len(digits))
     value *= scale * factor
     return str(int(value)) if value.denominator == 1 else f"{float(value):g}"
+
+
+def _read_year(words: Sequence[str], middle: int) -> str:
+    """The year that two numbers in words are, "seventeen eighty-three"; nothing where they are none."""
+    if any(word not in _SMALL for word in words):
+        return ""
+    century, rest = (sum(_SMALL[word] for word in part) for part in (words[:middle], words[middle:]))
+    plain = middle == 1 and len(words) <= 3 and (len(words) == 2 or rest > 20)
+    return f"{100 * century + rest}" if plain and 11 <= century <= 20 and 10 <= rest <= 99 else ""
 
 
 def _add_part(match: re.Match[str]) -> str:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from pipelines.citations import strip_markers
-from pipelines.evaluation.reading.denials import is_denied, is_open
-from pipelines.evaluation.reading.number_words import write_digits
-from pipelines.evaluation.reading.numerals import compute_powers, unify_numerals
+from pipelines.evaluation.reading.bounds import is_settled
+from pipelines.evaluation.reading.denials import is_denied
+from pipelines.evaluation.reading.events import speaks_of_another_event, unify_verbs
+from pipelines.evaluation.reading.number_text import SHARE, YEAR, prepare
+from pipelines.evaluation.reading.numerals import unify_numerals
 from pipelines.evaluation.reading.text import find_announced_answer, read_without_thinking
 from pipelines.evaluation.reading.units import (
     UNIT_AFTER,
@@ -26,6 +27,7 @@ from pipelines.evaluation.reading.units import (
     convert,
     find_asked_unit,
     find_counted,
+    measures,
     unit_of,
 )
 from pipelines.sentences import content_words, sentences
@@ -39,45 +41,27 @@ _NUMBER = re.compile(
     rf"(?:(?P<whole>\d+)\s+(?P<top>\d+)/(?P<bottom>\d+)|(?P<over>{_DIGITS})\s*/\s*(?P<under>{_DIGITS})"
     rf"|(?P<plain>{_DIGITS})(?:[eE](?P<power>[-+]?\d+)|\s*[*\u00d7]\s*10\^\{{?(?P<ten>[-+]?\d+)\}}?)?)"
     r"(?!\d)(?P<scale>\s?(?:thousand|millions?|billions?|trillions?|Million(?:en)?|Mio\.?|Milliarden?|milliards?|"
-    r"tausend|mille|million[ie]|mil\b|k\b|lakhs?|crores?|万|萬|亿|億)(?!\w))?\s?(?P<percent>%|per\s?cent\b|Prozent\b|pour\s?cent\b)?"
+    r"tausend|mille|million[ie]|mil\b|k\b|lakhs?|crores?|M\b|mn\b|mln\b|bn\b|万|萬|亿|億)(?!\w))?\s?(?P<percent>%|per\s?cent\b|Prozent\b|pour\s?cent\b)?"
 )
 _SCALES = {
     "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "lakh": 1e5, "crore": 1e7, "mil": 1e3, "k": 1e3,
-    "million": 1e6, "mio": 1e6, "billion": 1e9, "milliard": 1e9, "trillion": 1e12,
+    "million": 1e6, "mio": 1e6, "m": 1e6, "mn": 1e6, "mln": 1e6,
+    "bn": 1e9, "billion": 1e9, "milliard": 1e9, "trillion": 1e12,
     "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
 }  # fmt: skip
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _ASIDE = re.compile(r"\([^()\n]*\s[^()\n]*\)")
 _BULLET = re.compile(r"^\s*(?:\d+[.)]|step\s+\d+\s*:)\s+(?=\S.*)", re.IGNORECASE | re.MULTILINE)
-_REFERRED = re.compile(
-    r"\(?\b(?:passages?|sources?|documents?|pages?|step|figure|table|section|line|chapter)\s+\d+(?:\s+of\s+\d+)?\)?",
-    re.IGNORECASE,
-)
-_BOUND_BEFORE = re.compile(
-    r"\b(?:at\s+least|at\s+most|(?:no\s+|not\s+)?(?:more|less|fewer|greater|higher|lower|bigger|smaller)\s+than|over|under|"
-    r"above|below|up\s+to|nearly|almost|close\s+to|minimum\s+of|maximum\s+of|before|after|since|until|plus|mindestens|"
-    r"h\u00f6chstens|\u00fcber|unter|au\s+moins|plus\s+de|moins\s+de|between|[<>\u2264\u2265])\s*(?:the\s+|about\s+|a\s+)?"
-    r"(?:[$€£]\s?)?$",
-    re.IGNORECASE,
-)
-_BOUND_AFTER = re.compile(
-    r"^\s*(?:[^\W\d]+\s+)?(?:or|and)\s+(?:more|less|fewer|above|over|below|up|higher)\b|^\s?\+(?!\s?\d)",
-    re.IGNORECASE,
-)
-_RANGE_AFTER = re.compile(
-    r"^(?:\s*[^\W\d]*\s*(?:to|and|bis|\u00e0)\s+|-)(?:[$€£]\s?)?-?(\d[\d.]*)", re.IGNORECASE
-)
-_RANGE_BEFORE = re.compile(
-    r"(?:(?:\b(?:from|between)\b[^.;]*|[\d€$%]\s*)\b(?:to|and|bis|\u00e0)\s+|\d-)(?:about\s+)?(?:[$€£]\s?)?-?$",
-    re.IGNORECASE,
-)
 _SHARE_OF = re.compile(r"\b(?:out\s+)?of\s+(?:(?:the|these|those|all|a\s+total\s+of)\s+)?$", re.IGNORECASE)
-_DATE = re.compile(
-    r"\b(?:\d{1,2}[./]\d{1,2}[./](?P<a>\d{4})|(?P<b>\d{4})-\d{2}-\d{2}|\d{1,2}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?[^\W\d]{3,9}\.?,?\s+(?P<c>\d{4})"
-    r"|[A-Z][a-z]{2,8}\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+(?P<d>\d{4})|(?P<e>\d{4})\u5e74)(?!\d)"
+_OF_ALL = re.compile(r"\W*(?:out\s+)?of\b", re.IGNORECASE)
+_PERCENT = re.compile(r"\b(?:percent\w*|per\s+cent)\b|%", re.IGNORECASE)
+_LOWERED = re.compile(
+    r"\b(?:fell|fallen|dropp?e?d?|decreas\w*|declin\w*|lost|down|lower|shrank|sank)\b", re.IGNORECASE
 )
-_PLACE = re.compile(r"\b(?:position|place|rank|ranked|floor|century|grade|which\s+number)\b", re.IGNORECASE)
-_YEAR = re.compile(r"\b(?:which|what)\s+year\b|\bwhen\b", re.IGNORECASE)
+_LEADING = re.compile(r"\W*\Z")
+_EXPLAINED = re.compile(
+    r"\s*[\w%]*\s*[,;(:\u2013\u2014]\s*(?:i\.e\b|that\s+is\b|namely\b|or\s+rather\b|since\b|as\b|because\b|of\s+which\b|including\b)"
+)
 _CONCLUDES = re.compile(
     r"=|\b(?:so|thus|hence|therefore|total|in\s+all|altogether|gives?|leaves?|makes?|equals?|but|then|(?:that|which)\s+is|i\.e)\b",
     re.IGNORECASE,
@@ -87,10 +71,14 @@ _CLAUSE = re.compile(r"[,;:]|\band\b|\bbut\b")
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`value` as written; with `percent` it may stand for a hundredth of it as well."""
+    """`value` as written; with `percent` it may stand for a hundredth of it as well.
+
+    `counted` is the "2" of "2/4".
+    """
 
     value: float
     percent: bool = False
+    counted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,29 +135,27 @@ def number_matches(
     expected, actual = find_final_number(reference), find_final_number(answer, question)
     if expected is None or actual is None:
         return 0.0
+    others = [actual.counted] if actual.counted and find_counted(question) and expected.value % 1 == 0 else []
+    if _PERCENT.search(question) and not actual.percent and 0 <= actual.value <= 1:
+        others.append(100 * actual.value)
+    if expected.value < 0 and _LOWERED.search(answer):
+        others.append(-actual.value)
+    if actual.percent and not expected.percent and find_counted(question) and not SHARE.search(question):
+        return 0.0
     in_millions = re.search(r"\bin\s+(millions|billions|thousands)\b", question)
     scale = _SCALES[in_millions.group(1)[:-1]] if in_millions else 1.0
     return float(
         any(
             math.isclose(one, other, rel_tol=relative, abs_tol=absolute)
             for one in (*_possible_values(expected), *((expected.value * scale,) if in_millions else ()))
-            for other in _possible_values(actual)
+            for other in (*_possible_values(actual), *others)
         )
     )
 
 
-def _prepare(text: str, question: str) -> str:
-    """Write a text's numbers in one way, without the numbers of citations, pages and steps."""
-    text = _REFERRED.sub(" ", strip_markers(text))
-    text = write_digits(unify_numerals(text), ordinals=_PLACE.search(question) is not None)
-    if _YEAR.search(question):
-        text = _DATE.sub(lambda match: next(filter(None, match.groups())), text)
-    return compute_powers(text)
-
-
 def _find_places(text: str, question: str) -> list[_Place]:
     """Find the numbers of a text that it does not deny."""
-    text = _prepare(text, question)
+    text = prepare(text, question)
     asked = find_asked_unit(question)
     places: list[_Place] = []
     for match in _NUMBER.finditer(text):
@@ -180,9 +166,21 @@ def _find_places(text: str, question: str) -> list[_Place]:
         unit = "coin" if match.group()[:1] in "$€" else None if unit_match is None else unit_of(unit_match)
         end = match.end() if unit_match is None else unit_match.end()
         value = number.value
+        if asked is None and unit is not None and measures(unit) and find_counted(question):
+            continue  # what is counted has no length
         if asked is not None and unit is not None and (converted := convert(value, unit, asked)) is not None:
             value = converted
-        place = _Place(Number(value, number.percent), match.start(), end, _is_settled(text, match, end), unit)
+        if YEAR.search(question) and speaks_of_another_event(
+            _find_clause(text, match.start(), end), question
+        ):
+            continue
+        place = _Place(
+            Number(value, number.percent, number.counted),
+            match.start(),
+            end,
+            is_settled(text, match.start(), match.end(), end),
+            unit,
+        )
         before = places[-1] if places else None
         if (
             before is not None
@@ -197,31 +195,22 @@ def _find_places(text: str, question: str) -> list[_Place]:
     return places
 
 
-def _is_settled(text: str, match: re.Match[str], end: int) -> bool:
-    before, after = text[: match.start()], text[match.end() :]
-    if _BOUND_BEFORE.search(before) or _BOUND_AFTER.match(after) or _BOUND_AFTER.match(text[end:]):
-        return False
-    following = _RANGE_AFTER.match(after)
-    if following is not None and "=" not in text:
-        joined = (
-            after.lstrip()[:1] == "-" or re.match(r"\s*[^\W\d]*\s*(?:to|bis|\u00e0)\s", after) is not None
-        )
-        if joined or re.search(r"\bbetween\b", before):
-            return False
-    if "=" not in text and _RANGE_BEFORE.search(before):
-        return False
-    return not is_open(text, match.start(), match.end(), unit=True)
-
-
 def _settle(part: str, places: Sequence[_Place], question: str, *, first: bool) -> Number | None:
     """Choose the number that is meant; None where what is left are bounds or several possibilities."""
-    text = _prepare(part, question)
+    text = prepare(part, question)
     settled = [place for place in places if place.settled]
     if not settled:
         return None
     settled = [
-        place for at, place in enumerate(settled) if not (at and _SHARE_OF.search(text[: place.start]))
+        place
+        for at, place in enumerate(settled)
+        if not ((at or _OF_ALL.match(text[: place.start])) and _SHARE_OF.search(text[: place.start]))
     ] or settled
+    if find_counted(question) and find_asked_unit(question) is None:
+        # of what is counted there are no parts: "half of them, two"
+        settled = [place for place in settled if place.number.value % 1 == 0] or settled
+    if _LEADING.match(text[: settled[0].start]) and _EXPLAINED.match(text, settled[0].end):
+        return settled[0].number
     if "=" not in text:
         settled = _match_question(text, settled, question) or settled
     return settled[0 if first else -1].number
@@ -244,19 +233,22 @@ def _match_question(text: str, places: Sequence[_Place], question: str) -> list[
         ]
         if beside:
             return beside
-    if _YEAR.search(question):
+    if YEAR.search(question):
         years = [
             place for place in places if 1000 <= place.number.value <= 2100 and place.number.value % 1 == 0
         ]
-        wanted = content_words(question)
-        shared = [len(content_words(_find_clause(text, place)) & wanted) for place in years]
+        wanted = unify_verbs(content_words(question))
+        shared = [
+            len(unify_verbs(content_words(_find_clause(text, place.start, place.end))) & wanted)
+            for place in years
+        ]
         return [place for place, count in zip(years, shared, strict=True) if count == max(shared)]
     return []
 
 
-def _find_clause(text: str, place: _Place) -> str:
+def _find_clause(text: str, start: int, end: int) -> str:
     cuts = [0, *(match.start() for match in _CLAUSE.finditer(text)), len(text)]
-    return next(text[one:other] for one, other in pairwise(cuts) if other >= place.end)
+    return next(text[one:other] for one, other in pairwise(cuts) if other >= end and one <= start)
 
 
 def _possible_values(number: Number) -> tuple[float, ...]:
@@ -265,11 +257,13 @@ def _possible_values(number: Number) -> tuple[float, ...]:
 
 def _read_match(match: re.Match[str]) -> Number | None:
     part = match.groupdict()
+    counted = None
     try:
         if part["whole"] is not None:
             value = float(int(part["whole"]) + Fraction(int(part["top"]), int(part["bottom"])))
         elif part["over"] is not None:
             value = float(part["over"]) / float(part["under"])
+            counted = float(part["over"]) if value < 1 else None
         else:
             value = float(part["plain"]) * 10.0 ** int(part["power"] or part["ten"] or 0)
     except (ZeroDivisionError, OverflowError):
@@ -278,4 +272,4 @@ def _read_match(match: re.Match[str]) -> Number | None:
         name = part["scale"].strip().lower().rstrip(".")
         value *= _SCALES[max((scale for scale in _SCALES if name.startswith(scale)), key=len)]
     negative = (part["sign"] or "").strip() == "-" or part["minus"] is not None
-    return Number(-value if negative else value, percent=part["percent"] is not None)
+    return Number(-value if negative else value, part["percent"] is not None, counted)

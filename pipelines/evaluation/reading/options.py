@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from pipelines.evaluation.reading.denials import is_denied, is_open
+from pipelines.evaluation.reading.denials import is_denied
+from pipelines.evaluation.reading.option_words import find_asserted, find_by_words, normalise_words
 from pipelines.evaluation.reading.text import (
     find_announced_answer,
     find_boxed_answer,
-    normalise,
     read_without_thinking,
 )
-from pipelines.sentences import content_words, sentences
+from pipelines.sentences import sentences
 
 _LETTER = re.compile(
     r"\(([A-Za-z])\)"
     r"|(?:^|(?<=[\s\"\u201c'({\[:]))(?:(?:option|choice|answer|letter)\s+)?([A-Z])(?=[.):,;!\"\u201d'}\]]|\s*$|\s+(?:because|since|as|is|are|"
-    r"was|or|and|but|not|nor|weigh\w*|for|which|that|by|to|yes|no|remains|fits|\u3067|\u306f|\u662f))"
+    r"was|or|and|but|not|nor|weigh\w*|for|which|that|by|to|yes|no|remains|fits|\(|\u3067|\u306f|\u662f))"
     r"|(?<=[\u662f\u306f\u4e3a:\uff1a])([A-Z])(?![A-Za-z])"
 )
 _NAMED_LETTER = re.compile(r"\b(?:option|choice)\s+\(?([A-Za-z])\b\)?", re.IGNORECASE)
@@ -29,24 +29,27 @@ _LEADING = re.compile(
 _ENDING = re.compile(
     r"\b(?:is|it's|be|choose|pick|select|with|so|but|therefore|thus)\s+\W*(?:option\s+|choice\s+)?([A-Z])\W*$"
 )
+_SO = re.compile(
+    r"\b(?:so|thus|therefore|hence|leaving|leaves|(?:i|we)(?:'d|'ll|\s+would|\s+will)?\s+(?:choose|pick|select|say|take|vote\s+for|go\s+(?:with|for)|opt\s+for))"
+    r"[\s,:]+(?:it\s+(?:is|must\s+be|has\s+to\s+be)\s+|the\s+answer\s+is\s+)?(?:only\s+)?(?:option\s+|choice\s+)?\(?([A-Z])\)?[\s.!]*$",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(
+    r"^\W*(?:it\s+is\s+|it's\s+|i\s+(?:choose|pick)\s+)?(?:the\s+)?(first|second|third|fourth|fifth|sixth|last|former|latter)"
+    r"(?:\s+(?:option|one|choice|answer|of\s+(?:these|them|the\s+\w+)))?\W*$",
+    re.IGNORECASE,
+)
+_ORDER = ("first", "second", "third", "fourth", "fifth", "sixth")
 _AFTER_LETTER = re.compile(r"\W*(?:option\s+|choice\s+)?\(?[A-Za-z]\)?\s*[.:)-]?\s+(.*)$", re.MULTILINE)
 _REASON = re.compile(
     r"\b(?:because|since|whereas|while|although|though|given\s+that|due\s+to|as\s+(?=the\b|it\b|\(?[A-Z]\b))|\s[-\u2013\u2014]\s",
 )
 _MARKDOWN = re.compile(r"\*\*|__|`|\\text\b")
-_CLAUSE = re.compile(r"[,;:.]|\b(?:but|while|whereas|and)\b")
 _EXCLUDED = re.compile(
     r"\b(?:exclud\w*|eliminat\w*|rul\w+\s+out|not|neither|nor|unlike|besides|except|all\s+but|anything\s+but)\s+\(?[A-Z]\)?(?:\s*(?:,\s*(?:and|or|nor)?|and|or|nor)\s*\(?[A-Z]\b\)?)*"
     r"|\(?\b[A-Z]\)?(?:\s*(?:,|and|or)\s*\(?[A-Z]\b\)?)*\s+(?:is|are)\s+(?:not|too|wrong|incorrect|false|out|also\s+wrong)\b(?!\s+only)"
 )
-_DOES_NOT = re.compile(r"\s+(?:(?:do|does|did|can|is|are)\s+not|cannot)\b(?!\s+only)")
 _BOTH = re.compile(r"\bboth\b|\ball\s+of\b|\beither\b", re.IGNORECASE)
-_THAN = re.compile(
-    r"\b(?:than|followed\s+by|before|over|compared\s+(?:to|with)|unlike|among|of\s+the)\b", re.IGNORECASE
-)
-_NO_TRUTH = re.compile(
-    r"\b(?:it\s+is|it's)\s+(?:not\s+true|false|wrong)\s+that\b|\bsome\s+say\b|\bit\s+seems\b", re.IGNORECASE
-)
 
 
 def find_choice(answer: str, options: Sequence[str], question: str = "") -> int | None:
@@ -72,7 +75,7 @@ def find_choice(answer: str, options: Sequence[str], question: str = "") -> int 
                 return letters[0] if _agrees_with_words(announced, letters[0], options) else None
             if bare is not None and (index := _index_of(bare.group(1), options)) is not None:
                 return index
-        named = _find_asserted(_cut_reason(announced), options)
+        named = find_asserted(_cut_reason(announced), options)
         if len(named) == 1:
             return named[0]
     return _find_in_lines(plain, options, question)
@@ -83,6 +86,9 @@ def _find_in_lines(  # noqa: PLR0911 - one rule after another
 ) -> int | None:
     for line in reversed(plain.splitlines()):
         head = _cut_reason(line)
+        chosen = _SO.search(line)
+        if chosen is not None and (index := _index_of(chosen.group(1), options)) is not None:
+            return index
         bare = _BARE.match(line)
         if bare is not None and (index := _index_of(bare.group(1), options)) is not None:
             return index
@@ -108,7 +114,17 @@ def _find_in_lines(  # noqa: PLR0911 - one rule after another
     last = _last_letters(plain, options)
     if last is not None:
         return last if last >= 0 else None
-    return _find_by_words(plain, options, question)
+    ordinal = _ORDINAL.match(plain)
+    if ordinal is not None:
+        return _index_of_ordinal(ordinal.group(1).lower(), options)
+    return find_by_words(plain, options, question)
+
+
+def _index_of_ordinal(word: str, options: Sequence[str]) -> int | None:
+    if word in {"former", "latter"}:
+        return ("former", "latter").index(word) if len(options) == 2 else None
+    index = len(options) - 1 if word == "last" else _ORDER.index(word)
+    return index if index < len(options) else None
 
 
 def _is_verdict(head: str) -> bool:
@@ -123,8 +139,8 @@ def _agrees_with_words(announced: str, index: int, options: Sequence[str]) -> bo
     after = _AFTER_LETTER.match(announced)
     if after is None:
         return True
-    words = _normalise_words(after.group(1))
-    named = [at for at, option in enumerate(options) if words and words == _normalise_words(option)]
+    words = normalise_words(after.group(1))
+    named = [at for at, option in enumerate(options) if words and words == normalise_words(option)]
     return not named or index in named
 
 
@@ -164,113 +180,6 @@ def _find_letters(text: str, options: Sequence[str]) -> list[int]:
 def choice_matches(answer: str, options: Sequence[str], reference: int, question: str = "") -> float:
     """Return 1 where the answer chose the option of that index, else 0."""
     return float(find_choice(answer, options, question) == reference)
-
-
-def _find_by_words(  # noqa: PLR0911 - one rule after another
-    plain: str, options: Sequence[str], question: str
-) -> int | None:
-    texts = [sentence.text for sentence in sentences(plain)]
-    # "No, she does not": an option and a stop is an answer, whatever follows
-    opening = re.split(r"[.,;:!\n]", plain, maxsplit=1)[0]
-    words = [_normalise_words(option) for option in options]
-    if _normalise_words(opening) in words:
-        return words.index(_normalise_words(opening))
-    denials = [index for index, option in enumerate(words) if " not " in f" {option} "]
-    if len(options) == 2 and len(denials) == 1 and _normalise_words(opening) in {"yes", "no"}:
-        return denials[0] if _normalise_words(opening) == "no" else 1 - denials[0]
-    for part in (texts[-1] if texts else "", plain):
-        named = _find_asserted(part, options)
-        if len(named) == 1:
-            return named[0]
-        named = _match_question(part, named, options, question)
-        if len(named) == 1:
-            return named[0]
-        if _is_one_of_several(part, options):
-            return None
-        start = _normalise_words(plain)
-        leading = [
-            index for index, option in enumerate(words) if option and f"{start} ".startswith(f"{option} ")
-        ]
-        if leading and not (set(leading) - set(_find_asserted(plain, options))):
-            return max(leading, key=lambda index: len(words[index]))
-    return None
-
-
-def _find_asserted(text: str, options: Sequence[str]) -> list[int]:
-    """The options that a text names and does not deny; of a comparison the one that comes first."""
-    named = _find_named(text, options)
-    spoken = _spell_out(text)
-    kept = [index for index in named if not _is_option_denied(spoken, options[index])]
-    if len(kept) > 1:
-        places = {index: spoken.find(_spell_out(options[index])) for index in kept}
-        first, *others = sorted(kept, key=places.__getitem__)
-        between = spoken[places[first] : places[others[0]]]
-        if _THAN.search(between):
-            return [first]
-        among = re.match(r"\W*(?:among|of|both|between)\b.*,\s*(.*)$", spoken)
-        if among is not None:
-            return [index for index in kept if _spell_out(options[index]) in among.group(1)]
-    return kept
-
-
-def _match_question(text: str, named: Sequence[int], options: Sequence[str], question: str) -> list[int]:
-    """The named options whose clause has most of the question's words."""
-    wanted = content_words(question)
-    spoken = _spell_out(text)
-    shared: dict[int, int] = {}
-    for index in named:
-        clauses = [clause for clause in _CLAUSE.split(spoken) if _spell_out(options[index]) in clause]
-        shared[index] = max((len(content_words(clause) & wanted) for clause in clauses), default=0)
-    return [index for index in named if shared[index] == max(shared.values())]
-
-
-def _is_one_of_several(text: str, options: Sequence[str]) -> bool:
-    spoken = _spell_out(text)
-    return any(
-        (at := spoken.find(words)) >= 0 and is_open(spoken, at, at + len(words))
-        for words in map(_spell_out, options)
-    )
-
-
-def _is_option_denied(spoken: str, option: str) -> bool:
-    """Tell whether every mention of an option is denied, or said by others."""
-    words = _spell_out(option)
-    starts = [match.start() for match in re.finditer(re.escape(words), spoken)] if words else []
-    return bool(starts) and all(
-        is_denied(spoken, start, start + len(words))
-        or _DOES_NOT.match(spoken[start + len(words) :])
-        or _NO_TRUTH.search(spoken[max(0, start - 40) : start])
-        for start in starts
-    )
-
-
-def _spell_out(text: str) -> str:
-    """Lower case, single spaces, contractions undone; marks and articles stay."""
-    return " ".join(text.lower().replace("\u2019", "'").replace("n't", " not").split())
-
-
-def _find_named(text: str, options: Sequence[str]) -> list[int]:
-    """Find the options whose words stand in a text; one that is part of another named one does not count."""
-    spoken = f" {_normalise_words(text)} "
-    words = [_normalise_words(option) for option in options]
-    found = [
-        index
-        for index, option in enumerate(words)
-        if option and re.search(rf" {re.escape(option)}s? ", spoken)
-    ]
-    return [
-        index
-        for index in found
-        if not any(
-            other != index and f" {words[index]} " in f" {words[other]} " and words[other] != words[index]
-            for other in found
-        )
-    ]
-
-
-def _normalise_words(text: str) -> str:
-    """Normalise a text, and undo contractions: "doesn't" is "does not"."""
-    return normalise(text.replace("\u2019", "'").replace("n't", " not"))
 
 
 def _index_of(letter: str, options: Sequence[str]) -> int | None:

@@ -8,94 +8,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from pipelines.citations import strip_markers
 from pipelines.evaluation.reading.denials import is_denied, is_open
-from pipelines.evaluation.reading.number_words import write_digits
-from pipelines.evaluation.reading.numerals import unify_numerals
+from pipelines.evaluation.reading.events import speaks_of_another_event, unify_verbs
+from pipelines.evaluation.reading.forms import unify_words
+from pipelines.evaluation.reading.polarity import read_yes_or_no, says_opposite
 from pipelines.evaluation.reading.text import normalise
-from pipelines.sentences import sentences
+from pipelines.sentences import content_words, sentences
 
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_MONTH = {month[:3]: number for number, month in enumerate(_MONTHS, start=1)} | {
-    "mär": 3, "mai": 5, "okt": 10, "dez": 12, "juin": 6, "juil": 7, "fév": 2, "avr": 4, "aoû": 8, "déc": 12,
-    "ene": 1, "abr": 4, "ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "set": 9, "ott": 10,
-    "mar": 3,
-}  # fmt: skip
-_DATES = (
-    re.compile(
-        r"\b(?P<day>\d{1,2})(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?P<month>[^\W\d]{3,10})\.?,?\s+(?P<year>\d{4})\b"
-    ),
-    re.compile(
-        r"\b(?P<month>[^\W\d]{3,10})\.?\s+(?:the\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})\b"
-    ),
-    re.compile(r"\b(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b"),
-    re.compile(r"\b(?P<day>\d{1,2})[./](?P<month>\d{1,2})[./](?P<year>\d{4})\b"),
-)
-_TIME = re.compile(
-    r"\b(\d{1,2})(?:[:.](\d{2}))?\s*([ap])\.?\s?m\b\.?|\b(\d{1,2})[:.](\d{2})\s*(?:h\b|Uhr\b|o'clock)?",
-    re.IGNORECASE,
-)
-_PRICE = re.compile(
-    r"(?:US)?\$\s?(\d+(?:\.\d+)?)|\u20ac\s?(\d+(?:\.\d+)?)|\u00a3\s?(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s?(\$|\u20ac|\u00a3)"
-)
-_COINS = {"$": "dollars", "\u20ac": "euros", "\u00a3": "pounds"}
-_RANGE = re.compile(
-    r"\b(?:between|from)\s+(\d+(?:\.\d+)?)\s*(?:[^\W\d]+\s+)?(?:and|to)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*(?:-|\u2013|\bto\b)\s*(\d+(?:\.\d+)?)"
-)
 _TOKEN = re.compile(r"\d+(?:\.\d+)*[a-z]*|[^\W\d_][\w']*(?:\+\+|\+|#)?|\d\w*", re.UNICODE)
 _NAMES_TOO = frozenset({"May", "March", "Will", "Mark"})
 _MODAL = re.compile(r"\b(?:may|march|will|mark)\b")
 _ARTICLES = frozenset({"a", "an", "the"})
 _EMPTY = frozenset({"who", "which", "what", "where", "when", "how", "it", "that", "this"})
-_YES = re.compile(r"\W*(?:yes|yeah|yep|correct|true|indeed)\b", re.IGNORECASE)
-_NO = re.compile(r"\W*(?:no|nope|false)\b(?!\s+(?:one|longer)\b)", re.IGNORECASE)
-_DENIES = re.compile(r"\b(?:not|never|cannot|none|neither|no)\b|n't\b", re.IGNORECASE)
-_AFFIRMS = re.compile(
-    r"^\W*(?:\w+\s+){0,4}?(?:do|does|did|is|are|was|were|can|may|has|have|will)\b", re.IGNORECASE
-)
 _LIST = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*")
+_RELATIVES = (
+    r"(?:brother|sister|father|mother|parent|son|daughter|child|wife|husband|widow|uncle|aunt|cousin|nephew|niece|friend|assistant|"
+    r"successor|predecessor|rival|neighbour|colleague|pupil|student|teacher|partner|boss)s?"
+)
+_ANOTHER_AFTER = re.compile(rf"\s+(?:\w+\s+)?{_RELATIVES}\b", re.IGNORECASE)
+_ANOTHER_BEFORE = re.compile(rf"\b{_RELATIVES}\s+of\s+(?:the\s+)?$", re.IGNORECASE)
+_SUBJECT_DENIED = re.compile(
+    r"^[\"\u201d')]*\s+(?:(?:did|does|do|has|had|was|were|is|are|could|would)\s+(?:not|never)\b(?!\s+only)|never\s+\w+|"
+    r"had\s+(?:no\s+(?:part|hand|share|role)|nothing\s+to\s+do)\b|(?:was|were|has\s+been|have\s+been)\s+(?:since\s+)?(?:replaced|succeeded|superseded)\s+by\b)"
+)
+_NEGATIVE = re.compile(
+    r"\b(?:not|no|never|without|nothing|lacks?|except|leave\s+out|missing|replac\w+|succe\w+|supersed\w+)\b|n't\b",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(r"\?\W*$")
+_BOUND = re.compile(r"\b(?:at\s+least|at\s+most|up\s+to|over|under|nearly|almost)\s+$")
+_MORE = re.compile(
+    r"\b(?:more|less|fewer|longer|shorter|earlier|later|older|younger)\s+than\s+(?:the\s+|an?\s+)?$"
+)
+_CLAUSE = re.compile(r"[,;:.](?!\d)|\b(?:and|but|while|whereas)\b")
+_PART = re.compile(r"[,;:.](?!\d)|\b(?:but|while|whereas|after|before|until)\b")
+_NOBODY = re.compile(r"\W*(?:nobody|no\s+one|none|neither)\b(?!\s+(?:but|except|other|else|of)\b)")
+_RELATIVE = re.compile(r"\W*(?:[\w'-]+\s+){0,3}[\w'-]+,\s+(?:who|which)\s+[^.;,]*$")
 _EARLIER = re.compile(r"\b(?:before|after|until|since|by)\s+(?:the\s+)?$", re.IGNORECASE)
 
 
-def states_reference(answer: str, references: Sequence[str]) -> float:
+def states_reference(answer: str, references: Sequence[str], question: str = "") -> float:
     """Return 1 where the answer asserts one of the references, else 0: the inclusion of RGB (Chen et al.
     2024) without what is denied ("not Paris") or left open ("Paris or Lyon").
 
     It forgives a sentence around the answer. Without a reference the right answer is the empty one.
+
+    Args:
+        answer: The answer's text.
+        references: The accepted answers.
+        question: What is asked: "it closed in May" does not say when it opened.
     """
     if not any(normalise(reference) or reference.strip() for reference in references):
         return float(not normalise(answer))
     if any(reference.strip() in _NAMES_TOO for reference in references) and answer != answer.lower():
         answer = _MODAL.sub("might", answer)
     text = unify_words(answer)
-    return float(any(_states(text, reference.strip()) for reference in references if reference.strip()))
-
-
-def unify_words(text: str) -> str:
-    """Write the numbers, dates, times, prices and ranges of a text in one way, in lower case."""
-    text = unify_numerals(strip_markers(text).replace("\u2019", "'").replace("`", " "))
-    text = write_digits(text, ordinals=True).lower()
-    for pattern in _DATES:
-        text = pattern.sub(_write_date, text)
-    text = _TIME.sub(_write_time, text)
-    text = _PRICE.sub(_write_price, text)
-    text = _RANGE.sub(lambda match: "{} through {}".format(*filter(None, match.groups())), text)
-    return " ".join(text.split())
+    known = [reference.strip() for reference in references if reference.strip()]
+    denied = [
+        place
+        for reference in known
+        for place in _find_phrase(text, unify_words(reference))
+        if is_denied(text, *place)
+    ]
+    return float(any(_states(text, reference, question, denied) for reference in known))
 
 
 def tokenise(text: str) -> list[str]:
@@ -103,12 +80,20 @@ def tokenise(text: str) -> list[str]:
     return [token for token in _TOKEN.findall(text) if token not in _ARTICLES]
 
 
-def _states(text: str, reference: str) -> bool:
+def _states(text: str, reference: str, question: str, denied: Sequence[tuple[int, int]]) -> bool:
     if normalise(reference) in {"yes", "no"}:
-        return _read_yes_or_no(text) == normalise(reference)
+        return read_yes_or_no(text, question) == normalise(reference)
     wanted = unify_words(reference)
-    if any(not is_denied(text, *place) and not is_open(text, *place) and not _is_apart(text, *place, wanted)
-           for place in _find_phrase(text, wanted)):  # fmt: skip
+    if any(
+        _is_plain(text, place)
+        and not _is_apart(text, *place, wanted)
+        and not _is_of_another(text, *place, wanted, question)
+        # a name is denied where the longer name that it is a part of is: "not Josef Lindqvist"
+        and not any(start <= place[0] and place[1] <= end for start, end in denied)
+        for place in _find_phrase(text, wanted)
+    ):
+        return True
+    if _is_inverted_name(text, reference):
         return True
     parts = _LIST.split(wanted)
     return (
@@ -120,6 +105,40 @@ def _states(text: str, reference: str) -> bool:
 
 def _is_plain(text: str, place: tuple[int, int]) -> bool:
     return not is_denied(text, *place) and not is_open(text, *place)
+
+
+def _is_inverted_name(text: str, reference: str) -> bool:
+    """Tell whether an answer is a name with the surname first: "Olsen, Marta"."""
+    last, comma, first = text.strip(" .*").partition(",")
+    return bool(comma) and reference.istitle() and tokenise(f"{first} {last}") == tokenise(reference.lower())
+
+
+def _is_of_another(text: str, start: int, end: int, wanted: str, question: str) -> bool:
+    """Tell whether what is said at a place is said of another.
+
+    "X's brother", "X did not build it", "more than 12", "it closed in May" where the opening is asked for.
+    """
+    before, after = text[:start], text[end:]
+    belongs = text[start:end].endswith("'s") or after.startswith("'s")
+    is_number = wanted[:1].isdigit() and " through " not in wanted
+    # a date belongs to the verb before it, a name may have several
+    clauses = _CLAUSE if any(map(str.isdigit, wanted)) else _PART
+    cuts = [0, *(match.end() for match in clauses.finditer(text)), len(text)]
+    clause = next(text[one:other] for one, other in pairwise(cuts) if other > start)
+    return any(
+        (
+            belongs and _ANOTHER_AFTER.match(after.removeprefix("'s")),
+            _ANOTHER_BEFORE.search(before) and not re.search(_RELATIVES, question),
+            is_number and (_MORE.search(before) or (wanted.isdigit() and _BOUND.search(before))),
+            wanted == "nothing" and re.match(r"\s+but\b", after),
+            _SUBJECT_DENIED.match(after) and not _NEGATIVE.search(question) and not _NEGATIVE.search(wanted),
+            _NOBODY.match(text) and not _NOBODY.match(wanted),
+            _RELATIVE.match(before)
+            and not unify_verbs(content_words(before)) & unify_verbs(content_words(question)),
+            says_opposite(clause, question),
+            speaks_of_another_event(clause, question),
+        )
+    )
 
 
 def _is_apart(text: str, start: int, end: int, wanted: str) -> bool:
@@ -153,8 +172,6 @@ def _find_phrase(text: str, wanted: str) -> Iterator[tuple[int, int]]:
 
 
 def _strip_apostrophe(word: str) -> str:
-    if re.fullmatch(r"v\d[\d.]*", word):
-        return word[1:]
     return word.removesuffix("'s").replace("'", "")
 
 
@@ -164,45 +181,3 @@ def _is_joined(text: str, start: int, end: int) -> bool:
         re.search(r"[\w+#][-.]$", text[:start]) is not None
         or re.match(r"[-+#]\w|\.\d|#|\+(?<!\d\+)", text[end - 1 :][1:]) is not None
     )
-
-
-def _read_yes_or_no(text: str) -> str:
-    """The yes or no that an answer begins with, else "no" of a denial, "yes" of an affirmation; or
-    nothing."""
-    if _YES.match(text):
-        return "yes"
-    if _NO.match(text):
-        return "no"
-    spoken = set(re.findall(r"\b(yes|no)\b", text))
-    if len(spoken) == 1 and not _DENIES.search(re.sub(r"\bno\b", "", text)):
-        return str(spoken.pop())
-    if _DENIES.search(text):
-        return "no"
-    return "yes" if _AFFIRMS.match(text) else ""
-
-
-def _write_date(match: re.Match[str]) -> str:
-    month = match.group("month")
-    number = int(month) if month.isdigit() else _MONTH.get(month[:4], _MONTH.get(month[:3], 0))
-    day = int(match.group("day"))
-    if not 1 <= number <= 12 or not 1 <= day <= 31:
-        return match.group()
-    return f"{int(match.group('year'))}d{number:02}d{day:02}"
-
-
-def _write_time(match: re.Match[str]) -> str:
-    hour, minute, half, other_hour, other_minute = match.groups()
-    if half is None:
-        if int(other_hour) > 23 or int(other_minute) > 59 or ":" not in match.group():
-            return match.group()
-        return f"{int(other_hour)}h{other_minute}"
-    if not 1 <= int(hour) <= 12:
-        return match.group()
-    return f"{int(hour) % 12 + (12 if half.lower() == 'p' else 0)}h{minute or '00'}"
-
-
-def _write_price(match: re.Match[str]) -> str:
-    dollars, euros, pounds, amount, sign = match.groups()
-    value = float(dollars or euros or pounds or amount)
-    coin = "dollars" if dollars else "euros" if euros else "pounds" if pounds else _COINS[sign]
-    return f"{value:g} {coin}"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pipelines.citations import strip_markers
 from pipelines.evaluation.reading.foreign import FOREIGN_PHRASES, FOREIGN_WHOLE
+from pipelines.evaluation.reading.phrases import states_reference
 from pipelines.evaluation.reading.text import (
     find_announced_answer,
     find_last_line,
@@ -18,7 +19,7 @@ from pipelines.evaluation.reading.text import (
     normalise,
     read_final_text,
 )
-from pipelines.sentences import sentences
+from pipelines.sentences import content_words, sentences
 
 _SOURCE = (
     r"(?:passages?|documents?|texts?|contexts?|sources?|authors?|articles?|paragraphs?|excerpts?|section|story|"
@@ -49,6 +50,14 @@ _PATTERNS = (
     r"\b(?:i|we)\s+have\s+no\s+(?:idea|information|way|data|clue)\b|^\W*no\s+(?:idea|clue)\b",
     r"\byour\s+guess\s+is\s+as\s+good\b|\bhard\s+to\s+say\b|^\W*(?:nobody|no\s+one)\s+(?:knows|can\s+(?:say|tell))\b",
     rf"^\W*{_CANNOT}\s+(?:be\s+)?(?:say|tell|determin|answer|know|find)\w*",
+    r"\b(?:i|we)\b[^.]*\bfound\s+(?:none|nothing|no\b)|\b(?:i|we)\s+(?:could|can|did)(?:\s*n[o']t|not)\s+(?:find|see|spot|locate|make\s+out)\b",
+    r"\b(?:i|we)(?:'d|\s+would|\s+will|'ll)?\s+need\s+(?:more|further|additional|another|other)\b|\bmore\s+(?:information|context|details?|data)\s+"
+    r"(?:is|are|would\s+be)\s+(?:needed|required|necessary)\b",
+    r"\bthat\s+(?:i|we)\s+(?:do\s+not|don'?t)\s+have\b|\b(?:i|we)\s+(?:do\s+not|don'?t)\s+have\s+(?:that|this|it|enough|what)\b",
+    r"\b(?:i|we)(?:'d|\s+would)\s+(?:only\s+|just\s+|merely\s+)?(?:be\s+(?:guess|speculat)ing|have\s+to\s+(?:guess|speculate))|"
+    r"\b(?:i|we)\s+(?:will\s+not|won'?t|would\s+rather\s+not|refuse\s+to|prefer\s+not\s+to)\s+(?:guess|speculate|say|answer|make)\b|"
+    r"\b(?:i|we)'d\s+rather\s+not\s+(?:guess|speculate|say)\b|\bany(?:thing\s+i\s+said|\s+(?:answer|figure|number|name))\s+would\s+be\s+a\s+guess\b",
+    r"^\W*(?:beats\s+me|no\s+comment|pass|dunno|i\s+dunno|who\s+knows|your\s+guess)\W*$|\b(?:i|we)\s+(?:lack|have\s+nothing)\b",
     # nothing can be known
     rf"\b(?:{_CANNOT}|impossible\s+to|unable\s+to|no\s+way\s+(?:to|of))\s+(?:be\s+)?"
     r"(?:determin|answer|calculat|know|infer|deduc|solv|establish|tell|say|conclud)\w*",
@@ -68,18 +77,42 @@ _PATTERNS = (
     r"\bnothing\s+(?:about|on|that\s+answers|is\s+(?:said|stated|known))\b|\bpassages?\s+do(?:es)?n'?t\s*[.,]",
     r"\bonly\s+(?:describe|say|tell|mention|cover)s?\b[^.]*,\s*not\b",
     rf"\b{_SOURCE}\s+(?:\w+\s+)?{_SAY}[^.]*(?:\bbut\s+(?:no|not)\b|,\s+not\s+(?:how|who|when|where|why|what|which)\b)",
-    rf"\bnot\s+(?:some|any)thing\s+(?:that\s+)?(?:the\s+)?{_SOURCE}\b|\bnowhere\b[^.]*\b(?:stated|said|mentioned|given)\b",
+    rf"(?:\bnot|n't)\s+(?:some|any)thing\s+(?:that\s+|which\s+)?(?:(?:the|these|this|those|your)\s+)?{_SOURCE}\b|\bnowhere\b[^.]*\b(?:stated|said|mentioned|given)\b",
     rf"\b(?:not|n't)\s+(?:to\s+be\s+)?found\s+{_IN_SOURCE}",
     rf"\b{_SOURCE}\s+(?:\w+\s+)?(?:gives?|provides?|names?|mentions?|offers?|contains?|states?|specif\w+|lists?|includes?)\s+no\b",
     r"\bremains?\s+(?:a\s+mystery|open|unanswered|unsaid)\b|\b(?:i|we)\s+(?:do\s+not|don'?t|can(?:no|')?t)\s+see\s+(?:that|this|it|any|an?\s+answer)\b",
+    rf"\b(?:passages?|documents?|texts?|contexts?|sources?|articles?)\b[^.]*[;,:]\s*(?:and\s+|but\s+|yet\s+)?(?:they|it|none)\s+{_DOES_NOT}{_SAY}",
+    rf"\b{_SOURCE}\s+(?:\w+\s+){{0,3}}?{_DOES_NOT}(?:go\s+into|touch\s+(?:up)?on|deal\s+with|speak\s+(?:of|about|to)|talk\s+about|"
+    r"refer\s+to|allow|permit|let|help|hold|have\s+(?:any|that|this|it|an?\s+answer)|show|record|shed)\b",
+    rf"\b{_SOURCE}\b[^.]*\bbut\s+(?:not|never|nothing)\s+(?:about|with|of|on|its|their|his|her|the|wh\w+|how)\b",
+    r"\bleav(?:e|es|ing)\s+(?:out|open|unsaid)\b|\b(?:omit(?:s|ted)?|skips?)\s+(?:wh\w+|how|that|this)\b|\b(?:this|that|it|answer|name|detail|question|number|price|cost|date)\s+(?:is|was)\s+left\s+(?:out|open)\b",
+    rf"\b(?:not|n't|no)\s+(?:an?\s+)?part\s+of\s+(?:(?:any|the|these|this|your|given|provided|what)\s+)*(?:{_SOURCE}|i\b)",
+    rf"\b(?:beyond|outside)\s+(?:of\s+)?(?:(?:the\s+)?scope\b|what\b|(?:(?:the|these|your|given|provided)\s+)+{_SOURCE})",
+    rf"\babsent\s+from\s+(?:(?:the|these|this|your|given|provided)\s+)*{_SOURCE}|\bgoes\s+(?:unmentioned|unstated|unsaid)\b",
+    r"\b(?:is|are|was|were|left|goes|go|remains?|stays?)\s+(?:\w+ly\s+)?un(?:mentioned|stated|named|said|told|reported|recorded|answered|"
+    r"documented|explained|specified|addressed|listed|covered|given)\b",
+    r"\b(?:i|we|passages?|documents?|texts?)\s+(?:can\s+)?only\s+(?:find|see|have|say|know|speaks?|talks?|deals?)\b[^.]*,\s*(?:and\s+)?not\b",
+    r"\b(?:is|are|was|were)\s+(?:mentioned|named|given|described|listed|known)\b[^.]*[,;]\s*(?:but\s+|and\s+)?(?:\w+\s+){1,4}(?:is|are|was|were)"
+    r"(?:\s+not|n't)\W*$",
+    r"\b(?:is|are|was|were|has\s+been)\s+never\s+(?:\w+ly\s+)?(?:named|mentioned|stated|given|said|told|specified|identified|disclosed|revealed|"
+    r"explained|described|answered|recorded)\b",
+    r"\b(?:name|date|reason|price|number|detail|details|information|answer|figure|fact|part|that|it|this)\s+(?:is|was|are|were)\s+"
+    r"(?:\w+ly\s+)?(?:withheld|omitted|redacted|missing|absent|lacking)\b",
+    r"\bnot\s+something\s+(?:that\s+)?(?:i|we)\s+(?:can|could|know|have)\b",
+    r"\b(?:would|could|can)\s+(?:only\s+)?be\s+(?:pure\s+|mere\s+|only\s+|just\s+)?(?:speculation|speculative|guesswork|a\s+guess|guessed)\b",
     # it is not said
+    r"\b(?:is|was|are|were)\s*(?:not|n'?t)\s+(?:said|told|written|spelled\s+out|reported|noted|made\s+clear|documented|on\s+record)\s*"
+    r"(?:$|[.,;!]|wh\w+|how|if\b|anywhere|in\b|by\b|here)",
+    r"\bnothing\b[^.;]*\b(?:is|was|are|has\s+been)\s+(?:said|mentioned|stated|given|written|reported|recorded|known|noted)\b",
+    rf"\b(?:answer|question|this|that|it)\s+{_CANNOT}\s+be\s+(?:resolved|settled|decided|confirmed|verified|ascertained|derived|worked\s+out|"
+    r"figured\s+out|gleaned|learned|learnt|gathered|stated|read\s+off|answered)\b",
     rf"\b{_IS_NOT}(?:mention|stated|specif|indicat|disclos|answer|discuss|address|cover|explain|identified|named\s+in)\w*",
     rf"\b(?:isn'?t|aren'?t|not)\s+{_ADVERBS}(?:given|provided|known|named|available|listed|clear|described|revealed|"
     rf"recorded|reported|explicit|told\s+us|in\s+the\s+(?:text|passages?|context|documents?)){_PLACE}",
     r"^\W*not\s+(?:\w+ly\s+)?(?:mentioned|stated|specified|given|known|provided|available|answerable|disclosed|clear|"
     r"enough|sufficient|applicable|sure|in\s+the)\b",
     r"\bnot\s+(?:enough|sufficient|mentioned|stated|specified|answerable)\b(?!\s+(?:money|time|food|water|room|space))",
-    r"\b(?:insufficient|missing|not\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?|evidence)\b",
+    r"\b(?:insufficient|missing|(?:not|isn'?t|aren'?t)\s+enough)\s+(?:\w+\s+)?(?:information|data|context|details?|premises?|evidence)\b",
     r"\bno\s+(?:(?:relevant|specific|such|further|clear|definite|additional)\s+)?(?:information|mention|answer|data|"
     r"evidence|indication|details?|reference|way\s+(?:to|of)\s+(?:know|tell)\w*)\b",
     r"\bno\s+(?:\w+\s+){1,5}?(?:is|are|was|were)\s+(?:mentioned|named|given|stated|specified|provided|identified)\b",
@@ -111,10 +144,20 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _STATES = re.compile(r"\b(?:is|are|was|were|gives|makes|takes|costs|lasts|needs)\b.*\d", re.IGNORECASE)
-_CONCEDES = re.compile(r"\w+\W+\w+\W+\w+.*\b(?:al)?though\b|.*\w.*,\s*(?:which|who)\s*$", re.IGNORECASE)
+_CONCEDES = re.compile(
+    r"\w+\W+\w+\W+\w+.*\b(?:al)?though\b|.*\w.*,\s*(?:which|who|whose(?:\s+\w+)?|(?:about|of|from)\s+(?:whom|which))\s*$",
+    re.IGNORECASE,
+)
 _FIRST_PERSON = re.compile(r"\b(?:i|we)\b", re.IGNORECASE)
 _NEGATIVE = re.compile(r"\b(?:not?|never|nothing|unknown|unclear)\b|n't\b", re.IGNORECASE)
 _LABEL = re.compile(r"^\s*(?:final\s+)?answer\s*:", re.IGNORECASE | re.MULTILINE)
+_ASKS = ("who", "what", "when", "where", "why", "how", "which")
+_SPEAKS_OF_SOURCES = re.compile(
+    rf"\b(?:{_SOURCE[3:-1]}|i|we|mention\w*|discuss\w*|described?|information)\b|\?", re.IGNORECASE
+)
+_PARTS = re.compile(
+    r"(?<=[.!?])\s+|;\s*|,\s*(?:and|but|although|though|yet|whose|which|(?:about|of)\s+whom)\s+|\s+but\s+"
+)
 _EDGES = " \t\n.!?:;,\"'\u201c\u201d*_()[]"
 
 
@@ -157,6 +200,29 @@ def quotes_negative_reference(answer: str, references: Sequence[str]) -> bool:
     )
 
 
+def answers_beside_declining(answer: str, references: Sequence[str], question: str) -> bool:
+    """Tell whether an answer gives a reference, and declines only what was not asked.
+
+    "Ann signed it. I could not find the date." says who signed it. Without a reference it counts that
+    the answer says something new in a question's own words, and not about its sources.
+    """
+    wanted = content_words(question)
+    asks = {word for word in _ASKS if re.search(rf"\b{word}\b", question, re.IGNORECASE)}
+    kept = []
+    for clause in _PARTS.split(strip_markers(find_stated_answer(answer))):
+        if _DECLINES.search(clause) is None:
+            kept.append(clause)
+        elif content_words(clause) & wanted or any(
+            re.search(rf"\b{word}\b", clause, re.IGNORECASE) for word in asks
+        ):
+            return False
+    if not references:
+        # "The dog is called Rex; its age is not stated"
+        told = content_words(" ".join(kept)) if not _SPEAKS_OF_SOURCES.search(" ".join(kept)) else frozenset()
+        return bool(kept) and bool(told & wanted) and bool(told - wanted)
+    return bool(kept) and states_reference(". ".join(kept), references, question) == 1.0
+
+
 def _declines_shortly(text: str, nothing_declines: bool) -> bool:
     bare = text.strip(_EDGES)
     return _WHOLE.fullmatch(bare) is not None or (nothing_declines and _NOTHING.fullmatch(bare) is not None)
@@ -184,7 +250,11 @@ def _declines(sentence: str) -> bool:
 def _declines_after_guess(sentence: str) -> bool:
     """Tell whether a sentence says after its guess that nothing is known, or guesses at nothing."""
     guess = _GUESSES.search(sentence)
-    return guess is not None and _DECLINES.search(sentence, guess.end()) is not None
+    declined = None if guess is None else _DECLINES.search(sentence, guess.end())
+    if guess is None or declined is None:
+        return False
+    guessed = sentence[guess.end() : declined.start()]
+    return re.search(r"[;,.\u2014-]\s", guessed) is None or re.search(r"\d|\s[A-Z][a-z]", guessed) is None
 
 
 def _supplies_answer(sentence: str, *, firmly: bool) -> bool:

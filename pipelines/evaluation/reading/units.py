@@ -11,6 +11,14 @@ _UNITS: Mapping[str, tuple[str, float, str]] = {
     "kilometre": ("length", 1e3, r"km|kilomet(?:er|re)s?"),
     "metre": ("length", 1.0, r"m|met(?:er|re)s?|Metern?"),
     "mile": ("length", 1609.344, r"miles?"),
+    "yard": ("length", 0.9144, r"yards?|yd"),
+    "foot": ("length", 0.3048, r"feet|foot|ft"),
+    "inch": ("length", 0.0254, r"inch(?:es)?"),
+    "pound": ("mass", 0.45359237, r"pounds?|lbs?"),
+    "ounce": ("mass", 0.028349523125, r"ounces?|oz"),
+    "celsius": ("temperature", 1.0, r"(?:\u00b0\s?|degrees?\s+)?C(?:elsius)?|(?:degrees?\s+)?[Cc]entigrade"),
+    "fahrenheit": ("temperature", 5 / 9, r"(?:\u00b0\s?|degrees?\s+)?F(?:ahrenheit)?"),
+    "kelvin": ("temperature", 1.0, r"K|kelvins?"),
     "milligram": ("mass", 1e-6, r"mg|milligram(?:me)?s?"),
     "kilogram": ("mass", 1.0, r"kg|kilos?|kilogram(?:me|m)?s?"),
     "gram": ("mass", 1e-3, r"g|gram(?:me|m)?s?"),
@@ -24,16 +32,25 @@ _UNITS: Mapping[str, tuple[str, float, str]] = {
     "year": ("age", 1.0, r"years?|yrs?|Jahren?|ans|a\u00f1os"),
     "millilitre": ("volume", 1e-3, r"ml|millilit(?:er|re)s?"),
     "litre": ("volume", 1.0, r"l|lit(?:er|re)s?"),
+    "gallon": ("volume", 3.785411784, r"gallons?"),
+    "pint": ("volume", 0.473176473, r"pints?"),
+    "square_kilometre": ("area", 1e6, r"km\u00b2|km\^2|square\s+kilomet(?:er|re)s?"),
+    "square_metre": ("area", 1.0, r"m\u00b2|m\^2|sqm|square\s+met(?:er|re)s?"),
+    "hectare": ("area", 1e4, r"ha|hectares?"),
+    "acre": ("area", 4046.8564224, r"acres?"),
     "kilobyte": ("data", 1e3, r"kB|KB|kilobytes?"),
     "megabyte": ("data", 1e6, r"MB|megabytes?"),
     "gigabyte": ("data", 1e9, r"GB|gigabytes?"),
     "cent": ("money", 0.01, r"cents?|ct"),
     "coin": ("money", 1.0, r"euros?|EUR|\u20ac|dollars?|USD|\$|crowns?"),
 }
+_ZERO = {"fahrenheit": -160 / 9, "kelvin": -273.15}
+"""Degrees Celsius at the zero of a scale."""
 _NAMES = "|".join(f"(?P<{name}>{pattern})" for name, (_, _, pattern) in _UNITS.items())
 UNIT_AFTER = re.compile(rf"(?:\s*of\s+an?\s|[\s-])?(?:{_NAMES})(?![\w\u00b2\u00b3^/])")
 _ASKED = re.compile(
-    rf"\b(?:in|how\s+many|number\s+of|weight\s+in)\s+(?:\w+\s+)?(?:{_NAMES})(?![\w/])", re.IGNORECASE
+    rf"\b(?:in|how\s+many|number\s+of|weight\s+in)\s+(?:(?!what\b|which\b)\w+\s+)?(?:{_NAMES})(?![\w/])",
+    re.IGNORECASE,
 )
 _HOW_OLD = re.compile(r"\bhow\s+old\b", re.IGNORECASE)
 _HOW_MANY = re.compile(
@@ -63,7 +80,14 @@ def find_counted(question: str) -> str | None:
 def convert(value: float, unit: str, asked: str) -> float | None:
     """Convert a value to another unit of its kind; None where the two are of different kinds."""
     (kind, factor, _), (wanted, divisor, _) = _UNITS[unit], _UNITS[asked]
-    return value * factor / divisor if kind == wanted else None
+    if kind != wanted:
+        return None
+    return (value * factor + _ZERO.get(unit, 0.0) - _ZERO.get(asked, 0.0)) / divisor
+
+
+def measures(unit: str) -> bool:
+    """Tell whether a unit measures a thing, which a count of things does not."""
+    return _UNITS[unit][0] in {"length", "mass", "volume", "area", "data", "temperature"}
 
 
 def continues(unit: str, following: str) -> bool:

@@ -39,6 +39,11 @@ _ECHOES = (
         r"[\"\u201c'`]*i\s+(?:do\s+not|don'?t)\s+know\b[\"\u201d'`]*\.?",
         re.IGNORECASE,
     ),
+    re.compile(
+        r"\b(?:if|when|where|in\s+case|unless)\b[^.\n]{0,120}?,?\s+(?:please\s+|just\s+|then\s+|simply\s+)?(?:say|answer|reply|respond|write|state|output)"
+        r"(?:\s+with)?\s*:?\s*[\"\u201c'`\u00ab][^\"\u201d\n]{1,60}[\"\u201d'`\u00bb]\.?",
+        re.IGNORECASE,
+    ),
     re.compile(r"\bcite\s+passages\s+by\s+number,\s+like\s+\[1\]\.?", re.IGNORECASE),
 )
 

@@ -41,12 +41,15 @@ class MeasuredError(BaseModel):
     recorded: _Counts
     arms: Mapping[str, _Counts]
     hard: _Counts
+    first_look: _Counts
+    """On hard answers that were written blind, before the readers were changed for them."""
 
     def __str__(self) -> str:
         arms = ", ".join(f"{name} {counts.share}" for name, counts in self.arms.items())
         return (
             f"marked wrongly: {self.recorded} of {self.recorded.n} recorded answers ({arms}), "
-            f"{self.hard} of {self.hard.n} hard ones"
+            f"{self.hard} of {self.hard.n} hard ones; {self.first_look} of {self.first_look.n} "
+            "when first seen"
         )
 
 

@@ -25,12 +25,14 @@ def test_the_errors_that_the_report_shows_are_those_of_the_marked_answers_and_fe
         assert error.recorded.wrong <= 0.02 * error.recorded.n
         assert error.hard.wrong <= 0.08 * error.hard.n
         assert error.recorded.n > 100
-        assert error.hard.n > 1100
+        assert error.hard.n > 2100
+        assert error.first_look.n > 1200
 
 
 def test_an_error_rate_is_said_by_arm_and_with_its_interval() -> None:
     said = str(find_measured_error("hallucination rate"))
     assert said.startswith("marked wrongly: 0 % [0.0, ")
+    assert said.endswith("when first seen")
     assert "small+cite 0 %" in said
     assert find_measured_error("token F1") is None
 
@@ -39,7 +41,7 @@ def is_right(
     answer: str, *references: str, kind: str = "exact", question: str = "?", options: tuple[str, ...] = ()
 ) -> bool:
     item = Item(id="x", question=question, kind=kind, answers=references, options=options)  # type: ignore[arg-type]
-    return not MarkedAnswer(item, answer, "+").find_errors()["correct"]
+    return not MarkedAnswer(item, answer, "+").errors["correct"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,49 @@ def test_words(answer: str, reference: str, right: bool) -> None:
     assert is_right(answer, reference) is right
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "reference", "right"),
+    [
+        ("Who built it?", "Emilie Brandt, not Josef Lindqvist", "Lindqvist", False),
+        ("Who built it?", "Lindqvist's brother", "Lindqvist", False),
+        ("Who built it?", "Lindqvist never built it.", "Lindqvist", False),
+        ("Who built it?", "Lindqvist, whose birthplace is not mentioned.", "Lindqvist", True),
+        ("Who built it?", "Clara Voss paid for it; Ida Lund built it.", "Clara Voss", False),
+        ("Is smoking allowed?", "It is forbidden.", "yes", False),
+        ("Is smoking forbidden?", "It is forbidden.", "yes", True),
+        ("When was it opened?", "It closed on 4 July 1903.", "4 July 1903", False),
+        ("When does it start?", "half past nine", "9:30", True),
+        ("What does it need?", "It doesn't freeze.", "it does not freeze", True),
+    ],
+)
+def test_words_are_read_in_view_of_the_question(
+    question: str, answer: str, reference: str, right: bool
+) -> None:
+    assert is_right(answer, reference, question=question) is right
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reference", "right"),
+    [
+        ("How wide is it, in metres?", "6.4 feet", "6.4", False),
+        ("How warm is it, in degrees Celsius?", "97.88 °F", "36.6", True),
+        ("How many seats does it have?", "84 %", "84", False),
+        ("How many seats does it have?", "84 hectares", "84", False),
+        ("How many towers stand?", "Half of them, two.", "2", True),
+        ("How many towers stand?", "No towers stand.", "0", True),
+        ("How many people work there?", "It grew from 6 to 14 people.", "14", True),
+        ("What percentage said yes?", "three quarters", "75", True),
+        ("In what year was it built?", "seventeen eighty-three", "1783", True),
+        ("In what year did it break?", "It was built in 1967.", "1967", False),
+        ("In what year did it break?", "Built in 1955, it broke in 1967.", "1967", True),
+    ],
+)
+def test_numbers_are_read_in_view_of_the_question(
+    question: str, answer: str, reference: str, right: bool
+) -> None:
+    assert is_right(answer, reference, kind="numeric", question=question) is right
+
+
 def test_exact_match_minds_the_marks_that_make_another_word() -> None:
     assert (
         match_exactly("C++", ["C"]) == match_exactly("1.5", ["15"]) == match_exactly("21:15", ["2115"]) == 0.0
@@ -118,6 +163,19 @@ def test_choices(answer: str, right: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("The statement is wrong.", True),
+        ("No, it doesn't.", True),
+        ("This is not false.", False),
+        ("B", True),
+    ],
+)
+def test_true_or_false_is_read_from_the_sentence(answer: str, right: bool) -> None:
+    assert is_right(answer, "false", kind="choice", options=("true", "false")) is right
+
+
+@pytest.mark.parametrize(
     "echo",
     [
         HOW_TO_DECLINE,
@@ -135,7 +193,7 @@ def test_the_run_s_own_wording_is_not_read_as_declining(answer: str, echo: str) 
 
 def test_an_echo_does_not_make_an_invented_answer_a_right_abstention() -> None:
     item = Item(id="x", question="Who?", kind="abstain", answerable=False)
-    assert not any(MarkedAnswer(item, f"Ada Lovelace.\n{HOW_TO_DECLINE}", "-").find_errors().values())
+    assert not any(MarkedAnswer(item, f"Ada Lovelace.\n{HOW_TO_DECLINE}", "-").errors.values())
 
 
 @pytest.mark.parametrize(
@@ -150,6 +208,28 @@ def test_an_echo_does_not_make_an_invented_answer_a_right_abstention() -> None:
 )
 def test_a_fact_with_a_negation_declines_nothing(fact: str) -> None:
     assert not abstains(fact)
+
+
+@pytest.mark.parametrize(
+    ("answer", "declines"),
+    [
+        ("I'd need more information to answer this.", True),
+        ("Weet ik niet.", True),
+        ("O preço não é informado.", True),
+        ("Probably 3,000 crowns; I can't say for sure.", False),
+        ('If the answer is not in the passages, say "I don\'t know". It cost 3,000 crowns.', False),
+    ],
+)
+def test_ways_to_decline(answer: str, declines: bool) -> None:
+    assert abstains(answer) is declines
+
+
+def test_who_declines_what_was_not_asked_has_answered() -> None:
+    item = Item(id="x", question="What is the dog called?", kind="abstain", answerable=False)
+    assert not any(MarkedAnswer(item, "The dog is called Rex; its age is not stated.", "-").errors.values())
+    assert not any(
+        MarkedAnswer(item, "The dog has a collar; what it is called is not stated.", "~").errors.values()
+    )
 
 
 def test_none_declines_where_a_name_is_asked_for_and_not_where_it_is_the_answer() -> None:
