@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from services.core.errors import ServiceUnavailable
+from services.core.errors import RateLimited, ServiceUnavailable
 from services.gateway.access.caller import Limits
 from services.gateway.access.counters import Change, Counters, open_counters
 from services.gateway.access.keys import read_keys, write_keys
 from services.gateway.access.middleware import Door
+from services.gateway.access.places import Places, Share
 from services.gateway.app import create as create_gateway
 from services.gateway.settings import Settings
 from services.generation.app import create as create_generation
@@ -155,13 +158,13 @@ def test_uploaded_bytes_per_day(start: Callable[..., Gateway]) -> None:
     assert [one["name"] for one in few.ask("GET", "/v1/documents").json()["documents"]] == ["a.md"]
 
 
-def test_requests_at_once(start: Callable[..., Gateway]) -> None:
+async def test_requests_at_once(start: Callable[..., Gateway]) -> None:
     gateway = start({"one": {"roles": ROLES, "limits": {"concurrent": 1}}})
     one, door = gateway.keys["one"], gateway.door
     (key,) = read_keys(gateway.path).keys
     caller, _ = door.keys.find(one.key)  # type: ignore[union-attr]
     assert caller is not None
-    with door.limiter.hold_place(caller, None):
+    async with door.limiter.hold_place(caller, None):
         refused = ask(one)
         assert refused.status_code == 429
         assert refused.headers["retry-after"] == "1"
@@ -295,3 +298,96 @@ async def test_counters_are_forgotten() -> None:
     now[0] += 100
     assert await add(counters, 1) == 1
     assert len(counters._here) == 1
+
+
+SHARES = [Share("key 1", 2), Share("tenant acme", 3)]
+
+
+async def close(counters: Sequence[Counters], *places: Places) -> None:
+    for one in places:
+        await one.close()
+    for shared in counters:
+        await shared.close()
+
+
+async def take(stack: AsyncExitStack, places: Places, *shares: Share) -> None:
+    await stack.enter_async_context(places.hold(shares))
+
+
+async def test_gateways_share_the_places_of_requests_at_once(redis_server: RedisServer) -> None:
+    counters = [open_counters(redis_server.url) for _ in range(2)]
+    first, second = (Places(one.shared) for one in counters)
+    async with AsyncExitStack() as stack:
+        await take(stack, first, *SHARES)
+        await take(stack, second, *SHARES)
+        for places in (first, second):
+            with pytest.raises(RateLimited, match="key 1"):
+                await take(stack, places, *SHARES)
+        # who found no place of one owner holds none of another's
+        await take(stack, first, Share("key 2", 9), SHARES[1])
+        with pytest.raises(RateLimited, match="tenant acme"):
+            await take(stack, second, Share("key 2", 9), SHARES[1])
+    async with AsyncExitStack() as stack:
+        for places in (first, second):
+            await take(stack, places, *SHARES)
+    await close(counters, first, second)
+
+
+async def test_a_dead_gateway_s_places_come_back_and_a_living_one_s_are_renewed(
+    redis_server: RedisServer,
+) -> None:
+    counters = [open_counters(redis_server.url) for _ in range(2)]
+    dead = Places(counters[0].shared, lease=0.3, renew=600)  # it renews nothing, as one that was killed
+    living = Places(counters[1].shared, lease=600, renew=0.05)
+    share, key = Share("key of two gateways", 2), "ragline:places:key of two gateways"
+    assert counters[1].shared is not None
+
+    async def last_end() -> float:
+        [(_, ends)] = await counters[1].shared.call(lambda redis: redis.zrange(key, -1, -1, withscores=True))
+        return float(ends)
+
+    async with AsyncExitStack() as stack:
+        await take(stack, dead, share)
+        await take(stack, living, share)
+        before, until = await last_end(), time.monotonic() + 60
+        while await last_end() <= before:
+            assert time.monotonic() < until, "the living gateway's place was not renewed"
+            await asyncio.sleep(0.02)
+        while True:
+            try:
+                await take(stack, living, share)
+                break
+            except RateLimited:
+                assert time.monotonic() < until, "the dead gateway's place never came back"
+                await asyncio.sleep(0.05)
+        with pytest.raises(RateLimited):
+            await take(stack, dead, share)
+    await close(counters, dead, living)
+
+
+async def test_a_redis_that_is_down_leaves_each_gateway_its_own_places() -> None:
+    counters = [open_counters("redis://127.0.0.1:9/0") for _ in range(2)]
+    first, second = (Places(one.shared) for one in counters)
+    async with AsyncExitStack() as stack:
+        for places in (first, second):
+            await take(stack, places, Share("key", 1))
+            with pytest.raises(RateLimited):
+                await take(stack, places, Share("key", 1))
+    await close(counters, first, second)
+
+
+async def test_what_redis_forgot_is_there_again(redis_server: RedisServer) -> None:
+    counters = open_counters(redis_server.url)
+    places, other = Places(counters.shared, renew=0.05), Places(counters.shared)
+    assert counters.shared is not None
+    async with places.hold([Share("forgotten", 1)]):
+        await counters.shared.call(lambda redis: redis.delete("ragline:places:forgotten"))
+        end = time.monotonic() + 60
+        while not await counters.shared.call(lambda redis: redis.exists("ragline:places:forgotten")):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.02)
+        with pytest.raises(RateLimited):
+            async with other.hold([Share("forgotten", 1)]):
+                pass
+    await places.close()
+    await counters.close()

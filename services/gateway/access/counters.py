@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import structlog
 from redis.asyncio import Redis
@@ -27,6 +27,8 @@ PAUSE_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 _PREFIX = "ragline:used:"
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,39 +41,60 @@ class Change(NamedTuple):
     seconds: int
 
 
+class SharedStore:
+    """A Redis that several gateways count in; it is left alone for a while where it does not answer."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._silent_until = 0.0
+
+    async def call(self, work: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """Do something in the Redis, in one round trip. Returns None where it is silent, or was just now."""
+        if self._clock() < self._silent_until:
+            return None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await work(self._redis)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._silent_until = self._clock() + PAUSE_SECONDS
+            log.warning("the Redis of limits does not answer: counting here", reason=repr(error))
+            return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
 class Counters:
     """Numbers by name."""
 
-    def __init__(self, redis: Redis | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, shared: SharedStore | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Make the counters; they are in this Redis, or in this process where there is none."""
         self._here: dict[str, tuple[int, float]] = {}
         self._clock = clock
         self._tidied = clock()
-        self._redis = redis
-        self._silent_until = 0.0
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether several gateways count together."""
-        return self._redis is not None
+        self.shared = shared
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._redis is not None:
-            await self._redis.aclose()
+        if self.shared is not None:
+            await self.shared.close()
 
     async def change(self, changes: Sequence[Change]) -> list[int]:
         """Make some changes at once. Returns the counters' values after them."""
-        if self._redis is not None and changes:
-            values = await self._change_there(self._redis, changes)
+        if self.shared is not None and changes:
+            values = await self.shared.call(lambda redis: _change_there(redis, changes))
             if values is not None:
                 return values
         return self._change_here(changes)
 
     async def check(self) -> None:
         """Raise `ServiceUnavailable` where the Redis does not answer."""
-        redis = self._redis
-        if redis is not None and await self._change_there(redis, [Change("check", 0, 0)]) is None:
+        look = [Change("check", 0, 0)]
+        if self.shared is not None and not await self.shared.call(lambda redis: _change_there(redis, look)):
             raise ServiceUnavailable("the Redis of LIMITS_URL is silent: each gateway counts by itself")
 
     def _change_here(self, changes: Sequence[Change]) -> list[int]:
@@ -87,30 +110,23 @@ class Counters:
             values.append(value + amount)
         return values
 
-    async def _change_there(self, redis: Redis, changes: Sequence[Change]) -> list[int] | None:
-        """Change the counters of the Redis, in one round trip; None where it is silent, or was just now."""
-        if self._clock() < self._silent_until:
-            return None
-        pipeline = redis.pipeline(transaction=False)
-        for name, amount, seconds in changes:
-            if amount:
-                pipeline.incrby(_PREFIX + name, amount)
-                pipeline.expire(_PREFIX + name, seconds)
-            else:
-                pipeline.get(_PREFIX + name)
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                replies = iter(await pipeline.execute())
-        except (RedisError, OSError, TimeoutError) as error:
-            self._silent_until = self._clock() + PAUSE_SECONDS
-            log.warning("the Redis of limits does not answer: counting here", reason=repr(error))
-            return None
-        values = []
-        for _, amount, _ in changes:
-            values.append(int(next(replies) or 0))
-            if amount:
-                next(replies)
-        return values
+
+async def _change_there(redis: Redis, changes: Sequence[Change]) -> list[int]:
+    """Change the counters of the Redis."""
+    pipeline = redis.pipeline(transaction=False)
+    for name, amount, seconds in changes:
+        if amount:
+            pipeline.incrby(_PREFIX + name, amount)
+            pipeline.expire(_PREFIX + name, seconds)
+        else:
+            pipeline.get(_PREFIX + name)
+    replies = iter(await pipeline.execute())
+    values = []
+    for _, amount, _ in changes:
+        values.append(int(next(replies) or 0))
+        if amount:
+            next(replies)
+    return values
 
 
 def open_counters(url: str) -> Counters:
@@ -122,4 +138,4 @@ def open_counters(url: str) -> Counters:
     if not url:
         return Counters()
     address = RedisAddress.parse("LIMITS_URL", "the counters of limits", url)
-    return Counters(connect(address, connect_seconds=ANSWER_SECONDS, retries=0))
+    return Counters(SharedStore(connect(address, connect_seconds=ANSWER_SECONDS, retries=0)))

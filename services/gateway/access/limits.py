@@ -9,19 +9,17 @@ may pass the limit, and the next one waits for it.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.core.errors import RateLimited
 from services.gateway.access.caller import Caller, Limits
 from services.gateway.access.counters import Change, Counters
 from services.gateway.access.ledger import Ledger
+from services.gateway.access.places import HeldPlace, Places, Share
 
 MINUTE, DAY = 60, 86_400
 MOST_KNOWN = 10_000
-CONCURRENT_RETRY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,12 @@ class Limiter:
         """Make a limiter; `clock` says the seconds of the epoch."""
         self._counters = counters
         self.clock = clock
-        self._at_once: Counter[str] = Counter()
+        self._places = Places(counters.shared)
         self._known: dict[str, tuple[Caller, Limits | None, tuple[Bound, ...]]] = {}
+
+    async def close(self) -> None:
+        """End what it does by itself."""
+        await self._places.close()
 
     async def admit(self, caller: Caller, tenant: Limits | None, *, uploads: bool) -> dict[str, str]:
         """Count a request.
@@ -128,33 +130,19 @@ class Limiter:
             known = self._known[caller.id] = caller, tenant, tuple(_bounds(caller, tenant))
         return known[2]
 
-    @contextmanager
-    def hold_place(self, caller: Caller, tenant: Limits | None) -> Iterator[None]:
-        """Count a request among those that are in work at once, at this gateway.
+    def hold_place(self, caller: Caller, tenant: Limits | None) -> HeldPlace:
+        """Count a request among those that are in work at once, at all gateways that count together.
 
-        Raises:
-            RateLimited: The key, or its tenant, has as many as it may.
+        Returns:
+            A context; its beginning raises `RateLimited` where the key, or its tenant, has as many as it may.
         """
-        owners = [
-            (owner, limits.concurrent)
-            for owner, limits in _owners(caller, tenant)
-            if limits.concurrent is not None
-        ]
-        for owner, most in owners:
-            if self._at_once[owner] >= most:
-                raise RateLimited(
-                    f"the {owner} has {most} requests in work, as many as it may (concurrent): try later",
-                    retry_after=CONCURRENT_RETRY,
-                )
-        for owner, _ in owners:
-            self._at_once[owner] += 1
-        try:
-            yield
-        finally:
-            for owner, _ in owners:
-                self._at_once[owner] -= 1
-                if not self._at_once[owner]:
-                    del self._at_once[owner]
+        return self._places.hold(
+            [
+                Share(owner, limits.concurrent)
+                for owner, limits in _owners(caller, tenant)
+                if limits.concurrent is not None
+            ]
+        )
 
 
 def _owners(caller: Caller, tenant: Limits | None) -> Iterator[tuple[str, Limits]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,6 +53,7 @@ class Door:
 
     async def close(self) -> None:
         """Close what it holds."""
+        await self.limiter.close()
         await self.counters.close()
         if self.audit is not None:
             self.audit.close()
@@ -74,7 +75,7 @@ class Door:
             checks["keys"] = Soft(self.keys.check)
         if self.tokens is not None:
             checks["identity provider"] = Soft(self.tokens.check)
-        if self.counters.is_shared:
+        if self.counters.shared is not None:
             checks["limits"] = Soft(self.counters.check)
         if self.audit is not None:
             checks["audit log"] = Soft(self.audit.check)
@@ -197,7 +198,7 @@ class _Visit:
             caller = await door.let_in(need, self._scope)
             set_caller(caller)
             refused = True
-            with await self._admit(caller):
+            async with await self._admit(caller):
                 refused = False
                 await self._app(self._scope, receive, self.send)
         except RaglineError as error:
@@ -206,7 +207,7 @@ class _Visit:
         finally:
             await self._account(caller, ledger, time.perf_counter() - start, refused=refused)
 
-    async def _admit(self, caller: Caller) -> AbstractContextManager[None]:
+    async def _admit(self, caller: Caller) -> AbstractAsyncContextManager[None]:
         """Count the request. Returns its place among those in work. Raises `RateLimited`."""
         if caller.is_anyone:
             return nullcontext()
