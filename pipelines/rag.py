@@ -59,6 +59,8 @@ class Question:
     """The prompt's last message, in place of what `prompt` makes of question and passages."""
     salt: str = ""
     """The prompt's first line, where it must not begin as another one does (engines cache prefixes)."""
+    routed_by: str = ""
+    """What chose `model`, where the request named none: `split`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from services.core.completion import FALLBACK_HEADER
 from services.core.errors import NotSupported
 from services.core.guards.guard import guard_checks, open_guard
 from services.core.health import Check, Soft
+from services.core.wire.split import read_shares
 from services.gateway import (
     chat,
     compare,
@@ -45,6 +46,9 @@ from services.gateway.feedback.store import LazyStore
 from services.gateway.page import frame
 from services.gateway.page import routes as page
 from services.gateway.settings import Settings
+from services.gateway.split import routes as split
+from services.gateway.split.router import ROUTED_BY_HEADER, SplitRouter
+from services.gateway.split.state import open_store
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +61,7 @@ EXPOSED_HEADERS = [
     "www-authenticate",
     *limits.HEADERS,
     FALLBACK_HEADER,
+    ROUTED_BY_HEADER,
     opea.IGNORED_HEADER,
 ]
 """What a page of another origin may read of a reply besides its body."""
@@ -76,6 +81,7 @@ ROUTERS = (
     feedback.router,
     usage.router,
     runs.router,
+    split.router,
     frame.router,
     page.router,
 )
@@ -169,6 +175,10 @@ def create(settings: Settings) -> FastAPI:
                 guard=guard,
                 observe=note_answer,
             )
+            app.state.split = SplitRouter(
+                read_shares(settings.split), open_store(settings.split_url), generation, app.state.metrics
+            )
+            await stack.enter_async_context(app.state.split.open())
             detector = settings.grounding_detector_url
             scorer = (
                 scorer_by_detector(
@@ -188,6 +198,7 @@ def create(settings: Settings) -> FastAPI:
                 "reranking": Soft(reranking.ready),
                 "generation": generation.ready,
                 "dataprep": Soft(dataprep.ready),
+                "split": Soft(app.state.split.check),
                 **app.state.door.checks,
                 **guard_checks(guard),
             }

@@ -38,6 +38,7 @@ from services.gateway.compare import Grounder, JudgedAnswer
 from services.gateway.passages import Links
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
+from services.gateway.split.router import route_question, routing_headers
 
 router = APIRouter(tags=["chat"])
 
@@ -48,12 +49,12 @@ router = APIRouter(tags=["chat"])
 async def chat(request: Request, body: AnswerRequest) -> Response:
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
-    question = read_question(body, settings)
+    question = route_question(request, read_question(body, settings), body.user)
     links = Links(request, question.search.collection, are_stored=question.search.given is None)
     grounder: Grounder | None = request.app.state.grounder if body.rag.grounding else None
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
-        headers: dict[str, str] = {}
+        headers = routing_headers(question)
         events = _write_chunks(pipeline, question, links, headers, grounder, include_usage=include_usage)
         return await EventStream.open(request, events, service="gateway", headers=headers)
     reply = await until_disconnected(request, _collect(pipeline, question, links, grounder))
@@ -61,6 +62,7 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
         reply.model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"server-timing": server_timing(reply.timings)}
+        | routing_headers(question)
         | fallback_headers(reply.degraded, reply.model),
     )
 
@@ -188,6 +190,7 @@ async def _collect(
         timings=finished.timings,
         degraded=list(finished.degraded),
         outcome=finished.outcome,
+        routed_by=question.routed_by or None,
         groundedness=judged.groundedness,
         groundedness_missing=judged.missing,
     )
@@ -241,6 +244,8 @@ async def _write_chunks(
                     "degraded": list(event.degraded),
                     "outcome": event.outcome,
                 }
+                if question.routed_by:
+                    fields["routed_by"] = question.routed_by
                 if event.misplaced:
                     fields |= misplaced_fields(event.misplaced, event.finish_reason, event.outcome)
                 if not include_usage:

@@ -26,6 +26,7 @@ from services.core.wire.chat import ChatMessage, StreamOptions
 from services.core.wire.sampling import SamplingFields
 from services.gateway.chat import read_question
 from services.gateway.settings import Settings
+from services.gateway.split.router import route_question, routing_headers
 
 router = APIRouter(tags=["chat"])
 
@@ -78,9 +79,9 @@ async def completions(request: Request, body: CompletionRequest) -> Response:
     """`context`, `citations`, `timings`, `degraded` and `outcome` are as in chat completions."""
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
-    question = read_question(body.to_chat(), settings)
+    question = route_question(request, read_question(body.to_chat(), settings), body.user)
     writer = CompletionWriter()
-    headers: dict[str, str] = {}
+    headers = routing_headers(question)
     parts = write_parts(pipeline, question, writer, headers, streams=body.stream)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -129,6 +130,8 @@ async def write_parts(
                 headers["server-timing"] = server_timing(event.timings)
                 is_wrong = streams and event.misplaced > 0
                 more: Json = {"outcome": event.outcome, "misplaced": event.misplaced}
+                if question.routed_by:
+                    more["routed_by"] = question.routed_by
                 if is_wrong:
                     more |= misplaced_fields(event.misplaced, event.finish_reason, event.outcome)
                 elif streams:

@@ -172,7 +172,8 @@ class Tools:
         )
         content: list[str] = []
         finished: Finished | None = None
-        async with aclosing(self._pipeline.answer(read_question(asked, self._settings))) as events:
+        routed = self._app.state.split.route(read_question(asked, self._settings))
+        async with aclosing(self._pipeline.answer(routed)) as events:
             async for event in events:
                 if isinstance(event, Piece):
                     content.append(event.content)

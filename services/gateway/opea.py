@@ -26,6 +26,7 @@ from services.core.wire.opea import ChatQnAChoice, ChatQnAMessage, ChatQnAReply,
 from services.core.wire.passages import DEFAULT_COLLECTION
 from services.gateway.chat import list_models, read_question
 from services.gateway.settings import Settings
+from services.gateway.split.router import route_question, routing_headers
 
 IGNORED_HEADER = "x-ragline-ignored"
 """The request's fields that changed nothing, by name."""
@@ -54,8 +55,8 @@ async def chatqna(request: Request, body: ChatQnARequest) -> Response:
     model = await _find_model(request.app.state.generation, body.model)
     if body.model and not model:
         ignored = sorted([*ignored, "model"])
-    question = _read_chatqna(body, model, settings)
-    headers = {IGNORED_HEADER: _header_text(ignored)} if ignored else {}
+    question = route_question(request, _read_chatqna(body, model, settings))
+    headers = routing_headers(question) | ({IGNORED_HEADER: _header_text(ignored)} if ignored else {})
     if body.stream:
         events = _write_lines(pipeline, question, headers)
         return await EventStream.open(request, events, service="gateway", headers=headers)

@@ -25,6 +25,7 @@ from services.core.wire.responses import ResponsesRequest, TextFormat
 from services.gateway.chat import read_question
 from services.gateway.passages import Links
 from services.gateway.settings import Settings
+from services.gateway.split.router import route_question, routing_headers
 
 router = APIRouter(tags=["chat"])
 
@@ -38,12 +39,13 @@ async def responses(request: Request, body: ResponsesRequest) -> Response:
     pipeline: RagPipeline = request.app.state.pipeline
     settings: Settings = request.app.state.settings
     try:
-        question = read_question(body.to_chat(), settings)
+        asked = body.to_chat()
+        question = route_question(request, read_question(asked, settings), asked.user)
     except ValidationError as error:
         raise InvalidRequest(f"input: {error.errors()[0]['msg']}") from None
     links = Links(request, question.search.collection, are_stored=question.search.given is None)
     writer = ResponseWriter(body, links)
-    headers: dict[str, str] = {}
+    headers = routing_headers(question)
     events = write_events(pipeline, question, writer, headers)
     if body.stream:
         return await EventStream.open(request, events, service="gateway", headers=headers)

@@ -14,6 +14,7 @@ from pipelines.select import SelectName
 from services.core.guards.guard import GuardSettings
 from services.core.origins import Visitors
 from services.core.settings import ServiceSettings
+from services.core.wire.split import read_shares
 from services.gateway.access.settings import AccessSettings
 
 
@@ -119,6 +120,18 @@ class Settings(AccessSettings, GuardSettings, ServiceSettings):
         validation_alias="GROUNDING_DETECTOR_LABELS",
         description="what the detector's labels mean where their names do not say it, as "
         "LABEL_0=contradicted,LABEL_1=unsupported,LABEL_2=supported",
+    )
+    split: str = Field(
+        "",
+        validation_alias="LLM_SPLIT",
+        description="shares of the questions that name no model, for other entries than the default one: "
+        "large=10 sends a tenth of the conversations to large; 0 to 100 altogether",
+    )
+    split_url: str = Field(
+        "file:",
+        validation_alias="SPLIT_URL",
+        description="where a split is kept that `PUT /v1/split` sets: file: (below RAGLINE_HOME), "
+        "file:///path/to/dir, redis://host:6379/0 for several gateways, or off",
     )
     prompt: PromptName = Field(
         "plain",
@@ -234,6 +247,12 @@ class Settings(AccessSettings, GuardSettings, ServiceSettings):
                 raise ValueError(
                     f"{origin!r} is no origin: write scheme://host or scheme://host:port, no path"
                 )
+        return text
+
+    @field_validator("split")
+    @classmethod
+    def _check_split(cls, text: str) -> str:
+        read_shares(text)
         return text
 
     @field_validator("grounding_detector_labels")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.cli.commands.split import describe_split, read_split
 from services.cli.console import Output
+from services.cli.gateway import call_gateway
 from services.cli.local.models import fetch_models, format_size
 from services.cli.settings import Settings
+from services.core.errors import RaglineError
 from services.core.models.catalogue import CATALOGUE
 from services.core.models.fetch import Fetcher
 from services.core.models.memory import estimate_memory, read_memory_limit
@@ -31,8 +35,12 @@ def models(context: typer.Context) -> None:
 
 @command.command("list")
 def list_models() -> None:
-    """The models that Ragline knows, and which are on this machine."""
-    show_catalogue(Settings.load().root, Output.standard())
+    """The models that Ragline knows, which are on this machine, and the split of the gateway that runs."""
+    output = Output.standard()
+    show_catalogue(Settings.load().root, output)
+    with suppress(RaglineError):  # no gateway runs, or this key may not ask it
+        for line in describe_split(call_gateway(read_split)):
+            output.line(line)
 
 
 @command.command("fetch")

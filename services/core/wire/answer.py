@@ -237,6 +237,7 @@ class AnswerChoice(ChatChoice):
 class AnswerReply(ChatReply):
     """`degraded` names the stages that were left out because their service failed.
 
+    `routed_by` is `split` where the request named no model and the split chose the one that answered.
     `groundedness` is there where the request asks for it; `groundedness_missing` says why it is not.
     """
 
@@ -245,6 +246,7 @@ class AnswerReply(ChatReply):
     timings: Timings
     degraded: list[str] = Field(default_factory=list)
     outcome: Outcome = "answered"
+    routed_by: Literal["split"] | None = None
     groundedness: AnswerGroundedness | None = None
     groundedness_missing: str | None = None
 
@@ -269,5 +271,6 @@ class AnswerChunk(ChatChunk):
     timings: Timings | None = None
     degraded: list[str] | None = None
     outcome: Outcome | None = None
+    routed_by: Literal["split"] | None = None
     groundedness: AnswerGroundedness | None = None
     groundedness_missing: str | None = None

@@ -35,6 +35,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = {
     "/v1/passages": _ASK,
     "/v1/feedback": {"POST": "ask", "*": "admin"},
     "/v1/runs": _OPERATE,
+    "/v1/split": {"GET": "ask", "*": "operator"},
     "/mcp": _ASK,
     "/v1/usage": _ASK,
     "/v1/statistics": _ASK,
