@@ -175,10 +175,7 @@ def create(settings: Settings) -> FastAPI:
                 guard=guard,
                 observe=note_answer,
             )
-            app.state.split = SplitRouter(
-                read_shares(settings.split), open_store(settings.split_url), generation, app.state.metrics
-            )
-            await stack.enter_async_context(app.state.split.open())
+            await stack.enter_async_context(app.state.split.open(generation))
             detector = settings.grounding_detector_url
             scorer = (
                 scorer_by_detector(
@@ -215,6 +212,9 @@ def create(settings: Settings) -> FastAPI:
         checks_token=False,
     )
     app.state.open_mcp = add_mcp(app, settings)
+    app.state.split = SplitRouter(
+        read_shares(settings.split), open_store(settings.split_url), app.state.metrics
+    )
     app.state.runs = runs.open_runs(settings.runs_dir)
     door = Door(settings, app.state.metrics)
     app.state.door, app.state.usage, app.state.trusts = door, door.usage, door.trusts

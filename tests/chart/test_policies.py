@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core.backends import names
+from services.gateway.settings import Settings as GatewaySettings
 from services.generation.backend import PACKAGE
 from services.generation.configuration import read_entries
 from services.generation.settings import EntrySettings
@@ -282,6 +283,17 @@ def test_how_a_server_wants_to_be_asked_is_told(helm: Helm, tmp_path: Path) -> N
     assert entry.request.rename == {"max_tokens": "max_completion_tokens"}
     assert (entry.request.drop, entry.request.add) == (("stream_options",), {"top_k": 1})
     assert (entry.first_token_seconds, entry.between_tokens_seconds) == (20, 7.5)
+
+
+def test_a_split_rolls_the_gateway_alone(helm: Helm) -> None:
+    before, after = helm.rendered("default"), helm.rendered("default", "--set", "llm.split.large=10")
+    changed = {component(new) for old, new in zip(before.objects, after.objects, strict=True) if old != new}
+    assert changed == {"gateway"}
+    told = environment(after.pods()["gateway"]["containers"][0])
+    assert GatewaySettings(split=told["LLM_SPLIT"], split_url=told["SPLIT_URL"]).split == "large=10"
+    assert told["SPLIT_URL"] == "off", "no place that survives the pod, so no live split that is lost unseen"
+    shared = environment(helm.rendered("gaudi").pods()["gateway"]["containers"][0])
+    assert shared["SPLIT_URL"] == "redis://ragline-redis:6379/1"
 
 
 def test_one_value_adds_an_entry_and_null_takes_one_out(helm: Helm) -> None:

@@ -233,11 +233,14 @@ def test_another_gateway_follows_and_a_restart_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(split_router, "REFRESH_SECONDS", 0.05)
-    other = serve(create(Settings(split="large=50", split_url=f"file://{folder}")))
+    app = create(Settings(split="large=50", split_url=f"file://{folder}"))
+    serve(app)
+    assert app.state.split.shares == {"large": 50}
     split(shares={"large": 99}, why="a step")
     until = time.monotonic() + 60
-    while (seen := httpx.get(f"{other}/v1/split").json())["shares"] != {"large": 99}:
-        assert time.monotonic() < until, seen
+    while app.state.split.shares != {"large": 99}:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     started_later = serve(create(Settings(split="large=1", split_url=f"file://{folder}")))
     assert httpx.get(f"{started_later}/v1/split").json()["shares"] == {"large": 99}
 

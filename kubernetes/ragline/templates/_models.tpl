@@ -99,3 +99,26 @@ which key an entry has, for messages. An entry without an engine is embedded. */
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* LLM_SPLIT: the shares of `llm.split` that are not null, as large=10,other=5. */}}
+{{- define "ragline.split" -}}
+{{- $shares := list -}}
+{{- range $name, $share := .Values.llm.split -}}
+{{- if ne (toString $share) "<nil>" -}}{{- $shares = append $shares (printf "%s=%v" $name $share) -}}{{- end -}}
+{{- end -}}
+{{- join "," $shares -}}
+{{- end -}}
+
+{{/* Refuses shares of entries that are not there, and more than all of it. */}}
+{{- define "ragline.validateSplit" -}}
+{{- $names := list -}}
+{{- range (include "ragline.modelList" . | fromYaml).items -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $total := 0.0 -}}
+{{- range $name, $share := .Values.llm.split -}}
+{{- if ne (toString $share) "<nil>" -}}
+{{- if not (has $name $names) -}}{{- fail (printf "llm.split.%s: no entry of models: choose from %s" $name (join ", " $names)) -}}{{- end -}}
+{{- $total = addf $total $share -}}
+{{- end -}}
+{{- end -}}
+{{- if gt $total 100.0 -}}{{- fail (printf "llm.split: the shares are %v %% together: at most 100" $total) -}}{{- end -}}
+{{- end -}}

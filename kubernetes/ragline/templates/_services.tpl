@@ -36,6 +36,11 @@ gateway:
     GENERATION_URL: {{ include "ragline.url" (list . "generation" 9000) }}
     DATAPREP_URL: {{ include "ragline.url" (list . "dataprep" 5000) }}
     GATEWAY_HOSTS: {{ include "ragline.gatewayHosts" . }}
+    {{- with include "ragline.split" . }}
+    LLM_SPLIT: {{ . }}
+    {{- end }}
+    {{- /* a pod's own disk is shared with no other gateway, and gone with the pod */}}
+    SPLIT_URL: {{ .Values.redis.enabled | ternary (printf "redis://%s:6379/1" (include "ragline.host" (list . "redis"))) "off" | quote }}
     {{- if .Values.keys.enabled }}
     GATEWAY_KEYS_FILE: /etc/ragline/keys/keys.json
     {{- if .Values.redis.enabled }}

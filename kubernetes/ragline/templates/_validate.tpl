@@ -23,6 +23,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $models -}}{{- include "ragline.validateFallback" (list $models .name (list .name)) -}}{{- end -}}
+{{- include "ragline.validateSplit" . -}}
 {{- include "ragline.validateStores" . -}}
 {{- include "ragline.validateScaling" . -}}
 {{- include "ragline.validateEdges" . -}}

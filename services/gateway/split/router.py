@@ -45,20 +45,13 @@ class SplitRouter:
     Args:
         configured: LLM_SPLIT's shares.
         store: Where a live split is kept.
-        generation: Says which entries there are.
         metrics: The gateway's.
     """
 
-    def __init__(
-        self,
-        configured: Mapping[str, float],
-        store: SplitStore,
-        generation: GenerationClient,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, configured: Mapping[str, float], store: SplitStore, metrics: Metrics) -> None:
         self._configured = dict(configured)
         self._store = store
-        self._generation = generation
+        self._generation: GenerationClient | None = None
         self._live: LiveSplit | None = None
         self._names: frozenset[str] | None = None
         self._default = DEFAULT
@@ -73,8 +66,9 @@ class SplitRouter:
         )
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        """Read the live split, and follow it as long as this is open."""
+    async def open(self, generation: GenerationClient) -> AsyncIterator[None]:
+        """Read the live split, and follow it as long as this is open; `generation` knows the entries."""
+        self._generation = generation
         await self._refresh(models=False)
         following = asyncio.create_task(self._follow(), name="split")
         try:
@@ -195,6 +189,8 @@ class SplitRouter:
         self._report()
 
     async def _look_at_models(self) -> None:
+        if self._generation is None:
+            return
         async with asyncio.timeout(ASK_SECONDS):
             listed = (await self._generation.models()).data
         self._names = frozenset(info.id for info in listed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_conversation_stays_as_the_share_grows() -> None:
         {name for name in CONVERSATIONS if choose_entry({"large": share}, name)}
         for share in (0, 5, 25, 50, 100)
     ]
-    assert all(before < after for before, after in zip(steps, steps[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(steps))
     assert steps[0] == set()
     assert steps[-1] == set(CONVERSATIONS)
 
