@@ -20,7 +20,7 @@ WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
 	$(BIN)/ragline demo
@@ -77,6 +77,9 @@ bench-burst: $(VENV)/.installed-dev ## what users see of a burst with uploads on
 
 bench-http-client: $(VENV)/.installed-dev ## what one call costs, by HTTP client
 	$(BIN)/python tests/bench/http_client.py
+
+bench-page: $(VENV)/.installed-dev ## what the page costs its reader, as Chromium measures: first view, streamed tokens, a long list; ARGS="--views 20 --tokens 20000"
+	$(BIN)/python -m tests.bench.page $(ARGS)
 
 bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on public sets, with intervals
 	$(BIN)/python -m tests.bench.retrieval

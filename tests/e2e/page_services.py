@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
@@ -52,7 +52,8 @@ HELD_SECONDS = 30.0
 class Engine:
     """An OpenAI-compatible server whose answer goes by the model's name; its last part waits for `may_end`."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Mapping[str, Sequence[str]]) -> None:
+        self.answers = answers
         self.app = FastAPI()
         self.app.post("/v1/chat/completions")(self.complete)
         self.app.get("/v1/models")(self.models)
@@ -67,7 +68,7 @@ class Engine:
         return StreamingResponse(self._events(body["model"]), media_type="text/event-stream")
 
     async def _events(self, model: str) -> AsyncIterator[bytes]:
-        pieces = ANSWERS[model]
+        pieces = self.answers[model]
         for at, piece in enumerate(pieces):
             if at == len(pieces) - 1:
                 await asyncio.to_thread(self.may_end.wait, HELD_SECONDS)
@@ -85,9 +86,12 @@ def _event(delta: dict[str, Any], reason: str | None = None) -> bytes:
 
 
 @contextmanager
-def serve_page(folder: Path) -> Iterator[tuple[str, Engine]]:
-    """Start the services, and bring some documents; yields the gateway's address and the engine."""
-    engine = Engine()
+def serve_page(folder: Path, answers: Mapping[str, Sequence[str]] = ANSWERS) -> Iterator[tuple[str, Engine]]:
+    """Start the services, and bring some documents; yields the gateway's address and the engine.
+
+    `answers` are the parts that each model entry streams.
+    """
+    engine = Engine(answers)
     with ExitStack() as stack:
         endpoint = stack.enter_context(running(engine.app))
         entries = [
@@ -98,9 +102,9 @@ def serve_page(folder: Path) -> Iterator[tuple[str, Engine]]:
                 "model_id": name,
                 "max_context": 8192,
                 # what is known not to think is shown as it comes
-                "profile": "" if name == "thinker" else "none",
+                "profile": {"thinker": "", "tags": "tags"}.get(name, "none"),
             }
-            for name in ANSWERS
+            for name in answers
         ]
         apps = {
             "embedding": create_embedding(EmbeddingSettings(backend="fake")),

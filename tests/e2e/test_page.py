@@ -395,6 +395,57 @@ def test_what_the_page_is_made_of(served: tuple[str, Engine]) -> None:
     assert httpx.get(f"{url}/page/nothing.js").status_code == 404
 
 
+def test_the_first_view_is_small_and_costs_little_when_it_is_loaded_again(
+    browser: Browser, served: tuple[str, Engine]
+) -> None:
+    """By the browser's own count of what came over the wire, headers and the list of models included."""
+    context = browser.new_context()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    lengths: list[float] = []
+    session.on("Network.loadingFinished", lambda event: lengths.append(event["encodedDataLength"]))
+    page.goto(f"{served[0]}/")
+    expect(page.locator("#model option").first).to_be_attached()
+    first = sum(lengths)
+    assert 20_000 < first < BUDGET_BYTES
+    lengths.clear()
+    page.reload()
+    expect(page.locator("#model option").first).to_be_attached()
+    assert sum(lengths) < first / 2  # what has not changed does not come again
+    context.close()
+
+
+def test_a_file_is_packed_for_who_takes_it_packed(served: tuple[str, Engine]) -> None:
+    url = f"{served[0]}/page/app.js"
+    plain = httpx.get(url, headers={"accept-encoding": "identity"})
+    packed = httpx.get(url, headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text == (STATIC / "app.js").read_text()
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    known = httpx.get(url, headers={"if-none-match": plain.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert "default-src 'none'" in known.headers["content-security-policy"]
+    assert httpx.get(url, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_a_long_list_comes_in_pages(opened: Opened) -> None:
+    page = opened.page
+    listed = [{"id": f"d{at}", "name": f"part {at}.md", "passages": 1} for at in range(2000)]
+    page.route("**/v1/documents?*", lambda route: route.fulfill(json={"documents": listed}))
+    go(page, "documents")
+    expect(page.get_by_role("heading", name="2,000 documents")).to_be_visible()
+    rows = page.locator("#documents > li")
+    assert rows.count() == 100
+    page.get_by_role("button", name="Show more (1,900 left)").click()
+    expect(rows).to_have_count(200)
+    expect(rows.nth(100).locator("button").first).to_be_focused()
+    page.fill("#filter", "part 1999")
+    expect(rows).to_have_count(1)
+    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
 def test_the_passages_of_a_document_and_around_one(served: tuple[str, Engine]) -> None:
     url = served[0]
     listed = httpx.get(f"{url}/v1/documents").json()["documents"]

@@ -89,7 +89,7 @@ export function showAsk(main, place) {
     } finally {
       running = null;
       [ask.disabled, stop.hidden] = [false, true];
-      keepConversation(turns);
+      setTimeout(() => keepConversation(turns)); // a long one takes a while
     }
   }
 

@@ -4,7 +4,7 @@ import { deleteJson, getJson, postJson, readEvents } from "./api.js";
 import { announce, confirmed, count, errorNote, fill, h, note, openDialog } from "./dom.js";
 import { describePlace } from "./evidence.js";
 
-const AT_ONCE = 200; // rows that are made in one go, so that a long list never holds the page up
+const AT_ONCE = 100; // rows that are shown at once: thousands would make every key and every turn of a wheel slow
 const PAGE = 20;
 const STATES = { queued: "waits its turn", running: "in work", waiting: "waits", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -132,7 +132,7 @@ class Upload {
 
 class Listing {
   constructor(element, filter, readCollection) {
-    Object.assign(this, { element, filter, readCollection, documents: [], drawing: 0 });
+    Object.assign(this, { element, filter, readCollection, documents: [] });
   }
 
   async load() {
@@ -156,12 +156,18 @@ class Listing {
       h("h2", {}, `${count(shown.length, "document")}${wanted ? ` of ${this.documents.length}` : ""}, ${count(passages, "passage")}`),
       this.documents.length ? rows : note("Nothing here yet. Drop a file above: it is searchable as soon as it is stored."),
     );
-    cancelAnimationFrame(this.drawing);
-    const more = (from) => {
-      rows.append(...shown.slice(from, from + AT_ONCE).map((document) => this.#row(document)));
-      if (from + AT_ONCE < shown.length) this.drawing = requestAnimationFrame(() => more(from + AT_ONCE));
+    let from = 0;
+    const more = h("button", { type: "button", onclick: () => show().querySelector("button").focus() });
+    const show = () => {
+      const added = shown.slice(from, from + AT_ONCE).map((document) => this.#row(document));
+      rows.append(...added);
+      from += added.length;
+      more.textContent = `Show more (${(shown.length - from).toLocaleString("en")} left)`;
+      more.hidden = from >= shown.length;
+      return added[0];
     };
-    more(0);
+    this.element.append(more);
+    show();
   }
 
   #row(document) {

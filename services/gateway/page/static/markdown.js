@@ -22,6 +22,7 @@ const INLINE = new RegExp(
   "g",
 );
 const LONG_BLOCK = 20_000;
+const SLICE = 12; // milliseconds of drawing without a pause
 const FENCE = /^ {0,3}(```|~~~)/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
@@ -102,9 +103,11 @@ const starts = (line) => !line.trim() || FENCE.test(line) || HEADING.test(line) 
  * @param {(number: number) => Node} [drawMark] draws the mark that `insertMarks` put there
  * @returns {Node[]} the blocks
  */
-export function drawMarkdown(source, drawMark = () => "") {
+export const drawMarkdown = (source, drawMark) => [...drawBlocks(source, drawMark)];
+
+/** Draw it block by block. */
+function* drawBlocks(source, drawMark = () => "") {
   const lines = source.split("\n");
-  const blocks = [];
   for (let at = 0; at < lines.length; ) {
     const line = lines[at];
     const heading = HEADING.exec(line);
@@ -112,33 +115,32 @@ export function drawMarkdown(source, drawMark = () => "") {
     else if (FENCE.test(line)) {
       const fence = FENCE.exec(line)[1];
       const inside = take(lines, at + 1, (next) => !next.trimStart().startsWith(fence));
-      blocks.push(...drawCode(inside.join("\n"), drawMark, (plain) => h("pre", {}, h("code", {}, plain))));
+      yield* drawCode(inside.join("\n"), drawMark, (plain) => h("pre", {}, h("code", {}, plain)));
       at += inside.length + 2;
     } else if (heading) {
       const level = Math.min(6, heading[1].length + 2); // the page's own headings are above an answer's
-      blocks.push(h(`h${level}`, { dir: "auto" }, ...drawInline(heading[2], drawMark)));
+      yield h(`h${level}`, { dir: "auto" }, ...drawInline(heading[2], drawMark));
       at += 1;
     } else if (ITEM.test(line)) {
       const items = take(lines, at, (next) => next.trim() && !FENCE.test(next) && !HEADING.test(next));
-      blocks.push(drawList(items, drawMark));
+      yield drawList(items, drawMark);
       at += items.length;
     } else if (ROW.test(line) && RULE.test(lines[at + 1] ?? "")) {
       const rows = take(lines, at, (next) => ROW.test(next));
-      blocks.push(drawTable(rows, drawMark));
+      yield drawTable(rows, drawMark);
       at += rows.length;
     } else if (/^\s*>/.test(line)) {
       const quoted = take(lines, at, (next) => /^\s*>/.test(next));
       const inner = quoted.map((next) => next.replace(/^\s*>\s?/, "")).join("\n");
       const tooDeep = (/^(?:>\s?)+/.exec(inner)?.[0] ?? "").length > 16;
-      blocks.push(h("blockquote", { dir: "auto" }, ...(tooDeep ? [inner] : drawMarkdown(inner, drawMark))));
+      yield h("blockquote", { dir: "auto" }, ...(tooDeep ? [inner] : drawMarkdown(inner, drawMark)));
       at += quoted.length;
     } else {
       const rest = take(lines, at + 1, (next) => !starts(next));
-      blocks.push(h("p", { dir: "auto" }, ...drawInline([line, ...rest].join("\n"), drawMark)));
+      yield h("p", { dir: "auto" }, ...drawInline([line, ...rest].join("\n"), drawMark));
       at += rest.length + 1;
     }
   }
-  return blocks;
 }
 
 /**
@@ -202,11 +204,23 @@ export class GrowingMarkdown {
     return fences % 2 ? this.drawn : end + 2;
   }
 
-  /** Draw the whole, with its marks. */
-  finish(source = this.source, marks = [], drawMark = undefined) {
+  /** Draw the whole, with its marks; a long one in slices, so that it never holds the page up. */
+  async finish(source = this.source, marks = [], drawMark = undefined) {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     this.tail = null;
-    this.element.replaceChildren(...drawMarkdown(insertMarks(source, marks), drawMark));
+    const drawing = (this.drawing = Symbol());
+    const blocks = [];
+    const pause = () => new Promise((resolve) => setTimeout(resolve));
+    if (source.length > LONG_BLOCK) await pause();
+    let begun = performance.now();
+    for (const block of drawBlocks(insertMarks(source, marks), drawMark)) {
+      blocks.push(block);
+      if (performance.now() - begun < SLICE) continue;
+      await pause();
+      if (this.drawing !== drawing) return;
+      begun = performance.now();
+    }
+    if (this.drawing === drawing) this.element.replaceChildren(...blocks);
   }
 }

@@ -41,13 +41,12 @@ function drawPill(citation, collection) {
 
 /** Find where each pill stands: at the model's own [n] where it wrote one, else behind the sentence. */
 export function placeMarks(content, citations) {
-  const units = toUnits(content, citations.map((citation) => citation.index));
+  const units = toUnits(content, citations.flatMap((citation) => [citation.start_index, citation.index]));
   return citations.map((citation, mark) => {
-    const end = units.get(citation.index);
+    const [start, end] = [units.get(citation.start_index), units.get(citation.index)];
     const written = `[${citation.marker}]`;
-    const near = content.lastIndexOf(written, end + 8);
-    const start = toUnits(content, [citation.start_index]).get(citation.start_index);
-    return citation.method === "model" && near >= start ? { at: near, skip: written.length, mark } : { at: end, mark };
+    const near = citation.method === "model" ? content.slice(start, end + 8 + written.length).lastIndexOf(written) : -1;
+    return near < 0 ? { at: end, mark } : { at: start + near, skip: written.length, mark };
   });
 }
 
