@@ -72,6 +72,9 @@ def _truncated() -> Iterator[Case]:
         "docx": (files["report.docx"], "broken DOCX"),
         "pptx": (files["talk.pptx"], "broken PPTX"),
         "xlsx": (files["book.xlsx"], "broken XLSX"),
+        "epub": (files["book.epub"], "broken EPUB"),
+        "odt": (files["letter.odt"], "broken OpenDocument"),
+        "msg": (files["mail.msg"], "broken Outlook message"),
         "zip": (packed, "broken archive"),
         "tar": (tarred, "broken archive"),
         "tgz": (gzip.compress(tarred), "broken archive"),
@@ -111,6 +114,15 @@ def _misnamed() -> Iterator[Case]:
     yield "text-inside.tgz", b"just text " * 99, "broken archive"
     yield "old.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Office file"
     yield "old.rst", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Office file, not rst"
+    yield "letter.doc", NOISE, "save it as DOCX"
+    yield "prices.xls", NOISE, "save it as XLSX"
+    yield "epub-inside.odt", files["book.epub"], "is an EPUB, not opendocument"
+    yield "docx-inside.epub", files["report.docx"], "is a DOCX, not epub"
+    yield "text-inside.odt", b"just text", "is not a OpenDocument|is not an OpenDocument"
+    yield "text-inside.msg", b"Subject: x\n\ntext", "is not an Outlook message"
+    yield "text-inside.rtf", b"just text", "is not RTF"
+    yield "pdf-inside.eml", files["paper.pdf"], "is a PDF, not eml"
+    yield "headless.eml", b"\n\nno header", "no headers"
     yield "program.exe", b"MZ\x90\0", r"'\.exe': supported are"
     yield "no-suffix", b"text", "no suffix: supported are"
 
@@ -120,6 +132,10 @@ def _encrypted() -> Iterator[Case]:
     for suffix in ("docx", "pptx", "xlsx"):
         yield f"locked.{suffix}", samples.encrypted_office(), "encrypted: save it without a password"
     yield "flagged.docx", samples.encrypted_zip(samples.make_docx()), "encrypted"
+    manifest = b"<manifest><file-entry><encryption-data/></file-entry></manifest>"
+    locked = samples.repacked(samples.valid()["letter.odt"], {"META-INF/manifest.xml": manifest})
+    yield "locked.odt", locked, "encrypted: save it without a password"
+    yield "locked.eml", b"Subject: x\nContent-Type: application/pkcs7-mime\n\nabc", "is encrypted"
     yield "locked.zip", samples.encrypted_zip(samples.zipped({"a.md": b"x"})), "locked.zip/a.md is encrypted"
 
 

@@ -7,6 +7,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
 
 import docx
 import openpyxl
@@ -14,6 +15,9 @@ import pptx
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
+
+from tests.open_documents import epub, open_document
+from tests.outlook import outlook_message
 
 Rows = Sequence[Sequence[object]]
 TABLE: Rows = [["Harbour", "Tide", 2024], ["Brest", "7.1 m", 12], ["Saint-Malo", "13.5 m", 8]]
@@ -89,6 +93,24 @@ def make_docx(rows: Rows = TABLE) -> bytes:
             cell.text = str(value)
     document.add_paragraph("After the table.")
     return _saved(document)
+
+
+def make_mail(attachments: Mapping[str, bytes]) -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "Ana <ana@example.org>", "Tides of Brittany"
+    message.set_content("The moon pulls the water.")
+    for name, data in attachments.items():
+        message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return message.as_bytes()
+
+
+def _sheet(rows: Rows) -> str:
+    cells = (
+        "".join(f"<table:table-cell><text:p>{cell}</text:p></table:table-cell>" for cell in row)
+        for row in rows
+    )
+    written = "".join(f"<table:table-row>{row}</table:table-row>" for row in cells)
+    return f"<table:table table:name='Heights'>{written}</table:table>"
 
 
 def make_pptx(slides: int = 2) -> bytes:
@@ -194,4 +216,18 @@ def valid() -> dict[str, bytes]:
         "data.jsonl": b"\n".join(json.dumps(record).encode() for record in RECORDS),
         "code.py": b"def tide(moon):\n    return moon * 2\n",
         "config.yaml": b"harbour:\n  name: Brest\n",
+        "mail.eml": make_mail({"tides.csv": b"harbour;tide\nBrest;7,1\n"}),
+        "mail.msg": outlook_message(
+            "Tides", "The moon pulls the water.", {"more.txt": b"Neap tides are small."}
+        ),
+        "book.epub": epub({"one.xhtml": "<html><body><h1>Sea</h1><p>Waves and wind.</p></body></html>"}),
+        "letter.odt": open_document("text", "<text:h>Tides</text:h><text:p>The moon pulls.</text:p>"),
+        "prices.ods": open_document("spreadsheet", _sheet(TABLE)),
+        "talk.odp": open_document(
+            "presentation",
+            "<draw:page><draw:frame><draw:text-box><text:p>Tides</text:p>"
+            "</draw:text-box></draw:frame></draw:page>",
+        ),
+        "memo.rtf": rb"{\rtf1\ansi Gr\'fc\'dfe vom Meer\par}",
+        "feed.xml": b"<tides><harbour name='Brest'>7.1 m</harbour></tides>",
     }

@@ -1,8 +1,9 @@
-"""Archives, read member by member within limits. Runs in a parser process; nothing is written here.
+"""Archives and e-mails with attachments, read member by member within limits, in a parser process.
 
 A member that cannot be had (encrypted, a link, too large, of an unsafe name) is that member's problem. What
 is wrong with the archive as a whole ends it: too many members, too many bytes, a ratio that only bombs
-have. Sizes are counted as they come, never believed. Directories, and what macOS adds, are passed over.
+have. Sizes are counted as they come, never believed. Directories, and what macOS adds, are passed over. An
+e-mail's members are its attachments of formats that are read; they may be archives and e-mails again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
+from services.dataprep.parsing.archive_names import decode_names, name_members
 from services.dataprep.parsing.document import Limits, Unparsable
+from services.dataprep.parsing.mail import is_mail, list_attachments, read_mail
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".gz")
 PIECE_BYTES = 1 << 18
@@ -55,13 +59,26 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def read_members(path: Path, name: str, limits: Limits) -> Iterator[Member]:
-    """Read the files in the archive at `path`, called `name`. Raises `ArchiveRefused`."""
+def read_members(path: Path, name: str, limits: Limits, supported: Sequence[str] = ()) -> Iterator[Member]:
+    """Read the files in the archive or e-mail at `path`, called `name`.
+
+    Args:
+        path: The file.
+        name: Its name, whose suffix says what it is.
+        limits: What it may unpack to.
+        supported: How the names of attachments end that are read.
+
+    Raises:
+        ArchiveRefused: It is over a limit, or broken.
+    """
     meter = Meter(path.stat().st_size, limits)
     lower = name.lower()
     try:
         if not meter.packed:
             raise ArchiveRefused("invalid", "is empty: there is nothing to ingest")
+        if is_mail(name):
+            yield from _read_attachments(path, name, meter, supported)
+            return
         if lower.endswith(".zip"):
             members = _read_zip(path, meter)
         elif lower.endswith((".tar", ".tar.gz", ".tgz")):
@@ -135,20 +152,31 @@ def _read_pieces(source: _Readable, limit: int) -> Iterator[bytes]:
         yield piece
 
 
+def _read_attachments(path: Path, name: str, meter: Meter, supported: Sequence[str]) -> Iterator[Member]:
+    mail = read_mail(path.read_bytes(), name)
+    for count, attachment in enumerate(list_attachments(mail, supported), start=1):
+        if count > meter.limits.members:
+            raise ArchiveRefused("too_large", f"holds more than {meter.limits.members} files: split it")
+        yield Member(
+            attachment.name,
+            _read_pieces(_CountedStream(BytesIO(attachment.data), meter), meter.limits.member_bytes),
+        )
+
+
 def _read_zip(path: Path, meter: Meter) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if info.is_dir() or _is_litter(info.filename):
+        for info, name in name_members(archive.infolist()):
+            if info.is_dir() or _is_litter(name):
                 continue
             mode = info.external_attr >> 16
             if stat.S_ISLNK(mode):
-                yield _refuse(info.filename, _LINK)
+                yield _refuse(name, _LINK)
             elif info.flag_bits & _ENCRYPTED:
-                yield _refuse(info.filename, _ENCRYPTED_MEMBER)
-            elif (problem := _find_name_problem(info.filename)) is not None:
-                yield _refuse(info.filename, problem)
+                yield _refuse(name, _ENCRYPTED_MEMBER)
+            elif (problem := _find_name_problem(name)) is not None:
+                yield _refuse(name, problem)
             else:
-                yield Member(info.filename, _read_zip_member(archive, info, meter))
+                yield Member(name, _read_zip_member(archive, info, meter))
 
 
 def _read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: Meter) -> Iterator[bytes]:
@@ -167,16 +195,17 @@ def _read_tar(path: Path, meter: Meter) -> Iterator[Member]:
         stream = _CountedStream(plain, meter)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
             for info in archive:
-                if info.isdir() or _is_litter(info.name):
+                name = decode_names([info.name.encode("utf-8", "surrogateescape")])[0]
+                if info.isdir() or _is_litter(name):
                     continue
                 if info.issym() or info.islnk():
-                    yield _refuse(info.name, _LINK)
+                    yield _refuse(name, _LINK)
                 elif not info.isfile():
-                    yield _refuse(info.name, _DEVICE)
-                elif (problem := _find_name_problem(info.name)) is not None:
-                    yield _refuse(info.name, problem)
+                    yield _refuse(name, _DEVICE)
+                elif (problem := _find_name_problem(name)) is not None:
+                    yield _refuse(name, problem)
                 else:
-                    yield Member(info.name, _read_tar_member(archive, info, meter))
+                    yield Member(name, _read_tar_member(archive, info, meter))
             if stream.block_at(archive.offset) != bytes(tarfile.BLOCKSIZE):  # tarfile says nothing of it
                 raise tarfile.ReadError("it ends before its end mark")
 

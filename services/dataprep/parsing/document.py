@@ -104,8 +104,9 @@ class Format:
 
     `suffixes` end its files' names, in lower case. `content_types` says which of them a file gets that a web
     server sends under such a type. `magic` begins its files. `package_part` is for a format whose files are
-    ZIP archives: a name in them that begins so is in no other format's. `called` is what errors call a file
-    that one of the two gives away ("a PDF"). `position` orders formats where people read them.
+    ZIP archives: a name in them that begins so is in no other format's. `is_ole` is for one whose files are
+    OLE compound files, as those of old Office programs are. `called` is what errors call a file that one of
+    the first two gives away ("a PDF"). `position` orders formats where people read them.
 
     For the documentation: `title` is the format's name; it is `read_with` a library; `sections` tells what
     becomes a section or a page, `left_out` what is not read.
@@ -117,6 +118,7 @@ class Format:
     content_types: Mapping[str, str] = field(default_factory=dict)
     magic: bytes = b""
     package_part: str = ""
+    is_ole: bool = False
     called: str = ""
     read_with: str = ""
     sections: str = ""

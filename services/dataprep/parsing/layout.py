@@ -94,6 +94,21 @@ class Layout:
             self._add(text, "\n")
             self._lead = None
 
+    def add_document(self, document: ParsedDocument) -> None:
+        """Add a document that is a part of this one, with its sections and tables."""
+        if not document.text.strip():
+            return
+        if document.sections and document.sections[0].start == 0:
+            self._section_begins = False
+        start = self._add(document.text, "\n\n")
+        for section in document.sections:
+            self._sections.append(Section(section.start + start, section.body + start, section.path))
+        self._tables += [
+            TableSpan(table.start + start, table.body + start, table.end + start) for table in document.tables
+        ]
+        self._warnings += document.warnings
+        self._path, self._section_begins, self._lead = (), bool(document.sections), None
+
     def add_table(self, rows: Iterable[Sequence[str]], *, numbered: bool = False, headers: int = 0) -> None:
         """Add a table; where it is longer than half a chunk, each of its blocks is a section, and so a chunk.
 

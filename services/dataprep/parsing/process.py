@@ -86,7 +86,9 @@ def _parse(task: Task) -> bytes:
 
 def _unpack(task: Task) -> Iterator[bytes]:
     try:
-        for member in archives.read_members(Path(task.path), task.name, task.limits):
+        for member in archives.read_members(
+            Path(task.path), task.name, task.limits, registry.supported_suffixes()
+        ):
             # a name that is not UTF-8 comes out with U+FFFD in it, which no document may have
             yield (
                 Piece.MEMBER

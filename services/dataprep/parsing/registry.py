@@ -34,11 +34,26 @@ _FOREIGN = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90\0", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
-    (b"{\\rtf", "an RTF document"),
 )
 """First bytes of files that are of no format here, and what errors call them."""
 
-_FOREIGN_PACKAGES = (("META-INF/container.xml", "an EPUB"), ("content.xml", "an OpenDocument file"))
+_WAYS_OUT = {
+    ".doc": "save it as DOCX",
+    ".dot": "save it as DOCX",
+    ".xls": "save it as XLSX",
+    ".xlsb": "save it as XLSX",
+    ".ppt": "save it as PPTX",
+    ".pages": "export it as DOCX",
+    ".numbers": "export it as XLSX",
+    ".key": "export it as PPTX",
+    ".wpd": "save it as DOCX",
+    ".mbox": "save its messages as EML",
+    ".pst": "save its messages as MSG or EML",
+    ".7z": "pack it as ZIP",
+    ".rar": "pack it as ZIP",
+}
+"""What to do with files that people have and no parser here reads."""
+
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -72,6 +87,8 @@ def format_of(name: str) -> str:
     for format_name, format_ in all_formats().items():
         if suffix in format_.suffixes:
             return format_name
+    if suffix in _WAYS_OUT:
+        raise Unparsable("unsupported", f"has the suffix {suffix!r}, which is not read: {_WAYS_OUT[suffix]}")
     what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
     raise Unparsable("unsupported", f"{what}: supported are {', '.join(supported_suffixes())}")
 
@@ -105,6 +122,8 @@ def find_contradiction(data: bytes, format_name: str) -> str:
     actual, called = _recognise(data, declared)
     if actual == format_name:
         return ""
+    if declared[format_name].is_ole and called == _OLD_OFFICE:
+        return ""
     if declared[format_name].package_part and called in {_BROKEN_ZIP, _OLD_OFFICE}:
         return ""  # its parser knows more about these
     return called
@@ -128,7 +147,7 @@ def _recognise_package(data: bytes, declared: dict[str, Format]) -> tuple[str, s
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return "", _BROKEN_ZIP
     packages = [(format_.package_part, name, format_.called) for name, format_ in declared.items()]
-    for part, name, called in [*packages, *((part, "", called) for part, called in _FOREIGN_PACKAGES)]:
+    for part, name, called in packages:
         if part and any(member.startswith(part) for member in members):
             return name, called
     return "", "a ZIP archive"

@@ -21,11 +21,15 @@ from services.dataprep.jobs.store import IngestOrder, UploadedFile, fail_file
 from services.dataprep.parsing.archives import is_archive
 from services.dataprep.parsing.chunking import Chunking
 from services.dataprep.parsing.decoding import is_text_encoding
+from services.dataprep.parsing.mail import is_mail
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
 from services.dataprep.upload.links import Fetcher, links
 from services.dataprep.upload.multipart import FILES_FIELD, LINKS_FIELD, Form, Upload
 from services.dataprep.upload.names import clean_name, document_id
+
+NESTED = 3
+"""E-mails within e-mails, archives attached to them, and so on: so many around a file."""
 
 
 class _Fields(StrictWire):
@@ -162,33 +166,52 @@ def _chunking(fields: _Fields, settings: Settings) -> Chunking:
 
 async def unpack_archives(uploads: Sequence[Upload], folder: Path, sandbox: Sandbox) -> list[Upload]:
     """Return the uploads in their order, with the files of an archive in its place; they are named
-    `archive.zip/inner/path.md`.
+    `archive.zip/inner/path.md`. An e-mail's attachments come behind it and are named `mail.eml/report.pdf`.
 
-    They are unpacked below `folder`, all archives together to what one may unpack to. What is wrong with an
-    archive or a file in it is its `error`.
+    They are unpacked below `folder`, all together to what one archive may unpack to and as many as one may
+    hold. What is wrong with an archive or a file in it is its `error`.
     """
-    files: list[Upload] = []
-    most = left = sandbox.limits.expanded_bytes
-    for number, upload in enumerate(uploads):
-        if upload.too_large or not is_archive(upload.name):
-            files.append(upload)
-            continue
-        inside = folder / f"archive-{number}"
+    unpacker = _Unpacker(folder, sandbox)
+    return [file for upload in uploads for file in await unpacker.unpack(upload)]
+
+
+class _Unpacker:
+    """Unpacks archives and e-mails, also those that are attached to e-mails."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self._folder = folder
+        self._sandbox = sandbox
+        self._left = sandbox.limits.expanded_bytes
+        self._count = 0
+
+    async def unpack(self, upload: Upload, depth: int = 0) -> list[Upload]:
+        """Return what an upload holds; itself, where that is nothing."""
+        mail = is_mail(upload.name)
+        if upload.too_large or upload.error is not None or not (mail or is_archive(upload.name)):
+            return [upload]
+        if depth > NESTED:
+            words = f"is nested in more than {NESTED} e-mails and archives: send it by itself"
+            return [replace(upload, error=InvalidRequest(f"{upload.name} {words}"))]
+        self._count += 1
+        inside = self._folder / f"archive-{self._count}"
         inside.mkdir()
         try:
-            members = await sandbox.unpack(upload.path, upload.name, inside)
+            members = await self._sandbox.unpack(upload.path, upload.name, inside)
         except RaglineError as error:
-            files.append(replace(upload, error=error))
-            continue
+            # what is wrong with an e-mail as a whole, its parser will say
+            return [upload if mail else replace(upload, error=error)]
         size = sum(member.size for member in members)
-        if size > left:
+        if size > self._left:
             await asyncio.to_thread(shutil.rmtree, inside)
+            most = self._sandbox.limits.expanded_bytes
             words = f"and the archives before it unpack to more than {most} bytes: send it by itself"
-            files.append(replace(upload, error=PayloadTooLarge(f"{upload.name} {words}")))
-            continue
-        left -= size
-        files += [
-            Upload(member.name, member.path, member.size, member.sha256, error=member.error)
-            for member in members
-        ]
-    return files
+            return [replace(upload, error=PayloadTooLarge(f"{upload.name} {words}"))]
+        self._left -= size
+        files = [upload] if mail else []
+        for member in members:
+            held = Upload(member.name, member.path, member.size, member.sha256, error=member.error)
+            files += await self.unpack(held, depth + 1)
+            if len(files) > self._sandbox.limits.members:
+                words = f"holds more than {self._sandbox.limits.members} files: split it"
+                return [replace(upload, error=PayloadTooLarge(f"{upload.name} {words}"))]
+        return files

@@ -8,7 +8,7 @@ from services.dataprep.parsing.document import Format, Limits, ParsedDocument
 FORMAT = Format(
     title="text",
     position=10,
-    suffixes=(".txt", ".text", ".log", ".xml"),
+    suffixes=(".txt", ".text", ".log"),
     content_types={"text/plain": ".txt"},
     read_with="chardet",
     sections="-",
