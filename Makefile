@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
 
-demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again
-	$(BIN)/ragline demo
+demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again; OPEN=1 leaves them running and opens the page
+	$(BIN)/ragline demo $(if $(OPEN),--open)
 
 test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, types, tests; WORKERS=4 on a larger machine
 	$(LINT)

@@ -6,18 +6,19 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
 from services.cli.commands import ask
-from services.cli.commands.demo import AGAIN_WHEN_DOWN, NO_DEADLINE, UNHURRIED, Demo
+from services.cli.commands.demo import AGAIN_WHEN_DOWN, NO_DEADLINE, UNHURRIED, Demo, open_browser
 from services.cli.console import Output
-from services.cli.errors import ServiceDied
-from services.cli.local import activity, models
+from services.cli.errors import DemoFailed, ServiceDied
+from services.cli.local import activity, models, probe
 from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -96,6 +97,41 @@ def test_an_answer_that_comes_after_every_usual_deadline_is_waited_for(
             demo.ask(stack, "How many grams are in one pound?", "small")
     printed = (tmp_path / "printed").read_text()
     assert "still waiting after 1 s for the answer of small" in printed
+
+
+def test_the_services_stay_for_their_page_until_ctrl_c(demo: Demo, tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    def look(url: str, _: Mapping[str, str]) -> bool:
+        shown.append(httpx.get(url).text)
+        signal.raise_signal(signal.SIGINT)
+        return False
+
+    with slow_stack(demo, tmp_path) as stack:
+        stack.start("gateway")
+        stack.wait_ready(60, ["gateway"], probed=probe.awaits_answer)
+        demo.stay(stack, look)
+        assert "<title>Ragline</title>" in shown[0]
+        printed = (tmp_path / "printed").read_text()
+        assert f"The page: {stack.url('gateway')}/" in printed
+        assert printed.endswith("stopping\n")
+
+        pid = stack.pid("gateway")
+        assert pid is not None
+        with pytest.raises(DemoFailed, match=r"gateway was ended by SIGKILL"):
+            demo.stay(stack, lambda *_: bool(os.kill(pid, signal.SIGKILL)))
+    assert "No browser opens here" in (tmp_path / "printed").read_text()
+
+
+@pytest.mark.parametrize(("env", "asked"), [({}, False), ({"DISPLAY": ":0"}, True)])
+def test_no_browser_opens_in_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], *, asked: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url)) or True)
+    assert open_browser("http://127.0.0.1:8888/", env) is asked
+    assert bool(opened) is asked
 
 
 def test_the_services_of_the_demo_have_no_deadline_of_the_users(demo: Demo, tmp_path: Path) -> None:

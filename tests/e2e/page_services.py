@@ -124,5 +124,7 @@ def serve_page(folder: Path, answers: Mapping[str, Sequence[str]] = ANSWERS) -> 
             )
         )
         for name, text in DOCUMENTS.items():
-            httpx.post(f"{url}/v1/documents", files={"files": (name, text.encode())}).raise_for_status()
+            httpx.post(
+                f"{url}/v1/documents", files={"files": (name, text.encode())}, timeout=60
+            ).raise_for_status()
         yield url, engine

@@ -222,6 +222,31 @@ def test_a_file_is_brought_seen_searched_and_deleted(opened: Opened, tmp_path: P
     expect(page.locator("#documents li")).to_have_count(0)
 
 
+def test_from_the_address_to_a_cited_answer_from_ones_own_file_in_four_clicks(
+    opened: Opened, served: tuple[str, Engine], tmp_path: Path
+) -> None:
+    page = opened.page
+    page.evaluate(
+        "window.clicks = 0; addEventListener('click', (event) => (clicks += event.isTrusted ? 1 : 0), true)"
+    )
+    (tmp_path / "hive.md").write_text("# Hive\n\nBees make honey out of nectar, in the hive of Brest.\n")
+    page.get_by_role("link", name="Documents").click()
+    with page.expect_file_chooser() as chosen:
+        page.get_by_role("button", name="Choose files").click()
+    chosen.value.set_files(tmp_path / "hive.md")
+    page.get_by_role("link", name="Ask about it").click()
+    expect(page.locator("#question")).to_be_focused()
+    page.keyboard.type("What do the bees of the hive of Brest make out of nectar?")
+    page.keyboard.press("Enter")
+    page.locator(".turn .pill").first.click()
+    expect(page.locator("dialog")).to_contain_text("in the hive of Brest")
+    assert page.evaluate("clicks") == 4
+    page.keyboard.press("Escape")
+    listed = httpx.get(f"{served[0]}/v1/documents").json()["documents"]
+    brought = next(document["id"] for document in listed if document["name"] == "hive.md")
+    httpx.delete(f"{served[0]}/v1/documents/{brought}").raise_for_status()
+
+
 def test_the_models_and_how_to_swap_them(opened: Opened) -> None:
     page = opened.page
     go(page, "models")

@@ -1,23 +1,28 @@
 """Run everything once, for real.
 
 Starts six services of its own, ingests Ragline's docs and a small knowledge base, asks, abstains, swaps the
-model and asks again. Run it in Ragline's checkout. The exit code is 0 only where every step held.
+model and asks again. Run it in Ragline's checkout. The exit code is 0 only where every step held. With --open
+the services stay, and the page opens in your browser, until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import typer
 
 from services.cli.answers import Answer
 from services.cli.commands.ask import Question, ask
-from services.cli.commands.up import wait_for_services
+from services.cli.commands.up import stop_signals, wait_for_services
 from services.cli.console import Output
 from services.cli.errors import DemoFailed
 from services.cli.gateway import TOKEN_BYTES
@@ -26,7 +31,7 @@ from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER
 from services.cli.local.models import fetch_models, needed_models
 from services.cli.local.probe import free_ports
-from services.cli.local.stack import Stack
+from services.cli.local.stack import CALM_POLL_SECONDS, Stack
 from services.cli.settings import Settings
 from services.cli.uploading import Jobs, Upload, collect_uploads
 from services.core.client import HttpClient
@@ -96,9 +101,24 @@ AGAIN = (STEPS[0], STEPS[2])
 """The last question is one that the small model tends to get wrong."""
 
 
-def command() -> None:
+def command(
+    *,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Leave the services running, and open the page in a browser.")
+    ] = False,
+) -> None:
     settings = Settings.load()
-    Demo(settings.root, copy_environment(), Path.cwd(), Output.standard()).run()
+    Demo(settings.root, copy_environment(), Path.cwd(), Output.standard()).run(stay=open_page)
+
+
+def open_browser(url: str, env: Mapping[str, str]) -> bool:
+    """Open an address in the user's browser; False where there is none to be seen."""
+    if sys.platform.startswith("linux") and not (env.get("DISPLAY") or env.get("WAYLAND_DISPLAY")):
+        return False  # what would open is a browser in this very terminal
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False
 
 
 class Demo:
@@ -112,8 +132,15 @@ class Demo:
         self._checkout = checkout
         self._output = output
 
-    def run(self) -> None:
-        """Run all steps. Raises `DemoFailed`, or what failed, at the first one that does not hold."""
+    def run(self, *, stay: bool = False) -> None:
+        """Run all steps.
+
+        Args:
+            stay: Leave the services running until Ctrl-C, and open the page.
+
+        Raises:
+            DemoFailed: A step does not hold, or a service ended by itself. What failed is raised as it is.
+        """
         if not (self._checkout / CORPUS).is_dir():
             raise DemoFailed(f"run it in Ragline's checkout: there is no folder {CORPUS} here")
         names = list(ROSTER)
@@ -130,6 +157,42 @@ class Demo:
             ports, token = free_ports(names), secrets.token_urlsafe(TOKEN_BYTES)
             with Stack(self._home, self.environment(run), ports, run=run / "run", token=token) as stack:
                 self._run_steps(stack)
+                if stay:
+                    self.stay(stack)
+                else:
+                    self._output.line(
+                        "\nYour turn: 'ragline up', then http://127.0.0.1:8888/ in a browser. "
+                        "'make demo OPEN=1' leaves these services running, and opens their page."
+                    )
+
+    def stay(self, stack: Stack, opens: Callable[[str, Mapping[str, str]], bool] = open_browser) -> None:
+        """Name the page's address, open it, and leave the services running until Ctrl-C.
+
+        Args:
+            stack: Where they run.
+            opens: Opens an address in a browser, given the environment; false where it cannot.
+
+        Raises:
+            DemoFailed: A service ended by itself.
+        """
+        page = f"{stack.url('gateway')}/"
+        self._print_title(f"The page: {page}")
+        with stop_signals():
+            try:
+                if not opens(page, self._env):
+                    self._output.line("No browser opens here: open the address in yours.")
+                self._output.line(
+                    "Drop a file in Documents, ask about it, click the citation. Ctrl-C stops the services, "
+                    "and throws away what you brought: 'ragline up' keeps it."
+                )
+                started = set(stack.running)
+                while started <= set(stack.running):
+                    time.sleep(CALM_POLL_SECONDS)
+            except KeyboardInterrupt:
+                self._output.line("\nstopping")
+                return
+        ended = ", ".join(f"{name} {stack.end_of(name)}" for name in started - set(stack.running))
+        raise DemoFailed(f"{ended}; its log is in {stack.run}")
 
     def environment(self, folder: Path) -> dict[str, str]:
         """What the demo's services are started with; their stores are in `folder`."""

@@ -65,7 +65,7 @@ class Up:
         self._stack.check_ports(names)
         self._tell_external(complete=not only)
         ready = False
-        with _stop_signals():
+        with stop_signals():
             try:
                 fetch_needed(names, self._env, self._stack.home, self._output)
                 self._start(names, complete=not only, timeout=timeout)
@@ -246,7 +246,7 @@ def wait_for_services(
 
 
 @contextmanager
-def _stop_signals() -> Iterator[None]:
+def stop_signals() -> Iterator[None]:
     """SIGTERM and a closed terminal stop the stack as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -81,7 +81,8 @@ class Upload {
     this.rows = files.map((file) => h("li", {}, h("span", { dir: "auto" }, this.#name(file)), " ", h("span", { class: "place" }, "sent …")));
     this.head = h("h2", {}, `Bringing ${count(files.length, "file")}`);
     this.problem = h("div");
-    this.element = h("section", {}, this.head, this.problem, h("ul", { class: "files" }, ...this.rows));
+    this.next = h("p");
+    this.element = h("section", {}, this.head, this.problem, h("ul", { class: "files" }, ...this.rows), this.next);
     this.#run();
   }
 
@@ -124,8 +125,11 @@ class Upload {
 
   #finish(job) {
     const failed = job.files.filter((file) => file.status === "failed").length;
-    this.head.textContent = `${count(job.files.length - failed, "file")} there${failed ? `, ${failed} failed` : ""}`;
+    const there = job.files.length - failed;
+    this.head.textContent = `${count(there, "file")} there${failed ? `, ${failed} failed` : ""}`;
     announce(this.head.textContent);
+    const place = this.collection === "default" ? "" : `?${new URLSearchParams({ collection: this.collection })}`;
+    if (there) fill(this.next, h("a", { href: `#/ask${place}` }, there === 1 ? "Ask about it" : "Ask about them"));
     this.done();
   }
 }
