@@ -160,6 +160,13 @@ def make_contradictions(labelled: list[Labelled]) -> Iterator[tuple[Labelled, Ru
                 yield Labelled(one.source, one.group, "", Claim(text), one.passages, rule is None), rule
 
 
+def read_role_pairs() -> list[tuple[str, str, bool]]:
+    """Read claims with a passage, by hand: who did what to whom, and what is said of which; whether it contradicts."""
+    path = Path(__file__).parent / "answers" / "roles.tsv"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    return [(claim, passage, contradicted == "yes") for claim, passage, contradicted in rows]
+
+
 def _leave_out(words: list[str], rng: random.Random) -> str:
     """Leave out words that say something more, never one that turns the meaning."""
     kept = {"not", "no", "never", "without", "nor", "neither", "only", "*"}

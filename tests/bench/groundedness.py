@@ -24,6 +24,7 @@ from _grounding_sets import (  # noqa: E402 - neighbours, not a package
     Labelled,
     make_contradictions,
     read_labelled,
+    read_role_pairs,
     read_short_answers,
 )
 from _report import report  # noqa: E402
@@ -39,6 +40,7 @@ from pipelines.evaluation.grounding.calibration import (  # noqa: E402 - a scrip
     verdict,
 )
 from pipelines.evaluation.grounding.claims import FRAGMENT, Claim  # noqa: E402
+from pipelines.evaluation.grounding.conflict import find_conflict  # noqa: E402
 from pipelines.evaluation.grounding.detector import DetectorScorer, parse_labels  # noqa: E402
 from pipelines.evaluation.grounding.scorer import score_claims, weigh_evidence  # noqa: E402
 from services.core.client import HttpClient  # noqa: E402
@@ -46,7 +48,7 @@ from services.core.clients.reranking import DetectionClient  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
 FOLDS, REPEATS = 5, 5
-RULES = ("figure", "negation", "opposite", "comparison")
+RULES = ("figure", "negation", "opposite", "comparison", "order")
 
 
 def score(evidence: SentenceEvidence | None, fitted: FittedNumbers) -> float:
@@ -234,6 +236,19 @@ def main() -> None:
         by_rule(labelled, evidence),
         "Made claims: sentences of passages, changed by rule or shortened.",
     )
+    pairs = [
+        (find_conflict(claim, [passage]).strength > 0.5, wrong) for claim, passage, wrong in read_role_pairs()
+    ]
+    show(
+        "roles",
+        "Who did what, and what is said of which, by hand",
+        [
+            {"pairs": len(pairs), "marked": sum(found for found, _ in pairs),
+             "of these contradicted": sum(found and wrong for found, wrong in pairs),
+             "contradicted": sum(wrong for _, wrong in pairs)}
+        ],
+        "Looked at while the rule was written.",
+    )  # fmt: skip
     show("short", "Short answers of SQuAD 2.0, out of fold by passage", by_short_answer(labelled, evidence))
     show("speed", "Speed, one claim at a time with its passages", speed(labelled))
     test = read_labelled(test=True)

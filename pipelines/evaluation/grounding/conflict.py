@@ -14,16 +14,18 @@ from typing import Literal
 
 from pipelines.evaluation.grounding.clauses import split_clauses
 from pipelines.evaluation.grounding.comparison import check_comparisons
+from pipelines.evaluation.grounding.roles import are_swapped, split_attached
 from pipelines.sentences import content_words, numbers
 
-Rule = Literal["figure", "negation", "opposite", "comparison"]
+Rule = Literal["figure", "negation", "opposite", "comparison", "order"]
 
 SAME_WORDS = 0.7
 """Share of the claim's content words, figures and opposites left out, from which a sentence says the same."""
 ALIKE = 0.75
 """The same share, of the claim's and of the sentence's words, from which the two say little else."""
 COMPARED = 0.9
-"""How strongly two figures, or a comparison the other way round, speak against a comparison."""
+"""How strongly two figures, or a comparison the other way round, speak against a comparison; and A's deed
+to B against B's to A."""
 
 _NEGATION = re.compile(
     r"\b(?:not(?!\s+only)|never|without|neither|nor|cannot|fail(?:s|ed)? to"
@@ -94,7 +96,7 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
     for position, sentence in enumerate(sentences):
         if 2 * len(words & content_words(sentence)) < len(words):
             continue  # too far to be worth the patterns
-        shared, rules = _compare(claim, sentence, held)
+        shared, rules = _compare_parts(claim, sentence, held)
         if not rules and numbers(claim) <= numbers(sentence):
             agreed = max(agreed, shared)
         elif (
@@ -102,6 +104,26 @@ def find_conflict(claim: str, sentences: Sequence[str]) -> Conflict:
         ):  # two turn the meaning back, or are of another thing
             strongest = Conflict(shared, position, rules[0], unsettled)
     return none if agreed >= strongest.strength else strongest
+
+
+def _compare_parts(claim: str, sentence: str, held: frozenset[str]) -> tuple[float, list[Rule]]:
+    """Compare as `_compare` does; where two opposites are said of two things, each part of the claim with
+    the part of the sentence that is nearest to it."""
+    shared, rules = _compare(claim, sentence, held)
+    if are_swapped(claim, sentence):
+        return COMPARED, ["order"]
+    mine, theirs = _words(claim), _words(sentence)
+    for pair in _OPPOSITES:
+        if not (pair & mine and pair <= theirs):
+            continue
+        for said in split_attached(claim, pair):
+            parts = [_compare(said, part, held) for part in split_attached(sentence, pair)]
+            nearest = max(parts, key=lambda part: part[0])
+            if nearest[1] == ["opposite"] and all(
+                part[0] < nearest[0] for part in parts if part is not nearest
+            ):
+                return nearest
+    return shared, rules
 
 
 def _denies_alone(claim: str, sentences: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from services.core.wire.base import Wire
 
 Verdict = Literal["supported", "unsupported", "contradicted", "not judged", "not a claim"]
 EvidenceKind = Literal["words", "short", "detector", "full", "lexical"]
-Rule = Literal["figure", "negation", "opposite", "comparison"]
+Rule = Literal["figure", "negation", "opposite", "comparison", "order"]
 
 
 class EvidenceSpan(Wire):

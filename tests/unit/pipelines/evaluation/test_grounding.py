@@ -23,6 +23,7 @@ from pipelines.evaluation.grounding.evidence import (
 )
 from pipelines.evaluation.grounding.language import is_english
 from pipelines.evaluation.grounding.scorer import GroundednessScorer, score_claims
+from tests.bench._grounding_sets import read_role_pairs
 
 ICE = "Ice has a density of 917 kilograms per cubic metre. It floats on water."
 PAGE = [ICE, "Liquid water reaches its highest density near four degrees Celsius."]
@@ -219,6 +220,14 @@ def test_conflicts(claim: str, sentence: str, contradicted: bool) -> None:
     found = find_conflict(claim, ["Something else entirely.", sentence])
     assert (found.strength > 0.5) is contradicted
     assert found.sentence == (1 if contradicted else None)
+
+
+def test_who_did_what_and_what_is_said_of_which_is_read() -> None:
+    pairs = read_role_pairs()
+    marked = [find_conflict(claim, [passage]).strength > 0.5 for claim, passage, _ in pairs]
+    wrong = [pair for pair, found in zip(pairs, marked, strict=True) if found is not pair[2]]
+    assert wrong == []
+    assert len(pairs) == 30
 
 
 def test_what_another_sentence_says_alike_is_no_conflict() -> None:
