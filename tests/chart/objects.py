@@ -46,13 +46,14 @@ class Rendered:
             for peer in _peers(rule.get("to", []))
             for port in [entry["port"] for entry in rule["ports"]]
         }
+        served = {name: _port_name(pod) for name, pod in self.pods().items()}
         into = {
             (peer, component(policy), ports[component(policy)])
             for policy in policies
             for rule in policy["spec"].get("ingress", [])
             for peer in _peers(rule.get("from", []))
             or [name for name in ports if component(policy) == "gateway"]
-            if rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+            if rule["ports"] == [{"port": served[component(policy)], "protocol": "TCP"}]
         }
         return out & into
 
@@ -78,3 +79,8 @@ def _peers(peers: list[Object]) -> list[str]:
 def _port(pod: Object) -> int:
     ports = pod["containers"][0].get("ports", [{"containerPort": 0}])
     return int(ports[0]["containerPort"])
+
+
+def _port_name(pod: Object) -> str:
+    ports = pod["containers"][0].get("ports", [{"name": ""}])
+    return str(ports[0]["name"])

@@ -244,7 +244,7 @@ def test_what_the_generation_service_is_told_is_what_it_reads(helm: Helm, values
         EntrySettings(backend=told["LLM_BACKEND"], backends=told["LLM_BACKENDS"]), names(PACKAGE)
     )
     addresses = {
-        f"http://{each['metadata']['name']}:{each['spec']['ports'][0]['port']}"
+        f"http://{each['metadata']['name']}.rag.svc:{each['spec']['ports'][0]['port']}"
         for each in rendered.of("Service")
         if component(each).startswith("llm-")
     }
@@ -317,7 +317,10 @@ def test_metrics_and_docs_are_not_opened_with_the_gateway(rendered: Rendered) ->
         assert [endpoint["port"] for endpoint in item["spec"]["endpoints"]] == [wanted]
     for item in rendered.of("Service"):
         names = {port["name"] for port in item["spec"]["ports"]}
-        assert item["metadata"]["labels"].get("ragline/metrics", "http") in names
+        assert (
+            item["metadata"]["labels"].get("ragline/metrics", "redis" if "redis" in names else "http")
+            in names
+        )
         assert item["spec"]["type"] == "ClusterIP" or "admin" not in names
 
 

@@ -96,7 +96,9 @@ def test_our_own_engine_on_gaudi_speaks_https_too(helm: Helm) -> None:
     values += ["models.own.resources.requests.memory=1Gi", "models.own.resources.limits.memory=1Gi"]
     rendered = helm.rendered("default", *ON, "--set", ",".join(values))
     entries = json.loads(environment(rendered.pods()["generation"])["LLM_BACKENDS"])
-    assert [one["endpoint"] for one in entries if "endpoint" in one] == ["https://ragline-llm-own:9000"]
+    assert [one["endpoint"] for one in entries if "endpoint" in one] == [
+        "https://ragline-llm-own.rag.svc:9000"
+    ]
     assert FILES.items() <= environment(rendered.pods()["llm-own"]).items()
 
 

@@ -43,8 +43,8 @@ SHAPE = [
     ("gatway: {replicas: 2}", "additional properties 'gatway' not allowed"),
     ("dataprep: {persistance: {size: 1Gi}}", "at '/dataprep': additional properties 'persistance'"),
     (
-        "networkPolicy: {outside: {cidrs: [10.0.0.0/8]}}",
-        "at '/networkPolicy/outside': additional properties 'cidrs'",
+        "networkPolicy: {outside: {ranges: [10.0.0.0/8]}}",
+        "at '/networkPolicy/outside': additional properties 'ranges'",
     ),
     (
         "networkPolicy: {gatewayFrom: [{namespaceSelctor: {}}]}",

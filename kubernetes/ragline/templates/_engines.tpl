@@ -40,7 +40,7 @@ llm-{{ $model.name }}:
   third: {{ ne $model.engine "habana" }}
   image: {{ include "ragline.image" (list $root $image) }}
   port: {{ $engine.port }}
-  {{- include (printf "ragline.engine.%s" $model.engine) $model | nindent 2 }}
+  {{- include (printf "ragline.engine.%s" $model.engine) (merge (dict "listen" (eq $root.Values.listen "0.0.0.0" | ternary "" $root.Values.listen)) $model) | nindent 2 }}
   startupSeconds: 3600
   startup: {{ $engine.startup }}
   ready: {{ $engine.ready }}
@@ -83,6 +83,9 @@ args:
   - --model={{ .modelPath | default .modelId }}
   - --served-model-name={{ .modelId }}
   - --port=8000
+  {{- with .listen }}
+  - {{ printf "--host=%s" . | quote }}
+  {{- end }}
   - --dtype={{ .dtype | default "bfloat16" }}
   {{- with .maxContext }}
   - --max-model-len={{ . }}
@@ -127,7 +130,7 @@ env:
 args:
   - --model-id={{ .modelPath | default .modelId }}
   - --port=8080
-  - --hostname=0.0.0.0
+  - {{ printf "--hostname=%s" (.listen | default "0.0.0.0") | quote }}
   - --max-input-tokens={{ $input }}
   - --max-total-tokens={{ $max }}
   {{- if eq .hardware "gaudi" }}
@@ -156,6 +159,9 @@ env:
 {{- define "ragline.engine.ovms" -}}
 args:
   - --rest_port=8000
+  {{- with .listen }}
+  - {{ printf "--rest_bind_address=%s" . | quote }}
+  {{- end }}
   - --model_repository_path=/cache/models
   - --source_model={{ .modelId }}
   - --model_name={{ .modelId }}
@@ -183,7 +189,7 @@ args:
   - --alias
   - {{ .modelId | quote }}
   - --host
-  - 0.0.0.0
+  - {{ .listen | default "0.0.0.0" | quote }}
   - --port
   - "8080"
   - --jinja
@@ -212,7 +218,7 @@ env:
 {{- define "ragline.engine.habana" -}}
 env:
   {{- include "ragline.engineHome" . | nindent 2 }}
-  HOST: 0.0.0.0
+  HOST: {{ .listen | default "0.0.0.0" | quote }}
   RAGLINE_HOME: /cache/ragline
   PT_HPU_LAZY_MODE: "1"
   LLM_ENGINE: habana

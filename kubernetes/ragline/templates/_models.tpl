@@ -33,12 +33,13 @@ which key an entry has, for messages. An entry without an engine is embedded. */
 {{- end -}}
 {{- end -}}
 
-{{- define "ragline.externalPorts" -}}
+{{/* The servers of external entries, as `urls` of a description has them. */}}
+{{- define "ragline.externalServers" -}}
+{{- $servers := list -}}
 {{- range (include "ragline.modelList" . | fromYaml).items -}}
-{{- if eq .engine "external" }}
-- {{ include "ragline.urlPort" .endpoint }}
+{{- if eq .engine "external" -}}{{- $servers = append $servers (dict "url" .endpoint "egress" .egress "targetPort" .targetPort) -}}{{- end -}}
 {{- end -}}
-{{- end -}}
+{{- $servers | toJson -}}
 {{- end -}}
 
 {{/* Variables with the keys of the models that have one. */}}
@@ -72,7 +73,7 @@ which key an entry has, for messages. An entry without an engine is embedded. */
 {{- else -}}
 {{- $engine := get $table $model.engine -}}
 {{- $_ := set $entry "engine" $engine.client -}}
-{{- $_ := set $entry "endpoint" (printf "%s://%s:%v%s" (default false $engine.own | ternary (include "ragline.scheme" $root) "http") (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $engine.port $engine.base) -}}
+{{- $_ := set $entry "endpoint" (printf "%s://%s.%s.svc:%v%s" (default false $engine.own | ternary (include "ragline.scheme" $root) "http") (include "ragline.host" (list $root (printf "llm-%s" $model.name))) $root.Release.Namespace $engine.port $engine.base) -}}
 {{- end -}}
 {{- $names := dict "modelId" "model_id" "modelPath" "model_path" "profile" "profile" "temperature" "temperature" "topP" "top_p" "aliases" "aliases" "fallback" "fallback" "thinkTags" "think_tags" "lookAhead" "look_ahead" "systemRole" "system_role" "alternatingRoles" "alternating_roles" "request" "request" "firstTokenSeconds" "first_token_seconds" "betweenTokensSeconds" "between_tokens_seconds" -}}
 {{- range $key, $field := $names -}}

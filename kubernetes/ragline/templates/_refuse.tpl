@@ -111,7 +111,7 @@ schema can say is in values.schema.json; what one entry says against another in 
 {{- define "ragline.wrongPod" -}}
 {{- $key := index . 0 -}}
 {{- $values := index . 1 -}}
-{{- $volumes := list "tmp" "home" "state" "shm" "keys" "tls" -}}
+{{- $volumes := list "tmp" "home" "state" "shm" "keys" "tls" "trust" -}}
 {{- range $index, $volume := $values.extraVolumes -}}
 {{- if has $volume.name $volumes -}}{{- printf "\n- %s.extraVolumes[%d].name: %s is the name of another volume of this pod: choose another one" $key $index $volume.name -}}{{- end -}}
 {{- $volumes = append $volumes $volume.name -}}

@@ -68,8 +68,25 @@
 {{- end -}}
 {{- if and .Values.proxy.noProxy (not .Values.proxy.http) (not .Values.proxy.https) -}}{{- printf "\n- proxy.noProxy: without proxy.http and proxy.https there is no proxy: set one, or leave it out" -}}{{- end -}}
 {{- $outside := .Values.networkPolicy.outside -}}
-{{- include "ragline.wrongCidr" (list "networkPolicy.outside.cidr" $outside.cidr) -}}
-{{- range $index, $cidr := $outside.except -}}{{- include "ragline.wrongCidr" (list (printf "networkPolicy.outside.except[%d]" $index) $cidr) -}}{{- end -}}
+{{- $wrong := "" -}}
+{{- with $outside.cidr -}}{{- $wrong = include "ragline.wrongCidr" (list "networkPolicy.outside.cidr" .) -}}{{- end -}}
+{{- range $index, $cidr := $outside.cidrs -}}{{- $wrong = printf "%s%s" $wrong (include "ragline.wrongCidr" (list (printf "networkPolicy.outside.cidrs[%d]" $index) $cidr)) -}}{{- end -}}
+{{- range $index, $cidr := $outside.except -}}{{- $wrong = printf "%s%s" $wrong (include "ragline.wrongCidr" (list (printf "networkPolicy.outside.except[%d]" $index) $cidr)) -}}{{- end -}}
+{{- if $wrong -}}{{- $wrong -}}{{- else -}}
+{{- range $network := include "ragline.outsideNetworks" . | fromJsonArray -}}
+{{- range $index, $except := $outside.except -}}
+{{- if or (eq $network $except) (include "ragline.within" (list $except $network)) -}}{{- printf "\n- networkPolicy.outside.except[%d]: %s leaves nothing of %s" $index $except $network -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $components := concat (keys (include "ragline.componentNames" . | fromYaml)) (list "test") -}}
+{{- range $index, $rule := .Values.networkPolicy.extraEgress -}}
+{{- range $rule.components -}}{{- if not (has . $components) -}}{{- printf "\n- networkPolicy.extraEgress[%d].components: %q is none: choose from %s" $index . ($components | sortAlpha | join ", ") -}}{{- end -}}{{- end -}}
+{{- range $peer := $rule.to -}}{{- with $peer.ipBlock -}}{{- include "ragline.wrongCidr" (list (printf "networkPolicy.extraEgress[%d].to.ipBlock.cidr" $index) .cidr) -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.meshNamespace (not .Values.networkPolicy.mesh) -}}{{- printf "\n- networkPolicy.mesh: meshNamespace is given and it is empty: istio or linkerd" -}}{{- end -}}
+{{- if and .Values.trustBundle.configMap .Values.trustBundle.secret -}}{{- printf "\n- trustBundle: a configMap or a secret, not both" -}}{{- end -}}
+{{- if and .Values.proxy.links (not .Values.proxy.http) (not .Values.proxy.https) -}}{{- printf "\n- proxy.links: needs proxy.https or proxy.http" -}}{{- end -}}
 {{- range $key, $peers := dict "gatewayFrom" .Values.networkPolicy.gatewayFrom "metricsFrom" .Values.networkPolicy.metricsFrom -}}
 {{- range $index, $peer := $peers -}}
 {{- if and $peer.ipBlock (or $peer.podSelector $peer.namespaceSelector) -}}{{- printf "\n- networkPolicy.%s[%d]: ipBlock, or selectors, not both" $key $index -}}{{- end -}}

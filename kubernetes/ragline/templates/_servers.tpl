@@ -14,6 +14,9 @@ qdrant:
     QDRANT__STORAGE__SNAPSHOTS_PATH: /data/snapshots
     QDRANT__STORAGE__TEMP_PATH: /data/tmp
     QDRANT__TELEMETRY_DISABLED: "true"
+    {{- if ne .Values.listen "0.0.0.0" }}
+    QDRANT__SERVICE__HOST: {{ .Values.listen | quote }}
+    {{- end }}
     QDRANT_INIT_FILE_PATH: /tmp/.qdrant-initialized
   secretAs: {QDRANT__SERVICE__API_KEY: QDRANT_API_KEY}
   store: {mount: /data}
@@ -25,6 +28,7 @@ redis:
   third: true
   image: {{ include "ragline.image" (list . .Values.redis.image) }}
   port: 6379
+  portName: redis
   {{- /* the password is in a file that only this container has: an argument would be in process lists */}}
   command: [sh, -c]
   args:
@@ -57,6 +61,9 @@ tei-{{ $role }}:
     - --model-id={{ $tei.modelPath | default $tei.modelId }}
     - --port=8080
     - --auto-truncate
+    {{- if ne $root.Values.listen "0.0.0.0" }}
+    - {{ printf "--hostname=%s" $root.Values.listen | quote }}
+    {{- end }}
     {{- range $tei.extraArgs }}
     - {{ . | quote }}
     {{- end }}

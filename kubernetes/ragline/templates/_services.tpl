@@ -3,7 +3,7 @@ The six services as descriptions; _workload.tpl makes objects of them. A descrip
   kind, image, port, values (its part of values.yaml)
   env, secrets, required    variables, names of secret ones, those that must be there
   startup, ready, live      paths of its probes
-  calls, ports              components that it calls, and ports outside the cluster
+  calls, urls               components that it calls, and servers that are not of this release
   store | cache             what lasts, where it is mounted
   files                     a Secret's item as a file, whose changes reach the running pod
   metrics                   path of its Prometheus metrics
@@ -89,7 +89,7 @@ retrieval:
   {{- if $edge }}
   store: {mount: /var/lib/ragline}
   {{- else if not .Values.qdrant.enabled }}
-  ports: [{{ include "ragline.urlPort" (include "ragline.vectorUrl" .) }}]
+  urls: {{ list (dict "url" (include "ragline.vectorUrl" .) "egress" .Values.retrieval.egress "targetPort" .Values.retrieval.targetPort) | toJson }}
   {{- end }}
   {{- if hasPrefix "redis" (include "ragline.vectorUrl" .) }}
   secrets: [REDIS_PASSWORD]
@@ -131,7 +131,7 @@ generation:
   live: /health
   metrics: /metrics
   calls: {{ include "ragline.engineNames" . | fromYamlArray | toJson }}
-  ports: {{ include "ragline.externalPorts" . | fromYamlArray | toJson }}
+  urls: {{ include "ragline.externalServers" . }}
   env:
     LLM_BACKEND: {{ .Values.llm.backend }}
     LLM_BACKENDS: {{ include "ragline.entries" . | quote }}
@@ -159,13 +159,16 @@ dataprep:
     {{- if or .Values.tei.reranking.enabled (eq .Values.reranking.backend "none") }}
     TOKEN_VECTORS: "false"
     {{- end }}
+    {{- if .Values.proxy.links }}
+    DATAPREP_FETCH_PROXY: {{ .Values.proxy.https | default .Values.proxy.http | quote }}
+    {{- end }}
   {{- if $sqlite }}
   store: {mount: /var/lib/ragline}
   {{- else }}
   secrets: [REDIS_PASSWORD]
   required: {{ .Values.redis.enabled | ternary (list "REDIS_PASSWORD") list | toJson }}
   {{- if not .Values.redis.enabled }}
-  ports: [{{ include "ragline.urlPort" (include "ragline.jobsUrl" .) }}]
+  urls: {{ list (dict "url" (include "ragline.jobsUrl" .) "egress" .Values.dataprep.egress "targetPort" .Values.dataprep.targetPort) | toJson }}
   {{- end }}
   {{- end }}
   tmp: 2Gi
@@ -202,7 +205,7 @@ redis://{{ include "ragline.host" (list . "redis") }}:6379/0
 {{- end -}}
 
 {{- define "ragline.commonEnv" -}}
-HOST: 0.0.0.0
+HOST: {{ .Values.listen | quote }}
 ADMIN_PORT: "9464"
 {{- with include "ragline.tlsEnv" . }}
 {{ . }}
@@ -216,23 +219,4 @@ SHUTDOWN_SECONDS: {{ include "ragline.shutdownSeconds" . | quote }}
 {{- with .Values.otlpEndpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . }}
 {{- end }}
-{{- end -}}
-
-{{- define "ragline.proxyEnv" -}}
-{{- $proxy := .Values.proxy -}}
-{{- if or $proxy.http $proxy.https -}}
-{{- range list "HTTP_PROXY" "http_proxy" }}
-{{ . }}: {{ $proxy.http | quote }}
-{{- end }}
-{{- range list "HTTPS_PROXY" "https_proxy" }}
-{{ . }}: {{ $proxy.https | quote }}
-{{- end }}
-{{- $inside := printf "localhost,127.0.0.1,.svc,.cluster.local" }}
-{{- range $name, $_ := include "ragline.componentNames" . | fromYaml }}
-{{- $inside = printf "%s,%s" $inside (include "ragline.host" (list $ $name)) }}
-{{- end }}
-{{- range list "NO_PROXY" "no_proxy" }}
-{{ . }}: {{ list $inside $proxy.noProxy | compact | join "," | quote }}
-{{- end }}
-{{- end -}}
 {{- end -}}

@@ -182,7 +182,7 @@ containers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     ports:
-      - name: http
+      - name: {{ $it.portName | default "http" }}
         containerPort: {{ $it.port }}
         protocol: TCP
       {{- if not $it.third }}
@@ -224,6 +224,11 @@ containers:
       {{- end }}
       {{- if and $root.Values.tls.enabled (not $it.third) }}
       {{- include "ragline.tlsMount" $root | nindent 6 }}
+      {{- end }}
+      {{- if include "ragline.trusted" $root }}
+      - name: trust
+        mountPath: /etc/ragline/trust
+        readOnly: true
       {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
@@ -268,6 +273,9 @@ volumes:
   {{- if and $root.Values.tls.enabled (not $it.third) }}
   {{- include "ragline.tlsVolume" (list $root true) | nindent 2 }}
   {{- end }}
+  {{- if include "ragline.trusted" $root }}
+  {{- include "ragline.trustVolume" $root | nindent 2 }}
+  {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -293,7 +301,7 @@ volumes:
 {{- if or (not $it.third) $it.downloads -}}
 {{- $plain = mergeOverwrite (include "ragline.proxyEnv" $root | fromYaml) $plain -}}
 {{- end -}}
-{{- $plain = mergeOverwrite $plain (default dict $it.values.env) -}}
+{{- $plain = mergeOverwrite $plain (include "ragline.trustEnv" $root | fromYaml) (default dict $it.values.env) -}}
 env:
 {{- $secrets := concat (default list $it.secrets) (include "ragline.sharedSecrets" (index . 1) | fromYamlArray) }}
 {{- with include "ragline.secretEnv" (list $root $secrets (default list $it.required)) | trim }}
