@@ -125,6 +125,9 @@ class _Gate:
                 is_end = isinstance(event, Finished)
                 self.model = event.model
                 if isinstance(event, Piece):
+                    if not (event.content or event.reasoning or event.tool_calls):
+                        yield event
+                        continue
                     self.content.held += event.content
                     self.reasoning.held += event.reasoning
                     if event.tool_calls:

@@ -78,7 +78,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of output: in one of its two channels, of calls of tools, or the tokens' log probabilities."""
+    """A piece of output: in one of its two channels, of calls of tools, or the tokens' log probabilities.
+
+    An empty one says that the engine is at work, while its text is held back.
+    """
 
     model: str
     content: str = ""
@@ -161,10 +164,11 @@ class RagPipeline(Finder):
                     if output:
                         clock.mark_token(reasoning=bool(delta.reasoning) and not delta.content)
                     collected.add(delta)
-                    if not announced and (output or delta.logprobs or delta.finish_reason):
+                    is_held = delta.held_back is not None and not delta.finish_reason
+                    if not announced and (output or delta.logprobs or delta.finish_reason or is_held):
                         announced = True
                         yield Found(context, collected.degraded, collected.model, clock.timings())
-                    if output or delta.logprobs:
+                    if output or delta.logprobs or is_held:
                         yield Piece(
                             collected.model, delta.content, delta.reasoning, delta.tool_calls, delta.logprobs
                         )
@@ -249,7 +253,7 @@ class _Collected:
         self.finish_reason = delta.finish_reason or self.finish_reason
         self.usage = delta.usage or self.usage
         self.misplaced = delta.misplaced or self.misplaced
-        self.held_back = delta.held_back or self.held_back
+        self.held_back = delta.held_back if delta.finish_reason else self.held_back
         self.degraded += tuple(mark for mark in delta.degraded if mark not in self.degraded)
         if delta.content:
             self.parts.append(delta.content)

@@ -149,3 +149,5 @@ def format_event(data: bytes, event: str | None = None) -> bytes:
 
 
 DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": still there\n\n"
+"""A comment, which clients of event streams leave out; proxies cut what is silent for a minute."""

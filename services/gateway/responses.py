@@ -18,7 +18,7 @@ from services.core.completion import fallback_headers, misplaced_fields, move_mi
 from services.core.context import within_deadline
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.replies import EventStream, JsonReply, until_disconnected
-from services.core.sse import format_event
+from services.core.sse import KEEP_ALIVE, format_event
 from services.core.wire.answer import FrozenContext
 from services.core.wire.features import TokenLogprob, ToolCallDelta
 from services.core.wire.responses import ResponsesRequest, TextFormat
@@ -132,6 +132,8 @@ class ResponseWriter:
     def add(self, piece: Piece) -> Iterator[bytes]:
         """Add a piece of output to the item that it belongs to; another kind begins another item."""
         self.response["model"] = piece.model
+        if piece == Piece(piece.model):
+            yield KEEP_ALIVE
         if piece.reasoning:
             yield from self._open("reasoning")
             self._text.append(piece.reasoning)

@@ -157,6 +157,8 @@ class Delta:
     tokens: TokenCounts | None = None
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    held_back: float | None = None
+    """Seconds, of a step that brings nothing else: the engine is at work, and its text is held back."""
 
     @property
     def has_output(self) -> bool:

@@ -13,7 +13,7 @@ import string
 from typing import Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from services.core.errors import ContextLengthExceeded, ServiceError
 from services.core.wire.chat import FinishReason
@@ -23,6 +23,12 @@ from services.generation.features import read_logprobs, read_tool_calls
 from services.generation.text import SurrogateJoiner
 
 DONE = b"[DONE]"
+
+_THINKING = (
+    *("reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text"),
+    *("thinking_blocks", "thinking_content", "thought", "thoughts"),
+)
+"""The fields of a delta that servers put thinking into; the first that has any counts."""
 
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|(maximum|max) (context|model|input) len|max length|max_model_len"
@@ -42,7 +48,12 @@ class _Delta(_Wire):
     reasoning: object = None
     reasoning_content: object = None
     reasoning_details: object = None
+    reasoning_text: object = None
     thinking: object = None
+    thinking_blocks: object = None
+    thinking_content: object = None
+    thought: object = None
+    thoughts: object = None
     refusal: object = None
     tool_calls: object = None
     function_call: object = None
@@ -55,6 +66,8 @@ class _Choice(_Wire):
     logprobs: object = None
     text: object = None
     finish_reason: object = None
+    native_finish_reason: object = None
+    """A router's: what the server behind it says."""
 
 
 class _Details(_Wire):
@@ -77,7 +90,7 @@ class Step(_Wire):
 
     error: _Error | str | None = None
     object: str = ""
-    message: str | None = None
+    message: JsonValue = None
 
     @classmethod
     def read(cls, data: bytes, engine: str) -> Self:
@@ -99,15 +112,18 @@ class Step(_Wire):
         problem = step.error
         if problem is None and step.object != "error":
             return step
-        message = (problem if isinstance(problem, str) else problem and problem.message) or step.message
+        message = problem if isinstance(problem, str) else problem and problem.message
+        message = message or (step.message if isinstance(step.message, str) else "")
         if message and is_too_long(message):
             raise ContextLengthExceeded(f"{engine}: {message}", service=engine)
         raise engine_failure(engine, f"failed: {message or 'without a message'}")
 
 
 class _Chunk(Step):
-    choices: list[_Choice] | None = Field(default_factory=list)
+    choices: list[_Choice | None] | None = Field(default_factory=list)
     usage: object = None
+    done_reason: object = None
+    """Ollama's, where it stands beside an OpenAI choice."""
 
 
 class ChunkReader:
@@ -119,7 +135,7 @@ class ChunkReader:
         self._counts: TokenCounts | None = None
         self._content, self._reasoning = SurrogateJoiner(), SurrogateJoiner()
         self._has_text = self._refused = self._ended_early = False
-        self._last = ""
+        self._last = self._repeated = ""
 
     @property
     def finished(self) -> bool:
@@ -135,19 +151,15 @@ class ChunkReader:
             return Delta()
         chunk = _Chunk.read(data, self._engine)
         self._counts = _count_tokens(chunk.usage) or self._counts
-        choice = next((one for one in chunk.choices or () if one.index in {0, "0", None}), None)
+        choices = [one for one in chunk.choices or () if one is not None]
+        choice = next((one for one in choices if one.index in {0, "0", None}), None)
         if choice is None:
             return Delta()
         message = self._find_message(choice)
         content, reasoning = read_text(message.content)
-        for field in (
-            message.reasoning_content,
-            message.reasoning,
-            message.thinking,
-            message.reasoning_details,
-        ):
+        for field in _THINKING:
             if not reasoning:
-                reasoning = "".join(read_text(field))
+                reasoning = "".join(read_text(getattr(message, field)))
         refusal = "".join(read_text(message.refusal))
         self._refused = self._refused or bool(refusal)
         delta = Delta(
@@ -161,16 +173,26 @@ class ChunkReader:
         self._last = (delta.content or delta.reasoning) if has_text else self._last
         self._ended_early = self._ended_early or (has_text and self._reason is not None)
         reason = read_finish_reason(choice.finish_reason, self._engine)
+        if reason is not None:
+            for other in (choice.native_finish_reason, chunk.done_reason):
+                reason = max(reason, read_finish_reason(other, self._engine), key=SEVERITY.index)
         self._reason = max(reason, self._reason, key=SEVERITY.index)
         return delta
 
     def _find_message(self, choice: _Choice) -> _Delta:
-        """Find what a choice adds; a whole `message` that repeats what has come adds nothing."""
+        """Find what a choice adds; a `message` that repeats what has come adds what is new in it."""
         if choice.delta is not None and (choice.message is None or choice.delta.content):
             return choice.delta
-        if choice.message is not None:
-            return _Delta() if self._has_text else choice.message
-        return _Delta(content=choice.text)
+        if choice.message is None:
+            return _Delta(content=choice.text)
+        if not self._has_text:
+            self._repeated = read_text(choice.message.content)[0]
+            return choice.message
+        text, _ = read_text(choice.message.content)
+        if not self._repeated or not text.startswith(self._repeated):
+            return _Delta()
+        more, self._repeated = text[len(self._repeated) :], text
+        return _Delta(content=more)
 
     def end(self, limit: int | None = None) -> Delta:
         """Return the last delta; its `tokens` are None where the server sent no usage.
@@ -220,10 +242,26 @@ def read_text(value: object) -> tuple[str, str]:
     if isinstance(value, dict):
         kind = str(value.get("type", ""))
         thinks = value.get("thought") is True or kind.startswith(("thinking", "reasoning"))
-        inner = next((value[key] for key in ("text", "thinking", "content", "summary") if value.get(key)), "")
+        inner = next((value[key] for key in _TEXTS if value.get(key)), "")
         text = "".join(read_text(inner))
         return ("", text) if thinks else (text, "")
     return ("" if value is None or isinstance(value, bool) else str(value)), ""
+
+
+_TEXTS = ("text", "thinking", "reasoning", "content", "summary")
+"""The keys that hold the text of a part."""
+
+
+def split_event(data: bytes) -> list[bytes]:
+    """Split an event whose lines are chunks of their own, of a server that leaves out the blank lines."""
+    lines = data.split(b"\n")
+    if len(lines) == 1 or not all(line.startswith(b"{") or line.strip() in {DONE, b""} for line in lines):
+        return [data]
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return lines
+    return [data]
 
 
 def _load_json(data: bytes) -> object:

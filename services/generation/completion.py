@@ -93,6 +93,9 @@ class Completion:
                     degraded = self._fallback_marks if announced != self._model else []
                     announced = self._model
                     yield self._write_output(delta, degraded)
+                elif delta.held_back is not None:
+                    held = {"held_back": round(delta.held_back * 1e3, 1)}
+                    yield self._chunks.delta(self._model, {}, fields=held)
                 if delta.finish_reason:
                     yield self._chunk({}, self._fallback_marks, delta.finish_reason)
                     if include_usage and delta.tokens:
@@ -215,6 +218,8 @@ class Completion:
         """
         self._misplaced = before + thinking.misplaced
         self._held += thinking.held_seconds
+        if thinking.held_seconds:
+            self._registry.openings.note_held(entry.name, thinking.held_seconds)
         if thinking.lacks_opener:
             self._registry.openings.note(entry.name, shown=thinking.misplaced)
 

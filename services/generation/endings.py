@@ -36,13 +36,18 @@ SEVERITY: tuple[FinishReason | None, ...] = (
 
 _FAILURE = re.compile(
     r"abort|error|cancel|fail|time_?out|insufficient|overload|interrupt|unavailable|malformed"
+    r"|died|dead|crash|kill|preempt|evict|disconnect|exception|shut_?down"
 )
 _KINDS: tuple[tuple[re.Pattern[str], FinishReason], ...] = (
-    (re.compile(r"length|max|limit|trunc|budget|context"), "length"),
+    (re.compile(r"length|max|limit|trunc|budget|context|incomplete|partial"), "length"),
+    (re.compile(r"unknown|unspecified|other"), "length"),
     (re.compile(r"filter|safety|recitation|block|refus|prohibit|moderat"), "content_filter"),
     (re.compile(r"tool|function"), "tool_calls"),
 )
-"""What finish reasons mean that are not in `REASONS`, by the words in them; what is left is `stop`."""
+"""What finish reasons mean that are not in `REASONS`, by the words in them; what is left is `stop`.
+
+Where a server says that it does not know why the answer ended, it may be cut off: it is not called whole.
+"""
 
 
 def read_finish_reason(reason: object, engine: str) -> FinishReason | None:

@@ -53,8 +53,8 @@ class ModelEntry(BaseModel):
     look_ahead: int | None = Field(
         None,
         ge=0,
-        description="where no profile knows its model: so many characters of its text are held back, because "
-        "they may be thinking whose opener never comes; 0: none; unset: 4000",
+        description="where its model may think without an opener: so many characters of its text are held "
+        "back at most; 0: none; unset: up to its end",
     )
     system_role: bool | None = Field(
         None, description="false: its chat template has no system role; instead of what its profile says"

@@ -23,6 +23,7 @@ class Openings:
 
     def __init__(self) -> None:
         self._lacking: set[str] = set()
+        self._held: set[str] = set()
 
     def note(self, name: str, *, shown: int) -> None:
         """Note that the entry `name` has done so; `shown` characters of it had gone out as the answer."""
@@ -33,6 +34,12 @@ class Openings:
                 shown=shown,
             )
         self._lacking.add(name)
+
+    def note_held(self, name: str, seconds: float) -> None:
+        """Note, once for each entry, that its text was held back for so long."""
+        if name not in self._held:
+            log.info("the text was held back: set the entry's profile", model=name, seconds=round(seconds, 1))
+        self._held.add(name)
 
     def adapt(self, task: Task, name: str, capabilities: Capabilities) -> Task:
         """Return the task with the profile by which the entry's text has to be read now.

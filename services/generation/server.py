@@ -22,7 +22,7 @@ from services.core.errors import (
 )
 from services.core.sse import Event
 from services.generation.backend import Delta, Prompt
-from services.generation.chunks import DONE, ChunkReader, engine_failure, is_too_long
+from services.generation.chunks import DONE, ChunkReader, engine_failure, is_too_long, split_event
 from services.generation.entries import ModelEntry
 from services.generation.task import profile_of
 
@@ -104,17 +104,20 @@ class Server:
                 try:
                     async with asyncio.timeout(self._last_seconds if chunks.finished else None):
                         event = await anext(events, None)
-                    if event is None or event.data.strip() == DONE:
-                        break
-                    delta = chunks.read(event.data)
+                    parts = [] if event is None else split_event(event.data)
+                    is_done = event is None or DONE in (part.strip() for part in parts)
+                    deltas = [chunks.read(part) for part in parts if part.strip() != DONE]
                 except (RaglineError, TimeoutError) as error:
                     if not chunks.finished:
                         raise
                     # the answer is complete: what comes after it may only count its tokens
                     log.warning("stream ended oddly after its answer", engine=self.name, reason=str(error))
                     break
-                if delta.has_output:
-                    yield delta
+                for delta in deltas:
+                    if delta.has_output:
+                        yield delta
+                if is_done:
+                    break
         limit = None if "max_tokens" in self._profile.dropped else request.get("max_tokens")
         yield chunks.end(limit if isinstance(limit, int) else None)
 

@@ -83,8 +83,8 @@ class EntrySettings(BaseSettings):
         None,
         ge=0,
         validation_alias="LLM_LOOK_AHEAD",
-        description="where no profile knows the default entry's model: characters of its text that are held "
-        "back, because they may be thinking whose opener never comes; 0: none; unset: 4000",
+        description="where the default entry's model may think without an opener: so many characters of its "
+        "text are held back at most; 0: none; unset: up to its end",
     )
     request: str = Field(
         "",

@@ -86,7 +86,8 @@ def _overlap(text: str, stop: str) -> int:
 
 END_TOKENS = (
     *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>", "<|end|>", "<|return|>"),
-    *("<end_of_turn>", "<turn|>", "</s>", "<eos>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+    *("<|user|>", "<|observation|>", "<end_of_turn>", "<turn|>", "</s>", "<eos>"),
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
 )
 """Tokens that end a model's turn; a server that does not know its model's sends them as text."""
 

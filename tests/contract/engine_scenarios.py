@@ -468,7 +468,7 @@ MISPLACED = {
     "misplaced": Scenario(plain(f"{LONG}\n</think>\n\n{YES}"), YES, LONG),
     "misplaced-then-nothing": Scenario(plain(f"{LONG}\n</think>\n"), None, LONG),
 }
-"""More thinking without an opener than is held back, of a model that nobody knows: a stream cannot call it back,
-but can say so."""
+"""More thinking without an opener than is held back where a user bounds it: a stream cannot call it back, but
+can say so."""
 
 SCENARIOS = NO_ANSWER | ANSWERED | TAGGED | BROKEN

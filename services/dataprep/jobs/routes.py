@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from services.core.context import request_id, start_request
 from services.core.replies import ClientGone, EventStream, JsonReply
-from services.core.sse import format_event
+from services.core.sse import KEEP_ALIVE, format_event
 from services.core.tracing import current_traceparent
 from services.core.wire.dataprep import FileChange, Job, JobFile, JobsReply, Status
 from services.dataprep.jobs.store import JobStore, NamesFilter
@@ -23,7 +23,6 @@ from services.dataprep.upload.multipart import INGEST_BODY, Form, UploadLimits, 
 
 WATCH_SECONDS = 24 * 3600.0
 """Longest that one connection follows a job."""
-KEEP_ALIVE = b": still there\n\n"
 
 routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

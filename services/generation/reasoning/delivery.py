@@ -51,7 +51,9 @@ async def deliver(thinking: Thinking, task: Task) -> AsyncGenerator[Delta]:
                 blank += content
                 answers = bool(blank.translate(_INVISIBLE).strip())
                 content = blank if answers else ""
-            if reasoning or content or calls or delta.logprobs:
+            if delta.held_back is not None:
+                yield delta
+            elif reasoning or content or calls or delta.logprobs:
                 yield Delta(content, reasoning, tool_calls=calls, logprobs=delta.logprobs)
             if scanner.stopped or (trimmer.stopped and answers):
                 yield thinking.stop()

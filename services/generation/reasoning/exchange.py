@@ -17,6 +17,14 @@ from services.generation.reasoning.parser import ReasoningParser
 from services.generation.reasoning.profiles import Profile
 from services.generation.task import Task, WaitLimits
 
+BEAT_SECONDS = 5.0
+"""How long nothing is said of a text that is held back while it grows: readers give up who hear nothing."""
+
+MOST_BYTES = 65536
+BYTES_OF_TOKEN = 64
+"""An engine that sends more than this for each token that it may generate, and `MOST_BYTES` besides, does not
+keep to its limit. Only runs of blanks make longer tokens."""
+
 
 class Exchange:
     """Sends requests to an engine; one parser reads their text, and one tally counts their tokens.
@@ -43,6 +51,8 @@ class Exchange:
         self._held_from: float | None = None
         self.held_seconds = 0.0
         """For how long text was held back, because its opener may be missing."""
+        self._said = time.monotonic()
+        """When anything was said last."""
         self.finish_reason: Ending | None = None
         """Of the last request; None where it has not ended."""
 
@@ -118,9 +128,13 @@ class Exchange:
                 self._text.append(output)
                 self._content.append(delta.content)
                 pieces = self.parser.feed(content=delta.content, reasoning=delta.reasoning)
-                self._time_holding()
+                now = self._time_holding()
                 for parsed in to_deltas(pieces):
+                    self._said = now
                     yield parsed
+                if output and now - self._said >= BEAT_SECONDS:
+                    yield Delta(held_back=max(self.held_seconds, now - self._said))
+                    self._said = now
                 calls = delta.tool_calls if prompt.features.tools else ()  # nobody offered others
                 if calls or delta.logprobs:
                     self.has_called = self.has_called or bool(calls)
@@ -133,12 +147,17 @@ class Exchange:
                     tokens = complete_counts(delta.tokens, read, self._estimate)
                     self._tally.end(tokens, thinking=only_thinking)
                     return
+                if size > MOST_BYTES + BYTES_OF_TOKEN * prompt.max_tokens:
+                    self._held_from, self.finish_reason = None, "length"
+                    self._tally.end(complete_counts(None, read, self._estimate), thinking=only_thinking)
+                    return
 
-    def _time_holding(self) -> None:
-        """Add up for how long text is held back."""
+    def _time_holding(self) -> float:
+        """Add up for how long text is held back. Returns the time."""
         now, since = time.monotonic(), self._held_from
         self.held_seconds += now - since if since is not None else 0.0
         self._held_from = now if self.parser.holds else None
+        return now
 
     async def ask_if_it_fits(self, prompt: Prompt) -> AsyncGenerator[Delta]:
         """Send one request as `ask` does, but yield nothing where the thinking has left no room for it."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Literal
 
 from services.generation.reasoning.profiles import Profile
@@ -54,6 +55,20 @@ def sounds_like_thinking(text: str, *, sure: bool = False) -> bool:
         sure: Only beginnings that hardly any answer has.
     """
     return bool(_THINKS.match(text) or (not sure and _MAY_THINK.match(text)))
+
+
+_TURN_OF_THOUGHT = re.compile(
+    r"(?:^|[.!?\u3002\uff1f\uff01:\n]\s*)(?:(?:but|so|and|now)[, ]+)?"
+    rf"(?:{_ALOUD}|(?:wait|hmm+|hold on|alternatively|actually)\b|\u7b49\u7b49|\u4e0d\u8fc7)",
+    re.IGNORECASE,
+)
+TURNS = 2
+"""So many sentences that begin a new thought make a text one that deliberates."""
+
+
+def deliberates(text: str) -> bool:
+    """Tell whether a text weighs what to answer, however it begins: sentences in it begin as thoughts do."""
+    return sum(1 for _ in islice(_TURN_OF_THOUGHT.finditer(text), TURNS)) == TURNS
 
 
 def is_prose(before: str, after: str) -> bool:
@@ -105,7 +120,7 @@ def compile_tags(profile: Profile) -> Tags:
     }
     ends = [closer for _, closer in profile.pairs if not is_word(closer)] or [profile.closer]
     begins = [opener for opener in openers if not is_word(opener)]
-    wide = profile.unsure or profile.guessed
+    wide = profile.unsure or profile.guessed or profile.name == "field"
     return Tags(
         closers=closers,
         leading=TagSet((*openers, *(closer for _, closer in profile.pairs), *profile.drop)),

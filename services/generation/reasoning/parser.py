@@ -4,8 +4,8 @@ What comes out after any number of characters depends on these characters alone,
 were cut into deltas. The rules:
 
 - Where nothing is known of the model, its text is held back until a closer makes it thinking, or until an
-  opener, the end, or `look_ahead` characters make it the answer. Where it begins as models begin to think,
-  a closer or the end alone decide.
+  opener, the end, or `look_ahead` characters, where they are bounded, make it the answer. Where it begins as
+  models begin to think, a closer or the end alone decide.
 - Before the answer has begun, any opener of the profile begins the thinking. Whitespace around the
   tags is dropped; several blocks are separated by a newline in the reasoning.
 - In the thinking, an opener of the same kind is one more level (but right after an opener that the
@@ -25,8 +25,7 @@ were cut into deltas. The rules:
 
 from __future__ import annotations
 
-from services.generation.reasoning.markup import Piece, sounds_like_thinking
-from services.generation.reasoning.profiles import UNBOUNDED
+from services.generation.reasoning.markup import Piece, deliberates, sounds_like_thinking
 from services.generation.reasoning.scanner import Scanner
 
 
@@ -61,11 +60,6 @@ class ReasoningParser(Scanner):
     @property
     def _is_verbatim(self) -> bool:
         return self._profile.trace == "none" and not self._profile.guessed
-
-    @property
-    def _watches(self) -> bool:
-        """Whether the answer is looked through for a closer that no opener began."""
-        return self._profile.guessed and not self._separated
 
     @property
     def closer(self) -> str:
@@ -136,6 +130,7 @@ class ReasoningParser(Scanner):
         if self._suspect and not (cut and self._thinks_aloud(text)):
             self._begin_answer(text)
         elif cut or self._is_led_by_opener:
+            self._end_suspicion()
             self._begin_thinking(self._opener)
             self._emit_reasoning(text)
             self._state = "thinking" if self._leads else "answer"
@@ -144,8 +139,9 @@ class ReasoningParser(Scanner):
 
     def _thinks_aloud(self, text: str) -> bool:
         """Tell whether a text that was cut off is thinking for certain, though no closer came."""
-        ahead = self._profile.look_ahead
-        return ahead == UNBOUNDED or (ahead > 0 and sounds_like_thinking(text, sure=True))
+        if self._profile.lacks_opener:
+            return True
+        return self._profile.look_ahead > 0 and (sounds_like_thinking(text, sure=True) or deliberates(text))
 
     def close(self) -> list[Piece]:
         """End the thinking that goes on, as if all its closers had come, and return what was held back."""

@@ -30,6 +30,7 @@ from services.generation.reasoning.tags import (
     HARMONY_MARKS,
     RESPONSE,
     SOLUTION,
+    STRIPPED_HARMONY,
 )
 
 Trace = Literal["none", "field", "tags", "prefilled", "prompted"]
@@ -81,6 +82,8 @@ class Profile:
     """The model is unknown: it may think or not, so nothing is set aside for thinking."""
     look_ahead: int = 0
     """So many characters of its text are held back, because they may be thinking whose opener never comes."""
+    lacks_opener: bool = False
+    """It is known to begin within its thinking: a text that is cut before a closer comes is thinking."""
     guessed: bool = False
     """That it does not think is guessed from its name: a block of thinking at the very beginning, or a closer
     on a line of its own, is thinking all the same."""
@@ -91,21 +94,19 @@ class Profile:
         return ((self.opener, self.closer), *self.aliases)
 
 
-LOOK_AHEAD = 4000
-"""Characters; of a model that nobody knows."""
-
 UNBOUNDED = sys.maxsize
+"""Characters: up to the end, which the limit of tokens bounds."""
 
 _ALL = (
     Profile("none", "none"),
     Profile(
         "unknown",
         "field",
-        aliases=(*COMMON, *HARMONY),
+        aliases=(*COMMON, *HARMONY, STRIPPED_HARMONY),
         drop=(*SOLUTION, *HARMONY_MARKS),
         budget="native",
         unsure=True,
-        look_ahead=LOOK_AHEAD,
+        look_ahead=UNBOUNDED,
     ),
     Profile("prompted", "prompted", budget="close"),
     Profile("alternating", "none", system_prompt=False, alternates=True),
@@ -142,11 +143,10 @@ _ALL = (
         "field",
         opener=ANALYSIS,
         closer=FINAL,
-        # the last one is what is left where a server strips special tokens from the text
         aliases=(
             (COMMENTARY, FINAL),
             *((opener, closer) for opener in (ANALYSIS, COMMENTARY) for closer in CONSTRAINED),
-            ("analysis", "assistantfinal"),
+            STRIPPED_HARMONY,
         ),
         drop=HARMONY_MARKS,
         nests=False,
@@ -239,12 +239,21 @@ _ALL = (
     ),
 )
 
-PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+
+def _hold_without_opener(profile: Profile) -> Profile:
+    """Hold back the text of a model that writes its tags where it begins without one: a template may have."""
+    is_known = profile.trace == "tags" and not profile.unsure
+    return replace(profile, look_ahead=UNBOUNDED) if is_known else profile
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {profile.name: _hold_without_opener(profile) for profile in _ALL}
+)
 
 
 def expect_tags_in_text(profile: Profile) -> Profile:
     """Return the profile for a text that is all there is: the opener, if any, is in the text."""
-    return replace(profile, trace="tags") if profile.trace != "none" else profile
+    return replace(profile, trace="tags", look_ahead=0) if profile.trace != "none" else profile
 
 
 def expect_missing_opener(profile: Profile) -> Profile:
@@ -255,7 +264,7 @@ def expect_missing_opener(profile: Profile) -> Profile:
     known = PROFILES["unknown"] if profile.trace == "none" else profile
     if known.trace in {"prefilled", "prompted"}:
         return profile
-    return replace(known, unsure=True, look_ahead=UNBOUNDED)
+    return replace(known, unsure=True, look_ahead=UNBOUNDED, lacks_opener=True)
 
 
 def trust_beginning(profile: Profile) -> Profile:

@@ -12,6 +12,13 @@ from services.generation.reasoning.markup import (
 )
 from services.generation.reasoning.profiles import UNBOUNDED
 from services.generation.reasoning.state import TextState
+from services.generation.reasoning.tags import (
+    ForeignClosers,
+    Hit,
+    match_foreign,
+    may_be_foreign,
+    opens_foreign,
+)
 
 _SPACE = re.compile(r"\s*")
 
@@ -40,22 +47,20 @@ class Scanner(TextState):
         rest = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches everywhere
         if self._state == "start" and rest > at:
             self._spaces.append(text[at:rest])
-        match = self._tags.leading.match(text, rest)
+        match = self._tags.leading.match(text, rest) or self._match_foreign(text, rest)
         if match is None:
-            if rest == len(text) or (
-                not final and self._tags.leading.overlap(text, rest) == len(text) - rest
-            ):
+            if rest == len(text) or (not final and self._may_be_tag(text, rest)):
                 return self._hold_back(text, rest, final=final)
             return self._leave_start(text, rest, final=final)
         tag, end = match.tag, match.end
         separated = self._takes_all
-        if separated or self._profile.unsure:
+        if separated or self._profile.unsure or self._should_have_none:
             follows_tag = self._prior == ">"
             if end == len(text) and not (final or follows_tag):
                 return self._hold_back(text, rest, final=False)
             named = not follows_tag and is_prose(text[at:rest][-1:], text[end : end + 1])
             self._named = named
-            if tag in self._tags.closers and (named or separated):
+            if tag in self._tags.closers and (named or separated or self._should_have_none):
                 return self._begin_doubt(tag, text, end, leads=True)
             if named and tag not in self._profile.drop:
                 self._begin_answer(text[rest:end])
@@ -66,12 +71,31 @@ class Scanner(TextState):
             self._begin_thinking(tag)
         return end
 
+    @property
+    def _is_open_to_foreign(self) -> bool:
+        return self._state == "start" and not self._separated
+
+    def _match_foreign(self, text: str, at: int) -> Hit | None:
+        """Match the opener of a model that is in no list, and know it from now on."""
+        pair = match_foreign(text, at) if self._is_open_to_foreign else None
+        if pair is None:
+            return None
+        self._adopt(*pair)
+        return Hit(pair[0], at, at + len(pair[0]))
+
+    def _may_be_tag(self, text: str, at: int) -> bool:
+        """Tell whether what is left of the text may become a tag, and nothing else."""
+        if self._tags.leading.overlap(text, at) == len(text) - at:
+            return True
+        return self._is_open_to_foreign and may_be_foreign(text, at)
+
     def _leave_start(self, text: str, at: int, *, final: bool) -> int:
         """Begin the answer, or of a model that nobody knows, what may be thinking without an opener."""
-        if self._state == "start" and self._profile.unsure and not self._separated:
+        if self._state == "start" and not self._separated:
             if len(text) - at < SUSPECT_LENGTH and not final:
                 return self._hold_back(text, at, final=False)
-            self._sounds = sounds_like_thinking(text[at:])
+            # of a model that is known, only what hardly any answer begins with
+            self._sounds = sounds_like_thinking(text[at:], sure=not self._profile.unsure)
             if self._sounds or self._profile.look_ahead:
                 self._state, self._leads, self._suspect = "doubt", True, True
                 self._room = UNBOUNDED if self._sounds else self._profile.look_ahead
@@ -81,7 +105,8 @@ class Scanner(TextState):
 
     def _begin_answer(self, text: str) -> None:
         """Begin the answer with the whitespace that was kept for it, and with this text."""
-        self._state, self._suspect = "answer", False
+        self._state = "answer"
+        self._end_suspicion()
         self._emit_content("".join([*self._spaces, text]) if self._spaces else text)
         self._spaces.clear()
 
@@ -108,9 +133,8 @@ class Scanner(TextState):
             self._depth -= 1
             if self._depth < 0:
                 self._end_thinking()
-        elif tag == self._opener and self._nests and not (self._echo and self._fresh):
+        elif tag == self._opener and self._nests and not self._fresh:  # else it is the model repeating it
             self._depth += 1
-        self._echo = False
         self._before = ">"
         return end
 
@@ -142,16 +166,18 @@ class Scanner(TextState):
     def _is_text(self, tag: str, after: str) -> bool:
         """Tell whether a tag that the answer does not name is a part of it all the same.
 
-        Of a model that is only guessed not to think, a closer on a line of its own is not, without an opener.
-        Tags of other models count at the start of a line.
+        Where the text should have none, a closer on a line of its own is not, without an opener, and an
+        opener is one where no space is before it. Tags of other models count at the start of a line.
         """
         profile = self._profile
         if tag in profile.drop:
             return self._takes_all
         is_closer = tag not in self._tags.closers
-        if self._takes_all:
+        if self._takes_all or (self._should_have_none and is_closer):
             starts, ends = self._prior == "\n", after in {"\n", ""}
-            return not (profile.guessed and is_closer and not self._opened and starts and ends)
+            return not (self._watches and is_closer and not self._opened and starts and ends)
+        if self._should_have_none:
+            return self._prior in {" ", "\t"}
         if tag in {profile.opener, profile.closer}:
             return False
         return self._opened if is_closer else self._prior not in {"", "\n"}
@@ -190,24 +216,27 @@ class Scanner(TextState):
         An opener further on says that the model writes its openers, so that what came before it is answer.
         """
         tags = self._tags.closers_alone if self._sounds else self._tags.any_tag
-        begin = at
         while True:
-            match = tags.search(text, begin)
-            end = match.start if match else len(text) - (0 if final else tags.overlap(text, begin))
+            match, foreign = tags.search(text, at), ForeignClosers.search(text, at)
+            if match is None or (foreign is not None and foreign.start < match.start):
+                match = foreign
+            keep = 0 if final else max(tags.overlap(text, at), ForeignClosers.overlap(text, at))
+            end = match.start if match else len(text) - keep
             if end - at >= self._room:
-                self._doubt(text[at : at + self._room])
-                return self._release(at + self._room)
-            if match is None:
+                end = at + self._room
                 self._doubt(text[at:end])
+                return self._release(end)
+            self._doubt(text[at:end])
+            if match is None:
                 return self._hold_back(text, end, final=final)
             after = text[match.end : match.end + 1]
             if not (after or final):
-                self._doubt(text[at:end])
                 return self._hold_back(text, end, final=False)
-            if not self._is_named(text[at:end], after):
+            at = match.end
+            is_pair = match is foreign and opens_foreign("".join(self._doubted), match.tag)
+            if not (is_pair or is_prose(self._prior, after) or self._code.inside()):
                 break
-            begin = match.end
-        self._doubt(text[at:end])
+            self._doubt(text[end:at])
         if match.tag in self._tags.closers:
             return self._release(end)
         thoughts = "".join(self._doubted)
@@ -220,21 +249,19 @@ class Scanner(TextState):
         self.lacks_opener = True
         return match.end
 
-    def _is_named(self, before: str, after: str) -> bool:
-        """Tell whether a tag between these texts is named in a sentence, or in code."""
-        if is_prose(before[-1:] or self._prior, after):
-            return True
-        code = CodeTracker()
-        for part in (*self._doubted, before):
-            code.push(part)
-        return code.inside()
-
     def _doubt(self, text: str) -> None:
         """Add to the text that is held back."""
         if text:
             self._doubted.append(text)
             self._prior = text[-1]
-            self._room -= len(text) if self._suspect else 0
+            if self._suspect:
+                self._room -= len(text)
+                self._code.push(text)
+
+    def _end_suspicion(self) -> None:
+        """Look no longer for thinking without an opener."""
+        if self._suspect:
+            self._suspect, self._code = False, CodeTracker()
 
     def _release(self, at: int) -> int:
         """Take what was held back for the answer's beginning."""
@@ -245,7 +272,7 @@ class Scanner(TextState):
 
     def _confirm_thinking(self, opener: str, at: int) -> int:
         self._spaces.clear()
-        self._suspect = False
+        self._end_suspicion()
         self._tagged = self._tagged or not self._separated
         self._begin_thinking(opener)
         return at

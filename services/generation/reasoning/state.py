@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from services.generation.reasoning.markup import Channel, CodeTracker, Piece, compile_tags, nests
@@ -33,7 +34,7 @@ class TextState:
         self._passing: tuple[str, ...] | None = None
         self._passed: list[str] = []
         self._opener = profile.opener
-        self._fresh = self._echo = profile.trace in {"prefilled", "prompted"}
+        self._fresh = profile.trace in {"prefilled", "prompted"}
         self._state: _State = "thinking" if self._fresh else "start"
         self.misplaced = 0
         self.lacks_opener = False
@@ -41,13 +42,30 @@ class TextState:
     @property
     def _takes_all(self) -> bool:
         """Whether no tag counts inside the answer, because the engine tells the channels apart."""
-        profile = self._profile
-        apart = profile.trace == "none" or (profile.trace == "field" and not profile.unsure)
+        apart = self._profile.trace == "none" and not self._profile.guessed
         return not self._tagged and (self._separated or apart)
+
+    @property
+    def _should_have_none(self) -> bool:
+        """Whether the text should have no tags: the model is guessed not to think, or its server to take the
+        thinking apart. What looks as if it had is thinking all the same."""
+        profile = self._profile
+        return profile.guessed or (profile.trace == "field" and not profile.unsure)
+
+    @property
+    def _watches(self) -> bool:
+        """Whether an answer that should have no tags is looked through for a closer that no opener began."""
+        return not self._separated and self._should_have_none
 
     @property
     def _nests(self) -> bool:
         return self._profile.nests and nests(self._opener)
+
+    def _adopt(self, opener: str, closers: tuple[str, ...]) -> None:
+        """Read what follows with one more opener, and its closers."""
+        pairs = ((opener, closer) for closer in closers)
+        self._profile = replace(self._profile, aliases=(*self._profile.aliases, *pairs))
+        self._tags = compile_tags(self._profile)
 
     def _take_held(self) -> str:
         held, self._held = self._held, ""

@@ -17,6 +17,9 @@ COMMON = (
     ("<mm:think>", "</mm:think>"),
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
     ("<|channel>thought", "<channel|>"),  # Gemma 4
+    ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    ("<|begin|>assistant<|think|>", "<|begin|>assistant<|content|>"),  # Solar
+    ("\\u003cthink\\u003e", "\\u003c/think\\u003e"),  # where a server escapes JSON twice
 )
 """Pairs of opener and closer that models of several makers write."""
 
@@ -36,12 +39,95 @@ CONSTRAINED = tuple(
 )
 """The header of an answer that shall be JSON."""
 HARMONY = tuple((opener, closer) for opener in (ANALYSIS, COMMENTARY) for closer in (FINAL, *CONSTRAINED))
+STRIPPED_HARMONY = ("analysis", "assistantfinal")
+"""What is left of it where a server strips special tokens from the text."""
 HARMONY_MARKS = ("<|start|>assistant", "<|end|>", "<|return|>")
 
 
 def is_word(tag: str) -> bool:
     """Tell whether a tag is made of ordinary words, as Granite's are: case counts in it."""
     return tag.strip()[:1].isalpha()
+
+
+_WORD = r"(?:think|thought|reason|reflect|ponder|monolog|scratch|deliberat)"
+_WHOLE = r"(?:analysis|cot)"
+_NAME = rf"(?:{_WHOLE}(?![\w.:-])|[\w.:-]{{0,24}}{_WORD}[\w.:-]{{0,16}})"
+_OPENS, _CLOSES = "<\uff1c\u25c1", ">\uff1e\u25b7"
+_FOREIGN = re.compile(
+    rf"(?P<open>[{_OPENS}]) ?(?P<bar>[|\uff5c]?) ?"
+    rf"(?P<name>{_NAME}|\w+(?= [^<>\n]{{0,60}}{_WORD}))(?P<rest> [^<>\n]{{0,80}}|)"
+    rf" ?(?P=bar) ?(?P<close>[{_CLOSES}])"
+    rf"|\[(?P<square>(?-i:[A-Z_]{{0,24}}{_WORD.upper()}[A-Z_]{{0,16}}))\](?!\()"
+    rf"|(?P<fence>`{{3,}}) ?{_NAME} *\n",
+    re.IGNORECASE,
+)
+_BEGUN = re.compile(
+    rf"[{_OPENS}](?: ?[|\uff5c]? ?(?:[\w.:-]{{1,48}}(?: [^<>\n]{{0,80}})?[|\uff5c]?)?)?\Z"
+    r"|\[(?-i:[A-Z_]{0,40})\]?\Z|`{1,3}\Z|`{3,} ?[\w.:-]{1,48} *\Z",
+    re.IGNORECASE,
+)
+_CLOSER = re.compile(
+    rf"[{_OPENS}] ?[|\uff5c]? ?/ ?{_NAME} ?[|\uff5c]? ?[{_CLOSES}]"
+    rf"|<\|end_(?:of_)?[\w-]{{0,24}}{_WORD}[\w-]{{0,16}}\|>|\[/(?-i:[A-Z_]{{0,24}}{_WORD.upper()}[A-Z_]{{0,16}})\]",
+    re.IGNORECASE,
+)
+_CLOSER_BEGUN = re.compile(rf"[{_OPENS}\[][^\n>\]]{{0,60}}\Z")
+_STARTS = re.compile(r"start|begin", re.IGNORECASE)
+
+
+def match_foreign(text: str, at: int) -> tuple[str, tuple[str, ...]] | None:
+    """Match a tag that opens thinking by its look and its name, of a model that is in no list.
+
+    Returns:
+        The tag as it is in the text, and the tags that close it; None where there is none at that position.
+    """
+    match = _FOREIGN.match(text, at)
+    if match is None:
+        return None
+    opener = match.group()
+    if match["fence"]:
+        return opener, (f"\n{match['fence']}",)
+    if match["square"]:
+        return opener, (f"[/{match['square']}]",)
+    name, start, end = match["name"], match["open"] + match["bar"], match["bar"] + match["close"]
+    if _STARTS.match(name):
+        name = _STARTS.sub("END" if name.isupper() else "end", name, count=1)
+        return opener, (f"{start}{name}{end}",)
+    spaced = [(left, right) for left in ("", " ") for right in ("", " ")]
+    return opener, tuple(f"{start}/{left}{name}{right}{end}" for left, right in spaced)
+
+
+def may_be_foreign(text: str, at: int) -> bool:
+    """Tell whether what begins at that position, and ends with the text, may become such a tag."""
+    return _BEGUN.match(text, at) is not None
+
+
+def opens_foreign(text: str, closer: str) -> bool:
+    """Tell whether a text has the opener of this closer: together they are a part of it."""
+    name = re.sub(r"^end_(of_)?|[^\w.:-]", "", closer.lower())
+    return (
+        re.search(rf"[{_OPENS}\[] ?[|\uff5c]? ?(\w+_)?(of_)?{re.escape(name)}", text, re.IGNORECASE)
+        is not None
+    )
+
+
+class ForeignClosers:
+    """Closers by their look and their name, of models that are in no list."""
+
+    @staticmethod
+    def search(text: str, at: int) -> Hit | None:
+        """Find the next one at or after that position."""
+        match = _CLOSER.search(text, at)
+        return Hit(match.group(), *match.span()) if match else None
+
+    @staticmethod
+    def overlap(text: str, at: int) -> int:
+        """Measure the end of the text that may become one."""
+        match = _CLOSER_BEGUN.search(text, max(at, len(text) - _LONGEST_CLOSER))
+        return len(match.group()) if match else 0
+
+
+_LONGEST_CLOSER = 64
 
 
 class Hit(NamedTuple):

@@ -28,6 +28,7 @@ from services.generation.features import needs_one_request
 from services.generation.reasoning.budget import Estimate, Limits, choose_method, least_effort
 from services.generation.reasoning.conversation import ask_for_answer, ask_to_think, split_reasoning
 from services.generation.reasoning.exchange import Exchange, to_deltas
+from services.generation.reasoning.markup import deliberates, sounds_like_thinking
 from services.generation.reasoning.profiles import PROFILES, expect_tags_in_text, trust_beginning
 from services.generation.task import Task
 
@@ -208,6 +209,8 @@ class Thinking:
             exchange.parse_as(expect_tags_in_text(profile))
         elif profile.hybrid and not (profile.hybrid == "on" if switch is None else switch):
             exchange.parse_as(expect_tags_in_text(profile))  # no opener is pre-filled
+        elif profile.system_switch and not limits.thinking:
+            exchange.parse_as(expect_tags_in_text(profile))
         prompt = replace(
             self._prompt,
             max_tokens=limits.total,
@@ -258,13 +261,17 @@ class Thinking:
                 if delta.reasoning:
                     yield Delta(reasoning=between + delta.reasoning)
                     between = ""
+                elif delta.held_back is not None:
+                    yield delta
         text = exchange.content
         cut = exchange.finish_reason != "stop"
         if exchange.has_field:  # the engine has separated thinking and answer by itself
             reasoning, content = "", text
         else:
             reasoning, content = split_reasoning(text, expect_tags_in_text(profile), cut=cut)
-        if profile.trace == "prefilled" and profile.closer not in text and cut and not exchange.has_field:
+        aloud = sounds_like_thinking(text, sure=True) or deliberates(text)
+        unclosed = profile.closer not in text and cut and not exchange.has_field
+        if unclosed and (profile.trace == "prefilled" or aloud):
             reasoning, content = text, ""
         if reasoning:
             yield Delta(reasoning=between + reasoning)

@@ -289,9 +289,14 @@ async def test_failures_and_closing_reach_the_engine() -> None:
 
 
 async def test_misplaced_thinking_is_known_at_the_end() -> None:
-    engine = Scripted(script("hm", "</think>", "Yes"))
-    _, content, _, thinking = await ask(engine, "tags")
+    engine = Scripted(script("hm", "<channel|>", "Yes"))
+    _, content, _, thinking = await ask(engine, "gemma-4")
     assert (content, thinking.misplaced) == ("hmYes", 2)
+
+
+async def test_a_model_that_writes_its_tags_and_begins_without_one_is_held_back() -> None:
+    reasoning, content, _, thinking = await ask(Scripted(script("hm", "</think>", "Yes")), "tags")
+    assert (reasoning, content, thinking.misplaced) == ("hm", "Yes", 0)
 
 
 # every wire format behind every profile that can read it, by the fake engine
