@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pipelines.guarding import GuardedPipeline
+from pipelines.rag import Finished, Question
 from services.core.app import create_app
 from services.core.client import CONNECTIONS, NO_HEADERS, HttpClient
 from services.core.clients.embedding import EmbeddingClient
@@ -45,6 +46,7 @@ from services.gateway.feedback import routes as feedback
 from services.gateway.feedback.store import LazyStore
 from services.gateway.page import frame
 from services.gateway.page import routes as page
+from services.gateway.recent import RecentTimes
 from services.gateway.settings import Settings
 from services.gateway.split import routes as split
 from services.gateway.split.router import ROUTED_BY_HEADER, SplitRouter
@@ -128,6 +130,12 @@ def create(settings: Settings) -> FastAPI:
     """Make the app; `app.state` holds `pipeline`, `grounder`, `generation`, `dataprep` and `uploads` while it
     runs."""
 
+    recent = RecentTimes()
+
+    def note(question: Question, answer: Finished) -> None:
+        note_answer(question, answer)
+        recent.note(answer.model, answer.timings.ttft)
+
     @asynccontextmanager
     async def resources(app: FastAPI) -> AsyncIterator[Mapping[str, Check]]:
         async with AsyncExitStack() as stack:
@@ -154,6 +162,7 @@ def create(settings: Settings) -> FastAPI:
             generation = MeteredGeneration(await peer("generation", settings.generation_url))
             dataprep = await peer("dataprep", settings.dataprep_url)
             app.state.generation = generation
+            app.state.recent = recent
             app.state.embedding = encoder
             app.state.reranking = reranking
             app.state.dataprep = dataprep
@@ -173,7 +182,7 @@ def create(settings: Settings) -> FastAPI:
                 rewrite_seconds=settings.rewrite_seconds,
                 limits=settings.stage_limits,
                 guard=guard,
-                observe=note_answer,
+                observe=note,
             )
             await stack.enter_async_context(app.state.split.open(generation))
             detector = settings.grounding_detector_url

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from fastapi import APIRouter, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from pipelines.clock import server_timing
@@ -36,6 +37,7 @@ from services.core.wire.chat import DIRECT, ModelInfo, ModelList
 from services.core.wire.features import Logprobs, TokenLogprob
 from services.gateway.compare import Grounder, JudgedAnswer
 from services.gateway.passages import Links
+from services.gateway.recent import FirstTokenTimes, RecentTimes
 from services.gateway.search import resolve_search
 from services.gateway.settings import Settings
 from services.gateway.split.router import route_question, routing_headers
@@ -68,9 +70,13 @@ async def chat(request: Request, body: AnswerRequest) -> Response:
 
 
 class GatewayModels(ModelList):
-    """The models, and who may ask them: whoever has a key, whoever is on this machine, or anyone."""
+    """The models, and who may ask them: whoever has a key, whoever is on this machine, or anyone.
+
+    `first_token` are the times of this gateway's answers of the last hour, by entry.
+    """
 
     access: Literal["keys", "loopback", "open"]
+    first_token: dict[str, FirstTokenTimes] = Field(default_factory=dict)
 
 
 @router.get("/v1/models", summary="The model entries that a request's `model` may name")
@@ -78,7 +84,8 @@ async def models(request: Request) -> GatewayModels:
     """`NAME:direct` is the entry NAME without retrieval: for the titles and summaries of chat clients."""
     settings: Settings = request.app.state.settings
     listed = await list_models(request.app.state.generation)
-    return GatewayModels(data=listed.data, access=settings.access_mode)
+    recent: RecentTimes = request.app.state.recent
+    return GatewayModels(data=listed.data, access=settings.access_mode, first_token=recent.summarise())
 
 
 @router.get("/v1/models/{model:path}", summary="One model entry, by a name that a request's `model` may say")

@@ -86,6 +86,34 @@ def test_an_answer_its_citation_and_the_words_in_their_place(opened: Opened) -> 
     expect(page.locator("#question")).to_have_value(QUESTION)
 
 
+def test_sentences_are_checked_once_the_answer_is_there_where_that_is_asked(opened: Opened) -> None:
+    page = opened.page
+    ask(page, QUESTION)
+    turn = page.locator(".turn").first
+    expect(turn.locator(".answer .verdict.supported")).to_have_count(1)
+    expect(turn.locator(".answer .verdict.unsupported")).to_have_count(2)
+    expect(turn).to_contain_text("1 of 3 claims supported, 2 unsupported")
+    assert turn.locator(".answer p").first.inner_text().startswith("Bees make honey out of nectar.✓")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("check the answer's sentences").uncheck()
+    ask(page, QUESTION)
+    expect(page.locator(".turn")).to_have_count(2)
+    assert "check=0" in page.url
+    assert page.locator(".turn").first.locator(".answer .verdict").count() == 0
+
+
+def test_a_request_is_copied_without_the_key(opened: Opened) -> None:
+    page = opened.page
+    page.evaluate("sessionStorage.setItem('ragline-key', 'rl_secret')")
+    ask(page, QUESTION)
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("copied")
+    assert '-H "Authorization: Bearer $RAGLINE_API_KEY"' in copied
+    assert "secret" not in copied
+
+
 def test_thinking_is_open_while_it_streams_and_folded_after(
     opened: Opened, served: tuple[str, Engine]
 ) -> None:
@@ -203,9 +231,26 @@ def test_a_file_is_brought_seen_searched_and_deleted(opened: Opened, tmp_path: P
     (tmp_path / "empty.pdf").write_bytes(b"no pdf")
     page.set_input_files("#files", [tmp_path / "wax.md", tmp_path / "empty.pdf"])
     expect(page.get_by_role("heading", name="1 file there, 1 failed")).to_be_visible()
-    expect(page.locator(".files li", has_text="empty.pdf").locator(".tag.bad")).to_have_text("failed")
+    failed = page.locator(".files li", has_text="empty.pdf")
+    expect(failed.locator(".tag.bad")).to_have_text("failed")
+    failed.get_by_role("button", name="Bring empty.pdf again").click()
+    expect(page.get_by_role("heading", name="0 files there, 1 failed")).to_be_visible()
     page.locator("#documents button", has_text="wax.md").click()
     expect(page.locator("dialog .document").first).to_contain_text("Combs are built of wax.")
+    page.keyboard.press("Escape")
+
+    (tmp_path / "newer.md").write_text("# Wax\n\nCombs are built of newer wax.\n")
+    with page.expect_file_chooser() as chosen:
+        page.get_by_role("button", name="Replace wax.md").click()
+    chosen.value.set_files(tmp_path / "empty.pdf")
+    expect(page.locator(".note.error")).to_contain_text("choose a file that ends in .md")
+    with page.expect_file_chooser() as chosen:
+        page.get_by_role("button", name="Replace wax.md").click()
+    chosen.value.set_files(tmp_path / "newer.md")
+    expect(page.get_by_role("heading", name="1 file there", exact=True)).to_be_visible()
+    page.locator("#documents button", has_text="wax.md").first.click()
+    expect(page.locator("dialog .document")).to_have_count(1)
+    expect(page.locator("dialog .document")).to_contain_text("newer wax")
     page.keyboard.press("Escape")
 
     go(page, "search?q=Combs of wax")
@@ -252,6 +297,12 @@ def test_the_models_and_how_to_swap_them(opened: Opened) -> None:
     go(page, "models")
     expect(page.locator("section.turn")).to_have_count(5)
     expect(page.get_by_text("LLM_BACKEND=thinker ragline restart generation")).to_be_visible()
+    go(page, "ask")
+    ask(page, QUESTION)
+    go(page, "models")
+    expect(page.get_by_role("region", name="plain")).to_contain_text(
+        re.compile(r"median .*s, the slowest .*s, \d+ answer")
+    )
 
 
 def test_hostile_content_is_text(opened: Opened) -> None:
@@ -292,6 +343,7 @@ def test_text_from_right_to_left_reads_so(opened: Opened) -> None:
 def test_a_long_answer_costs_the_page_little(opened: Opened) -> None:
     """Under 1 ms of the page's own processor time for each part that is streamed."""
     page = opened.page
+    go(page, "ask?check=0")  # of so many sentences the gateway would take a while
     expect(page.locator("#model option").first).to_be_attached()
     session = opened.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})

@@ -109,9 +109,9 @@ export async function* readEvents(path, { method = "POST", body, signal, last = 
 
 let known = null;
 
-/** The model entries, asked for once; `fresh` asks again. */
-export async function listModels(fresh = false) {
-  if (!known || fresh) known = getJson("/v1/models").then((reply) => reply.data.filter((entry) => entry.retrieval !== false));
+/** What the gateway says of its model entries, asked for once; `fresh` asks again. */
+export async function readModels(fresh = false) {
+  if (!known || fresh) known = getJson("/v1/models");
   try {
     return await known;
   } catch (error) {
@@ -119,3 +119,6 @@ export async function listModels(fresh = false) {
     throw error;
   }
 }
+
+/** The model entries themselves, without the names under which they answer without passages. */
+export const listModels = async (fresh) => (await readModels(fresh)).data.filter((entry) => entry.retrieval !== false);

@@ -46,6 +46,7 @@ export function showAsk(main, place) {
   const problem = h("div");
   const log = h("section", { "aria-label": "Conversation" });
   const hint = note("No question yet. Bring documents first, in Documents; then ask, and open a citation to read it in its place.");
+  const check = h("input", { type: "checkbox", checked: place.query.get("check") !== "0" });
   budget.value = place.query.get("budget") ?? "";
 
   const form = h(
@@ -54,14 +55,14 @@ export function showAsk(main, place) {
     h("label", { class: "grow", for: "question" }, "Question (Enter asks, Shift+Enter is a new line)"),
     question,
     h("div", { class: "row" }, ask, stop, h("label", {}, "Model", model), h("label", {}, "Thinking", budget), fresh),
-    h("details", {}, h("summary", {}, "More"), h("div", { class: "row" }, h("label", {}, "Collection", collection), h("label", {}, "Passages in the prompt", count))),
+    h("details", {}, h("summary", {}, "More"), h("div", { class: "row" }, h("label", {}, "Collection", collection), h("label", {}, "Passages in the prompt", count), h("label", { class: "line" }, check, "check the answer's sentences against the passages"))),
   );
   fill(main, h("h1", {}, "Ask"), form, problem, hint, log);
 
   let turns = [];
   let running = null;
 
-  const keep = () => place.keep({ q: question.value, model: model.value, budget: budget.value, collection: collection.value === "default" ? "" : collection.value });
+  const keep = () => place.keep({ q: question.value, model: model.value, budget: budget.value, check: check.checked ? "" : "0", collection: collection.value === "default" ? "" : collection.value });
   const add = (turn) => {
     hint.remove();
     turns.push(turn);
@@ -72,6 +73,7 @@ export function showAsk(main, place) {
     budget: budget.value,
     collection: collection.value.trim() || "default",
     passages: count.value ? Number(count.value) : null,
+    check: check.checked,
   });
 
   async function run(text, chosen, history) {

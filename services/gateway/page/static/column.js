@@ -2,8 +2,7 @@
 
 import { count, fill, h, note, seconds } from "./dom.js";
 import { toUnits } from "./text.js";
-
-const SIGNS = { supported: "✓", unsupported: "?", contradicted: "✗", "not judged": "–" };
+import { describeClaims, drawVerdict } from "./verdicts.js";
 
 export class Column {
   constructor(name, label) {
@@ -93,8 +92,8 @@ export class Column {
     }
     fill(this.answer, ...markSentences(this.content, groundedness.answer.sentences));
     if (groundedness.reasoning) fill(this.thoughts, ...markSentences(this.thoughts.textContent, groundedness.reasoning.sentences));
-    const { supported, unsupported, contradicted, claims } = groundedness.answer;
-    if (claims) this.foot.append(` · ${supported} of ${count(claims, "claim")} supported, ${unsupported} unsupported, ${contradicted} contradicted`);
+    const claims = describeClaims(groundedness.answer);
+    if (claims) this.foot.append(` · ${claims}`);
     const trace = groundedness.trace;
     if (trace && trace.verdict !== "unclear") this.foot.append(` · the answer ${trace.verdict === "agrees" ? "agrees with" : "contradicts"} its thinking`);
   }
@@ -109,9 +108,7 @@ function markSentences(text, sentences) {
     const [start, end] = [units.get(sentence.start), units.get(sentence.end)];
     if (start < at) continue;
     nodes.push(text.slice(at, start));
-    const sign = SIGNS[sentence.verdict];
-    const words = sign ? `${sentence.verdict}${sentence.p_supported === undefined ? "" : `, p ${sentence.p_supported.toFixed(2)}`}` : null;
-    nodes.push(h("span", { class: `sentence ${sentence.verdict.replaceAll(" ", "-")}`, title: words }, text.slice(start, end), sign ? h("span", { class: `verdict ${sentence.verdict}`, role: "img", "aria-label": sentence.verdict }, sign) : null));
+    nodes.push(h("span", { class: `sentence ${sentence.verdict.replaceAll(" ", "-")}` }, text.slice(start, end), drawVerdict(sentence)));
     at = end;
   }
   return [...nodes, text.slice(at)];

@@ -29,9 +29,9 @@ export function showDocuments(main, place) {
     listing,
   );
   const readCollection = () => collection.value.trim() || "default";
-  const list = new Listing(listing, filter, readCollection);
+  const bring = (chosen) => chosen.length && uploads.prepend(new Upload(chosen, readCollection(), { bring, done: () => list.load() }).element);
+  const list = new Listing(listing, filter, readCollection, bring);
 
-  const bring = (chosen) => chosen.length && uploads.prepend(new Upload(chosen, readCollection(), () => list.load()).element);
   files.addEventListener("change", () => (bring([...files.files]), (files.value = "")));
   folder.addEventListener("change", () => (bring([...folder.files]), (folder.value = "")));
   collection.addEventListener("change", () => {
@@ -74,15 +74,14 @@ async function readDropped(transfer) {
 
 /** One upload: a job, followed file by file. */
 class Upload {
-  constructor(files, collection, done) {
-    this.files = files;
-    this.collection = collection;
-    this.done = done;
+  constructor(files, collection, { bring, done }) {
+    Object.assign(this, { files, collection, bring, done });
     this.rows = files.map((file) => h("li", {}, h("span", { dir: "auto" }, this.#name(file)), " ", h("span", { class: "place" }, "sent …")));
     this.head = h("h2", {}, `Bringing ${count(files.length, "file")}`);
     this.problem = h("div");
     this.next = h("p");
-    this.element = h("section", {}, this.head, this.problem, h("ul", { class: "files" }, ...this.rows), this.next);
+    this.list = h("ul", { class: "files" }, ...this.rows);
+    this.element = h("section", {}, this.head, this.problem, this.list, this.next);
     this.#run();
   }
 
@@ -120,7 +119,17 @@ class Upload {
     if (file.reason && file.status === "waiting") parts.push(h("span", { class: "place" }, ` ${file.reason}`));
     if (file.error) parts.push(h("span", { class: "place", dir: "auto" }, ` ${file.error.message}`));
     for (const warning of file.warnings ?? []) parts.push(note(warning.message, "warn"));
+    if (file.status === "failed" && this.files[index]) parts.push(" ", this.#drawRetry(file.name, this.files[index]));
+    this.rows[index] ??= this.list.appendChild(h("li"));
     fill(this.rows[index], ...parts);
+  }
+
+  #drawRetry(name, file) {
+    const retry = (event) => {
+      event.currentTarget.disabled = true;
+      this.bring([file]);
+    };
+    return h("button", { type: "button", "aria-label": `Bring ${name} again`, onclick: retry }, "Try again");
   }
 
   #finish(job) {
@@ -135,8 +144,8 @@ class Upload {
 }
 
 class Listing {
-  constructor(element, filter, readCollection) {
-    Object.assign(this, { element, filter, readCollection, documents: [] });
+  constructor(element, filter, readCollection, bring) {
+    Object.assign(this, { element, filter, readCollection, bring, documents: [] });
   }
 
   async load() {
@@ -177,7 +186,24 @@ class Listing {
   #row(document) {
     const read = h("button", { type: "button", class: "quiet", onclick: () => openDocument(document, this.readCollection()) }, h("span", { dir: "auto" }, document.name));
     const remove = h("button", { type: "button", class: "danger", "aria-label": `Delete ${document.name}`, onclick: () => this.#delete(document) }, "Delete");
-    return h("li", {}, h("div", { class: "row" }, h("span", { class: "grow" }, read, " ", h("span", { class: "place" }, count(document.passages, "passage"))), remove));
+    const replace = h("button", { type: "button", "aria-label": `Replace ${document.name}`, onclick: () => this.#replace(document) }, "Replace");
+    return h("li", {}, h("div", { class: "row" }, h("span", { class: "grow" }, read, " ", h("span", { class: "place" }, count(document.passages, "passage"))), replace, remove));
+  }
+
+  /** Bring another file under a document's name: its passages take the place of the old ones, all at once. */
+  #replace(document) {
+    const kind = /\.[^./]+$/.exec(document.name)?.[0] ?? "";
+    const input = h("input", { type: "file", accept: kind || null });
+    input.addEventListener("change", () => {
+      const [file] = input.files;
+      if (!file) return;
+      if (kind && !file.name.toLowerCase().endsWith(kind.toLowerCase())) {
+        this.element.prepend(note(`${file.name} cannot take the place of ${document.name}: choose a file that ends in ${kind}.`, "error"));
+        return;
+      }
+      this.bring([new File([file], document.name, { type: file.type })]);
+    });
+    input.click();
   }
 
   async #delete(document) {

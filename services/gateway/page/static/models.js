@@ -1,20 +1,21 @@
 // Models: what answers, what each entry can do, and how to swap the default.
 
-import { listModels } from "./api.js";
-import { copy, errorNote, fill, h, note } from "./dom.js";
+import { listModels, readModels } from "./api.js";
+import { copy, count, errorNote, fill, h, note, seconds } from "./dom.js";
 
 export async function showModels(main) {
   const body = h("div", {}, note("Loading …"));
   fill(main, h("h1", {}, "Models"), body);
   try {
     const entries = await listModels(true);
-    fill(body, ...(entries.length ? entries.map(drawEntry) : [note("No model entry is configured.", "warn")]));
+    const { first_token: times = {} } = await readModels();
+    fill(body, ...(entries.length ? entries.map((entry) => drawEntry(entry, times[entry.id])) : [note("No model entry is configured.", "warn")]));
   } catch (error) {
     fill(body, errorNote(error));
   }
 }
 
-function drawEntry(entry) {
+function drawEntry(entry, times) {
   const able = Object.entries(entry.capabilities ?? {}).filter(([, can]) => can).map(([name]) => name.replaceAll("_", " "));
   const command = `LLM_BACKEND=${entry.id} ragline restart generation`;
   const facts = [
@@ -22,6 +23,7 @@ function drawEntry(entry) {
     ["Engine", entry.engine],
     ["Reasoning profile", entry.profile],
     ["Can do", entry.capabilities ? able.join(", ") : "known once it is open"],
+    ["First token, last hour", times ? `median ${seconds(times.median)}, the slowest ${seconds(times.slowest)}, ${count(times.n, "answer")} of this gateway` : "no answer yet"],
     ["Falls back to", (entry.fallback ?? []).join(", ")],
     ["Also called", (entry.aliases ?? []).join(", ")],
   ];

@@ -1,11 +1,12 @@
 // One question and its answer: streamed, then with its evidence, its figures and what can be done with it.
 
-import { readEvents } from "./api.js";
-import { drawThumbs } from "./votes.js";
+import { readEvents, readKey } from "./api.js";
 import { announce, copy, count, errorNote, fill, h, note, seconds } from "./dom.js";
 import { describePlace, openPassage } from "./evidence.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { cut, length, toUnits } from "./text.js";
+import { describeClaims, drawVerdict } from "./verdicts.js";
+import { drawThumbs } from "./votes.js";
 import { drawWaterfall, layOut, LiveWaterfall } from "./waterfall.js";
 
 const OUTCOMES = {
@@ -89,6 +90,7 @@ export class Turn {
     if (budget) body.max_reasoning_tokens = Number(budget);
     if (Number(budget)) body.think = true; // an instruct model thinks only where it is asked to
     body.rag = { collection };
+    if (this.chosen.check) body.rag.grounding = true;
     if (passages) body.rag.top_n = passages;
     return body;
   }
@@ -105,6 +107,7 @@ export class Turn {
           live.mark("context");
           fill(this.notes, note(`Reading ${count(context.passages.length, "passage")} …`));
         }
+        if (data.groundedness || data.groundedness_missing) [last.groundedness, last.unjudged] = [data.groundedness, data.groundedness_missing];
         if (data.outcome) last = { ...last, ...data };
         if (data.usage) last.usage = data.usage;
         if (data.model) last.model = data.model;
@@ -113,6 +116,7 @@ export class Turn {
         if (choice?.delta.citations) last.citations = choice.delta.citations;
         if (choice?.delta.reasoning_content) this.#think(choice.delta.reasoning_content, live);
         if (choice?.delta.content) this.#say(choice.delta.content, live);
+        if (choice?.finish_reason && this.chosen.check) this.#await(live, last);
       }
       live.stop(last.timings);
       this.#finish(context, last);
@@ -139,6 +143,12 @@ export class Turn {
     this.content += text;
     live.mark("answer");
     this.markdown.push(text);
+  }
+
+  /** The answer is whole, and its sentences are being judged. */
+  #await(live, last) {
+    live.stop(last.timings);
+    fill(this.notes, note("Checking the sentences against the passages …"));
   }
 
   #fail(error) {
@@ -170,6 +180,8 @@ export class Turn {
       outcome: last.outcome,
       finish: last.answer_finish_reason ?? last.finish,
       degraded: last.degraded ?? [],
+      groundedness: moved ? null : last.groundedness,
+      unjudged: last.unjudged,
     };
     this.#draw();
     announce("The answer is there.");
@@ -187,16 +199,21 @@ export class Turn {
   }
 
   #draw() {
-    const { citations, timings, usage, outcome, finish, degraded, context } = this.record;
+    const { citations, timings, usage, outcome, finish, degraded, context, groundedness, unjudged } = this.record;
     const { collection } = this.chosen;
     this.thinking.open = false;
     const thought = [timings?.think ? `for ${seconds(timings.think)}` : "", usage?.completion_tokens_details?.reasoning_tokens ? count(usage.completion_tokens_details.reasoning_tokens, "token") : "", this.chosen.budget ? `of at most ${this.chosen.budget}` : ""];
     this.thinkingLine.textContent = `Thought ${thought.filter(Boolean).join(", ")}`;
-    this.markdown.finish(this.content, placeMarks(this.content, citations), (mark) => citations[mark] ? drawPill(citations[mark], collection) : "");
+    const judged = groundedness?.answer.sentences ?? [];
+    const ends = toUnits(this.content, judged.map((sentence) => sentence.end));
+    const signs = judged.map((sentence, at) => ({ at: ends.get(sentence.end), mark: citations.length + at }));
+    const drawMark = (mark) => (citations[mark] ? drawPill(citations[mark], collection) : drawVerdict(judged[mark - citations.length] ?? {}) ?? "");
+    this.markdown.finish(this.content, [...placeMarks(this.content, citations), ...signs], drawMark);
     const words = [];
     if (OUTCOMES[outcome]) words.push(note(OUTCOMES[outcome], outcome.startsWith("reasoning_") ? "warn" : "info"));
     if (finish === "length" && outcome === "answered") words.push(note("The answer was cut: it reached its limit of tokens.", "warn"));
     for (const sentence of describeDegraded(degraded)) words.push(note(sentence, "warn"));
+    if (unjudged && citations.length) words.push(note(`Its sentences were not checked: ${unjudged}.`));
     const missing = context?.relevance?.missing ?? [];
     if (missing.length) words.push(note(`No passage holds ${missing.join(", ")}.`, "warn"));
     fill(this.notes, ...words);
@@ -205,8 +222,8 @@ export class Turn {
 
   #drawActions(citations) {
     const { collection } = this.chosen;
-    const { usage, timings, model, context } = this.record ?? {};
-    const figures = [model, usage ? `${count(usage.prompt_tokens, "token")} read, ${usage.completion_tokens} written${usage.estimated ? " (estimated)" : ""}` : "", timings ? `${seconds(timings.e2el)} in all` : ""];
+    const { usage, timings, model, context, groundedness } = this.record ?? {};
+    const figures = [model, usage ? `${count(usage.prompt_tokens, "token")} read, ${usage.completion_tokens} written${usage.estimated ? " (estimated)" : ""}` : "", timings ? `${seconds(timings.e2el)} in all` : "", groundedness ? describeClaims(groundedness.answer) : ""];
     const sources = (context?.passages ?? []).map((passage, place) => {
       const quotes = citations.filter((citation) => citation.passage_id === passage.id);
       const open = () => openPassage({ ...passage, start: quotes[0]?.start ?? passage.start, end: quotes[0]?.end ?? passage.end }, collection);
@@ -241,6 +258,7 @@ export class Turn {
 
   asCurl() {
     const body = JSON.stringify(this.body).replaceAll("'", "'\\''");
-    return `curl -N ${location.origin}/v1/chat/completions -H 'content-type: application/json' -d '${body}'`;
+    const key = readKey() ? ' -H "Authorization: Bearer $RAGLINE_API_KEY"' : ""; // never the key itself
+    return `curl -N ${location.origin}/v1/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;
   }
 }
