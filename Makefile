@@ -3,7 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SERVICES := embedding retrieval reranking generation dataprep gateway
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# names the content, so that a rebuilt image is another one to Kubernetes
+IMAGE_TAG = $(shell python3 tests/release/content.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null)
 BASE_IMAGE ?= python:3.11-slim-bookworm
 PIP_CONFIG ?= /dev/null
 DOCKER ?= docker
@@ -20,7 +23,7 @@ WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images requirements release-check release-chart test-registry test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again; OPEN=1 leaves them running and opens the page
 	$(BIN)/ragline demo $(if $(OPEN),--open)
@@ -148,10 +151,24 @@ evaluation-metrics: $(VENV)/.installed-dev ## write the tables of docs/evaluatio
 	$(BIN)/python -m tests.docs.evaluation_metrics
 
 images: $(addprefix image-,$(SERVICES)) ## one image per service, and their sizes; BASE_IMAGE, PIP_CONFIG and DOCKER_BUILD as docs/deploy/images.md says
+	@mkdir -p build && printf '%s\n' '$(IMAGE_TAG)' > build/image-tag && printf 'image:\n  local: true\n  tag: %s\n' '$(IMAGE_TAG)' > build/images.yaml
 	@docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E '^ragline-|^$(BASE_IMAGE)' | sort
 
 image-%:
-	DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file services/Dockerfile --build-arg BASE=$(BASE_IMAGE) --build-arg SERVICE=$* --build-arg EXTRAS=$(EXTRAS_$*) --secret id=pip,src=$(PIP_CONFIG) $(DOCKER_BUILD) --tag ragline-$*:$(VERSION) .
+	DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file services/Dockerfile --build-arg BASE=$(BASE_IMAGE) --build-arg SERVICE=$* --build-arg EXTRAS=$(EXTRAS_$*) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --secret id=pip,src=$(PIP_CONFIG) $(DOCKER_BUILD) --tag ragline-$*:$(VERSION) --tag ragline-$*:$(IMAGE_TAG) .
+
+requirements: build/requirements-venv/.installed ## write services/requirements from pyproject.toml and constraints.txt: what the images install, with hashes
+	build/requirements-venv/bin/python tests/release/requirements.py
+
+release-check: $(VENV)/.installed-dev build/tools/helm ## what can be checked of a release without a registry; TAG=v0.1.0 for that release
+	HELM=$${HELM:-build/tools/helm} $(BIN)/python -m tests.release.check $(if $(TAG),--tag $(TAG))
+
+release-chart: $(VENV)/.installed-dev build/tools/helm ## the chart that pins images: REGISTRY=ghcr.io/owner DIGESTS=digests.json, into build/release
+	$(BIN)/python -m tests.release.stamp --registry $(REGISTRY) --digests $(DIGESTS) --to build/release/ragline
+	build/tools/helm package build/release/ragline --destination build/release
+
+test-registry: $(VENV)/.installed-dev build/tools/helm ## a chart as an OCI artefact and images by digest, through a registry of its own
+	RAGLINE_E2E=registry $(BIN)/pytest -s tests/e2e/test_registry.py
 
 test-compose: $(VENV)/.installed-dev images ## the stack under docker compose: questions, a crash, down and up again
 	RAGLINE_E2E=compose $(BIN)/pytest -s tests/e2e/test_compose.py
@@ -176,6 +193,11 @@ build/engines-venv/.installed: pyproject.toml
 build/%-venv/.installed: tests/clients/requirements-%.txt
 	$(PYTHON) -m venv build/$*-venv
 	build/$*-venv/bin/python install.py --requirement $<
+	touch $@
+
+build/requirements-venv/.installed:
+	$(PYTHON) -m venv build/requirements-venv
+	build/requirements-venv/bin/python -m pip install --quiet uv==0.13.9 packaging
 	touch $@
 
 build/fuzz-venv/.installed: tests/fuzz/requirements.txt

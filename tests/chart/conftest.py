@@ -26,6 +26,8 @@ KUBERNETES = "1.34.0"
 """The version that Helm is told; what 1.20 gets instead is a test of its own."""
 ADMIN_KEY = "rl_" + "0" * 43
 """Given to every rendering, because the chart would make another one each time."""
+GIVEN = ("--set", f"keys.adminKey={ADMIN_KEY}", "--set", "image.local=true")
+"""What every rendering needs besides: that key, and where the images are."""
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -41,8 +43,8 @@ class Helm:
         )
 
     def template(self, *arguments: str, kubernetes: str = KUBERNETES) -> subprocess.CompletedProcess[str]:
-        where = ("--namespace", "rag", "--kube-version", kubernetes, "--set", f"keys.adminKey={ADMIN_KEY}")
-        return self.run("template", "ragline", str(CHART), *where, *arguments)
+        where = ("--namespace", "rag", "--kube-version", kubernetes)
+        return self.run("template", "ragline", str(CHART), *where, *GIVEN, *arguments)
 
     @cache  # noqa: B019 - one instance for the session
     def text(self, values: str, *arguments: str, kubernetes: str = KUBERNETES) -> str:

@@ -13,7 +13,16 @@ from tests.chart.conftest import CHART, KUBERNETES, Helm
 
 def test_the_first_key_s_hash_is_in_the_file_that_the_gateway_reads(helm: Helm) -> None:
     def secret(*arguments: str) -> dict[str, str]:
-        done = helm.run("template", "ragline", str(CHART), "--kube-version", KUBERNETES, *arguments)
+        done = helm.run(
+            "template",
+            "ragline",
+            str(CHART),
+            "--set",
+            "image.local=true",
+            "--kube-version",
+            KUBERNETES,
+            *arguments,
+        )
         found = next(
             one
             for one in yaml.safe_load_all(done.stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chart.conftest import Refuse
+from tests.chart.conftest import CHART, Helm, Refuse
 
 ENGINE = """
 llm: {backend: m}
@@ -19,6 +19,28 @@ models:
 
 def engine(*fields: str) -> str:
     return ENGINE.replace("{fields}", "\n    ".join(fields))
+
+
+def test_images_come_from_somewhere(helm: Helm) -> None:
+    """Without a registry a pod would ask Docker's for images that nobody has published there."""
+    done = helm.run("template", "ragline", str(CHART))
+    assert done.returncode != 0
+    assert "image.registry: empty: use a release's registry" in done.stderr
+    assert "image.local=true after make images" in done.stderr
+    assert (
+        helm.run("template", "ragline", str(CHART), "--set", "mirror=registry.example.com/m").returncode == 0
+    )
+
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def test_an_image_by_digest_is_that_and_no_other(helm: Helm) -> None:
+    chosen = f"image.registry=registry.example.com/team,image.local=false,image.digests.gateway={DIGEST}"
+    pods = helm.rendered("default", "--set", chosen).pods()
+    image = pods["gateway"]["containers"][0]["image"]
+    assert image == f"registry.example.com/team/ragline-gateway:0.1.0@{DIGEST}"
+    assert "@" not in pods["embedding"]["containers"][0]["image"]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ SHAPE = [
     ("engineImages: {vllm: {xeon: {digest: 'sha256:abc'}}}", "at '/engineImages/vllm/xeon/digest'"),
     ("qdrant: {image: {repository: 'qdrant/qdrant:v1'}}", "at '/qdrant/image/repository'"),
     ("teiImages: {cpu: {tag: latest}}", "at '/teiImages/cpu/tag'"),
+    ("image: {digests: {gatway: a}}", "at '/image/digests': additional properties 'gatway' not allowed"),
     ("redis: {image: {registry: 'https://docker.io'}}", "at '/redis/image/registry'"),
     ("otlpEndpoint: collector:4318", "at '/otlpEndpoint'"),
     ("prometheus: prometheus:9090", "at '/prometheus'"),

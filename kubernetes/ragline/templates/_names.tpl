@@ -52,6 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 registry: {{ $own.registry | quote }}
 repository: {{ printf "%s%s" $own.prefix (index . 1) }}
 tag: {{ default $root.Chart.AppVersion $own.tag | quote }}
+digest: {{ get (default dict $own.digests) (index . 1) | quote }}
 {{- end -}}
 {{- define "ragline.ownImage" -}}
 {{- include "ragline.image" (list (index . 0) (include "ragline.ownImageParts" . | fromYaml)) -}}

@@ -40,6 +40,10 @@
 {{- end -}}
 {{- end -}}
 {{- if and (not .Values.keys.enabled) .Values.keys.existingSecret -}}{{- printf "\n- keys.enabled: is false, and keys.existingSecret is given: leave one of them out" -}}{{- end -}}
+{{- if not (or .Values.image.registry .Values.image.local .Values.mirror) -}}
+{{- printf "\n- image.registry: empty: use a release's registry, as docs/deploy/install.md says, or image.local=true after make images" -}}
+{{- end -}}
+{{- if and .Values.image.local .Values.image.registry -}}{{- printf "\n- image.local: is true, and image.registry is given: leave one of them out" -}}{{- end -}}
 {{- range $key, $registry := dict "image.registry" .Values.image.registry "mirror" .Values.mirror -}}
 {{- if contains "://" $registry -}}{{- printf "\n- %s: %q has a scheme: such as registry.example.com/team" $key $registry -}}
 {{- else if hasSuffix "/" $registry -}}{{- printf "\n- %s: %q ends with a slash: leave it out" $key $registry -}}{{- end -}}
