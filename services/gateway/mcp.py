@@ -26,7 +26,7 @@ from pipelines.compare import Comparison, parse_arm
 from pipelines.rag import Finished, Found, Piece, RagPipeline
 from services.core.completion import move_misplaced
 from services.core.context import within_deadline
-from services.core.errors import RaglineError, ServiceError
+from services.core.errors import MethodNotAllowed, RaglineError, ServiceError
 from services.core.wire.answer import AnswerRequest, FileCitation, RagOptions
 from services.core.wire.base import Wire
 from services.core.wire.chat import ChatMessage, Outcome
@@ -276,4 +276,7 @@ class McpEndpoint:
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # without sessions there is nothing that a GET's stream could ever bring, and it would never end
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("/mcp takes POST alone: it has no sessions", headers={"allow": "POST"})
         await self._manager.handle_request(scope, receive, send)

@@ -146,6 +146,15 @@ def test_the_sdk_changes_nothing_of_the_logging(monkeypatch: pytest.MonkeyPatch)
     assert (root.handlers, root.level) == ([], level)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_without_sessions_there_is_no_stream_to_wait_for(url: str, method: str) -> None:
+    """A GET's would bring nothing and never end."""
+    headers = {"accept": "text/event-stream"}
+    reply = httpx.request(method, f"{url}/mcp", headers=headers, timeout=30)
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert "POST alone" in reply.json()["error"]["message"]
+
+
 def test_without_the_extra_it_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "services.gateway.mcp", None)
     monkeypatch.delitem(sys.modules, "services.gateway.mcp")

@@ -1,4 +1,5 @@
-"""All six services over fakes in one process, with a gateway that asks for keys beside the one that does not.
+"""All six services over fakes in one process, with a gateway that asks for keys beside the one that does not, and the
+port of the metrics.
 
 Run as a module it prints where they are and what they hold, as one line of JSON, and serves until its standard input ends:
 for a client that lives in an environment of its own, without Ragline.
@@ -34,6 +35,8 @@ from tests.contract.conftest import running
 DOCUMENT = b"# Honey\n\nBees make honey out of nectar.\n\n# Wax\n\nBees build their combs of wax.\n"
 DOCUMENTS = 20
 """How many there are: some are deleted on the way."""
+PATIENT = {"floor": 0, "embedding_seconds": 110, "retrieval_seconds": 110}
+"""A gateway's settings where a busy machine takes long for its first search; a case may take far less."""
 ENTRIES = [
     {"name": name, "engine": "fake", "model_id": name, "max_context": 4096} for name in ("plain", "other")
 ]
@@ -69,13 +72,15 @@ def started(folder: Path) -> Iterator[dict[str, object]]:
         )
         urls["dataprep_url"] = serve(create_dataprep(dataprep))
         feedback = f"sqlite://{folder}/feedback"
-        gateway = serve(create_gateway(GatewaySettings(floor=0, feedback_url=feedback, **urls)))
+        gateway = serve(create_gateway(GatewaySettings(**PATIENT, feedback_url=feedback, **urls)))
         locked = serve(
-            create_gateway(GatewaySettings(floor=0, feedback_url=feedback, keys_file=keys, **urls))
+            create_gateway(GatewaySettings(**PATIENT, feedback_url=feedback, keys_file=keys, **urls))
         )
+        admin = serve(create_gateway(GatewaySettings(admin_port=1)).state.admin)
         services = {name.removesuffix("_url"): url for name, url in urls.items()}
+        services |= {"gateway": gateway, "gateway-keys": locked, "gateway-locked": locked}
         yield {
-            "services": {**services, "gateway": gateway, "gateway-keys": locked},
+            "services": {**services, "admin": admin, "mcp": gateway},
             "key": key,
             **fill(gateway),
         }

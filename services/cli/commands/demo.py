@@ -177,7 +177,7 @@ class Demo:
         """
         page = f"{stack.url('gateway')}/"
         self._print_title(f"The page: {page}")
-        with stop_signals():
+        with stop_signals(stack.interrupts):
             try:
                 if not opens(page, self._env):
                     self._output.line("No browser opens here: open the address in yours.")

@@ -11,7 +11,7 @@ from services.cli.console import Output
 from services.cli.gateway import local_stack
 from services.cli.local import probe
 from services.cli.local.addresses import ROSTER, describe_external
-from services.cli.local.stack import Stack
+from services.cli.local.stack import SUPERVISOR, Stack
 from services.core.wire.base import Readiness
 
 PANEL = "Run"
@@ -44,10 +44,24 @@ def show_status(stack: Stack, output: Output) -> bool:
         all_ready = all_ready and ready
         rows.append([name, pid, stack.url(name), state])
     output.table(rows)
+    _tell_supervisor(stack, output)
     for notice in notices:
         output.problem(notice)
     _tell_external(stack, output)
     return all_ready
+
+
+def _tell_supervisor(stack: Stack, output: Output) -> None:
+    """Say who starts services again that were started by `up --detach`, and that nobody does."""
+    supervisors = stack.state_file.read().supervisors
+    pids = [str(one.pid) for one in supervisors if one.alive]
+    if pids:
+        log = stack.log(SUPERVISOR)
+        output.line(f"a service that dies is started again (pid {', '.join(pids)}; its log is {log})")
+    elif supervisors:
+        output.problem(
+            "what started services again has ended: 'ragline down' and 'ragline up -d' bring it back"
+        )
 
 
 def _tell_external(stack: Stack, output: Output) -> None:

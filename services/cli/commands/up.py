@@ -1,9 +1,9 @@
 """Start the services; Ctrl-C stops them.
 
-Each of the six services is a process of its own, and is started again where it ends by itself, unless this
-was told to return (--detach). Models that are not here are fetched first. EMBEDDING_PORT, RETRIEVAL_PORT and
-so on are the ports. A service whose URL is set (EMBEDDING_URL, ...) to another address is not started: it
-runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
+Each of the six services is a process of its own, and is started again where it ends by itself. With --detach
+this returns when they are ready, and leaves a process that does so; 'ragline down' ends it. Models that are
+not here are fetched first. EMBEDDING_PORT, RETRIEVAL_PORT and so on are the ports. A service whose URL is set
+(EMBEDDING_URL, ...) to another address is not started: it runs elsewhere. Logs are in RAGLINE_HOME/run/logs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,8 +23,10 @@ from services.cli.gateway import local_stack
 from services.cli.local import probe
 from services.cli.local.activity import ActivityWatch
 from services.cli.local.addresses import ROSTER, check_names, describe_external
+from services.cli.local.detached import Handover, note_supervisor
 from services.cli.local.models import fetch_needed
-from services.cli.local.stack import POLL_SECONDS, Stack
+from services.cli.local.process import Interrupts
+from services.cli.local.stack import POLL_SECONDS, SUPERVISOR, Stack
 from services.core.settings import copy_environment
 
 PANEL = "Run"
@@ -65,15 +66,21 @@ class Up:
         self._stack.check_ports(names)
         self._tell_external(complete=not only)
         ready = False
-        with stop_signals():
+        with stop_signals(self._stack.interrupts):
             try:
                 fetch_needed(names, self._env, self._stack.home, self._output)
+                handover = Handover(self._stack.log(SUPERVISOR)) if detach else None
+                code = handover.divide() if handover else None
+                if code is not None:
+                    return self._end_command(code)
+                self._output = Output.standard()
                 self._start(names, complete=not only, timeout=timeout)
                 ready = True
-                if detach:
-                    self._output.line("detached: 'ragline status' shows it, 'ragline down' stops it")
-                    return 0
-                self._output.line("Ctrl-C stops everything")
+                if handover:
+                    note_supervisor(self._stack.state_file)
+                    handover.tell_ready()
+                else:
+                    self._output.line("Ctrl-C stops everything")
                 self._watch(names)
             except KeyboardInterrupt:
                 self._output.line("\nstopping (Ctrl-C again: at once)")
@@ -82,6 +89,15 @@ class Up:
                 self._stop(names)
                 raise
         return int(self._accident) if ready else INTERRUPTED
+
+    def _end_command(self, code: int) -> int:
+        """Say what is left behind, if anything is. Returns the exit code."""
+        if code == 0:
+            self._output.line(
+                "detached: 'ragline status' shows it, 'ragline down' stops it; a service that dies "
+                f"is started again, which {self._stack.log(SUPERVISOR)} tells"
+            )
+        return code
 
     def _start(self, names: Sequence[str], *, complete: bool, timeout: float) -> None:
         for name in names:
@@ -246,14 +262,10 @@ def wait_for_services(
 
 
 @contextmanager
-def stop_signals() -> Iterator[None]:
+def stop_signals(interrupts: Interrupts) -> Iterator[None]:
     """SIGTERM and a closed terminal stop the stack as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    before = {number: signal.signal(number, interrupts.interrupt) for number in numbers}
     try:
         yield
     finally:

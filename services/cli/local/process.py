@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import psutil
 from filelock import FileLock
@@ -80,6 +81,32 @@ def _send(pid: int, number: signal.Signals) -> None:
         return
 
 
+class Interrupts:
+    """Signals that end the program, held back while a process starts: one that is not written down yet would
+    be left behind."""
+
+    def __init__(self) -> None:
+        self._holds = self._has_come = False
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal. Raises `KeyboardInterrupt`, at once or when nothing starts any more."""
+        if not self._holds:
+            raise KeyboardInterrupt
+        self._has_come = True
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold signals back; their `KeyboardInterrupt` is raised at the end."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+        if self._has_come:
+            self._has_come = False
+            raise KeyboardInterrupt
+
+
 class ServiceRecord(BaseModel):
     """One process that we started. `leaving`: it is being stopped on purpose, its end is no accident."""
 
@@ -96,10 +123,12 @@ class ServiceRecord(BaseModel):
 
 
 class StackRecord(BaseModel):
-    """`services` by name; `external`: the URLs of the services that are not ours to run."""
+    """`services` by name; `external`: the URLs of the services that are not ours to run; `supervisors`: the
+    processes without a terminal that start services again."""
 
     services: dict[str, ServiceRecord] = Field(default_factory=dict)
     external: dict[str, str] = Field(default_factory=dict)
+    supervisors: list[ServiceRecord] = Field(default_factory=list)
 
     @property
     def alive(self) -> bool:

@@ -30,6 +30,8 @@ KILLED_SECONDS = 60.0
 """How long a killed process may take to give back its memory and its port."""
 
 TAIL_LINES = 15
+SUPERVISOR = "up"
+"""The name of the log of what `up --detach` leaves behind."""
 
 OnWait = Callable[[str, str], None]
 """Told a service's name and what it waits for, at each change; an empty text means: ready."""
@@ -63,6 +65,7 @@ class Stack:
         self.run = run or home / "run"
         self._env = dict(env)
         self._command = command
+        self.interrupts = process.Interrupts()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._state = StateFile(self.run / "stack.json")
         state = self._state.read()
@@ -80,6 +83,11 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         self.stop_all()
+
+    @property
+    def state_file(self) -> StateFile:
+        """What remembers the processes."""
+        return self._state
 
     @property
     def external(self) -> Mapping[str, str]:
@@ -170,27 +178,28 @@ class Stack:
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        with log.open("wb") as output:
-            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                self._command(name),
-                env={
-                    **self._env,
-                    "RAGLINE_HOME": str(self.home),
-                    "PYTHONUNBUFFERED": "1",
-                    **self._addresses.environment(name),
-                    **(env or {}),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the supervisor only, which then stops them in order
-            )
-        self._children[name] = child
-        with self._state.change() as state:
-            state.services[name] = ServiceRecord(
-                pid=child.pid, started=process.started_at(child.pid), port=self._addresses.port(name)
-            )
-            state.external = dict(self.external)
+        with self.interrupts.hold():
+            with log.open("wb") as output:
+                child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    self._command(name),
+                    env={
+                        **self._env,
+                        "RAGLINE_HOME": str(self.home),
+                        "PYTHONUNBUFFERED": "1",
+                        **self._addresses.environment(name),
+                        **(env or {}),
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches the supervisor only, which stops them in order
+                )
+            self._children[name] = child
+            with self._state.change() as state:
+                state.services[name] = ServiceRecord(
+                    pid=child.pid, started=process.started_at(child.pid), port=self._addresses.port(name)
+                )
+                state.external = dict(self.external)
         return child.pid
 
     def stop(self, name: str, *, grace: float = GRACE_SECONDS) -> None:

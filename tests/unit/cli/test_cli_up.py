@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from services.cli.local.addresses import ROSTER
+from services.cli.local.detached import stop_supervisors
 from services.cli.local.stack import Stack
 from tests.command_line import call_ragline
 from tests.ports import free_ports
@@ -26,6 +27,8 @@ import os, socket, sys
 name = sys.argv[1]
 if os.environ.get("DIES") == name:
     print("no such model file"); sys.exit(4)
+if os.environ.get("HANGS") == name:
+    import time; time.sleep(600)
 body = '{"service": "%s", "ready": true, "dependencies": {"store": {"ready": true, "latency_ms": 0.2}}}' % name
 head = "HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\nconnection: close\\r\\ncontent-length: %d\\r\\n\\r\\n"
 server = socket.create_server(("127.0.0.1", int(os.environ[name.upper() + "_PORT"])))
@@ -91,6 +94,18 @@ class Cli:
         state = json.loads((self.home / "run" / "stack.json").read_text("utf-8"))
         return {name: record["pid"] for name, record in state["services"].items()}
 
+    def supervisor(self) -> int:
+        state = json.loads((self.home / "run" / "stack.json").read_text("utf-8"))
+        [record] = state["supervisors"]
+        return int(record["pid"])
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
     assert process.stdout is not None
@@ -117,7 +132,9 @@ def ended(pids: dict[str, int]) -> bool:
 def cli(tmp_path: Path) -> Iterator[Cli]:
     cli = Cli(tmp_path)
     yield cli
-    Stack(cli.home, cli.env).stop_all(grace=1)
+    stack = Stack(cli.home, cli.env)
+    stop_supervisors(stack.state_file)
+    stack.stop_all(grace=1)
     for process in cli.started:
         process.kill()
         process.communicate()
@@ -158,6 +175,57 @@ def test_detached_status_and_down(cli: Cli) -> None:
     assert ended(pids)
     assert cli.call("status") == (1, "not running: 'ragline up' starts it\n")
     assert cli.call("down") == (0, "nothing was running\n")
+
+
+def test_a_detached_stack_starts_again_what_dies_and_leaves_nothing_behind(cli: Cli) -> None:
+    code, output = cli.run("up", "-d", FIRST_SECONDS="0.1")
+    assert code == 0, output
+    assert "a service that dies is started again" in output
+    log = cli.home / "run" / "logs" / "up.log"
+    supervisor = cli.supervisor()
+    assert f"(pid {supervisor};" in cli.call("status")[1]
+    before = cli.pids()
+    os.kill(before["generation"], signal.SIGKILL)
+    wait_until(lambda: cli.pids()["generation"] != before["generation"])
+    assert "generation was ended by SIGKILL" in log.read_text()
+    assert cli.pids() == {**before, "generation": cli.pids()["generation"]}
+    pids = cli.pids()
+    assert cli.call("down")[0] == 0
+    assert ended({**pids, "supervisor": supervisor})
+    assert not (cli.home / "run" / "stack.json").exists()
+    assert cli.run("up", "-d")[0] == 0
+    assert cli.call("down")[0] == 0
+
+
+def test_a_detached_stack_outlives_its_supervisor_and_says_so(cli: Cli) -> None:
+    assert cli.run("up", "-d")[0] == 0
+    pids, supervisor = cli.pids(), cli.supervisor()
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: ended({"supervisor": supervisor}))
+    code, output = cli.call("status")
+    assert code == 0
+    assert "what started services again has ended" in output
+    assert cli.call("down")[0] == 0
+    assert ended(pids)
+
+
+def test_a_detached_start_that_fails_says_why_and_leaves_nothing(cli: Cli) -> None:
+    code, output = cli.run("up", "-d", DIES="retrieval")
+    assert code == 1
+    assert "no such model file" in output
+    assert "retrieval ended with exit code 4 while it was starting" in output
+    assert not (cli.home / "run" / "stack.json").exists()
+
+
+def test_stopping_a_detached_start_leaves_nothing(cli: Cli) -> None:
+    up = cli.start("up", "-d", HANGS="generation")
+    read_until(up, "generation  starting")
+    pids = cli.pids()
+    up.send_signal(signal.SIGINT)
+    output, _ = up.communicate(timeout=60)
+    assert up.returncode == 130, output
+    assert ended(pids)
+    assert not (cli.home / "run" / "stack.json").exists()
 
 
 def test_a_later_death_is_told_and_the_others_keep_running(cli: Cli) -> None:

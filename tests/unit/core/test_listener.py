@@ -304,7 +304,9 @@ def test_metrics_and_docs_may_have_a_port_of_their_own() -> None:
                 assert client.send(request).reply()[0] == 404
                 assert admin.send(request).reply()[0] == 200
         with Client(admin_port) as admin:
-            assert admin.send(GET.replace(b"/health", b"/echo") + b"\r\n").reply()[0] == 404
+            status, body = admin.send(GET.replace(b"/health", b"/echo") + b"\r\n").reply()
+            assert status == 404
+            assert body["error"]["request_id"]  # type: ignore[index]
         with Client(admin_port) as admin:
             assert admin.send(b"GET /metrics HTTP/1.1\r\nhost: evil.example\r\n\r\n").reply()[0] == 421
 
