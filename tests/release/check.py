@@ -22,7 +22,7 @@ import yaml
 from tests.chart.conftest import VALUES, Helm
 from tests.chart.goldens import golden, golden_path
 from tests.release.content import name_content, read_version
-from tests.release.requirements import CONSTRAINTS, FOLDER, IMAGES
+from tests.release.requirements import BUILD, CONSTRAINTS, FOLDER, IMAGES, wanted
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "kubernetes" / "ragline"
@@ -90,11 +90,20 @@ def check_requirements() -> Problems:
             yield f"{path.name} is missing: make requirements"
             continue
         found = dict(PIN.findall(path.read_text()))
+        asked = BUILD if name == "build" else wanted(name.split(","))
+        absent = [one for one in asked if read_name(one) not in found]
+        if absent:
+            yield f"{path.name} lacks {', '.join(absent)}: make requirements"
         if not found:
             yield f"{path.name} pins nothing"
         for package, version in found.items():
             if pinned.get(package) != version:
                 yield f"{path.name}: {package}=={version}, constraints.txt has {pinned.get(package)}: make requirements"
+
+
+def read_name(requirement: str) -> str:
+    """Read the name of a requirement, in the one form that the files have."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement)[0]).lower()
 
 
 def check_chart(helm: Helm) -> Problems:

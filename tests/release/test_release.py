@@ -113,10 +113,13 @@ def test_a_version_that_the_constraints_do_not_have_is_named(
     build = folder / "build.txt"
     build.write_text(re.sub(r"hatchling==\S+", "hatchling==0.0.1", build.read_text()))
     (folder / "reranking.txt").unlink()
+    gateway = folder / "gateway,cli,mcp.txt"
+    gateway.write_text(re.sub(r"redis==\S+ \\\n    --hash=\S+\n", "", gateway.read_text()))
     monkeypatch.setattr("tests.release.check.FOLDER", folder)
     said = list(check_requirements())
     assert any("build.txt: hatchling==0.0.1" in one for one in said)
     assert "reranking.txt is missing: make requirements" in said
+    assert "gateway,cli,mcp.txt lacks redis>=6: make requirements" in said
 
 
 def test_wheels_are_chosen_as_pip_does_in_the_image() -> None:
