@@ -13,7 +13,7 @@ from services.core.app import create_app
 from services.core.backends import load, names
 from services.core.health import Check
 from services.core.replies import EventStream, JsonReply, until_disconnected
-from services.core.wire.chat import ChatReply, ChatRequest, ModelList
+from services.core.wire.chat import ChatReply, ModelList
 from services.generation import selection
 from services.generation.backend import PACKAGE, EngineModule
 from services.generation.completion import SERVICE, Completion
@@ -21,6 +21,12 @@ from services.generation.configuration import AUTO, find_backend, read_entries
 from services.generation.entries import ModelEntry
 from services.generation.loading import Report
 from services.generation.metrics import GenerationMetrics
+from services.generation.opea import (
+    IGNORED_HEADER,
+    GenerationRequest,
+    write_text_chunks,
+    write_text_reply,
+)
 from services.generation.registry import Opened, Registry
 from services.generation.settings import Settings
 from services.generation.task import make_task
@@ -80,26 +86,30 @@ def create(settings: Settings) -> FastAPI:
     response_model=ChatReply,
     summary="OpenAI: a completion; `model` names a model entry, an alias of it or its model id",
 )
-async def chat_completions(request: Request, body: ChatRequest) -> Response:
+async def chat_completions(request: Request, body: GenerationRequest) -> Response:
+    """OPEA's forms are taken too: a text as `messages`, `query` with `documents`, or a reranker's reply."""
     registry: Registry = request.app.state.registry
     settings: Settings = request.app.state.settings
     completion = Completion(
         registry,
         request.app.state.generation_metrics,
-        registry.entries.find(body.model),
+        body.find_entry(registry.entries),
         lambda entry: make_task(
             body, entry, answer=settings.max_tokens, thinking=settings.max_reasoning_tokens
         ),
     )
+    ignored = {IGNORED_HEADER: ", ".join(body.ignored)} if body.ignored else {}
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
+        events = completion.stream(include_usage=include_usage)
         stream = await EventStream.open(
-            request, completion.stream(include_usage=include_usage), service=SERVICE
+            request, write_text_chunks(events) if body.text_form else events, service=SERVICE
         )
-        stream.headers.update(completion.headers)
+        stream.headers.update(completion.headers | ignored)
         return stream
     reply = await until_disconnected(request, completion.reply())
-    return JsonReply(reply.model_dump(), headers=completion.headers)
+    content = write_text_reply(reply) if body.text_form else reply.model_dump()
+    return JsonReply(content, headers=completion.headers | ignored)
 
 
 @router.get("/v1/models", summary="The model entries, the default one marked, each with its state")
