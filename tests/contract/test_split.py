@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from services.gateway.split.shares import choose_entry
 from services.gateway.split.state import SplitStore, open_store
 from services.generation.app import create as create_generation
 from services.generation.settings import Settings as GenerationSettings
+from tests.command_line import call_ragline
 from tests.contract.gateway_chain import QUESTION, ScriptedEngine, start_gateway
 from tests.contract.tenants_chain import Tenant, write_key_file
 from tests.ports import free_port
@@ -243,6 +246,56 @@ def test_another_gateway_follows_and_a_restart_changes_nothing(
         time.sleep(0.01)
     started_later = serve(create(Settings(split="large=1", split_url=f"file://{folder}")))
     assert httpx.get(f"{started_later}/v1/split").json()["shares"] == {"large": 99}
+
+
+def test_the_command_shows_sets_and_ends_it(url: str, split: Callable[..., httpx.Response]) -> None:
+    env = {**os.environ, "RAGLINE_URL": url}
+    split(shares={"large": 5}, why="a look")
+    shown = call_ragline("split", env=env)
+    assert "split: large 5 % of the conversations that name no model" in shown.stdout
+    assert ": a look\n" in shown.stdout
+    assert "in place of LLM_SPLIT, which says large=50; 'ragline split --end' returns to it" in shown.stdout
+
+    assert "split: large 20 %, broken 1 %" in call_ragline("split", "large=20", "broken=1", env=env).stdout
+    assert "split: large 20 %" in call_ragline("models", env=env).stdout
+    for arguments, said in (
+        (["large=200"], "large=200: a share is a percentage"),
+        (["huge=1"], "no model entry huge: choose from broken, large, small"),
+        (["large=1", "--end"], "give shares or --end, not both"),
+    ):
+        refused = call_ragline("split", *arguments, env=env)
+        assert refused.returncode
+        assert said in refused.stderr
+    ended = call_ragline("split", "--end", env=env).stdout
+    assert "split: large 50 % of the conversations that name no model, the rest to the default entry" in ended
+    assert "set live" not in ended
+
+
+def test_no_question_fails_while_the_share_goes_up_and_down(url: str) -> None:
+    answered: list[tuple[int, str]] = []
+    ended = threading.Event()
+
+    def keep_asking() -> None:
+        while not ended.is_set():
+            reply = ask(url, conversation=f"c{len(answered)}")
+            answered.append((reply.status_code, reply.json().get("model", "")))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        for share in (0, 25, 100, 50, 0):
+            count = len(answered)
+            httpx.put(f"{url}/v1/split", json={"shares": {"large": share}}, timeout=30).raise_for_status()
+            until = time.monotonic() + 60
+            while len(answered) < count + 3:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+    finally:
+        ended.set()
+        asking.join()
+        httpx.delete(f"{url}/v1/split", timeout=30)
+    assert {status for status, _ in answered} == {200}
+    assert {model for _, model in answered} == {"small", "large"}
 
 
 def test_the_choice_is_that_of_the_pure_function(url: str) -> None:
