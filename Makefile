@@ -161,7 +161,7 @@ requirements: build/requirements-venv/.installed ## write services/requirements 
 	build/requirements-venv/bin/python tests/release/requirements.py
 
 release-check: $(VENV)/.installed-dev build/tools/helm ## what can be checked of a release without a registry; TAG=v0.1.0 for that release
-	HELM=$${HELM:-build/tools/helm} $(BIN)/python -m tests.release.check $(if $(TAG),--tag $(TAG))
+	$(BIN)/python -m tests.release.check $(if $(TAG),--tag $(TAG))
 
 release-chart: $(VENV)/.installed-dev build/tools/helm ## the chart that pins images: REGISTRY=ghcr.io/owner DIGESTS=digests.json, into build/release
 	$(BIN)/python -m tests.release.stamp --registry $(REGISTRY) --digests $(DIGESTS) --to build/release/ragline
