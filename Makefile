@@ -23,7 +23,7 @@ WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics clean bench-vector-stores images requirements release-check release-chart test-registry test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics page-images clean bench-vector-stores images requirements release-check release-chart test-registry test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again; OPEN=1 leaves them running and opens the page
 	$(BIN)/ragline demo $(if $(OPEN),--open)
@@ -149,6 +149,9 @@ formats-table: $(VENV)/.installed-dev ## write the table of formats in docs/inge
 
 evaluation-metrics: $(VENV)/.installed-dev ## write the tables of docs/evaluation/metrics.md from the metrics' declarations
 	$(BIN)/python -m tests.docs.evaluation_metrics
+
+page-images: $(VENV)/.installed-dev ## take the pictures of the page in docs/images, over real answers; ALL=folder: every view, to be looked at
+	$(BIN)/python -m tests.docs.page_images $(if $(ALL),--all $(ALL))
 
 images: $(addprefix image-,$(SERVICES)) ## one image per service, and their sizes; BASE_IMAGE, PIP_CONFIG and DOCKER_BUILD as docs/deploy/images.md says
 	@mkdir -p build && printf '%s\n' '$(IMAGE_TAG)' > build/image-tag && printf 'image:\n  local: true\n  tag: %s\n' '$(IMAGE_TAG)' > build/images.yaml

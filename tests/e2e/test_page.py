@@ -175,6 +175,12 @@ def test_columns_answer_from_one_context_and_their_sentences_are_judged(opened: 
     expect(page.locator(".column")).to_have_count(2)
     expect(page.locator(".column .sentences .sentence").first).to_be_visible()
     expect(page.get_by_text("The frozen context")).to_be_visible()
+    # what an arm came to is said once, and its thinking holds no sign twice
+    assert [foot.count("unsupported") for foot in page.locator(".column > .place").all_inner_texts()] == [
+        1,
+        1,
+    ]
+    assert page.locator(".column .thoughts").last.text_content() == "Nectar, so honey.✓"
     expect(page.locator(".tag.good", has_text="cited by")).to_be_visible()
     assert "arms=plain" in page.url
     lanes = page.get_by_role("group", name="The race").locator(".stage .name").all_inner_texts()
@@ -368,6 +374,13 @@ def test_every_view_fits_the_window_and_has_no_serious_fault_of_access(
     window = Opened(browser, f"{served[0]}/", width, color_scheme=scheme)
     page = window.page
     ask(page, QUESTION, "thinker")
+    page.locator(".turn .pill").first.focus()
+    tip = page.locator(".turn .tip").first
+    expect(tip).to_be_visible()
+    box = tip.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
     serious = []
     rules = (Path(found.origin).parent / "axe.min.js").read_text()
     for view in ("ask", "compare", "documents", "search?q=honey", "models"):

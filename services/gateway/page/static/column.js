@@ -10,7 +10,7 @@ export class Column {
     this.label = label;
     this.isHidden = name !== label;
     this.heading = h("h3", {}, label);
-    this.content = "";
+    this.content = this.reasoning = this.figures = "";
     this.marks = {};
     this.timings = null;
     this.endedAt = null;
@@ -67,6 +67,7 @@ export class Column {
     this.endedAt = at;
     fill(this.state);
     this.content = reply.content ?? "";
+    this.reasoning = reply.reasoning_content ?? "";
     fill(this.answer, this.content);
     if (reply.reasoning_content) {
       this.thinking.hidden = this.isHidden;
@@ -79,19 +80,21 @@ export class Column {
     if (reply.status === "abstained") fill(this.state, note("Abstained: nothing relevant was found."));
     if (reply.status === "reasoning_truncated") fill(this.state, note("A limit ended the thinking before an answer.", "warn"));
     this.foot.hidden = this.isHidden;
-    this.foot.textContent = [reply.model !== this.name ? reply.model : "", reply.timings ? seconds(reply.timings.e2el) : "", reply.usage ? count(reply.usage.completion_tokens, "token") : "", reply.citations?.length ? count(reply.citations.length, "citation") : ""].filter(Boolean).join(" · ");
+    this.figures = [reply.model !== this.name ? reply.model : "", reply.timings ? seconds(reply.timings.e2el) : "", reply.usage ? count(reply.usage.completion_tokens, "token") : "", reply.citations?.length ? count(reply.citations.length, "citation") : ""].filter(Boolean).join(" · ");
+    this.foot.textContent = this.figures;
   }
 
   judge(judged) {
     this.judged = judged;
     if (this.isHidden) return; // a verdict would sway the vote
     const { groundedness, missing } = judged;
+    fill(this.foot, this.figures); // anew: what was hidden from a vote is judged once more
     if (missing) {
       this.foot.append(` · not judged: ${missing}`);
       return;
     }
     fill(this.answer, ...markSentences(this.content, groundedness.answer.sentences));
-    if (groundedness.reasoning) fill(this.thoughts, ...markSentences(this.thoughts.textContent, groundedness.reasoning.sentences));
+    if (groundedness.reasoning) fill(this.thoughts, ...markSentences(this.reasoning, groundedness.reasoning.sentences));
     const claims = describeClaims(groundedness.answer);
     if (claims) this.foot.append(` · ${claims}`);
     const trace = groundedness.trace;

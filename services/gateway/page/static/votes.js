@@ -46,8 +46,8 @@ export function drawThumbs(record, collection) {
     });
     if (sent) fill(element, note(`Kept: thumbs ${choice}.`));
   };
-  const button = (choice, sign) => h("button", { type: "button", "aria-label": `Thumbs ${choice}`, onclick: () => vote(choice) }, sign);
-  return fill(element, button("up", "👍"), button("down", "👎"), why);
+  const button = (choice) => h("button", { type: "button", onclick: () => vote(choice) }, `Thumbs ${choice}`); // words: not every system has the signs
+  return fill(element, button("up"), button("down"), why);
 }
 
 /** Takes one vote between the arms of a comparison, in the order they are shown in; then `done` is called. */
