@@ -330,3 +330,39 @@ def test_the_gateway_knows_the_names_by_which_it_is_published(helm: Helm) -> Non
     (container,) = (container for name, container in rendered.containers() if name == "gateway")
     (known,) = (item["value"] for item in container["env"] if item["name"] == "GATEWAY_HOSTS")
     assert known == "ragline-gateway.rag,rag.example.org,.b.example.org,c.example.org"
+
+
+def test_engines_on_a_xeon_have_cores_of_their_own(helm: Helm) -> None:
+    """Guaranteed pods with whole CPUs are what the kubelet gives the cores of one socket to."""
+    pods = helm.rendered("xeon").pods()
+    engines = {name: pod for name, pod in pods.items() if name.startswith("llm-")}
+    assert len(engines) == 2
+    for name, pod in engines.items():
+        (container,) = pod["containers"]
+        resources = container["resources"]
+        assert resources["requests"] == resources["limits"], name
+        assert float(resources["limits"]["cpu"]).is_integer(), name
+        variables = environment(container)
+        assert variables["VLLM_CPU_OMP_THREADS_BIND"] == "auto"
+        assert variables["VLLM_CPU_KVCACHE_SPACE"] == "8"
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_NICE"]}
+
+
+def test_what_pods_on_gaudi_are_given(helm: Helm) -> None:
+    one = helm.rendered("gaudi")
+    two = helm.rendered(
+        "gaudi", "--set", "models.instruct.devices=2,gaudi.runtimeClassName=habana,gaudi.recipeCacheMiB=0"
+    )
+    for rendered, several in ((one, False), (two, True)):
+        pod = rendered.pods()["llm-instruct"]
+        variables = environment(pod["containers"][0])
+        assert variables["HABANA_LOGS"].startswith("/tmp/")  # noqa: S108 - a path in the pod
+        assert variables["OMPI_MCA_btl_vader_single_copy_mechanism"] == "none"
+        assert variables.get("PT_HPU_ENABLE_LAZY_COLLECTIVES") == ("true" if several else None)
+        assert ("PT_HPU_RECIPE_CACHE_CONFIG" in variables) is not several
+        assert pod.get("runtimeClassName") == ("habana" if several else None)
+        assert "runtimeClassName" not in rendered.pods()["gateway"]
+    path = environment(one.pods()["llm-instruct"]["containers"][0])["PT_HPU_RECIPE_CACHE_CONFIG"]
+    mounts = {mount["mountPath"] for mount in one.pods()["llm-instruct"]["containers"][0]["volumeMounts"]}
+    assert path == "/cache/hpu-recipes,false,16384"
+    assert "/cache" in mounts

@@ -113,7 +113,7 @@ def test_a_missing_secret_is_refused(helm: Helm) -> None:
 
 
 def test_the_notes_have_a_call_that_works(helm: Helm) -> None:
-    done = helm.run("install", "ragline", str(CHART), "--dry-run=client", *ON)
+    done = helm.run("install", "ragline", str(CHART), "--dry-run=client", "--set", "image.local=true", *ON)
     assert done.returncode == 0, done.stderr
     notes = (done.stdout + done.stderr).partition("NOTES:")[2]
     assert "--cacert ca.crt --connect-to ::127.0.0.1: https://ragline-gateway:8888/v1/models" in notes

@@ -50,7 +50,7 @@ def test_images_are_pinned(path: Path, name: str):
         assert name in BASE, "a service that no other file describes needs an image"
         return
     reference = shown(image).rpartition("/")[2]
-    assert re.fullmatch(r"[a-z-]+:[\w.-]*\d[\w.-]*", reference), image
+    assert re.fullmatch(r"[a-z0-9.-]+:[\w.-]*\d[\w.-]*", reference), image
     assert not reference.endswith(":latest")
 
 

@@ -40,7 +40,7 @@ llm-{{ $model.name }}:
   third: {{ ne $model.engine "habana" }}
   image: {{ include "ragline.image" (list $root $image) }}
   port: {{ $engine.port }}
-  {{- include (printf "ragline.engine.%s" $model.engine) (merge (dict "listen" (eq $root.Values.listen "0.0.0.0" | ternary "" $root.Values.listen)) $model) | nindent 2 }}
+  {{- include (printf "ragline.engine.%s" $model.engine) (merge (dict "recipeCacheMiB" (int $root.Values.gaudi.recipeCacheMiB) "listen" (eq $root.Values.listen "0.0.0.0" | ternary "" $root.Values.listen)) $model) | nindent 2 }}
   startupSeconds: 3600
   startup: {{ $engine.startup }}
   ready: {{ $engine.ready }}
@@ -75,6 +75,16 @@ USER: ragline
 LOGNAME: ragline
 HF_HOME: /cache/huggingface
 XDG_CACHE_HOME: /tmp/cache
+{{- end -}}
+
+{{/* What Intel's runtime needs in every pod with Gaudi cards: its logs where it may write, MPI without a call that containers
+do not have, collectives for several cards. */}}
+{{- define "ragline.gaudiEnv" -}}
+HABANA_LOGS: /tmp/habana_logs
+OMPI_MCA_btl_vader_single_copy_mechanism: none
+{{- if gt (int .devices) 1 }}
+PT_HPU_ENABLE_LAZY_COLLECTIVES: "true"
+{{- end }}
 {{- end -}}
 
 {{- define "ragline.engine.vllm" -}}
@@ -119,8 +129,15 @@ env:
   VLLM_CPU_OMP_THREADS_BIND: {{ .cpuBind | default "auto" | quote }}
   {{- end }}
   {{- if eq .hardware "gaudi" }}
+  {{- include "ragline.gaudiEnv" . | nindent 2 }}
   VLLM_GRAPH_RESERVED_MEM: "0.1"
-  OMPI_MCA_btl_vader_single_copy_mechanism: none
+  PT_HPU_LAZY_MODE: "0"
+  {{- if gt (int .devices) 1 }}
+  VLLM_WORKER_MULTIPROC_METHOD: spawn
+  {{- end }}
+  {{- with .recipeCacheMiB }}
+  PT_HPU_RECIPE_CACHE_CONFIG: {{ printf "/cache/hpu-recipes,false,%d" (int .) | quote }}
+  {{- end }}
   {{- end }}
 {{- end -}}
 
@@ -154,6 +171,9 @@ env:
   {{- include "ragline.engineHome" . | nindent 2 }}
   HUGGINGFACE_HUB_CACHE: /cache/huggingface/hub
   TRITON_CACHE_DIR: /tmp/triton
+  {{- if eq .hardware "gaudi" }}
+  {{- include "ragline.gaudiEnv" . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "ragline.engine.ovms" -}}
@@ -220,6 +240,7 @@ env:
   {{- include "ragline.engineHome" . | nindent 2 }}
   HOST: {{ .listen | default "0.0.0.0" | quote }}
   RAGLINE_HOME: /cache/ragline
+  {{- include "ragline.gaudiEnv" . | nindent 2 }}
   PT_HPU_LAZY_MODE: "1"
   LLM_ENGINE: habana
   LLM_BACKEND: {{ .name }}

@@ -70,6 +70,10 @@ tei-{{ $role }}:
   env:
     {{- include "ragline.engineHome" $root | nindent 4 }}
     HUGGINGFACE_HUB_CACHE: /cache/huggingface/hub
+    {{- if eq $tei.hardware "gaudi" }}
+    {{- include "ragline.gaudiEnv" $tei | nindent 4 }}
+    MAX_WARMUP_SEQUENCE_LENGTH: "512"
+    {{- end }}
   startup: /health
   ready: /health
   live: /health
