@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from collections.abc import Callable, Coroutine
+from typing import ClassVar, Literal
 
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
+from services.core.app import explain_invalid
 from services.core.client import HttpClient
 from services.core.clients.reranking import RerankingClient
-from services.core.context import within_deadline
-from services.core.replies import until_disconnected
+from services.core.context import request_id, within_deadline
+from services.core.errors import RaglineError
+from services.core.exchange import error_headers
+from services.core.replies import JsonReply, until_disconnected
 from services.core.wire.base import Text, Wire
 from services.core.wire.embedding import EmbeddedText, OpenAIEmbeddingReply, OpenAIEmbeddingRequest
 
@@ -37,7 +43,7 @@ class DocumentsRerankRequest(Wire):
     """`POST /v1/rerank` as Cohere and Jina have it.
 
     `model` is accepted and chooses nothing: the gateway has one reranker, and the reply's `model` names it.
-    Over-long documents are truncated.
+    Over-long documents are truncated, which Jina's `truncation` asks for and cannot turn off.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", protected_namespaces=())
@@ -46,6 +52,7 @@ class DocumentsRerankRequest(Wire):
     documents: list[Text | RerankDocument] = Field(min_length=1, max_length=1000)
     top_n: int | None = Field(None, ge=1)
     return_documents: bool = False
+    truncation: Literal[True] = True
     model: Text = ""
 
 
@@ -61,6 +68,7 @@ class DocumentsRerankReply(Wire):
     """Best first."""
 
     id: str
+    object: str = "list"
     model: str
     results: list[RankedDocument]
 
@@ -78,8 +86,30 @@ async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
     return Response(reply, media_type="application/json")
 
 
-@router.post("/v2/rerank", response_model=DocumentsRerankReply, include_in_schema=False)
-@router.post(
+class JinaRoute(APIRoute):
+    """A route whose errors say why in `detail` too, where Jina's clients look."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (RaglineError, RequestValidationError) as failure:
+                error = failure if isinstance(failure, RaglineError) else explain_invalid(failure)
+                body = error.body(service="gateway", request_id=request_id.get()).model_dump()
+                return JsonReply(
+                    body | {"detail": error.message}, status_code=error.status, headers=error_headers(error)
+                )
+
+        return answer
+
+
+reranks = APIRouter(tags=["encoders"], route_class=JinaRoute)
+
+
+@reranks.post("/v2/rerank", response_model=DocumentsRerankReply, include_in_schema=False)
+@reranks.post(
     "/v1/rerank", response_model=DocumentsRerankReply, summary="Cohere and Jina: documents by relevance"
 )
 async def rerank(request: Request, body: DocumentsRerankRequest) -> Response:
@@ -99,3 +129,6 @@ async def rerank(request: Request, body: DocumentsRerankRequest) -> Response:
     ]
     reply = DocumentsRerankReply(id=str(uuid.uuid4()), model=model, results=results)
     return Response(reply.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+router.include_router(reranks)

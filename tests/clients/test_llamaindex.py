@@ -1,4 +1,4 @@
-"""LlamaIndex's OpenAILike: answers, whole and streamed, errors."""
+"""LlamaIndex's OpenAILike: answers, whole and streamed, errors; and its client of Jina's reranker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ pytest.importorskip("llama_index.llms.openai_like", reason="needs its own enviro
 
 import openai
 from llama_index.core.llms import ChatMessage
+from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.llms.openai_like import OpenAILike
+from llama_index.postprocessor.jinaai_rerank import JinaRerank
 
 from tests.clients.expected import ANSWER, KEY, QUESTION
 
@@ -45,3 +47,20 @@ async def test_a_stream_adds_up_to_the_answer(model):
 def test_errors_come_through(model):
     with pytest.raises(openai.NotFoundError):
         model("nobody").chat([ChatMessage(role="user", content=QUESTION)])
+
+
+def test_jinas_reranker_puts_the_nodes_in_order(gateway):
+    reranker = JinaRerank(top_n=2, model="jina-reranker-v2", base_url=f"{gateway}/v1", api_key=KEY)
+    nodes = [
+        NodeWithScore(node=TextNode(text=text)) for text in ("Snow is cold.", "Bees make honey.", "Ants dig.")
+    ]
+    found = reranker.postprocess_nodes(nodes, query_str="bees honey")
+    assert len(found) == 2
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert {one.node.text for one in found} <= {one.node.text for one in nodes}
+
+
+def test_jinas_reranker_says_why_it_failed(gateway):
+    reranker = JinaRerank(top_n=0, model="jina-reranker-v2", base_url=f"{gateway}/v1", api_key=KEY)
+    with pytest.raises(RuntimeError, match="top_n"):
+        reranker.postprocess_nodes([NodeWithScore(node=TextNode(text="Snow."))], query_str="bees")

@@ -46,3 +46,20 @@ def test_jinas_reply_has_what_its_schema_requires(gateway: str) -> None:
         assert isinstance(one["index"], int)
         assert isinstance(one["relevance_score"], float)
         assert one["document"]["text"] == DOCUMENTS[one["index"]]
+
+
+@pytest.mark.parametrize("provider", ["jina_ai", "cohere"])
+def test_documents_come_best_first_by_litellm(gateway: str, provider: str) -> None:
+    litellm = pytest.importorskip("litellm")
+    base = f"{gateway}/v1/rerank" if provider == "jina_ai" else gateway
+    reply = litellm.rerank(
+        model=f"{provider}/rerank",
+        query="bees honey",
+        documents=DOCUMENTS,
+        top_n=2,
+        api_base=base,
+        api_key=KEY,
+    )
+    scores = [one["relevance_score"] for one in reply.results]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)

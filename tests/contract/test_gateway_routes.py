@@ -78,12 +78,18 @@ def test_rerank(url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"documents": []}, "documents"), ({"top_n": 0}, "top_n"), ({"rank_fields": ["a"]}, "rank_fields")],
+    [
+        ({"documents": []}, "documents"),
+        ({"top_n": 0}, "top_n"),
+        ({"rank_fields": ["a"]}, "rank_fields"),
+        ({"truncation": False}, "truncation"),
+    ],
 )
 def test_a_wrong_rerank_is_refused_by_name(url: str, changes: dict[str, object], named: str) -> None:
     reply = httpx.post(f"{url}/v1/rerank", json={"query": "q", "documents": ["a"], **changes}, timeout=60)
     assert reply.status_code == 422
     assert named in reply.json()["error"]["message"]
+    assert reply.json()["detail"] == reply.json()["error"]["message"], "for Jina's clients"
 
 
 ASKS = {
