@@ -268,6 +268,38 @@ def test_the_openai_forms_of_each_service(chain: Chain, url: str) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"search_type": "similarity", "k": 4},
+        {"search_type": "similarity_distance_threshold", "k": 4, "distance_threshold": 1.0},
+        {"search_type": "similarity_score_threshold", "k": 4, "score_threshold": 0.2},
+        {"search_type": "mmr", "k": 4, "fetch_k": 20, "lambda_mult": 0.5},
+    ],
+)
+def test_the_curl_lines_of_the_retriever(chain: Chain, url: str, fields: dict[str, Any]) -> None:
+    ingest(url, "one.txt", "two.txt")
+    vector = call(f"{chain.embedding}/embed", {"inputs": "All of one.txt."})[0]
+    body = {"text": "All of one.txt.", "embedding": vector, **fields}
+    found = call(f"{chain.retrieval}/v1/retrieval", body)
+    assert found["initial_query"] == "All of one.txt."
+    assert found["retrieved_docs"][0]["text"] == "All of one.txt."
+
+
+def test_the_curl_lines_of_the_embedder_and_the_reranker(chain: Chain) -> None:
+    body = {"input": ["Hello, world!", "How are you?"]}
+    embedded = call(f"{chain.embedding}/v1/embeddings", {**body, "dimensions": 384})
+    assert [len(one["embedding"]) for one in embedded["data"]] == [384, 384]
+    # a vector that is cut off means nothing for a model that was not made for it
+    refused = httpx.post(f"{chain.embedding}/v1/embeddings", json={**body, "dimensions": 100})
+    assert (refused.status_code, "dimensions" in refused.text) == (422, True)
+    docs = [{"text": "Deep Learning is not..."}, {"text": "Deep learning is..."}]
+    body = {"initial_query": "What is Deep Learning?", "retrieved_docs": docs}
+    assert len(call(f"{chain.reranking}/v1/reranking", body)["documents"]) == 1
+    assert len(call(f"{chain.reranking}/v1/reranking", {**body, "top_n": 2})["documents"]) == 2
+
+
 def test_constraints_are_refused_by_name(chain: Chain) -> None:
     body = {"text": "q", "embedding": [1.0] * 384, "constraints": {"a": 1}}
     reply = httpx.post(f"{chain.retrieval}/v1/retrieval", json=body)
