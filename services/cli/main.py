@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,13 +29,23 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     *,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file with the key for the gateway."),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Ask your documents: six small services, and a model that one variable swaps."""
+    if api_key_file is not None:
+        from services.cli.settings import chosen_key_file  # noqa: PLC0415 - only this option needs it
+
+        chosen = chosen_key_file.set(api_key_file)
+        context.call_on_close(lambda: chosen_key_file.reset(chosen))
 
 
 def main() -> None:

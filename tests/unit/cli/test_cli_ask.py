@@ -209,6 +209,30 @@ def test_an_api_key_is_sent_as_a_bearer_token(gateway: Gateway, ask: Ask) -> Non
     assert gateway.requests[0][2] == "Bearer secret"
 
 
+def test_a_file_has_the_key_by_an_option_or_by_a_variable(gateway: Gateway, tmp_path: Path) -> None:
+    chosen, other = tmp_path / "chosen", tmp_path / "other"
+    chosen.write_text("rl_chosen\n")
+    other.write_text("rl_other\n")
+    environment = {**bare_environment(), "RAGLINE_URL": gateway.url, "RAGLINE_HOME": str(tmp_path)}
+    option = ("--api-key-file", str(chosen))
+    for arguments, variables, sent in (
+        ((), {"RAGLINE_API_KEY_FILE": str(other)}, "rl_other"),
+        (option, {"RAGLINE_API_KEY_FILE": str(other)}, "rl_chosen"),
+        (option, {"RAGLINE_API_KEY": "rl_variable"}, "rl_chosen"),
+        ((), {"RAGLINE_API_KEY": "rl_variable"}, "rl_variable"),
+    ):
+        gateway.events = [FIRST, *ANSWER, last(), DONE]
+        done = call_ragline(*arguments, "ask", "x", env=environment | variables)
+        assert done.returncode == 0, done.stderr
+        assert gateway.requests[-1][2] == f"Bearer {sent}"
+    chosen.write_text("two keys")
+    for path in (tmp_path / "nowhere", chosen, tmp_path):
+        done = call_ragline("--api-key-file", str(path), "ask", "x", env=environment)
+        assert done.returncode == 1
+        assert f"--api-key-file {path}: " in done.stderr
+        assert "two keys" not in done.stderr
+
+
 def test_an_error_event_names_the_service_and_exits_1_at_once(gateway: Gateway, ragline: Ragline) -> None:
     gateway.events = [FIRST, *ANSWER[:2], ERROR]
     done = ragline("ask", "x")
