@@ -12,6 +12,8 @@ from services.dataprep.jobs.metrics import JobMetrics
 from services.embedding.call import EmbeddingMetrics
 from services.gateway.access.usage import UsageBook
 from services.gateway.admission import watch_gates
+from services.gateway.split.router import SplitRouter
+from services.gateway.split.state import open_store
 from services.generation.metrics import GenerationMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -36,6 +38,7 @@ def table() -> str:
     watch_gates(gateway, [])
     count_checks(gateway)
     UsageBook(gateway)
+    SplitRouter({}, open_store("off"), gateway)
     common = {each._name for each in collectors(shared)}
 
     def own(metrics: Metrics) -> list[MetricWrapperBase]:
