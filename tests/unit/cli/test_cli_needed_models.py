@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from services.cli.console import Output
 from services.cli.local.addresses import ROSTER
-from services.cli.local.models import needed_models
+from services.cli.local.models import fetch_needed, needed_models
+from services.core.models.memory import NotEnoughMemory
 from services.generation.configuration import BadEntries
 
 MINILM, SMALL, LARGE = "all-minilm-l6-v2", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
@@ -44,3 +50,15 @@ def test_services_that_are_not_started_need_nothing() -> None:
 def test_a_wrong_entry_is_said_before_anything_starts() -> None:
     with pytest.raises(BadEntries, match="LLM_BACKEND=huge"):
         needed_models(ROSTER, {"LLM_BACKEND": "huge"})
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.local.models.read_memory_limit", lambda: 4_000_000_000)
+    console = Console(file=io.StringIO())
+    with pytest.raises(
+        NotEnoughMemory, match=r"qwen3-8b needs at least 5\.7 GB of memory, and there are 4\.0"
+    ):
+        fetch_needed(["generation"], {"LLM_BACKEND": "qwen3-8b"}, tmp_path, Output(console, console))
+    assert not list(tmp_path.rglob("*.gguf"))
