@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # llama.cpp's threads must not spin where tests share the processors; OpenMP reads this once, when it is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# an engine that changes while a test asks it would answer twice in different words
+os.environ.setdefault("LLM_ENGINE_WAIT", "true")
 
 
 GUARD = pytest.StashKey["Guard"]()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
 from services.core.app import create_app
 from services.core.backends import load, names
+from services.core.errors import ServiceError
 from services.core.health import Check
 from services.core.replies import EventStream, JsonReply, until_disconnected
 from services.core.wire.chat import ChatReply, ModelList
@@ -32,6 +36,7 @@ from services.generation.settings import Settings
 from services.generation.task import make_task
 
 router = APIRouter(tags=["generation"])
+log = structlog.get_logger(__name__)
 
 
 def create(settings: Settings) -> FastAPI:
@@ -42,16 +47,37 @@ def create(settings: Settings) -> FastAPI:
     """
     entries = read_entries(settings, names(PACKAGE))
 
+    activity = selection.Activity()
+
     async def opener(entry: ModelEntry, report: Report) -> Opened:
         name = find_backend(entry.engine)
-        if name == AUTO:
-            name = await selection.choose(
-                entry,
-                settings.root,
-                report,
-                engines=selection.candidates(),
-                measure=selection.measure_in_child,
-            )
+        if name != AUTO:
+            return await open_engine(entry, name)
+        engines = selection.candidates()
+        for_now = None if settings.waits_for_engine else selection.choose_for_now(settings.root, engines)
+        if for_now is not None:
+            try:
+                opened = await open_engine(entry, for_now)
+            except ServiceError as error:
+                log.warning("not even for now", engine=for_now, entry=entry.name, reason=error.message)
+            else:
+                find_better = partial(
+                    selection.choose,
+                    entry,
+                    settings.root,
+                    lambda _: None,
+                    engines=engines,
+                    measure=selection.measure_beside(activity),
+                )
+                return replace(opened, find_better=find_better)
+        return await open_engine(
+            entry,
+            await selection.choose(
+                entry, settings.root, report, engines=engines, measure=selection.measure_in_child
+            ),
+        )
+
+    async def open_engine(entry: ModelEntry, name: str) -> Opened:
         module = cast(EngineModule, load(PACKAGE, name))
         slots = settings.concurrency if module.CAPABILITIES.embedded else settings.server_concurrency
         return Opened(await module.create(entry), name, slots)
@@ -69,6 +95,7 @@ def create(settings: Settings) -> FastAPI:
             queue=settings.queue,
             loaded_max=settings.loaded_max,
             down_seconds=settings.down_seconds,
+            activity=activity,
         )
         app.state.registry = registry
         app.state.generation_metrics = GenerationMetrics(app.state.metrics)

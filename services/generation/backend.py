@@ -46,6 +46,8 @@ class Capabilities:
     """It takes `presence_penalty` and `frequency_penalty`."""
     tools: bool = False
     """It shows the model which tools there are, and tells calls of them from text."""
+    converts: bool = False
+    """It may have to convert a model's file before it opens it for the first time, which takes long."""
     prefills: bool | None = None
     """Whether the model's chat template writes the opener of its thinking; None: the engine does not know."""
     distribution: str = ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import asdict, dataclass
+
+import structlog
 
 from services.core.errors import RaglineError, RateLimited, ServiceUnavailable
 from services.core.wire.chat import ModelCapabilities, ModelInfo
@@ -16,10 +18,13 @@ from services.generation.entries import Entries, ModelEntry
 from services.generation.loading import Loader, Report
 from services.generation.opening import Openings
 from services.generation.routing import Health, Route
+from services.generation.selection import Activity
 from services.generation.task import profile_of
 
 SMOOTHING = 0.2
 LONGEST_RETRY = 60.0
+
+log = structlog.get_logger(__name__)
 
 
 class Queue:
@@ -74,11 +79,15 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An engine, the name of its file, and how many requests it gets at once."""
+    """An engine, the name of its file, and how many requests it gets at once.
+
+    `find_better` is there where the engine is one for now: it says which one it shall be.
+    """
 
     engine: Engine
     name: str
     slots: int
+    find_better: Callable[[], Awaitable[str]] | None = None
 
 
 Opener = Callable[[ModelEntry, Report], Awaitable[Opened]]
@@ -95,6 +104,7 @@ class _Slot:
         self.admission: Admission | None = None
         self.users = 0
         self.used_at = 0.0
+        self.settling = ""
 
 
 class Registry:
@@ -110,12 +120,15 @@ class Registry:
         queue: int,
         loaded_max: int,
         down_seconds: float,
+        activity: Activity | None = None,
     ) -> None:
         self.entries = entries
         self._health = Health(down_seconds)
         self.openings = Openings()
-        self._warming: set[asyncio.Task[object]] = set()
-        self._slots = {name: _Slot(entry, opener) for name, entry in entries.by_name.items()}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._activity = activity or Activity()
+        self._opener = opener
+        self._slots = {name: _Slot(entry, self._open_engine) for name, entry in entries.by_name.items()}
         self._embedded = embedded
         self._queue = Queue(queue)
         self._loaded_max = loaded_max
@@ -141,6 +154,8 @@ class Registry:
         """
         slot = self._slots[entry.name]
         slot.users += 1
+        self._activity.begun += 1
+        self._activity.running += 1
         slot.used_at = time.monotonic()
         try:
             opened = await self._open(slot)
@@ -150,6 +165,7 @@ class Registry:
                 yield opened.engine
         finally:
             slot.users -= 1
+            self._activity.running -= 1
             slot.used_at = time.monotonic()
             self._released.set()
 
@@ -181,22 +197,62 @@ class Registry:
         return list(await asyncio.gather(*(self._info(slot) for slot in self._slots.values())))
 
     async def close(self) -> None:
-        for task in self._warming:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._warming, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for slot in self._slots.values():
             await self._close(slot)
 
     def _warm(self, slot: _Slot) -> None:
         """Open an entry for the requests to come; the next request that asks sees a failure."""
-        task: asyncio.Task[object] = asyncio.create_task(self._open(slot), context=Context())
-        self._warming.add(task)
-        task.add_done_callback(self._forget_warming)
+        self._run_aside(self._open(slot))
 
-    def _forget_warming(self, task: asyncio.Task[object]) -> None:
-        self._warming.discard(task)
+    def _run_aside(self, work: Coroutine[object, object, object]) -> None:
+        """Run `work` in a task of its own, in no request's context; what it raises was said elsewhere."""
+        task: asyncio.Task[object] = asyncio.create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
+
+    async def _open_engine(self, entry: ModelEntry, report: Report) -> Opened:
+        opened = await self._opener(entry, report)
+        if opened.find_better is not None:
+            slot = self._slots[entry.name]
+            slot.settling = f"{opened.name} answers while the engines are measured"
+            self._run_aside(self._settle(slot, opened, opened.find_better))
+        return opened
+
+    async def _settle(self, slot: _Slot, opened: Opened, find_better: Callable[[], Awaitable[str]]) -> None:
+        """Find out which engine is better than one for now, and change to it once no request uses that."""
+        try:
+            name = await find_better()
+            if name != opened.name:
+                slot.settling = f"{name} takes over from {opened.name}"
+                await self._change_engine(slot, opened)
+        except RaglineError as error:
+            log.warning("the engine stays", entry=slot.entry.name, engine=opened.name, reason=error.message)
+        finally:
+            slot.settling = ""
+
+    async def _change_engine(self, slot: _Slot, opened: Opened) -> None:
+        while True:
+            while slot.users:
+                self._released.clear()
+                await self._released.wait()
+            async with self._opening:
+                if slot.users:
+                    continue
+                if not slot.loader.started or await slot.loader.get() is not opened:
+                    return  # it made room for another entry
+                await self._close(slot)
+                slot.admission = None
+                task = slot.loader.start()
+            await task
+            return
 
     async def _slot_ready(self, slot: _Slot) -> None:
         if not slot.loader.started and slot.entry is not self.entries.default:
@@ -253,6 +309,7 @@ class Registry:
             default=slot.entry is self.entries.default,
             ready=not detail,
             detail=detail,
+            settling=slot.settling,
         )
 
 

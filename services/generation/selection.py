@@ -8,6 +8,7 @@ one more download), the conversion it may cost is kept, and quantization types w
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import statistics
 import sys
@@ -39,6 +40,14 @@ Measurer = Callable[[str, ModelEntry], Awaitable[float]]
 """An engine's median time to first token in seconds; raises `ServiceError` where it cannot run here."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Activity:
+    """Counts requests: how many there have been, and how many there are now."""
+
+    begun: int = 0
+    running: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,18 @@ def key(engines: list[Candidate]) -> str:
     """What a measurement holds for."""
     parts = [f"{engine.engine} {engine.version}" for engine in engines]
     return "; ".join([cpu_model(), f"{usable_cpus()} CPUs", *parts])
+
+
+def choose_for_now(home: Path, engines: list[Candidate]) -> str | None:
+    """Choose an engine that can answer at once, until they are measured.
+
+    Returns:
+        One that converts no files; None where they are measured already, or there is nothing to choose.
+    """
+    if len(engines) < 2 or _recall(home / FILE, key(engines)) is not None:
+        return None
+    modules = {engine.engine: cast(EngineModule, load(PACKAGE, engine.engine)) for engine in engines}
+    return next((name for name, module in modules.items() if not module.CAPABILITIES.converts), None)
 
 
 async def choose(
@@ -137,9 +158,23 @@ async def _measure_all(entry: ModelEntry, engines: list[Candidate], measure: Mea
     return seconds
 
 
-async def measure_in_child(engine: str, entry: ModelEntry) -> float:
+def measure_beside(activity: Activity) -> Measurer:
+    """Make a `Measurer` that gives way to requests; what they may have slowed down is measured again."""
+
+    async def measure(engine: str, entry: ModelEntry) -> float:
+        for _ in range(TRIES - 1):
+            before = activity.begun
+            seconds = await measure_in_child(engine, entry, niceness=NICENESS)
+            if activity.begun == before and not activity.running:
+                return seconds
+        return await measure_in_child(engine, entry, niceness=NICENESS)
+
+    return measure
+
+
+async def measure_in_child(engine: str, entry: ModelEntry, *, niceness: int = 0) -> float:
     """The real `Measurer`: `services.generation.selection` in a child process."""
-    command = build_command("services.generation.selection", engine)
+    command = build_command("services.generation.selection", engine, str(niceness))
     child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         output, errors = await child.communicate(entry.model_dump_json().encode())
@@ -171,6 +206,11 @@ def _remember(path: Path, wanted: str, seconds: Mapping[str, float]) -> None:
     part.write_bytes(orjson.dumps(everything | {wanted: dict(seconds)}, option=orjson.OPT_INDENT_2))
     part.replace(path)
 
+
+TRIES = 3
+"""Measurements of an engine where requests come in between; the last one counts as it is."""
+
+NICENESS = 10
 
 REPEATS = 3
 POLL_SECONDS = 0.05
@@ -219,4 +259,6 @@ async def run(name: str, entry: ModelEntry) -> float:
 
 if __name__ == "__main__":
     wanted = ModelEntry.model_validate_json(sys.stdin.buffer.read())
+    if hasattr(os, "nice"):
+        os.nice(int(sys.argv[2]))
     print(orjson.dumps({"seconds": asyncio.run(run(sys.argv[1], wanted))}).decode())

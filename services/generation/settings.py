@@ -135,6 +135,12 @@ class EntrySettings(BaseSettings):
 class EmbeddedSettings(HomeSettings):
     """What the embedded engines share."""
 
+    waits_for_engine: bool = Field(
+        False,
+        validation_alias="LLM_ENGINE_WAIT",
+        description="engine auto at its first start: true waits until the engines are measured; false "
+        "answers at once by the one that converts no file, and changes to the better one when it is known",
+    )
     concurrency: int = Field(
         4,
         ge=1,

@@ -7,7 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from pipelines.evaluation.load.records import FIGURES, LoadCell, LoadVerdict, Quantile, Sample, Slo
+from pipelines.evaluation.load.records import (
+    FIGURES,
+    LoadCell,
+    LoadReport,
+    LoadVerdict,
+    Quantile,
+    Sample,
+    Slo,
+)
 from pipelines.evaluation.statistics.intervals import percentile, proportion_interval
 from services.core.errors import DeadlineExceeded, InvalidRequest
 
@@ -155,3 +163,18 @@ def _quantiles(samples: Sequence[Sample], figure: str) -> tuple[Quantile, ...]:
 
 def _per_second(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
+
+
+def find_warnings(report: LoadReport) -> list[str]:
+    """What a reader must know before the figures, in sentences."""
+    sentences = []
+    for name in dict.fromkeys(cell.arm for cell in report.cells):
+        own = [cell for cell in report.cells if cell.arm == name]
+        asked = sum(cell.requests for cell in own)
+        abstained = sum(cell.abstained for cell in own)
+        if asked and abstained > asked / 5:
+            sentences.append(
+                f"{name}: {abstained} of {asked} questions found no passage, so that no model was asked: "
+                "the questions are not about this collection, and its figures are too good"
+            )
+    return sentences

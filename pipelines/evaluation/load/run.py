@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from pipelines.evaluation.load.records import LoadCell, LoadConditions, LoadRepo
 from pipelines.evaluation.load.results import make_cell, make_verdicts
 from pipelines.evaluation.runner.asking import LOADING_SECONDS
 from pipelines.evaluation.runner.manifest import describe_machine, list_installed_versions
+from pipelines.evaluation.settling import wait_until_settled
 from services.core.client import HttpClient
 from services.core.errors import InvalidRequest, NotFound, ServiceUnavailable
 from services.core.files import replace_atomically
@@ -152,9 +154,13 @@ async def run_load(plan: Plan, client: HttpClient, out: Path, watcher: Watcher) 
         NotFound: an arm names no model entry; nothing was asked then.
         InvalidRequest: an arm fails in the warm-up already.
     """
-    models = await _read_entries(plan.arms, client)
+    read_entries = partial(_read_entries, plan.arms, client)
+    models = await read_entries()
     gateway = LoadGateway(client, plan.collection, plan.timeout, plan.cold)
-    await _warm_up(plan, gateway.ask, watcher)
+    has_waited = True
+    while has_waited:  # another engine may have taken over, which is warm only now
+        await _warm_up(plan, gateway.ask, watcher)
+        models, has_waited = await wait_until_settled(read_entries, {one.id for one in models}, watcher.say)
     about = f", at most {plan.longest:.0f} s and the last answers" if plan.longest is not None else ""
     watcher.say(f"{len(plan.arms) * len(plan.concurrencies)} cells{about}")
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -168,21 +174,6 @@ async def run_load(plan: Plan, client: HttpClient, out: Path, watcher: Watcher) 
         await asyncio.to_thread(replace_atomically, out, report.model_dump_json(indent=1) + "\n")
         watcher.end_cell(cells[-1])
     return report
-
-
-def find_warnings(report: LoadReport) -> list[str]:
-    """What a reader must know before the figures, in sentences."""
-    sentences = []
-    for name in dict.fromkeys(cell.arm for cell in report.cells):
-        own = [cell for cell in report.cells if cell.arm == name]
-        asked = sum(cell.requests for cell in own)
-        abstained = sum(cell.abstained for cell in own)
-        if asked and abstained > asked / 5:
-            sentences.append(
-                f"{name}: {abstained} of {asked} questions found no passage, so that no model was asked: "
-                "the questions are not about this collection, and its figures are too good"
-            )
-    return sentences
 
 
 async def _read_entries(arms: Sequence[ArmRequest], client: HttpClient) -> tuple[ModelInfo, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from pipelines.evaluation.runner.plan import (
     word_question,
 )
 from pipelines.evaluation.runner.sending import send_requests
+from pipelines.evaluation.settling import wait_until_settled
 from services.core.errors import InvalidRequest, ServiceError
 from services.core.wire.compare import ArmRequest
 
@@ -227,20 +229,21 @@ class _Run:
         manifest = present.manifest
         warm_up = manifest.conditions.warm_up
         asker, no_context = Asker(self.gateway), freeze([])
-        self.watcher.begin("warm-up", {arm.name: Count(0, warm_up) for arm in manifest.arms})
-        for arm in manifest.arms:
-            for _ in range(warm_up):
+        has_waited = True
+        while has_waited:  # another engine may have taken over, which is warm only now
+            self.watcher.begin("warm-up", {arm.name: Count(0, warm_up) for arm in manifest.arms})
+            for arm, _ in itertools.product(manifest.arms, range(warm_up)):
                 reply, _ = await asker.ask(WARM_UP, arm, no_context, wait_seconds=LOADING_SECONDS)
                 if reply.error is not None:
                     raise ServiceError(
                         f"arm {arm.name} does not answer: {reply.error.message}", service=reply.error.service
                     )
                 self.watcher.advance(arm.name)
-        models = await self.gateway.models()
+            used = {arm.model for arm in manifest.arms}
+            models, has_waited = await wait_until_settled(self.gateway.models, used, self.watcher.say)
         if warm_up:
             checks.check_resident(manifest.arms, models)
         if not present.answers:  # by now the engines are open, and say what they are
-            used = {arm.model for arm in manifest.arms}
             self.store.write_manifest(
                 manifest.model_copy(update={"models": tuple(model for model in models if model.id in used)})
             )

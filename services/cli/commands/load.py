@@ -21,7 +21,7 @@ from pipelines.evaluation import datasets
 from pipelines.evaluation.load import run as loading
 from pipelines.evaluation.load.driver import Bounds
 from pipelines.evaluation.load.records import LoadCell, LoadReport, Quantile, Sample
-from pipelines.evaluation.load.results import parse_slo
+from pipelines.evaluation.load.results import find_warnings, parse_slo
 from services.cli.console import Output
 from services.cli.errors import UsageError
 from services.cli.gateway import call_gateway
@@ -135,7 +135,7 @@ def print_report(report: LoadReport, output: Output) -> None:
     output.line()
     for verdict in report.verdicts:
         output.line(verdict.sentence)
-    for warning in loading.find_warnings(report):
+    for warning in find_warnings(report):
         output.problem(warning)
 
 

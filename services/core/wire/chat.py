@@ -254,6 +254,7 @@ class ModelInfo(Wire):
 
     `fallback` names the entries that answer where this one is down or gives no answer, in order.
     `capabilities` is None until the engine is open. Without `retrieval` it answers without passages.
+    `settling` says what is still being found out while it answers: after that its engine may be another one.
     """
 
     id: str
@@ -270,6 +271,7 @@ class ModelInfo(Wire):
     retrieval: bool = True
     ready: bool = False
     detail: str = ""
+    settling: str = ""
 
 
 class ModelList(Wire):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
@@ -45,6 +45,7 @@ class House:
         self.gate.set()
         self.phase = ""
         self.slots = slots
+        self.better: Callable[[], Awaitable[str]] | None = None
         listed = {
             name: ModelEntry(name=name, model_id=name, fallback=fallback.get(name, ())) for name in names
         }
@@ -65,7 +66,8 @@ class House:
             raise ServiceError("no such chip")
         engine = Engine(entry.name)
         self.opened.append(engine)
-        return Opened(engine, "openvino", self.slots)
+        better = None if self.better is None or len(self.opened) > 1 else self.better
+        return Opened(engine, "llamacpp" if better else "openvino", self.slots, better)
 
     def use(self, name: str):
         return self.registry.lease(self.registry.entries.find(name))
@@ -226,4 +228,78 @@ async def test_closing_stops_what_is_being_warmed() -> None:
     with pytest.raises(ServiceUnavailable, match="sick is down"):
         await house.registry.ready()
     await house.registry.close()
+    assert house.resident == []
+
+
+class Better:
+    """Finds the better engine once it is let."""
+
+    def __init__(self, name: str = "openvino", error: ServiceError | None = None) -> None:
+        self.name = name
+        self.error = error
+        self.gate = asyncio.Event()
+
+    async def __call__(self) -> str:
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return self.name
+
+
+async def until(house: House, settling: str) -> None:
+    """Wait for what the first entry says of its engine."""
+    while (await house.registry.models())[0].settling != settling:  # noqa: ASYNC110 - the registry has no event for it
+        await asyncio.sleep(0)
+
+
+async def test_an_engine_for_now_answers_and_makes_way_when_nobody_uses_it() -> None:
+    house, better = House("a"), Better()
+    house.better = better
+    async with house.use("a") as engine:
+        assert engine is house.opened[0]
+        await until(house, "llamacpp answers while the engines are measured")
+        better.gate.set()
+        await until(house, "openvino takes over from llamacpp")
+        async with house.use("a") as again:
+            assert again is engine
+        assert not house.opened[0].closed
+    await until(house, "")
+    async with house.use("a") as engine:
+        assert engine is house.opened[1]
+    assert house.opened[0].closed
+    assert (await house.registry.models())[0].engine == "openvino"
+    await house.registry.close()
+
+
+@pytest.mark.parametrize("better", [Better("llamacpp"), Better(error=ServiceError("no chip"))])
+async def test_an_engine_for_now_stays_where_it_is_the_better_one_or_nothing_is_found(better: Better) -> None:
+    house = House("a")
+    house.better = better
+    async with house.use("a"):
+        better.gate.set()
+    await until(house, "")
+    async with house.use("a") as engine:
+        assert engine is house.opened[0]
+    assert len(house.opened) == 1
+    await house.registry.close()
+
+
+async def test_an_engine_for_now_that_made_room_is_not_opened_again() -> None:
+    house, better = House("a", "b", loaded_max=1), Better()
+    house.better = better
+    async with house.use("a"):
+        pass
+    async with house.use("b"):
+        better.gate.set()
+        await until(house, "")
+    assert house.resident == ["b"]
+    await house.registry.close()
+
+
+async def test_closing_ends_the_search_for_a_better_engine() -> None:
+    house = House("a")
+    house.better = Better()
+    async with house.use("a"):
+        pass
+    await asyncio.wait_for(house.registry.close(), 5)
     assert house.resident == []

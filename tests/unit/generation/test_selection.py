@@ -117,3 +117,30 @@ async def test_a_child_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.M
     entry = ModelEntry(name="small", model_path="/nonexistent.gguf")
     with pytest.raises(ServiceError, match=r"measuring llamacpp failed: .*nonexistent"):
         await selection.measure_in_child("llamacpp", entry)
+
+
+async def test_until_they_are_measured_the_one_that_converts_nothing_answers(tmp_path: Path) -> None:
+    installed = selection.candidates()
+    if len(installed) < 2:
+        pytest.skip("one embedded engine is installed: there is nothing to choose")
+    assert selection.choose_for_now(tmp_path, installed) == "llamacpp"
+    assert selection.choose_for_now(tmp_path, installed[:1]) is None
+    await pick(tmp_path, Measurer(llamacpp=2, openvino=1), installed)
+    assert selection.choose_for_now(tmp_path, installed) is None
+
+
+@pytest.mark.parametrize(("busy", "times"), [(0, 1), (1, 2), (9, selection.TRIES)])
+async def test_what_requests_may_have_slowed_down_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch, busy: int, times: int
+) -> None:
+    activity, asked = selection.Activity(), []
+
+    async def measure(engine: str, entry: ModelEntry, *, niceness: int = 0) -> float:
+        asked.append((engine, niceness))
+        if len(asked) <= busy:
+            activity.begun += 1
+        return float(len(asked))
+
+    monkeypatch.setattr(selection, "measure_in_child", measure)
+    assert await selection.measure_beside(activity)("llamacpp", ENTRY) == times
+    assert asked == [("llamacpp", selection.NICENESS)] * times

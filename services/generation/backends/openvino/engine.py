@@ -28,6 +28,7 @@ DISTRIBUTION = "openvino-genai"
 # no seed: its sampler has one for all requests; no logprobs: it knows the chosen token's only
 CAPABILITIES = Capabilities(
     embedded=True,
+    converts=True,
     continuation=True,
     switch=True,
     effort=True,
