@@ -231,6 +231,7 @@ def test_latencies_have_the_search_in_them_once() -> None:
             "retrieval": 30,
             "reranking": None,
             "neighbours": None,
+            "selection": None,
             "prefill": 100,
             "think": None,
             "answer": 800,
