@@ -115,9 +115,14 @@ def _find_in_lines(  # noqa: PLR0911 - one rule after another
     if last is not None:
         return last if last >= 0 else None
     ordinal = _ORDINAL.match(plain)
-    if ordinal is not None:
+    if ordinal is not None and not _is_word_of_any(ordinal.group(1), options):
         return _index_of_ordinal(ordinal.group(1).lower(), options)
     return find_by_words(plain, options, question)
+
+
+def _is_word_of_any(ordinal: str, options: Sequence[str]) -> bool:
+    """Tell whether an option says that word itself: "the second" is then that option, wherever it stands."""
+    return any(re.search(rf"\b{ordinal}\b", option, re.IGNORECASE) for option in options)
 
 
 def _index_of_ordinal(word: str, options: Sequence[str]) -> int | None:
