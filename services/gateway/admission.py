@@ -7,7 +7,6 @@ and a full house can still be looked at.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.core.context import seconds_left
 from services.core.errors import RateLimited
 from services.core.metrics import Metrics
+from services.core.places import Line, LineFullError, Places
 
 SMOOTHING = 0.1
-LONGEST_RETRY = 60.0
 SILENCE_SECONDS = 0.05
 SLOW_BYTES = 16_384
 """An upload may wait for its client for a moment, and a second more for every so many bytes; beyond that its
@@ -42,13 +41,15 @@ class Gate:
             setting: The name of the setting with `places`, for errors.
         """
         self.what = what
-        self._places = places
-        self._queue = queue
+        self._line = Line(queue)
+        self._places = Places(places, self._line, smoothing=SMOOTHING)
         self._longest_wait = seconds
         self._setting = setting
-        self._free = asyncio.Semaphore(places)
-        self._seconds = 1.0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return self._line.waiting
 
     @asynccontextmanager
     async def take_place(self) -> AsyncIterator[Place]:
@@ -64,38 +65,32 @@ class Gate:
             yield place
         finally:
             place.give_back()
-            self._seconds += SMOOTHING * (time.monotonic() - start - self._seconds)
+            self._places.learn(time.monotonic() - start)
 
     def leave(self) -> None:
         """Let the next one in."""
-        self._free.release()
+        self._places.leave()
 
     async def enter(self, *, again: bool = False) -> None:
         """Come in, as the next one that may; `again`: for as long as it takes. Raises as `take_place`."""
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        if self.waiting >= self._queue and not again:
-            raise self._refuse(f"and {self.waiting} requests wait for one (GATEWAY_QUEUE)")
-        seconds = math.inf if again else self._longest_wait
-        left = seconds_left()
-        if left is not None:
-            seconds = min(seconds, left)
-        self.waiting += 1
+        known = [
+            seconds
+            for seconds in (None if again else self._longest_wait, seconds_left())
+            if seconds is not None
+        ]
+        seconds = min(known, default=None)
         try:
-            async with asyncio.timeout(None if seconds == math.inf else seconds):
-                await self._free.acquire()
+            await self._places.enter(seconds, is_bound=not again)
+        except LineFullError:
+            raise self._refuse(f"and {self.waiting} requests wait for one (GATEWAY_QUEUE)") from None
         except TimeoutError:
             raise self._refuse(f"and none was free within {seconds:.3g} s (GATEWAY_QUEUE_SECONDS)") from None
-        finally:
-            self.waiting -= 1
 
     def _refuse(self, reason: str) -> RateLimited:
         """Make the refusal; the wait it asks for is what those before it will take."""
-        wait = self._seconds * (self.waiting + 1) / self._places
         return RateLimited(
-            f"all {self._places} places for {self.what} are taken ({self._setting}) {reason}: try later",
-            retry_after=min(LONGEST_RETRY, max(1.0, wait)),
+            f"all {self._places.count} places for {self.what} are taken ({self._setting}) {reason}: try later",
+            retry_after=self._places.retry_after,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import structlog
 
 from services.core.errors import RaglineError, RateLimited, ServiceUnavailable
+from services.core.places import Line, LineFullError, Places
 from services.core.wire.chat import ModelCapabilities, ModelInfo
 from services.generation.backend import Capabilities, Engine
 from services.generation.entries import Entries, ModelEntry
@@ -22,27 +23,16 @@ from services.generation.selection import Activity
 from services.generation.task import profile_of
 
 SMOOTHING = 0.2
-LONGEST_RETRY = 60.0
 
 log = structlog.get_logger(__name__)
 
 
-class Queue:
-    """Counts the requests that wait for an entry: at most `limit` over all entries."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.waiting = 0
-
-
 class Admission:
-    """Gives out the `slots` of one entry; first come, first served."""
+    """Gives out the `slots` of one entry; those of all entries wait in one line."""
 
-    def __init__(self, slots: int, queue: Queue) -> None:
-        self._slots = slots
-        self._free = asyncio.Semaphore(slots)
-        self._queue = queue
-        self._seconds = 1.0
+    def __init__(self, slots: int, line: Line) -> None:
+        self._line = line
+        self._places = Places(slots, line, smoothing=SMOOTHING)
 
     @asynccontextmanager
     async def hold_slot(self) -> AsyncIterator[None]:
@@ -51,30 +41,19 @@ class Admission:
         Raises:
             RateLimited: Too many wait already.
         """
-        await self._enter()
+        try:
+            await self._places.enter()
+        except LineFullError:
+            raise RateLimited(
+                f"{self._line.waiting} requests are waiting already (LLM_QUEUE): try again later",
+                retry_after=self._places.retry_after,
+            ) from None
         start = time.monotonic()
         try:
             yield
         finally:
-            self._free.release()
-            self._seconds += SMOOTHING * (time.monotonic() - start - self._seconds)
-
-    async def _enter(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        queue = self._queue
-        if queue.waiting >= queue.limit:
-            wait = self._seconds * (queue.waiting + 1) / self._slots
-            raise RateLimited(
-                f"{queue.waiting} requests are waiting already (LLM_QUEUE): try again later",
-                retry_after=min(LONGEST_RETRY, max(1.0, wait)),
-            )
-        queue.waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            queue.waiting -= 1
+            self._places.leave()
+            self._places.learn(time.monotonic() - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +109,7 @@ class Registry:
         self._opener = opener
         self._slots = {name: _Slot(entry, self._open_engine) for name, entry in entries.by_name.items()}
         self._embedded = embedded
-        self._queue = Queue(queue)
+        self._line = Line(queue)
         self._loaded_max = loaded_max
         self._opening = asyncio.Lock()
         self._released = asyncio.Event()
@@ -160,7 +139,7 @@ class Registry:
         try:
             opened = await self._open(slot)
             if slot.admission is None:
-                slot.admission = Admission(opened.slots, self._queue)
+                slot.admission = Admission(opened.slots, self._line)
             async with slot.admission.hold_slot():
                 yield opened.engine
         finally:
