@@ -89,7 +89,8 @@ class Gate:
     def _refuse(self, reason: str) -> RateLimited:
         """Make the refusal; the wait it asks for is what those before it will take."""
         return RateLimited(
-            f"all {self._places.count} places for {self.what} are taken ({self._setting}) {reason}: try later",
+            f"all {self._places.count} places for {self.what} are taken ({self._setting}) {reason}: "
+            "try later",
             retry_after=self._places.retry_after,
         )
 
