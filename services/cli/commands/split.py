@@ -1,4 +1,4 @@
-"""Show or set what share of the questions that name no model goes to another entry.
+"""Show or set what share of questions goes to another entry.
 
 `ragline split large=10` sends a tenth of the conversations to large, at once and without a restart.
 """
