@@ -5,11 +5,15 @@ is read through a link that leads out of the folder."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Literal
 
 from pipelines.evaluation.browsing.progress import AnswerTally
 from pipelines.evaluation.browsing.records import ArmProgress, RunDataset, RunList, RunState, RunSummary
@@ -18,7 +22,7 @@ from pipelines.evaluation.bundle.labels import LABELS
 from pipelines.evaluation.bundle.recorded import read_results
 from pipelines.evaluation.bundle.records import Manifest
 from pipelines.evaluation.bundle.store import BundleStore, read_manifest
-from pipelines.evaluation.results import Results
+from pipelines.evaluation.swap.records import Answer
 from services.core.errors import InvalidRequest, NotFound, RaglineError
 
 REPORT = "report.html"
@@ -28,8 +32,21 @@ FILES = (MANIFEST, QUESTIONS, CONTEXTS, ANSWERS, VERDICTS, LABELS, RESULTS, REPO
 LISTED = 200
 """How many runs are listed, the newest."""
 
-TALLIES = 64
-"""Runs of which the answers that were counted are remembered."""
+REMEMBERED = 256
+"""Runs of which the answers that were counted, and the verdict, are remembered."""
+
+NAME_BYTES = 255
+"""The longest name of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is shown of a run's results in a list; `problem` says why they cannot be read."""
+
+    sentences: tuple[str, ...] = ()
+    answer: Answer | Literal[""] = ""
+    is_there: bool = False
+    problem: str = ""
 
 
 class RunFolder:
@@ -38,6 +55,7 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._tallies: dict[Path, AnswerTally] = {}
+        self._verdicts: dict[Path, tuple[tuple[int, int], _Verdict]] = {}
         self._lock = Lock()
 
     def list_runs(self) -> RunList:
@@ -48,11 +66,14 @@ class RunFolder:
             return RunList(runs=(), detail=f"there is no folder {self.root} yet: a run makes it")
         except OSError as error:
             return RunList(runs=(), detail=f"the folder {self.root} cannot be read: {error.strerror}")
-        found = [path.name for path in children if (path / MANIFEST).is_file()]
+        found = [path.name for path in children if _has_manifest(path)]
         found.sort(key=lambda name: _written_at(self.root / name), reverse=True)
-        runs = tuple(self.summarise(name) for name in found[:LISTED])
+        runs = []
+        for name in found[:LISTED]:
+            with suppress(NotFound):  # deleted meanwhile
+                runs.append(self.summarise(name))
         detail = "" if runs else f"there is no run in {self.root} yet"
-        return RunList(runs=runs, left_out=len(found) - len(runs), detail=detail)
+        return RunList(runs=tuple(runs), left_out=max(0, len(found) - LISTED), detail=detail)
 
     def find(self, name: str) -> Path:
         """Find the folder of a run.
@@ -63,7 +84,7 @@ class RunFolder:
         """
         _check_name(name)
         folder = self.root / name
-        if not (folder / MANIFEST).is_file():
+        if not _has_manifest(folder):
             raise NotFound(f"no run {name!r}")
         root = self.root.resolve()
         if folder.resolve().parent != root:
@@ -96,7 +117,7 @@ class RunFolder:
         with self._lock:
             tally = self._tallies.pop(folder, None) or AnswerTally(folder / ANSWERS)
             self._tallies[folder] = tally  # the last to go
-            if len(self._tallies) > TALLIES:
+            if len(self._tallies) > REMEMBERED:
                 del self._tallies[next(iter(self._tallies))]
             tally.read_on()
             return tuple(map(tally.describe, arms))
@@ -111,7 +132,8 @@ class RunFolder:
         questions = sum(dataset.n for dataset in manifest.datasets)
         sequential = manifest.sequential
         most = min(questions, sequential.questions) if sequential else questions
-        state, results, detail = _find_state(folder, manifest)
+        verdict = self._read_verdict(folder)
+        state, detail = _find_state(folder, manifest, verdict)
         return RunSummary(
             name=name,
             state=state,
@@ -125,33 +147,60 @@ class RunFolder:
             answers=sum(arm.asked for arm in progress),
             due=most * len(arms) * manifest.conditions.repeats,
             written=max(0.0, time.time() - _written_at(folder)),
-            sentences=_read_sentences(results) if results else (),
-            answer=results.swaps[0].answer if results and results.swaps else "",
+            sentences=verdict.sentences,
+            answer=verdict.answer,
             report=(folder / REPORT).is_file(),
         )
 
+    def _read_verdict(self, folder: Path) -> _Verdict:
+        """Read a run's verdict, once for each time that it is written: results may have megabytes."""
+        try:
+            state = (folder / RESULTS).stat()
+        except OSError:
+            return _Verdict()
+        stamp = (state.st_mtime_ns, state.st_size)
+        with self._lock:
+            known = self._verdicts.get(folder)
+            if known is None or known[0] != stamp:
+                known = (stamp, _make_verdict(folder))
+                self._verdicts[folder] = known
+                if len(self._verdicts) > REMEMBERED:
+                    del self._verdicts[next(iter(self._verdicts))]
+            return known[1]
 
-def _find_state(folder: Path, manifest: Manifest) -> tuple[RunState, Results | None, str]:
-    """Find a run's state, its results where it has some that can be read, and what is to be said of them."""
+
+def _make_verdict(folder: Path) -> _Verdict:
     try:
         results = read_results(folder)
-        problem = ""
     except NotFound:
-        results, problem = None, ""
+        return _Verdict()
     except RaglineError as error:
-        results, problem = None, error.message
+        return _Verdict(problem=error.message)
+    return _Verdict(
+        sentences=tuple(swap.sentence for swap in results.swaps) or results.verdicts,
+        answer=results.swaps[0].answer if results.swaps else "",
+        is_there=True,
+    )
+
+
+def _find_state(folder: Path, manifest: Manifest, verdict: _Verdict) -> tuple[RunState, str]:
+    """Find a run's state, and what is to be said of it."""
     if _is_locked(folder / BundleStore.LOCK):
-        return "running", results, problem
-    if problem:
-        return "damaged", None, problem
+        return "running", verdict.problem
+    if verdict.problem:
+        return "damaged", verdict.problem
     ended = manifest.sequential is None or bool(manifest.sequential.ended)
-    if results is not None and ended:
-        return "finished", results, ""
-    return "stopped", results, "it is not finished: the same command goes on where it was stopped"
+    if verdict.is_there and ended:
+        return "finished", ""
+    return "stopped", "it is not finished: the same command goes on where it was stopped"
 
 
-def _read_sentences(results: Results) -> tuple[str, ...]:
-    return tuple(swap.sentence for swap in results.swaps) or results.verdicts
+def _has_manifest(folder: Path) -> bool:
+    """Whether this is a run; also where that cannot be told, so that reading it says why."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:
+        return True
 
 
 def _check_name(name: str) -> None:
@@ -161,7 +210,9 @@ def _check_name(name: str) -> None:
 
 def _is_name(name: str) -> bool:
     """Whether this names a folder right below, and no hidden one."""
-    return bool(name) and not name.startswith(".") and Path(name).name == name and name.isprintable()
+    if not name or name.startswith(".") or not name.isprintable():
+        return False
+    return Path(name).name == name and len(os.fsencode(name)) <= NAME_BYTES
 
 
 def _written_at(folder: Path) -> float:

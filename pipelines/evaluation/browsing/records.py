@@ -104,7 +104,7 @@ class QuestionFilter(_Frozen):
     show: Show = Field("all", description="which of them")
     dataset: str = Field("", description="those of this data set; empty: of all")
     text: str = Field("", max_length=1000, description="what a question, its references or answers hold")
-    first: int = Field(0, ge=0, description="how many to pass over")
+    first: int = Field(0, ge=0, le=10**9, description="how many to pass over")
     limit: int = Field(50, ge=1, le=500)
 
 

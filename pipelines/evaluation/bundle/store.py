@@ -132,9 +132,12 @@ def read_manifest(folder: Path) -> Manifest:
     """Read how a run was made. NotFound where the folder holds no bundle, InvalidRequest where it is of
     another format."""
     path = folder / MANIFEST
-    if not path.is_file():
-        raise NotFound(f"{folder} is no bundle: it has no {MANIFEST}")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise NotFound(f"{folder} is no bundle: it has no {MANIFEST}") from None
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
     try:
         decoded = orjson.loads(content)
     except orjson.JSONDecodeError as error:

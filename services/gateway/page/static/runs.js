@@ -127,7 +127,7 @@ class RunView {
       return;
     }
     const isOpen = this.figures.querySelector("details")?.open ?? !run.metrics.length;
-    fill(this.figures, ...run.warnings.map((warning) => note(`Read first: ${warning}.`, "warn")), drawFigures(run, isOpen));
+    fill(this.figures, ...run.warnings.map((warning) => note(`Read first: ${warning}.`, "warn")), run.sequential ? drawEvidence(run.sequential) : null, drawFigures(run, isOpen));
     if (summary.report && !this.report.firstChild) fill(this.report, this.#drawReport());
     if (summary.answers !== this.answers || ended) this.cases.load(summary);
     if (ended) announce(`The run is ${summary.state}.`);
@@ -165,6 +165,19 @@ class RunView {
 function drawFigures(run, isOpen) {
   const table = run.metrics.length ? drawMetrics(run) : drawSoFar(run);
   return h("details", { open: isOpen }, h("summary", {}, "Figures"), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Figures" }, table));
+}
+
+/** Draw what a policy asks, and how far the evidence for each part of it is. */
+function drawEvidence({ arm, questions, criteria, needed }) {
+  const number = (value) => (value === null ? "–" : value.toFixed(3));
+  const words = { pass: ["holds", "good"], fail: ["fails", "bad"], undecided: ["open", ""] };
+  const rows = criteria.map((one) => {
+    const [word, kind] = words[one.outcome];
+    const cells = [`${one.asked.replaceAll("_", " ")} ${one.limit}`, number(one.value), `${number(one.low)} to ${number(one.high)}`, String(one.n)];
+    return h("tr", {}, h("th", { scope: "row" }, one.scope === "overall" ? one.metric : `${one.metric}, ${one.scope}`), ...cells.map((cell) => h("td", { class: "number" }, cell)), h("td", {}, h("span", { class: `tag ${kind}` }, word)));
+  });
+  const table = drawTable(`The evidence about ${arm}`, ["What the policy asks", "limit", "so far", "95 % confidence sequence", "n", ""], rows);
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Evidence" }, h("h2", {}, `Evidence after ${count(questions, "question")}${needed ? `, about ${needed} more at this pace` : ""}`), table);
 }
 
 function drawTable(caption, head, rows) {

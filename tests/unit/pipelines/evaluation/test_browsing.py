@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.evaluation.browsing import folder
 from pipelines.evaluation.browsing.folder import RunFolder
 from pipelines.evaluation.browsing.questions import RunReader
 from pipelines.evaluation.browsing.records import QuestionFilter, Show
@@ -71,7 +72,9 @@ def test_questions_are_filtered_by_set_and_words_and_come_in_pages(finished: Pat
     assert reader.list_questions("first", QuestionFilter(text=" PALLET holds")).total == 4
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/etc", ".hidden", "a\0b", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../other", "a/b", "/etc", ".hidden", "a\0b", "a\nb", "x" * 256]
+)
 def test_a_name_is_one_folder(finished: Path, name: str) -> None:
     with pytest.raises(InvalidRequest, match="is no name of a run"):
         RunFolder(finished).find(name)
@@ -93,15 +96,15 @@ def test_a_link_out_of_the_folder_is_not_read(finished: Path, tmp_path: Path) ->
 
 
 def test_a_run_grows_under_its_reader(tmp_path: Path) -> None:
-    folder = tmp_path / "growing"
-    made = begin(folder, 5)
+    grown = tmp_path / "growing"
+    made = begin(grown, 5)
     reader = RunReader(RunFolder(tmp_path))
-    with BundleStore(folder).lock():
+    with BundleStore(grown).lock():
         seen = reader.read_run("growing")
         assert (seen.summary.state, seen.summary.answers, seen.summary.due) == ("running", 5, 24)
         assert reader.list_questions("growing", ALL).counts["unanswered"] == 10
         line = encode_line(made.answers[5])
-        with (folder / ANSWERS).open("ab") as file:
+        with (grown / ANSWERS).open("ab") as file:
             file.write(line[:40])  # half of it: it is not there yet
             file.flush()
             assert reader.read_run("growing").summary.answers == 5
@@ -123,6 +126,20 @@ def test_the_answers_of_a_file_that_is_written_anew_are_counted_once(tmp_path: P
     part.write_bytes(b"".join(map(encode_line, reversed(made.answers))))
     part.replace(folder / ANSWERS)
     assert runs.summarise("anew").answers == 24
+
+
+def test_a_verdict_is_read_again_only_when_it_was_written_again(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path / "own", 24)
+    (tmp_path / "own" / RESULTS).write_bytes((finished / "first" / RESULTS).read_bytes())
+    runs = RunFolder(tmp_path)
+    said = runs.summarise("own").sentences
+    monkeypatch.setattr(folder, "read_results", lambda path: pytest.fail("read again"))
+    assert runs.list_runs().runs[0].sentences == said
+    monkeypatch.undo()
+    (tmp_path / "own" / RESULTS).unlink()
+    assert runs.summarise("own").sentences == ()
 
 
 def test_a_damaged_run_says_what_is_wrong_and_hides_no_other(finished: Path, tmp_path: Path) -> None:
