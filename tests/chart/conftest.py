@@ -137,6 +137,10 @@ ingress: {enabled: true, className: nginx, hosts: [rag.example.com], tls: [{secr
 httpRoute: {enabled: true, parentRefs: [{name: public}], hostnames: [rag.example.com]}
 serviceMonitor: {enabled: true}
 dashboard: {enabled: true}
+prometheusRule: {enabled: true, labels: {release: prom}}
+commonLabels: {team: search}
+extraManifests:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-extra", labels: {app.kubernetes.io/component: extra}}}
 """
 
 

@@ -14,7 +14,7 @@ from tests.chart.goldens import FOLDER, golden, golden_path
 from tests.chart.objects import Object, Rendered
 from tests.e2e import cluster
 
-CUSTOM = {"HTTPRoute", "ScaledObject", "ServiceMonitor"}
+CUSTOM = {"HTTPRoute", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
 """Kinds of other projects: there is no schema of them here, so they are not validated."""
 
 

@@ -373,4 +373,21 @@ COMPUTED = [
     ),
     ("retrieval: {store: 'redis://'}", 'retrieval.store: "redis://" has no host'),
     ("otlpEndpoint: 'http://u:p@collector:4318'", "otlpEndpoint: no user or password in a URL"),
+    (
+        "commonLabels: {app.kubernetes.io/name: mine}",
+        "commonLabels: app.kubernetes.io/name is the chart's own",
+    ),
+    (
+        "prometheusRule: {leaveOut: [RaglineDwn]}",
+        'prometheusRule.leaveOut: "RaglineDwn" is none: choose from RaglineDown',
+    ),
+    (
+        "networkPolicy: {extraEgress: [{components: [gatway]}]}",
+        'networkPolicy.extraEgress[0].components: "gatway" is none',
+    ),
+    ("trustBundle: {configMap: a, secret: b}", "trustBundle: a configMap or a secret, not both"),
+    (
+        "networkPolicy: {outside: {cidr: 10.0.0.0/8, except: [10.0.0.0/7]}}",
+        "networkPolicy.outside.except[0]: 10.0.0.0/7 leaves",
+    ),
 ]

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.compose.files import FILES, FOLDER, documented, load, services, variables
 
+XEON = services(FOLDER / "xeon.yaml")
 BASE = services(FOLDER / "compose.yaml")
 OWN = ("embedding", "retrieval", "reranking", "generation", "dataprep", "gateway")
 EACH = [pytest.param(path, name, id=f"{path.stem}-{name}") for path in FILES for name in services(path)]
@@ -121,3 +123,22 @@ def test_with_tls_every_service_of_ours_has_the_files_and_calls_the_others_by_ht
             name: shown(value) for name, value in addresses.items()
         }
         assert service["volumes"] == ["./tls:/etc/ragline/tls:ro"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_container_has_a_bound_of_memory_and_of_its_log(path: Path):
+    """A service's first description has both; the files after it add to that."""
+    for name, service in services(path).items():
+        if "image" not in service or (name in {*BASE, *XEON} and path.stem not in {"compose", "xeon"}):
+            continue
+        assert re.fullmatch(r"\d+[mg]", shown(str(service["mem_limit"]))), name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+
+
+def test_memory_and_names_are_those_of_the_chart():
+    values = yaml.safe_load((FOLDER.parent / "kubernetes" / "ragline" / "values.yaml").read_text())
+    for name in OWN:
+        limit = values[name]["resources"]["limits"]["memory"]
+        assert shown(BASE[name]["mem_limit"]) == limit.lower().removesuffix("i"), name
+        version = shown(BASE[name]["image"])
+        assert version.startswith(f"{values['image']['prefix']}{name}:"), name

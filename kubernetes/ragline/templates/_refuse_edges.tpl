@@ -32,6 +32,14 @@
 {{- end -}}
 {{- range $index, $host := .Values.httpRoute.hostnames -}}{{- include "ragline.wrongHost" (list (printf "httpRoute.hostnames[%d]" $index) $host true) -}}{{- end -}}
 {{- range $index, $host := .Values.gateway.hosts -}}{{- if not (regexMatch "^\\*?$" $host) -}}{{- include "ragline.wrongHost" (list (printf "gateway.hosts[%d]" $index) (trimPrefix "." $host) true) -}}{{- end -}}{{- end -}}
+{{- range $label, $_ := .Values.commonLabels -}}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|ragline)/" $label -}}{{- printf "\n- commonLabels: %s is the chart's own: choose another label" $label -}}{{- end -}}
+{{- end -}}
+{{- $alerts := list -}}
+{{- range .Files.Get "alerts.yaml" | fromYamlArray -}}{{- $alerts = append $alerts .alert -}}{{- end -}}
+{{- range .Values.prometheusRule.leaveOut -}}
+{{- if not (has . $alerts) -}}{{- printf "\n- prometheusRule.leaveOut: %q is none: choose from %s" . (join ", " $alerts) -}}{{- end -}}
+{{- end -}}
 {{- if .Values.httpRoute.enabled -}}
 {{- range $index, $parent := .Values.httpRoute.parentRefs -}}{{- if not $parent.name -}}{{- printf "\n- httpRoute.parentRefs[%d].name: the name of the Gateway is needed" $index -}}{{- end -}}{{- end -}}
 {{- $units := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 -}}

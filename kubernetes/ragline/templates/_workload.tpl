@@ -38,6 +38,9 @@ spec:
     metadata:
       labels:
         {{- include "ragline.selector" (list $root $name) | nindent 8 }}
+        {{- with $root.Values.commonLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
         {{- with $values.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -137,14 +140,17 @@ tolerations:
 affinity:
   {{- toYaml $values.affinity | nindent 2 }}
 {{- else if $shared }}
-{{- /* a volume that one node mounts: during a rollout the next pod has to be where the last one is */}}
+{{- /* a volume that one node mounts: in a rollout the next pod is best where the last one is. It is a wish and no condition: a
+       node that is lost would keep the pod, whose cache can be attached elsewhere */}}
 affinity:
   podAffinity:
-    requiredDuringSchedulingIgnoredDuringExecution:
-      - topologyKey: kubernetes.io/hostname
-        labelSelector:
-          matchLabels:
-            {{- include "ragline.selector" (list $root $name) | nindent 12 }}
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "ragline.selector" (list $root $name) | nindent 14 }}
 {{- end }}
 {{- if $values.topologySpreadConstraints }}
 topologySpreadConstraints:
