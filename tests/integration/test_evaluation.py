@@ -35,6 +35,7 @@ from services.cli.local.stack import Stack
 from services.core.client import HttpClient
 from services.core.clients.generation import GenerationClient
 from services.core.errors import InvalidRequest, RaglineError
+from tests.command_line import Done, call_ragline
 from tests.integration.conftest import READY_SECONDS, SERVICES
 from tests.ports import free_ports
 from tests.soak import rounds
@@ -64,15 +65,10 @@ class Fake:
         counts = [line for line in lines if line.startswith("ragline_request_duration_seconds_count{")]
         return sum(round(float(line.rsplit(" ", 1)[1])) for line in counts if '"/v1/compare"' in line)
 
-    def command(self, out: Path) -> subprocess.CompletedProcess[str]:
+    def command(self, out: Path) -> Done:
         """`ragline eval` to its end."""
-        ragline = str(Path(sys.executable).with_name("ragline"))
         asked = ["--dataset", str(self.questions), "--arms", ARMS, "--repeats", "2", "--seed", "5"]
-        environment = {**os.environ, "RAGLINE_URL": self.url}
-        command = [ragline, "eval", *asked, "--out", str(out)]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=150, check=False
-        )
+        return call_ragline("eval", *asked, "--out", str(out), env={**os.environ, "RAGLINE_URL": self.url})
 
     @contextmanager
     def killable(self, out: Path, arms: str = ARMS, *judge: str) -> Iterator[subprocess.Popen[str]]:
@@ -163,7 +159,7 @@ async def test_killed_again_and_again_it_ends_as_if_it_had_not_been(fake: Fake, 
             assert int(runs.stdout.readline()) == -signal.SIGKILL
             assert lines(killed / ANSWERS) < len(whole.answers)
     kept = lines(killed / ANSWERS)
-    last = fake.command(killed)
+    last = await asyncio.to_thread(fake.command, killed)
     assert last.returncode == 0, last.stderr
     assert f"{kept} answers are in {killed} already" in last.stdout
 
@@ -232,7 +228,6 @@ async def test_a_judge_that_is_killed_goes_on_where_it_was(
 def test_a_run_that_stops_by_itself_ends_with_its_answer_as_the_exit_code(fake: Fake, tmp_path: Path) -> None:
     """Two arms that answer alike: within nine tenths that is settled after a few questions, within a hundredth
     not."""
-    ragline = str(Path(sys.executable).with_name("ragline"))
     policy = tmp_path / "policy.toml"
     for margin, code, begins in (
         (0.9, 0, "equivalent: large to small"),
@@ -240,14 +235,9 @@ def test_a_run_that_stops_by_itself_ends_with_its_answer_as_the_exit_code(fake: 
     ):
         policy.write_text(f"[quality]\nmargin = {margin}\n")
         asked = ["--dataset", str(fake.questions), "--arms", "small,large", "--questions", "6"]
-        done = subprocess.run(
-            [ragline, "decide", "--policy", str(policy), *asked, "--out", str(tmp_path / f"run-{margin}")],
-            env={**os.environ, "RAGLINE_URL": fake.url},
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        out = ("--out", str(tmp_path / f"run-{margin}"))
+        environment = {**os.environ, "RAGLINE_URL": fake.url}
+        done = call_ragline("decide", "--policy", str(policy), *asked, *out, env=environment)
         assert done.returncode == code, done.stderr
         assert begins in done.stdout
     assert read_bundle(tmp_path / "run-0.9").manifest.sequential.ended == "settled"

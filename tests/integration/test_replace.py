@@ -13,7 +13,7 @@ from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, conten
 from tests.redis_server import RedisServer
 from tests.soak import rounds
 
-VERSIONS = rounds(8, 50)
+VERSIONS = rounds(5, 50)
 READERS = rounds(3, 8)
 NAME = "changing.md"
 

@@ -38,6 +38,13 @@ KINDS = (
 """One profile of each kind: where the thinking is, who opens it, what switches it. The others differ from one of
 these in their tags or their sampling alone."""
 
+BEHIND = (
+    [(profile, budget) for profile in PROFILES for budget in (0, 16)]
+    if SOAK
+    else [*((profile, 16) for profile in KINDS), ("tags", 0), ("qwen3", 0)]
+)
+"""Profiles and budgets; without a budget it matters whether the thinking can be switched off or must be closed."""
+
 
 async def seconds(client: Client, model: str) -> dict[str, float]:
     """The sums of the server's own histograms for that entry."""
@@ -47,7 +54,7 @@ async def seconds(client: Client, model: str) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-@pytest.mark.parametrize("budget", [0, 64, 512])
+@pytest.mark.parametrize("budget", LONG_ANSWER if SOAK else [64])
 async def test_budgets_of_a_real_model(client: Client, budget: int) -> None:
     await client.ask("tiny", QUESTION, max_tokens=2)  # loaded and warm
     before = await seconds(client, "tiny")
@@ -84,8 +91,7 @@ async def test_a_requests_limit_holds_thinking_and_answer(client: Client) -> Non
 
 
 @OPENVINO
-@pytest.mark.parametrize("budget", [0, 16])
-@pytest.mark.parametrize("profile", PROFILES if SOAK else KINDS)
+@pytest.mark.parametrize(("profile", "budget"), BEHIND)
 async def test_a_real_model_behind_every_profile(client: Client, profile: str, budget: int) -> None:
     answer = await client.ask(f"as-{profile}", QUESTION, max_reasoning_tokens=budget)
     assert answer.content.strip()

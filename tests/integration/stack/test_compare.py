@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import orjson
@@ -14,7 +11,9 @@ import pytest
 from pipelines.evaluation.grounding.answers import rescore
 from services.core.sse import SseParser
 from services.core.wire.compare import ArmReply, CompareReply
+from tests.command_line import call_ragline
 from tests.integration.conftest import Running
+from tests.soak import SOAK
 
 QUESTION = "How many grams are in one pound?"
 ARMS = [
@@ -23,9 +22,13 @@ ARMS = [
     {"name": "thinks", "model": "openvino-entry", "prompt": "cite", "max_reasoning_tokens": 8},
     "nobody",
 ]
+MODES = (False, True) if SOAK else (False,)
+"""Whether arms answer one after another: engines answer either way alike, and the order is tested with fakes."""
+
+pytestmark = pytest.mark.soak
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["serial", "together"])
+@pytest.fixture(scope="module", params=MODES, ids=lambda serial: "serial" if serial else "together")
 def compared(running: Running, request: pytest.FixtureRequest) -> CompareReply:
     body = {"question": QUESTION, "arms": ARMS, "serial": request.param}
     reply = httpx.post(f"{running.url}/v1/compare", json=body, timeout=120)
@@ -153,15 +156,7 @@ def test_bad_input_says_what_to_change(running: Running, body: dict[str, object]
 
 def test_the_command_prints_every_arm_and_a_table(running: Running) -> None:
     arms = ["--arms", "openvino-entry,llamacpp-entry"]
-    ragline = str(Path(sys.executable).with_name("ragline"))
-    done = subprocess.run(
-        [ragline, "compare", QUESTION, *arms],
-        env={**os.environ, "RAGLINE_URL": running.url},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = call_ragline("compare", QUESTION, *arms, env={**os.environ, "RAGLINE_URL": running.url})
     assert done.returncode == 0, done.stderr
     assert "== openvino-entry" in done.stdout
     assert "mass-and-weight.md" in done.stdout
