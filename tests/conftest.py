@@ -15,6 +15,7 @@ import pytest
 
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
+from tests.processor_time import ProcessorTime
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -41,6 +42,7 @@ if find_spec("hypothesis") is not None:  # the engines' environment has none
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the guard that ends what this run leaves behind; workers of pytest-xdist have their run's."""
+    config.pluginmanager.register(ProcessorTime())
     if hasattr(config, "workerinput") or config.option.collectonly or find_spec("psutil") is None:
         return
     from tests.run_guard import Guard  # noqa: PLC0415 - the engines' environment has no psutil
