@@ -86,15 +86,12 @@ def started(home: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[R
 
 @pytest.fixture(scope="session")
 def running(models_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack with real models. Prompts and answers are short: reading and writing them is most of the time, and
-    llama.cpp reads 200 tokens in a second."""
+    """The stack with real models. Prompts and answers are short: reading and writing them is most of the time."""
     settings = {
         "LLM_BACKENDS": json.dumps(ENTRIES),
         "LLM_BACKEND": "openvino-entry",
         "LLM_MAX_TOKENS": "24",
         "RERANKING_TOP_N": "1",
-        "CHUNK_SIZE": "500",
-        "CHUNK_OVERLAP": "50",
     }
     with started(models_home, tmp_path_factory.mktemp("stack"), settings) as running:
         yield running

@@ -59,8 +59,8 @@ def spread(count: int, *choices: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
     with running(tmp_path, {}) as ingestion:
-        victims = (("dataprep", "retrieval"), ("dataprep",), ("embedding", "dataprep"), ("retrieval",))
-        kills = spread(rounds(3, 20), *victims)
+        victims = (("dataprep", "retrieval"), ("embedding", "dataprep"), ("dataprep",), ("retrieval",))
+        kills = spread(rounds(2, 20), *victims)
         under_chaos(ingestion, jobs(1), Chaos(ingestion, 1, kills))
         check(ingestion)
     assert list((tmp_path / "jobs" / "spool").iterdir()) == []
@@ -71,7 +71,7 @@ def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisSer
     redis_server.flush()
     with running(tmp_path, {}, redis_server) as ingestion:
         kills = spread(
-            rounds(4, 20),
+            rounds(3, 20),
             ("dataprep",),
             ("dataprep2", "redis"),
             ("dataprep", "retrieval"),

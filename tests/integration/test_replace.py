@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.cli.local import probe
 from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, content, running
 from tests.redis_server import RedisServer
 from tests.soak import rounds
@@ -65,7 +66,8 @@ class Reader(threading.Thread):
 def replaced_under_readers(ingestion: Ingestion) -> None:
     stack = ingestion.stack
     stack.start("gateway")
-    stack.wait_ready(READY_SECONDS, ["gateway"], probed=_answers)
+    # the gateway without generation never gets ready, and answers
+    stack.wait_ready(READY_SECONDS, ["gateway"], probed=probe.awaits_answer)
     url = f"{stack.url('gateway')}/v1/documents"
 
     def put(number: int) -> None:
@@ -89,14 +91,6 @@ def replaced_under_readers(ingestion: Ingestion) -> None:
         "they read while it changed"
     )
     assert ingestion.passages()[NAME] == version(VERSIONS)
-
-
-def _answers(name: str, url: str) -> str:
-    """The gateway without generation never gets ready, and answers."""
-    try:
-        return "" if httpx.get(f"{url}/health").is_success else "health"
-    except httpx.TransportError:
-        return "its port"
 
 
 @pytest.mark.soak
