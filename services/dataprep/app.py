@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 import orjson
@@ -86,6 +89,19 @@ async def _job_store(settings: Settings) -> JobStore:
     return await cast(CreateJobStore, load(PACKAGE, backend).create)(url, limits)  # type: ignore[attr-defined]
 
 
+def _ocr_sandbox(settings: Settings, readable: Path) -> Sandbox | None:
+    """Make the process that reads pictures of text; None where that is not wanted or not installed."""
+    if not settings.ocr or find_spec("rapidocr") is None:
+        return None
+    return Sandbox(
+        processes=1,
+        seconds=settings.ocr_seconds,
+        memory_bytes=settings.ocr_bytes,
+        limits=replace(settings.limits, ocr=True),
+        readable=readable,
+    )
+
+
 def _alive(worker: asyncio.Task[None]) -> Check:
     async def check() -> None:
         if worker.done():
@@ -134,6 +150,7 @@ def create(settings: Settings) -> FastAPI:
                 memory_bytes=settings.parse_bytes,
                 limits=settings.limits,
                 readable=store.files,
+                ocr=_ocr_sandbox(settings, store.files),
             )
             stack.push_async_callback(sandbox.close)
             app.state.sandbox = sandbox

@@ -192,6 +192,23 @@ class Settings(GuardSettings, ServiceSettings):
         validation_alias="DATAPREP_PARSE_BYTES",
         description="most memory (address space) of a parser process",
     )
+    ocr: bool = Field(
+        True,
+        validation_alias="DATAPREP_OCR",
+        description="read pages and pictures without text by OCR, where the extra dataprep-ocr is installed",
+    )
+    ocr_seconds: float = Field(
+        600,
+        gt=0,
+        validation_alias="DATAPREP_OCR_SECONDS",
+        description="longest that reading a file by OCR may take",
+    )
+    ocr_bytes: int = Field(
+        6 * 1024 * 1024 * 1024,
+        ge=3 * 1024 * 1024 * 1024,
+        validation_alias="DATAPREP_OCR_BYTES",
+        description="most memory (address space) of the OCR process, of which it uses about 1 GB",
+    )
     deadline_seconds: float = Field(
         600,
         gt=0,

@@ -21,6 +21,7 @@ WarningKind = Literal[
     "formulas_without_values",
     "hidden_content",
     "left_out",
+    "text_recognised",
     "not_checked",
 ]
 

@@ -23,6 +23,7 @@ from services.core.wire.retrieval import StoredPassage
 from services.dataprep.jobs.retry import ServiceRetries
 from services.dataprep.jobs.store import ClaimedFile, Progress
 from services.dataprep.jobs.tokens import TokenFit
+from services.dataprep.parsing.chunking import Chunk
 from services.dataprep.parsing.sandbox import ChunkedDocument, Sandbox
 from services.dataprep.upload.names import document_id, revision
 
@@ -218,7 +219,7 @@ def _revision(claimed: ClaimedFile) -> str:
 def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passage]:
     document = document_id(name)
     kinds = list(dict.fromkeys(warning.kind for warning in prepared.warnings))
-    metadata: Metadata = {"warnings": [*kinds]} if kinds else {}
+    common: Metadata = {"warnings": [*kinds]} if kinds else {}
     return [
         Passage(
             id=passage_id(document, revision, index),
@@ -231,10 +232,20 @@ def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passa
             end=chunk.end,
             index=index,
             revision=revision,
-            metadata=metadata,
+            metadata=common | _list_boxes(prepared, chunk),
         )
         for index, chunk in enumerate(prepared.chunks)
     ]
+
+
+def _list_boxes(prepared: ChunkedDocument, chunk: Chunk) -> Metadata:
+    """List where a passage that was read from a picture stands: `page left top right bottom` of each line."""
+    boxes = [
+        f"{box.page} {box.left:g} {box.top:g} {box.right:g} {box.bottom:g}"
+        for box in prepared.boxes
+        if box.start < chunk.end and chunk.start < box.end
+    ]
+    return {"boxes": boxes} if boxes else {}
 
 
 def _with_vectors(batch: Sequence[Passage], encoded: EncodeReply) -> list[StoredPassage]:

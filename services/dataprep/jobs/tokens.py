@@ -261,4 +261,9 @@ def _insert_headers(prepared: ChunkedDocument, parts: Sequence[_Part]) -> Chunke
         )
         for part in parts
     ]
-    return replace(prepared, text=text, chunks=chunks)
+    boxes = tuple(
+        replace(box, start=box.start + shift, end=box.end + shift)
+        for box in prepared.boxes
+        for shift in [shifts[bisect_right(places, box.start)]]
+    )
+    return replace(prepared, text=text, chunks=chunks, boxes=boxes)

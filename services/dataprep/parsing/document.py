@@ -16,6 +16,7 @@ WarningKind = Literal[
     "formulas_without_values",
     "hidden_content",
     "left_out",
+    "text_recognised",
 ]
 PLACES = 20
 """A warning names as many places, and counts the rest."""
@@ -36,11 +37,15 @@ def list_places(places: Sequence[object]) -> str:
 
 
 class Unparsable(Exception):
-    """The file is at fault; `message` completes a sentence that begins with its name."""
+    """The file is at fault; `message` completes a sentence that begins with its name.
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    `needs_ocr` says that what it holds are pictures of text.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, needs_ocr: bool = False) -> None:
         super().__init__(message)
         self.reason: Reason = reason
+        self.needs_ocr = needs_ocr
         self.message = message
 
 
@@ -51,7 +56,7 @@ class Limits:
     `members`, `member_bytes` (each), `expanded_bytes` (together) and `ratio` (expanded to packed, above a
     first megabyte) bound archives; the last two bound office files too, which are ZIP archives.
     `block` is not a limit but the size of a chunk: tables and records are laid out in blocks that fit it. Nor
-    is `encoding`, which the upload names for its text files.
+    is `encoding`, which the upload names for its text files, or `ocr`: pictures of text are to be read.
     """
 
     pages: int = 2000
@@ -63,6 +68,7 @@ class Limits:
     ratio: int = 200
     block: int = 700
     encoding: str = ""
+    ocr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,24 @@ class TableSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class TextBox:
+    """Where `text[start:end]` stands on a page: shares of it, from its upper left corner."""
+
+    start: int
+    end: int
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """A file's text, and what is missing from it or may be wrong.
 
     `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages. `tables` are those
-    with a header, in order.
+    with a header, in order; `boxes` are those of lines that were read from a picture.
     """
 
     text: str
@@ -96,6 +115,7 @@ class ParsedDocument:
     pages: tuple[int, ...] = ()
     warnings: tuple[ParseWarning, ...] = ()
     tables: tuple[TableSpan, ...] = ()
+    boxes: tuple[TextBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +124,9 @@ class Format:
 
     `suffixes` end its files' names, in lower case. `content_types` says which of them a file gets that a web
     server sends under such a type. `magic` begins its files. `package_part` is for a format whose files are
-    ZIP archives: a name in them that begins so is in no other format's. `is_ole` is for one whose files are
-    OLE compound files, as those of old Office programs are. `called` is what errors call a file that one of
-    the first two gives away ("a PDF"). `position` orders formats where people read them.
+    ZIP archives: a name in them that begins so is in no other format's. `called` is what errors call a file
+    that one of the two gives away ("a PDF"); `takes` are files that errors call so and its parser reads
+    too. `position` orders formats where people read them.
 
     For the documentation: `title` is the format's name; it is `read_with` a library; `sections` tells what
     becomes a section or a page, `left_out` what is not read.
@@ -118,7 +138,7 @@ class Format:
     content_types: Mapping[str, str] = field(default_factory=dict)
     magic: bytes = b""
     package_part: str = ""
-    is_ole: bool = False
+    takes: tuple[str, ...] = ()
     called: str = ""
     read_with: str = ""
     sections: str = ""

@@ -44,6 +44,8 @@ _SYSTEM = (
     "/dev/urandom",
 )
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types")
+_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node", "/proc/cpuinfo", "/proc/meminfo")
+"""OpenVINO asks how many processors there are, and for ever where nothing answers."""
 
 
 PROTECTIONS = ("files", "network", "programs")
@@ -80,7 +82,12 @@ def _list_needed(readable: Path) -> list[Path]:
         Path(entry).resolve() for entry in sys.path if entry and Path(entry).resolve() != ours.parent
     ]
     cwd = Path.cwd()
-    return [readable, *own, *(path for path in libraries if path != cwd), *map(Path, _SYSTEM + _SYSTEM_FILES)]
+    return [
+        readable,
+        *own,
+        *(path for path in libraries if path != cwd),
+        *map(Path, _SYSTEM + _SYSTEM_FILES + _PROCESSORS),
+    ]
 
 
 def _restrict_files(libc: ctypes.CDLL, paths: Iterable[Path]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 
 from services.dataprep.parsing.document import (
@@ -12,7 +13,9 @@ from services.dataprep.parsing.document import (
     ParseWarning,
     Section,
     TableSpan,
+    TextBox,
     Unparsable,
+    list_places,
 )
 from services.dataprep.parsing.tables import Block, split_table
 
@@ -37,6 +40,7 @@ class Layout:
         """Pages that begin with the next text."""
         self._warnings: list[ParseWarning] = []
         self._tables: list[TableSpan] = []
+        self._boxes: list[TextBox] = []
         self._lead: int | None = None
         """Where the headings begin that have nothing below them yet."""
 
@@ -54,6 +58,7 @@ class Layout:
             tuple(pages),
             tuple(self._warnings),
             tuple(self._tables),
+            tuple(self._boxes),
         )
 
     def warn(self, *warnings: ParseWarning) -> None:
@@ -87,6 +92,20 @@ class Layout:
         if text := text.strip():
             self._add(text, "\n\n")
             self._lead = None
+
+    def add_recognised(self, text: str, boxes: Iterable[TextBox]) -> None:
+        """Add a text that was read from a picture, with the places of its lines, counted from its start."""
+        if text.strip():
+            start = self._add(text, "\n\n")
+            self._boxes += [replace(box, start=box.start + start, end=box.end + start) for box in boxes]
+            self._lead = None
+
+    def warn_recognised(self, pages: Sequence[int], sure: float) -> None:
+        """Say which pages were read from pictures; all where none is named."""
+        which = f"pages {list_places(pages)} were" if len(pages) > 1 else "it was"
+        which = f"page {pages[0]} was" if len(pages) == 1 else which
+        message = f"{which} read by OCR, the least sure line with {sure:.0%}: numbers may be wrong"
+        self.warn(ParseWarning("text_recognised", message))
 
     def add_line(self, text: str) -> None:
         """Add a line that goes with the one before, such as a list item."""

@@ -79,7 +79,8 @@ def _parse(task: Task) -> bytes:
             for chunk in chunks
         ]
         warnings = [[warning.kind, warning.message] for warning in document.warnings]
-        return _encode({"text": document.text, "chunks": spans, "warnings": warnings})
+        boxes = list(map(astuple, document.boxes))
+        return _encode({"text": document.text, "chunks": spans, "warnings": warnings, "boxes": boxes})
     except Exception as error:  # noqa: BLE001 - a parser's bug is this file's failure, not the service's
         return _encode_failure(error)
 
@@ -109,7 +110,7 @@ def _unpack(task: Task) -> Iterator[bytes]:
 
 def _encode_failure(error: Exception) -> bytes:
     if isinstance(error, Unparsable):
-        return _encode({"reason": error.reason, "message": error.message})
+        return _encode({"reason": error.reason, "message": error.message, "needs_ocr": error.needs_ocr})
     if isinstance(error, MemoryError | RecursionError):
         message = TOO_DEEP if isinstance(error, RecursionError) else NO_MEMORY
         return _encode({"reason": "too_large", "message": message})

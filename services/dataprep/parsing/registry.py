@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import zipfile
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import cast
@@ -31,6 +32,8 @@ _FOREIGN = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90\0", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
@@ -68,9 +71,15 @@ def all_formats() -> dict[str, Format]:
 
 
 def supported_suffixes() -> list[str]:
-    """List the suffixes of what may be sent: an archive becomes the files in it before a parser sees any."""
+    """List the suffixes of what may be sent: an archive becomes the files in it before a parser sees any.
+
+    Those of pictures are among them where this installation has OCR.
+    """
+    declared = all_formats()
+    if find_spec("rapidocr") is None:
+        declared.pop("image", None)
     return [
-        *(suffix for format_ in all_formats().values() for suffix in format_.suffixes),
+        *(suffix for format_ in declared.values() for suffix in format_.suffixes),
         *archives.SUFFIXES,
     ]
 
@@ -122,7 +131,7 @@ def find_contradiction(data: bytes, format_name: str) -> str:
     actual, called = _recognise(data, declared)
     if actual == format_name:
         return ""
-    if declared[format_name].is_ole and called == _OLD_OFFICE:
+    if called in declared[format_name].takes:
         return ""
     if declared[format_name].package_part and called in {_BROKEN_ZIP, _OLD_OFFICE}:
         return ""  # its parser knows more about these

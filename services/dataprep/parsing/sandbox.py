@@ -18,7 +18,7 @@ from services.core.children import build_command
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
-from services.dataprep.parsing.document import Limits, ParseWarning, TableSpan
+from services.dataprep.parsing.document import Limits, ParseWarning, TableSpan, TextBox
 from services.dataprep.parsing.isolation import PROTECTIONS
 from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
 from services.dataprep.parsing.protocol import HEADER, Task, frame
@@ -47,13 +47,15 @@ class ChunkedDocument:
     text: str
     chunks: list[Chunk]
     warnings: tuple[ParseWarning, ...] = ()
+    boxes: tuple[TextBox, ...] = ()
 
 
 class Sandbox:
     """Up to `processes` parser processes, started when first needed; `close` ends them.
 
     They read files of the folder `readable` alone, or of any where it is None. `notices` says what of their
-    isolation this system does not have, once one of them has started.
+    isolation this system does not have, once one of them has started. What holds pictures of text is read
+    again by `ocr`, processes with limits of their own, where there are any.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Sandbox:
         limits: Limits,
         readable: Path | None = None,
         module: str = PROCESS_MODULE,
+        ocr: Sandbox | None = None,
     ) -> None:
+        self._ocr = ocr
         self._readable = readable
         self.notices: list[str] = []
         self._seconds = seconds
@@ -87,6 +91,8 @@ class Sandbox:
         task = Task(str(path), name, self._seconds, chunking=chunking, limits=self.limits, encoding=encoding)
         async with self._use_child(name) as child:
             reply = await child.ask(task)
+        if self._ocr is not None and _needs_ocr(reply):
+            return await self._ocr.parse(path, name, chunking, encoding)
         return _decode_document(name, reply)
 
     async def unpack(self, path: Path, name: str, folder: Path) -> list[UnpackedFile]:
@@ -174,6 +180,8 @@ class Sandbox:
 
     async def close(self) -> None:
         """End all parser processes."""
+        if self._ocr is not None:
+            await self._ocr.close()
         for child in self._all:
             child.kill()
         await asyncio.gather(*(child.end() for child in self._all))
@@ -229,9 +237,19 @@ def _decode_chunk(
     return Chunk(start, end, section, page, tuple(TableSpan(*table) for table in tables))
 
 
+def _needs_ocr(reply: bytes) -> bool:
+    """Whether pages, or all of it, have no text that can be read otherwise."""
+    if b"needs_ocr" not in reply[:1000] and b"pages_without_text" not in reply[-10_000:]:
+        return False
+    answer = orjson.loads(reply)
+    kinds = [kind for kind, _ in answer.get("warnings", [])]
+    return bool(answer.get("needs_ocr")) or "pages_without_text" in kinds
+
+
 def _decode_document(name: str, reply: bytes) -> ChunkedDocument:
     answer = orjson.loads(reply)
     if "reason" in answer:
         raise decode_failure(name, reply)
     warnings = tuple(ParseWarning(kind, message) for kind, message in answer["warnings"])
-    return ChunkedDocument(answer["text"], [_decode_chunk(*span) for span in answer["chunks"]], warnings)
+    chunks = [_decode_chunk(*span) for span in answer["chunks"]]
+    return ChunkedDocument(answer["text"], chunks, warnings, tuple(TextBox(*box) for box in answer["boxes"]))

@@ -10,7 +10,7 @@ from services.core.errors import InvalidRequest
 from services.dataprep.parsing.chunking import Chunking
 
 NAME_BYTES = 255
-FORMAT = 3
+FORMAT = 4
 """Raise it when parsers or chunking change what they give: stored documents then count as outdated."""
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")

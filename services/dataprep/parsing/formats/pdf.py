@@ -20,6 +20,7 @@ from services.dataprep.parsing.running_lines import drop_running_lines
 if TYPE_CHECKING:
     import pypdfium2 as pdfium
 
+    from services.dataprep.parsing.ocr import RecognisedPage
     from services.dataprep.parsing.page_layout import Part
 
 FORMAT = Format(
@@ -31,8 +32,11 @@ FORMAT = Format(
     called="a PDF",
     read_with="pypdfium2",
     sections="pages, read by their layout; tables as rows, with and without ruling lines; form values, notes",
-    left_out="scans (run OCR first); repeated page headers and footers",
+    left_out="scans, without the extra `dataprep-ocr`; repeated page headers and footers",
 )
+
+MAX_PIXELS = 60_000_000
+"""A larger page is rendered smaller."""
 
 _HEADER_WITHIN = 1024
 """Readers accept a PDF whose header comes within its first kilobyte."""
@@ -48,40 +52,53 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
         raise Unparsable("unsupported", "is not a PDF, though its name says so")
     if not any(mark in data[-_END_WITHIN:] for mark in _END_MARKS):
         raise Unparsable("invalid", "is a broken PDF: it lacks its end, as if it was cut off; send it again")
-    layout = Layout(limits)
-    textless: list[int] = []
+    with closing(_open(data)) as document:
+        pages = drop_running_lines(_read_pages(document, limits))
+        return _lay_out(document, pages, limits)
+
+
+def _read_pages(document: pdfium.PdfDocument, limits: Limits) -> list[list[Part]]:
+    count = len(document)
+    if count > limits.pages:
+        raise Unparsable("too_large", f"has {count} pages, more than {limits.pages}: split it")
     pages: list[list[Part]] = []
     characters = 0
-    with closing(_open(data)) as document:
-        count = len(document)
-        if count > limits.pages:
-            raise Unparsable("too_large", f"has {count} pages, more than {limits.pages}: split it")
-        for number in range(count):
-            parts = _read_page(document, number)
-            characters += sum(len(part) for part in parts if isinstance(part, str))
-            if characters > limits.characters:
-                raise Unparsable(
-                    "too_large", f"holds more than {limits.characters} characters of text: split it"
-                )
-            pages.append(parts)
-        for number, parts in enumerate(drop_running_lines(pages)):
-            layout.start_page()
-            if not any(parts) and _has_objects(document, number):
-                textless.append(number + 1)
-            for part in parts:
-                if isinstance(part, str):
-                    layout.add_paragraph(part)
-                else:
-                    layout.add_table(part)
+    for number in range(count):
+        pages.append(_read_page(document, number))
+        characters += sum(len(part) for part in pages[-1] if isinstance(part, str))
+        if characters > limits.characters:
+            raise Unparsable("too_large", f"holds more than {limits.characters} characters of text: split it")
+    return pages
+
+
+def _lay_out(document: pdfium.PdfDocument, pages: Sequence[list[Part]], limits: Limits) -> ParsedDocument:
+    layout = Layout(limits)
+    textless: list[int] = []
+    recognised: list[int] = []
+    sure = 1.0
+    for number, parts in enumerate(pages, start=1):
+        layout.start_page()
+        for part in parts:
+            if isinstance(part, str):
+                layout.add_paragraph(part)
+            else:
+                layout.add_table(part)
+        if any(parts) or not _has_objects(document, number - 1):
+            continue
+        page = _recognise(document, number) if limits.ocr else None
+        if page is None or not page.text:
+            textless.append(number)
+        else:
+            layout.add_recognised(page.text, page.boxes)
+            recognised.append(number)
+            sure = min(sure, page.sure)
+    way_out = "it is no scan that OCR can read" if limits.ocr else "scanned perhaps: run OCR on it first"
     if not layout.length:
-        raise Unparsable("invalid", "is a PDF without text, scanned perhaps: run OCR on it first")
+        raise Unparsable("invalid", f"is a PDF without text, {way_out}", needs_ocr=not limits.ocr)
     if textless:
-        layout.warn(
-            ParseWarning(
-                "pages_without_text",
-                f"{_count_pages(textless)} no text, scanned perhaps: run OCR on it first",
-            )
-        )
+        layout.warn(ParseWarning("pages_without_text", f"{_count_pages(textless)} no text, {way_out}"))
+    if recognised:
+        layout.warn_recognised(recognised, sure)
     return layout.finish()
 
 
@@ -93,6 +110,16 @@ def _has_objects(document: pdfium.PdfDocument, number: int) -> bool:
     """Whether a page shows anything at all; one that is blank misses nothing."""
     with closing(document[number]) as page:
         return next(iter(page.get_objects()), None) is not None
+
+
+def _recognise(document: pdfium.PdfDocument, number: int) -> RecognisedPage:
+    """Read a page's text from its picture."""
+    from services.dataprep.parsing.ocr import SCALE, recognise
+
+    with closing(document[number - 1]) as page:
+        width, height = page.get_size()
+        scale = min(SCALE, (MAX_PIXELS / max(width * height, 1.0)) ** 0.5)
+        return recognise(page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3], number)
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from typing import get_args
 
 import docx
 import openpyxl
@@ -14,6 +15,8 @@ import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
+from services.core.wire.dataprep import WarningKind as SentKind
+from services.dataprep.parsing.document import WarningKind as ParsedKind
 from services.dataprep.parsing.registry import parse
 from tests import samples
 
@@ -131,3 +134,7 @@ def test_a_main_part_hides_no_page_and_what_it_leaves_out_is_said(
 def test_every_format_of_text_says_that_its_encoding_was_guessed(name: str) -> None:
     text = '{"Größe": "für Köln"}' if name == "a.json" else "# Größe; für Köln\n"
     assert "cp1252" in warnings_of(name, text.encode("cp1252"))["encoding_guessed"]
+
+
+def test_every_kind_of_warning_can_be_sent() -> None:
+    assert set(get_args(ParsedKind)) < set(get_args(SentKind))
