@@ -103,7 +103,7 @@ def test_the_services_stay_for_their_page_until_ctrl_c(demo: Demo, tmp_path: Pat
     shown: list[str] = []
 
     def look(url: str, _: Mapping[str, str]) -> bool:
-        shown.append(httpx.get(url).text)
+        shown.append(httpx.get(url, timeout=60).text)
         signal.raise_signal(signal.SIGINT)
         return False
 

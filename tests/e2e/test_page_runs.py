@@ -18,6 +18,8 @@ from tests.contract.tenants_chain import write_key_file
 from tests.e2e.browser import Opened
 from tests.evaluation_run import ARMS, HOSTILE, run, write_run
 
+expect.set_options(timeout=30_000)
+
 REPORT = """<!doctype html><meta charset="utf-8"><h1>A report</h1>
 <script>document.body.append("SCRIPT RAN"); parent.document.title = "TOUCHED"; fetch("/v1/models");</script>
 <img src=x onerror="document.body.append('SCRIPT RAN')"><a href="https://example.org/" id="out">out</a>

@@ -177,6 +177,7 @@ class Demo:
         """
         page = f"{stack.url('gateway')}/"
         self._print_title(f"The page: {page}")
+        started = set(stack.running)
         with stop_signals(stack.interrupts):
             try:
                 if not opens(page, self._env):
@@ -185,7 +186,6 @@ class Demo:
                     "Drop a file in Documents, ask about it, click the citation. Ctrl-C stops the services, "
                     "and throws away what you brought: 'ragline up' keeps it."
                 )
-                started = set(stack.running)
                 while started <= set(stack.running):
                     time.sleep(CALM_POLL_SECONDS)
             except KeyboardInterrupt:
