@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,7 @@ def test_an_answer_that_comes_after_every_usual_deadline_is_waited_for(
         with pytest.raises(ServiceDied, match=r"generation was ended by SIGKILL while it was waited for"):
             demo.ask(stack, "How many grams are in one pound?", "small")
     printed = (tmp_path / "printed").read_text()
-    assert "still waiting after 1 s for the answer of small" in printed
+    assert re.search(r"still waiting after \d+ s for the answer of small", printed)
 
 
 def test_the_services_stay_for_their_page_until_ctrl_c(demo: Demo, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_the_services_stay_for_their_page_until_ctrl_c(demo: Demo, tmp_path: Pat
 
     with slow_stack(demo, tmp_path) as stack:
         stack.start("gateway")
-        stack.wait_ready(60, ["gateway"], probed=probe.awaits_answer)
+        stack.wait_ready(300, ["gateway"], probed=probe.awaits_answer)
         demo.stay(stack, look)
         assert "<title>Ragline</title>" in shown[0]
         printed = (tmp_path / "printed").read_text()
