@@ -67,7 +67,7 @@ class MarkedAnswer:
         }
 
 
-WRITTEN_BLIND = ("fresh", "third", "fourth", "fifth")
+WRITTEN_BLIND = ("fresh", "third", "fourth", "fifth", "sixth")
 """Sets that were written and marked before any metric read them; their first lines keep what came of that."""
 _FIRST_LOOK = re.compile(r"^; first look: correct (\d+), abstained (\d+), of (\d+)$", re.MULTILINE)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from pipelines.evaluation.bundle.files import RESULTS
+from pipelines.evaluation.bundle.integrity import fingerprint
+from pipelines.evaluation.bundle.store import read_bundle
 from pipelines.evaluation.results import Results
 from services.core.errors import InvalidRequest, NotFound
 from services.core.files import replace_atomically
@@ -38,6 +40,25 @@ def write_results(folder: Path, results: Results) -> None:
         replace_atomically(folder / RESULTS, encode_results(results))
     except OSError as error:
         raise InvalidRequest(f"{folder / RESULTS} cannot be written: {error.strerror}") from None
+
+
+def forget_results(folder: Path) -> None:
+    """Take a bundle's results away before records are added: they would be those of another bundle.
+
+    Raises:
+        InvalidRequest: The records are not those that the results were made of. Of records without results,
+            as a run that was stopped has them, nobody knows.
+    """
+    try:
+        recorded = read_results(folder)
+    except (NotFound, InvalidRequest):
+        return
+    if fingerprint(read_bundle(folder)) != recorded.bundle:
+        raise InvalidRequest(
+            f"the records in {folder} are not those that its {RESULTS} was made of: they were changed after "
+            "the run; take the bundle as it was recorded, or choose another --out"
+        )
+    (folder / RESULTS).unlink()
 
 
 def read_results(folder: Path) -> Results:

@@ -47,6 +47,8 @@ class Rule(_Closed):
             raise ValueError(f"percentile is one of {', '.join(map(str, LEVELS))}")
         if self.percentile is not None and self.min is None and self.max is None:
             raise ValueError("percentile needs a max or a min")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no figure is at least {self.min:g} and at most {self.max:g}: min is over max")
         if self.percentile is not None and self.scope != OVERALL:
             raise ValueError(f"percentiles are known of the scope {OVERALL!r} alone")
         return self
@@ -113,6 +115,17 @@ def read_policy(path: Path) -> Policy:
         ) from None
 
 
+_PLAINLY = {
+    "model_type": "write it as a table, [quality] with its keys below it",
+    "tuple_type": "write each rule as a table of its own, [[rules]] with two brackets",
+    "float_type": "give a number",
+    "float_parsing": "give a number, without quotes",
+    "string_type": "give a text in quotes",
+    "missing": "it is missing",
+}
+"""What pydantic says of a file, by its kind of error, for who wrote the file."""
+
+
 def _describe_issue(error: ErrorDetails) -> str:
     """`rules[1].min_diference: there is no such key: ...`, the first rule being 1 as in the file."""
     place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
@@ -120,5 +133,7 @@ def _describe_issue(error: ErrorDetails) -> str:
         parts: dict[str, type[_Closed]] = {"rules": Rule, "quality": Quality}
         kind = parts.get(str(error["loc"][0]), Policy) if len(error["loc"]) > 1 else Policy
         return f"{place[1:]}: there is no such key; there are {', '.join(kind.model_fields)}"
-    message = error["msg"].removeprefix("Value error, ")
+    message = _PLAINLY.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    if error["type"] in {"greater_than", "greater_than_equal", "less_than_equal"}:
+        message = f"{error['input']} cannot be: {message.replace('Input should', 'it must')}"
     return f"{place[1:]}: {message}" if place else message

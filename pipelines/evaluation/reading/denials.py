@@ -13,7 +13,7 @@ _FILLERS = (
 )
 _OPENING = r"[\"\u201c'(\[*$\u20ac\u00a3#]*"
 _DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|never|neither(?!\s*[:.;,\u2013\u2014])|nor|no\s+longer|cannot\s+be|can't\s+be|(?:any|every)(?:thing|one|body|where)\s+but|all\s+but|rather\s+than|"
+    r"(?:\b(?:not|never|neither(?!\s*[:.;,\u2013\u2014])|nor|no\s+longer|cannot\s+be|can't\s+be|(?:any|every)(?:thing|one|body|where)\s+but|every\s+\w+\s+but|(?:day|week|month|year)s?\s+(?:after|before)|all\s+but|rather\s+than|"
     r"instead\s+of|in\s+place\s+of|on\s+behalf\s+of|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|other\s+than|except(?:\s+for)?|excluding|used\s+to\s+be|formerly|unlike|rul(?:e|ed|es)\s+out|"
     r"nicht|kein\w*|jamais|pas)|n't)\b[\s:,]*(?!only)"
     rf"{_FILLERS}{_OPENING}$",

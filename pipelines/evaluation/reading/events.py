@@ -28,6 +28,9 @@ _EVENTS = tuple(
         r"arriv\w*",
         r"le(?:ft|aves?|aving)|depart\w*",
         r"discover\w*|invent\w*",
+        r"surviv\w*|escap\w*|remain\w*",
+        r"paint\w*|dr[ea]wn?|portray\w*",
+        r"sat|sits?|pos(?:e|ed|es)",
         r"watch(?:es|ed)?|attend\w*|visit\w*|saw",
     )
 )

@@ -31,6 +31,7 @@ FOREIGN_PHRASES = (
     r"\b(?:verilme|s\u00f6ylenme|yer\s+alma|ge\u00e7me|a\u00e7\u0131klanma|belirtme)(?:mi\u015f|mekte|mi|z|yor)\w*|\bbilgi\s+(?:bulunm\w+|verilm\w+|i\u00e7erm\w+)|\btidak\s+(?:disebut\w*|mengetahui|dapat|diberikan|tercantum|terdapat)|\bkhông\s+(?:nêu|nói|có\s+thông\s+tin|đề\s+cập|thể|rõ)|\bδεν\s+(?:δίνεται|λέει|είναι\s+γνωστό|έχω|ξέρουμε|προκύπτει|μπορώ)",
     r"لا\s+(?:أدري|تتوفر|تحتوي|يحتوي|تتضمن|يتضمن|يوجد|نعرف)|لم\s+(?:أجد|يرد|يتم\s+ذكر|يحدد|تحدد)|אין\s+(?:מידע|תשובה)|לא\s+(?:נאמר|מוזכר|מופיע|נמסר)|नहीं\s+(?:दी|दिया|लिखा|बताई|है\s+कि)|पता\s+नहीं|نمی[\s\u200c]?دانم|ไม่(?:ทราบ|รู้|ได้ระบุ|มีข้อมูล)",
     r"(?:触れ|述べ|記さ|書か|示さ|言及さ)れて(?:い(?:ません|ない)|おらず)|記述(?:が|は)(?:ありません|ない|見当たりません)|わからない|分からない|判断できません|特定できません|見つかりません|没(?:有)?(?:说|提|写|讲|给出|答案)|(?:并未|未曾|未)(?:提|说明|给出|指出|写明|透露)|无从(?:得知|知晓)|沒有提|언급이\s*없|나오지\s*않|적혀\s*있지\s*않|찾을\s*수\s*없|정보가\s*부족",
+    r"\bsteht\s+nirgends\b|\bnirgends\s+(?:\w+\s+)?(?:erw\u00e4hnt|genannt|gesagt)|\b(?:on|nous|j')\s*ignor(?:e|ons)\b|\bnul\s+ne\s+sait\b|\bнеизвестно\b|\bнічого\s+не\b",
     # German, Dutch, Swedish, Danish, Norwegian
     r"\b(?:ich\s+)?wei(?:ß|ss)\s+(?:(?:es|das|ich)\s+)*nicht\b|\b(?:kann|l(?:ä|ae)sst)\s+(?:ich\s+)?(?:\w+\s+){0,3}nicht\s+"
     r"(?:sagen|beantworten|beantwortet|bestimm\w+|beurteilen)\b|\bnicht\s+(?:angegeben|erw(?:ä|ae)hnt|genannt|bekannt|im\s+text|beantwortbar)\b",

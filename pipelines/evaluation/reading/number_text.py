@@ -25,6 +25,8 @@ _CHANGED = re.compile(
     re.IGNORECASE,
 )
 _BY_HOW_MUCH = re.compile(r"\bby\s+(?:how|what)\b|\bfrom\s+what\b|\binitial|\bstart", re.IGNORECASE)
+_UNTIL = re.compile(r"\b(?:until|till|up\s+to|since|from\s+which)\b", re.IGNORECASE)
+_UP_TO = re.compile(r"\b(?:until|till|up\s+to|since)\s+(?=\d)", re.IGNORECASE)
 _ONE_IN = re.compile(r"\b(\d{1,2})\s+(?:in|out\s+of|of)\s+(?:every\s+)?(\d{1,4})\b", re.IGNORECASE)
 SHARE = re.compile(
     r"\b(?:share|part|proportion|fraction|percent\w*|per\s+cent|%|odds|probability|chance)", re.IGNORECASE
@@ -43,6 +45,8 @@ def prepare(text: str, question: str) -> str:
     counted = find_counted(question)
     if counted is not None:
         text = re.sub(rf"(?<=\d)m(?=\s+{re.escape(counted)})", " million", text)
+    if _UNTIL.search(question):
+        text = _UP_TO.sub("in ", text)  # what is asked is the bound
     if SHARE.search(question):
         text = _ONE_IN.sub(r"\1/\2", text)
     return compute_powers(text)

@@ -82,7 +82,7 @@ _RUN = re.compile(
     re.IGNORECASE,
 )
 _AND_A_PART = re.compile(
-    r"\b(\d+|an?)\s+((?!and\b)[a-z]+\s+)?and\s+(?:a|one)[ -](half|third|quarter)\b", re.IGNORECASE
+    r"\b(\d+|an?)\s+((?!and\b)[a-z]+\s+)?and\s+(a|one|two|three)[ -](half|third|quarter)s?\b", re.IGNORECASE
 )
 _PART = re.compile(
     rf"\b(an?|one|two|three|four|\d)[ -]({'|'.join(_PARTS)})\b(?!\s+(?:dozen|place|time|floor|one))",
@@ -239,7 +239,8 @@ def _read_year(words: Sequence[str], middle: int) -> str:
 
 def _add_part(match: re.Match[str]) -> str:
     whole = 1 if match.group(1).lower() in {"a", "an"} else int(match.group(1))
-    return f"{whole + 1 / _PARTS[match.group(3).lower()]:g} {match.group(2) or ''}".strip()
+    parts = {"two": 2, "three": 3}.get(match.group(3).lower(), 1)
+    return f"{whole + parts / _PARTS[match.group(4).lower()]:g} {match.group(2) or ''}".strip()
 
 
 def _read_part(match: re.Match[str]) -> str:

@@ -100,6 +100,10 @@ _PATTERNS = (
     r"(?:\w+ly\s+)?(?:withheld|omitted|redacted|missing|absent|lacking)\b",
     r"\bnot\s+something\s+(?:that\s+)?(?:i|we)\s+(?:can|could|know|have)\b",
     r"\b(?:would|could|can)\s+(?:only\s+)?be\s+(?:pure\s+|mere\s+|only\s+|just\s+)?(?:speculation|speculative|guesswork|a\s+guess|guessed)\b",
+    r"\bsays?\s+nothing\s+(?:of|on|about|to|as)\b|\b(?:nobody|no\s+one)\s+is\s+(?:named|mentioned|listed|given)\b",
+    r"\bonly\s+(?:earlier|past|former|previous|other|later)\s+\w+\s+(?:is|are|was|were)\s+(?:listed|named|mentioned|given)\b",
+    rf"\b{_SOURCE}\s+(?:names?|mentions?|lists?|gives?)\s+(?:\w+\s+){{1,3}}only\b",
+    r"\bno\s+(?:\w+\s+){1,6}?(?:is|are)\s+(?:to\s+be\s+found\s+)?in\s+(?:the|these|this)\s+(?:passages?|texts?|documents?|context|sources?)\b",
     # it is not said
     r"\b(?:is|was|are|were)\s*(?:not|n'?t)\s+(?:said|told|written|spelled\s+out|reported|noted|made\s+clear|documented|on\s+record)\s*"
     r"(?:$|[.,;!]|wh\w+|how|if\b|anywhere|in\b|by\b|here)",
@@ -136,7 +140,7 @@ _YET = re.compile(
 )
 _GUESSES = re.compile(
     r"\b(?:probably|presumably|most\s+likely|likely|perhaps|i\s+(?:think|believe|guess|suppose|assume|would\s+say)|"
-    r"i'd\s+(?:say|guess)|must\s+have\s+been|my\s+(?:best\s+)?guess)\b",
+    r"i'd\s+(?:say|guess)|(?:it|he|she|that|this)\s+(?:may|might|could)\s+(?:well\s+)?be(?!\s+(?:un|in)?(?:known|clear|stated|found))|must\s+have\s+been|my\s+(?:best\s+)?guess)\b",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(

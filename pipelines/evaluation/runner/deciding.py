@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -155,8 +156,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.questions is not None and self.questions < 1:
             raise InvalidRequest(f"--questions {self.questions}: it must be at least 1")
-        if self.minutes is not None and self.minutes <= 0:
-            raise InvalidRequest(f"--minutes {self.minutes:g}: it must be more than 0")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise InvalidRequest(f"--minutes {self.minutes:g}: it must be a number and more than 0")
 
     def record(self, questions: Sequence[RunQuestion]) -> SequentialRecord:
         """Describe a run of these questions, which are in the order of asking, within the budget."""

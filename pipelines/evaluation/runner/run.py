@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.context import freeze
 from pipelines.evaluation.bundle.prices import Price
+from pipelines.evaluation.bundle.recorded import forget_results
 from pipelines.evaluation.bundle.records import Bundle, Context, RunQuestion, group_clusters
 from pipelines.evaluation.bundle.store import BundleStore, read_manifest
 from pipelines.evaluation.gate.policy import Policy
@@ -150,15 +151,15 @@ class _Run:
             self.store.begin(wanted, ordered)
             return Bundle(manifest=wanted, questions=ordered, contexts=(), answers=())
         checks.check_same(present.manifest, wanted, str(self.evaluation.folder))
+        forget_results(self.evaluation.folder)
         if present.manifest.judge is None and wanted.judge is not None:
             with_judge = present.manifest.model_copy(update={"judge": wanted.judge})
             self.store.write_manifest(with_judge)
             present = present.model_copy(update={"manifest": with_judge})
         if wanted.sequential is not None:  # a greater budget lets a run go on
-            present = present.model_copy(
-                update={"manifest": present.manifest.model_copy(update={"sequential": wanted.sequential})}
-            )
-            self.store.write_manifest(present.manifest)
+            longer = present.manifest.model_copy(update={"sequential": wanted.sequential})
+            self.store.write_manifest(longer)
+            present = present.model_copy(update={"manifest": longer})
         if present.answers:
             self.watcher.say(f"{len(present.answers)} answers are in {self.evaluation.folder} already")
         return present

@@ -17,7 +17,7 @@ from pipelines.evaluation.statistics.paired import number_clusters, sum_by_clust
 from services.core.errors import InvalidRequest
 
 _EDGE = 1e-9
-_FLOOR = 0.7
+_FLOOR = 0.5
 """The variance between few clusters may come out small by chance: it is at least so much of that without."""
 
 
@@ -44,7 +44,7 @@ def share_interval(
     Wilson's, with t for z and the effective sample size for n, as Dean and Pagano (2015), "Evaluating
     Confidence Interval Methods for Binomial Proportions in Clustered Surveys", Journal of Survey Statistics
     and Methodology 3, 484-503, recommend: the n at which a share's variance p (1 - p) / n is the variance
-    between clusters, or seven tenths of that of independent questions where it is greater. It cannot leave
+    between clusters, or half of that of independent questions where it is greater. It cannot leave
     [0, 1]. Where all scores are alike each cluster counts as one question. None below two clusters.
     """
     scores = np.asarray(values, dtype=np.float64)

@@ -97,7 +97,10 @@ def _compare_gain(metric: Metric, rule: Rule, least: float, place: str, asked: s
             "time needs: give max_ratio, or percentile with max"
         )
     if not -1 < least < 1:
-        raise InvalidRequest(f"policy: {place}: {least:g} is no difference of shares: they lie in 0 to 1")
+        what = "margin" if place == "quality" else "difference"
+        raise InvalidRequest(
+            f"policy: {place}: {abs(least):g} is no {what} of shares, which is under 1: three points are 0.03"
+        )
     sign = 1.0 if metric.higher_is_better else -1.0
 
     def value(base: Scores, own: Scores) -> float | None:

@@ -41,7 +41,7 @@ def command(
     questions: Annotated[int | None, typer.Option(help="Questions to ask at most.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes of asking at most.")] = None,
     n: Annotated[str, typer.Option("--n", help="Questions to draw from each set, or SET=N,...")] = "",
-    seed: Annotated[int, typer.Option(help="Draws the questions and their order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Draws the questions and their order.", min=0)] = 0,
     retrieve: Annotated[
         bool | None,
         typer.Option(

@@ -58,7 +58,7 @@ def command(
     ],
     n: Annotated[str, typer.Option("--n", help="Questions of each set, or SET=N,...; empty: all.")] = "",
     repeats: Annotated[int, typer.Option(help="How often each question is asked.")] = 1,
-    seed: Annotated[int, typer.Option(help="Chooses the questions and their order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Chooses the questions and their order.", min=0)] = 0,
     concurrency: Annotated[int, typer.Option(help="Requests at once; 1: one after another.")] = 1,
     serial: Annotated[bool, typer.Option("--serial", help="As --concurrency 1.")] = False,
     retrieve: Annotated[

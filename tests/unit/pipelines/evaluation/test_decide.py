@@ -14,8 +14,9 @@ from pipelines.context import freeze
 from pipelines.evaluation.analysis import compute_results
 from pipelines.evaluation.analysis.evidence import assess_bundle
 from pipelines.evaluation.analysis.scores import score_answers
-from pipelines.evaluation.bundle.files import ANSWERS
+from pipelines.evaluation.bundle.files import ANSWERS, RESULTS
 from pipelines.evaluation.bundle.integrity import fingerprint
+from pipelines.evaluation.bundle.recorded import write_results
 from pipelines.evaluation.bundle.store import BundleStore, read_bundle
 from pipelines.evaluation.gate import gate
 from pipelines.evaluation.gate.policy import Policy, Quality, Rule
@@ -191,6 +192,25 @@ async def test_it_ends_at_its_budget_and_goes_on_with_a_greater_one(tmp_path: Pa
     assert assess(tmp_path / "other") == longer
 
 
+async def test_it_does_not_go_on_from_answers_that_were_changed(tmp_path: Path) -> None:
+    folder, gateway = tmp_path / "run", Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
+    write_results(folder, await decide(planned(folder, budget=Budget(questions=4)), gateway))
+    recorded = (folder / ANSWERS).read_bytes()
+    (folder / ANSWERS).write_bytes(recorded.replace(b"Answer: 3", b"Answer: 7", 1))
+    with pytest.raises(InvalidRequest, match="changed after the run"):
+        await run(planned(folder, budget=Budget(questions=6)), gateway, SilentWatcher())
+    (folder / ANSWERS).write_bytes(recorded)
+    await run(planned(folder, budget=Budget(questions=6)), gateway, SilentWatcher())
+    assert not (folder / RESULTS).exists()  # those of 4 questions are none of 6
+    assert assess(folder).questions == 6
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_a_budget_that_cannot_be_is_refused_by_name(minutes: float) -> None:
+    with pytest.raises(InvalidRequest, match="--minutes"):
+        Budget(minutes=minutes)
+
+
 async def test_minutes_end_it_too(tmp_path: Path) -> None:
     gateway = Known({"small": 0.5, "large": 0.5}, {"small": 1000, "large": 1000})
     evaluation = planned(tmp_path / "run", budget=Budget(questions=12))
@@ -259,7 +279,7 @@ async def test_a_fixed_run_and_one_that_stops_are_not_mixed(tmp_path: Path) -> N
             {"quality": {"margin": 0.1}, "rules": [{"metric": "correct", "max_ratio": 2}]},
             "ratios are not known of 'correct'",
         ),
-        ({"quality": {"margin": 3}}, "-3 is no difference of shares"),
+        ({"quality": {"margin": 3}}, "3 is no margin of shares"),
     ],
 )
 def test_what_has_no_bounds_is_refused_with_what_to_write(policy: dict[str, object], says: str) -> None:

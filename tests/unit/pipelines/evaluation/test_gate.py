@@ -187,15 +187,22 @@ def test_a_policy_that_does_not_fit_the_run_is_refused(
     [
         ("candidate = ", "is not TOML"),
         ("", "asks for nothing"),
-        ("[quality]", "quality.margin: Field required"),
-        ("[quality]\nmargin = 0", "quality.margin: Input should be greater than 0"),
+        ("quality = 3", r"quality: write it as a table, \[quality\]"),
+        ('[rules]\nmetric = "e2el"', r"rules: write each rule as a table of its own, \[\[rules\]\]"),
+        ('[quality]\nmargin = "a little"', "quality.margin: give a number, without quotes"),
+        ("[quality]", "quality.margin: it is missing"),
+        (
+            '[[rules]]\nmetric = "correct"\nmin = 0.9\nmax = 0.1',
+            r"rules\[1\]: no figure is at least 0.9 and at most 0.1",
+        ),
+        ("[quality]\nmargin = 0", "quality.margin: 0 cannot be: it must be greater than 0"),
         (
             "[quality]\nmargins = 0.1",
             "quality.margins: there is no such key; there are metric, scope, margin",
         ),
         ('candidate = "a"', "asks for nothing"),
         ('candidate = "a"\nmax_faild = 0', "max_faild: there is no such key; there are candidate, baseline"),
-        ('candidate = "a"\nmax_failed = 2', "max_failed: Input should be less than or equal to 1"),
+        ('candidate = "a"\nmax_failed = 2', "max_failed: 2 cannot be: it must be less than or equal to 1"),
         (
             'candidate = "a"\nwhen_undecided = "maybe"\nmax_failed = 0',
             "when_undecided: Input should be 'pass' or",
