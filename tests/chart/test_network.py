@@ -12,6 +12,7 @@ import pytest
 from services.core.proxies import ProxySettings, choose_proxy
 from tests.chart.conftest import Helm
 from tests.chart.objects import Object, Rendered, component, environment
+from tests.soak import rounds
 
 PROXY = "proxy: {http: 'http://proxy.corp.example:3128', https: 'http://proxy.corp.example:3128', noProxy: .corp.example}\n"
 
@@ -93,21 +94,21 @@ def test_names_are_asked_at_both_ports(rendered: Rendered) -> None:
             assert ports == {(53, "UDP"), (53, "TCP"), (5353, "UDP"), (5353, "TCP")}
 
 
-@pytest.mark.parametrize(
-    ("networks", "excepted"),
-    [
-        ({}, {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"}),
-        ({"cidr": "10.0.0.0/8"}, set()),
-        ({"cidr": "169.0.0.0/8"}, {"169.254.0.0/16"}),
-        ({"cidr": "fd00::/8"}, {"fd00:ec2::254/128"}),
-        ({"cidrs[0]": "128.0.0.0/1"}, {"169.254.0.0/16"}),
-        ({"cidr": "fd00:ec3::/32"}, set()),
-        (
-            {"cidr": "0.0.0.0/0", "except[0]": "10.0.0.0/7", "except[1]": "192.168.4.0/22"},
-            {"10.0.0.0/7", "192.168.4.0/22"},
-        ),
-    ],
-)
+NETWORKS: list[tuple[dict[str, str], set[str]]] = [
+    ({}, {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"}),
+    ({"cidr": "10.0.0.0/8"}, set()),
+    ({"cidr": "169.0.0.0/8"}, {"169.254.0.0/16"}),
+    ({"cidr": "fd00::/8"}, {"fd00:ec2::254/128"}),
+    ({"cidrs[0]": "128.0.0.0/1"}, {"169.254.0.0/16"}),
+    ({"cidr": "fd00:ec3::/32"}, set()),
+    (
+        {"cidr": "0.0.0.0/0", "except[0]": "10.0.0.0/7", "except[1]": "192.168.4.0/22"},
+        {"10.0.0.0/7", "192.168.4.0/22"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("networks", "excepted"), NETWORKS[: rounds(4, len(NETWORKS))])
 def test_an_exception_is_a_part_of_its_network(
     helm: Helm, networks: dict[str, str], excepted: set[str]
 ) -> None:

@@ -28,7 +28,7 @@ def merge_values(one: Any, two: Any) -> Any | None:
 
 
 def batch_cases(cases: list[Case]) -> list[tuple[Any, list[str]]]:
-    """Cases put together as long as they do not touch each other's keys: values, and all that has to be named."""
+    """Put cases together as long as they do not touch each other's keys: values, and all that has to be named."""
     batches: list[tuple[Any, list[str]]] = []
     for text, named in cases:
         values = yaml.safe_load(text)
@@ -44,13 +44,13 @@ def batch_cases(cases: list[Case]) -> list[tuple[Any, list[str]]]:
 
 @pytest.mark.parametrize("cases", [SHAPE, COMPUTED], ids=["shape", "computed"])
 def test_all_are_named_at_once(refuse: Refuse, cases: list[Case]) -> None:
-    for values, names in batch_cases(cases):
+    for values, names in batch_cases(cases)[: rounds(4, len(cases))]:
         said = refuse(yaml.safe_dump(values))
         assert [named for named in names if named not in said] == [], said
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("values", "named"), [*SHAPE, *COMPUTED][: rounds(2, 1000)])
+@pytest.mark.parametrize(("values", "named"), [*SHAPE, *COMPUTED][: rounds(1, 1000)])
 def test_each_is_named_by_itself(refuse: Refuse, values: str, named: str) -> None:
     assert named in refuse(values)
 

@@ -6,7 +6,11 @@
 {{- $names := list -}}
 {{- range $models -}}{{- $names = append $names .name -}}{{- end -}}
 {{- $profiles := list -}}
-{{- range .Files.Lines "settings.txt" -}}{{- if hasPrefix "profile:" . -}}{{- $profiles = append $profiles (regexFind "^\\S+" . | trimPrefix "profile:") -}}{{- end -}}{{- end -}}
+{{- range $models -}}
+{{- if and .profile (not $profiles) -}}
+{{- range $.Files.Lines "settings.txt" -}}{{- if hasPrefix "profile:" . -}}{{- $profiles = append $profiles (regexFind "^\\S+" . | trimPrefix "profile:") -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $token := or .Values.secrets.hfToken .Values.secrets.existingSecret -}}
 {{- $called := dict -}}
 {{- range $model := $models -}}
@@ -76,7 +80,9 @@
 {{- define "ragline.wrongEnv" -}}
 {{- $root := . -}}
 {{- $settings := dict -}}
-{{- range .Files.Lines "settings.txt" -}}{{- if and . (not (hasPrefix "profile:" .)) -}}{{- $_ := set $settings (regexFind "^\\S+" .) (regexFind "\\S+$" . | splitList ",") -}}{{- end -}}{{- end -}}
+{{- $given := dict -}}
+{{- range list "gateway" "embedding" "retrieval" "reranking" "generation" "dataprep" -}}{{- $given = merge $given (default dict (get $root.Values .).env) -}}{{- end -}}
+{{- range (merge $given (default dict .Values.env)) | empty | ternary list (.Files.Lines "settings.txt") -}}{{- if and . (not (hasPrefix "profile:" .)) -}}{{- $_ := set $settings (regexFind "^\\S+" .) (regexFind "\\S+$" . | splitList ",") -}}{{- end -}}{{- end -}}
 {{- $decided := dict "LLM_BACKEND" "llm.backend" "LLM_BACKENDS" "models" "LLM_SPLIT" "llm.split" "LLM_ENGINE" "models" "LLM_ENDPOINT" "models" "LLM_MODEL_ID" "models" "LLM_MODEL_PATH" "models" "VECTOR_URL" "retrieval.store" "JOBS_URL" "dataprep.jobs" "RERANKING_BACKEND" "reranking.backend, tei.reranking" "EMBEDDING_BACKEND" "tei.embedding" "GATEWAY_ACCESS" "keys.enabled" "GATEWAY_KEYS_FILE" "keys.existingSecret" "GATEWAY_HOSTS" "gateway.hosts" "DEADLINE_SECONDS" "deadlineSeconds" "SHUTDOWN_SECONDS" "deadlineSeconds" "LOG_LEVEL" "logLevel" "OTEL_EXPORTER_OTLP_ENDPOINT" "otlpEndpoint" "HTTP_PROXY" "proxy.http" "http_proxy" "proxy.http" "HTTPS_PROXY" "proxy.https" "https_proxy" "proxy.https" "NO_PROXY" "proxy.noProxy" "no_proxy" "proxy.noProxy" "HF_TOKEN" "secrets.hfToken" "HUGGINGFACEHUB_API_TOKEN" "secrets.hfToken" "REDIS_PASSWORD" "secrets.redisPassword" "QDRANT_API_KEY" "secrets.qdrantApiKey" "EMBEDDING_API_KEY" "secrets.embeddingApiKey" "RERANKING_API_KEY" "secrets.rerankingApiKey" "SERVICE_TOKEN" "secrets.serviceToken" "TLS_CERT_FILE" "tls.secretName" "TLS_KEY_FILE" "tls.secretName" -}}
 {{- $fixed := list "HOST" "ADMIN_PORT" "RAGLINE_HOME" "HOME" "GATEWAY_PORT" "EMBEDDING_PORT" "RETRIEVAL_PORT" "RERANKING_PORT" "GENERATION_PORT" "DATAPREP_PORT" -}}
 {{- $environments := dict "env" (dict "env" .Values.env "service" "") -}}

@@ -114,10 +114,13 @@ tei-reranking: {}
 {{- end }}
 {{- end -}}
 
-{{/* Every component's description, by its name; fails where the values contradict each other. */}}
+{{/* Every component's description, by its name; fails where the values contradict each other. Two templates ask for it: what the
+first one was given is kept beside the values, because the checks are half of a rendering. */}}
 {{- define "ragline.components" -}}
+{{- if not (hasKey .Values "described") -}}
 {{- include "ragline.validate" . -}}
-{{ include "ragline.services" . }}
-{{ include "ragline.engines" . }}
-{{ include "ragline.servers" . }}
+{{- $all := list (include "ragline.services" .) (include "ragline.engines" .) (include "ragline.servers" .) -}}
+{{- $_ := set .Values "described" (join "\n" $all) -}}
+{{- end -}}
+{{ .Values.described }}
 {{- end -}}
