@@ -77,7 +77,7 @@ class LiveSplit(Wire):
     `shares` is None where the live split was ended, so that LLM_SPLIT counts again.
     """
 
-    shares: Shares | None
+    shares: Shares | None = None
     revision: int = Field(ge=1)
     by: str = ""
     at: datetime

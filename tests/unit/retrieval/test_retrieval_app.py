@@ -66,6 +66,7 @@ async def test_the_whole_life_of_a_document(client):
         "rerank_score": None,
         "matched": None,
         "word_share": None,
+        "kept": None,
     }
 
     reply = await client.post(

@@ -117,7 +117,16 @@ def test_a_sentence_is_never_supported_better_for_words_that_no_passage_has(
     claim: str, passages: list[str], padding: list[str], apart: bool
 ) -> None:
     longer = f"{claim}{',' if apart else ''} {' '.join(padding)}"
-    assert p_of(longer, passages) <= p_of(claim, passages)
+    [shorter] = score_claims([claim], passages)
+    # a contradiction takes away what else would speak for the claim, and more words may hide it
+    assert p_of(longer, passages) <= shorter.p_supported + shorter.p_contradicted
+
+
+def test_more_words_hide_a_contradiction_and_do_not_support_it() -> None:
+    [shorter] = score_claims(["ice 917"], ["ice 4"])
+    assert (shorter.verdict, shorter.p_supported) == ("contradicted", 0)
+    [longer] = score_claims(["ice 917 bananas"], ["ice 4"])
+    assert longer.verdict != "supported"
 
 
 def test_a_true_clause_does_not_carry_a_false_one() -> None:
