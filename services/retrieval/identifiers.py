@@ -20,8 +20,10 @@ LONGEST = 64
 
 _LETTER = "A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff"
 _PART = f"[0-9{_LETTER}]+"
+_HEX = "[0-9A-Fa-f]{1,4}"
 _TOKEN = re.compile(
     rf"(?:[0-9A-Fa-f]{{2}}:){{3,7}}[0-9A-Fa-f]{{2}}(?![:0-9{_LETTER}])"
+    rf"|(?=[A-Fa-f:]*[0-9])(?:{_HEX}:){{1,6}}(?::{_HEX}){{1,6}}(?![:0-9{_LETTER}])"
     rf"|\.(?=NET\b){_PART}|{_PART}(?:[-_./\\&]{_PART}){{0,15}}(?:\+\+[0-9]*|#(?![0-9{_LETTER}]))?"
 )
 _BETWEEN = re.compile(r"[-_./\\&:]")
@@ -36,9 +38,20 @@ _UNIT = (
 _QUANTITY = re.compile(rf"[0-9]+(?:[.][0-9]+)?[-]?(?:{_UNIT})", re.IGNORECASE)
 _UNIT_AT_END = re.compile(rf"(?<=[0-9])(?:{_UNIT})$")
 _COUNTED = re.compile(r"[0-9]+(?:[.-][0-9]+)*-?[a-z]+(?:-[a-z]+)*")
-_DAY = "[0-9]{1,2}"
-_DATE = re.compile(rf"[0-9]{{4}}[-./]{_DAY}[-./]{_DAY}|{_DAY}[-./]{_DAY}[-./][0-9]{{4}}|{_DAY}/{_DAY}/{_DAY}")
-_PREFIX = re.compile("[A-Z][A-Z0-9/]{0,7}")
+_DAY, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:1[0-9]|20|21)[0-9]{2}"
+_DATE = re.compile(rf"{_YEAR}[-./]{_DAY}[-./]{_DAY}|{_DAY}[-./]{_DAY}[-./]{_YEAR}|{_DAY}/{_DAY}/[0-9]{{1,2}}")
+_PREFIX = re.compile(
+    "[A-Z][A-Z0-9/]{0,7}|[\u0391-\u03a9]{2,8}|[\u0410-\u042f\u0401]{2,8}"  # Latin, Greek, Cyrillic capitals
+)
+_NAMES_CODE = re.compile(
+    r"(?:error|err|errno|code|status|http|exit|fault|alarm|fehler|fehlercode|fehlernummer|erreur|errore|erro"
+    r"|c[o\u00f3]digo|codice|\u043e\u0448\u0438\u0431\u043a[\u0430\u0438]|\u043a\u043e\u0434)"
+    r"[ :#]{1,2}(?:no\. ?|nr\. ?|code )?$|\u00a7 ?$",
+    re.IGNORECASE,
+)
+"""What stands before a short number that names something."""
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
+_GROUPS = re.compile(r"[0-9]+(?:[-_][0-9]+)+")
 _ANY_PREFIX = re.compile(f"[0-9{_LETTER}/]{{1,12}}")
 _MAY_BE_CODE = re.compile(r"[0-9]|\+\+|#|\.NET")
 _PROSE = re.compile(f"(?<![{_LETTER}])[a-z\u00df-\u00ff]{{4,}}")
@@ -64,7 +77,7 @@ class Identifier:
 
 def make_key(token: str) -> str:
     """Write an identifier without case and separators; between two digits a separator is a full stop."""
-    plain = token.casefold()
+    plain = token.casefold().replace("\u00d7", "x")
     parts = _BETWEEN.split(plain)
     key = parts[0]
     for part in parts[1:]:
@@ -75,9 +88,15 @@ def make_key(token: str) -> str:
     return key[:LONGEST]
 
 
+def _plain(text: str) -> str:
+    """Bring a text into its normal form, with the digits of every script as ASCII's."""
+    plain = normalise(text)
+    return plain if plain.isascii() else _OTHER_DIGIT.sub(lambda digit: str(int(digit.group())), plain)
+
+
 def find_identifiers(question: str) -> list[Identifier]:
     """Find the identifiers of a question, in order, each once; at most `MOST`."""
-    text = normalise(question)
+    text = _plain(question)
     shouted = text.upper() == text and len(_WORD.findall(text)) > 3
     found: dict[str, Identifier] = {}
     tokens = list(_read_tokens(text))
@@ -103,6 +122,16 @@ def find_identifiers(question: str) -> list[Identifier]:
     return [found[key] for key in whole][:MOST]
 
 
+CUT = "~"
+"""The mark of a key without the unit, or the letter, at its end: 200A is no 200V."""
+
+
+def _join_groups(token: str) -> str:
+    """Write groups of digits without what separates them, where they are seven digits or more together."""
+    joined = re.sub("[-_]", "", token)
+    return joined if len(joined) >= 7 else make_key(token)
+
+
 def read_keys(text: str, *, loose: bool = True) -> set[str]:
     """Read the keys of everything in a passage that may be what a question means by an identifier.
 
@@ -115,7 +144,10 @@ def read_keys(text: str, *, loose: bool = True) -> set[str]:
         for one in {tight, *_LIST.split(tight), _EXTENSION.sub("", tight)}:
             if any(char.isdigit() or char in "+#" for char in one) or one.startswith("."):
                 key = make_key(one)
-                keys.update((key, _UNIT_AT_END.sub("", key)))
+                bare = _UNIT_AT_END.sub("", key)
+                keys.update((key, key if bare == key else f"{bare}{CUT}"))
+                if _GROUPS.fullmatch(one):
+                    keys.add(_join_groups(one))
                 if is_code(one):
                     keys.update(run for run in _DIGITS.findall(one) if len(run) >= 3)
     return keys
@@ -138,9 +170,10 @@ def split_key(key: str) -> list[str]:
 
 def may_hold(identifier: Identifier, text: str) -> bool:
     """Whether a passage can name the identifier: it has its longest part, which is quickly seen."""
-    if identifier.is_acronym:
-        return True
-    return max(split_key(identifier.key), key=len, default="") in normalise(text).lower()
+    if identifier.is_acronym or (identifier.key.isdigit() and len(identifier.key) >= 7):
+        return True  # a long number may be written in groups
+    parts = (_DIGITS.findall if " " in identifier.text else split_key)(identifier.key)
+    return max(parts, key=len, default="") in _plain(text).lower().replace("\u00d7", "x")
 
 
 def holds(identifier: Identifier, text: str, keys: set[str]) -> bool:
@@ -148,13 +181,19 @@ def holds(identifier: Identifier, text: str, keys: set[str]) -> bool:
     if identifier.is_acronym:
         letters = r"[.&/]?".join(identifier.key.upper())
         return re.search(rf"(?<![A-Za-z0-9]){letters}(?![A-Za-z0-9])", normalise(text)) is not None
-    return identifier.key in keys or _UNIT_AT_END.sub("", identifier.key) in keys
+    key = identifier.key
+    groups = _join_groups(identifier.text) if _GROUPS.fullmatch(identifier.text) else key
+    wanted = {key, f"{key}{CUT}", _UNIT_AT_END.sub("", key), groups}
+    head, blank, tail = identifier.text.rpartition(" ")
+    if blank and (is_code(tail) or _NAMES_CODE.search(f"{head} ")):
+        wanted.add(make_key(tail))  # SQLSTATE 42P01 is 42P01, HTTP 404 is 404
+    return not keys.isdisjoint(wanted)
 
 
 def looks_like(identifier: Identifier, key: str) -> bool:
     """Whether a key is another one of the same kind, which is easily taken for the identifier."""
     mine = identifier.key
-    if key == mine or not any(char.isdigit() for char in key):
+    if key == mine or key.endswith(CUT) or not any(char.isdigit() for char in key):
         return False
     letters, digits = _WORD.findall(mine), _DIGITS.findall(mine)
     runs = _DIGITS.findall(key)
@@ -201,7 +240,7 @@ def _is_mixed_code(token: str, digits: list[str]) -> bool:
 
 def _select_words(text: str) -> str:
     """Select the words that may be codes, each with the word before it, one a line."""
-    plain = " ".join(normalise(text).split())
+    plain = " ".join(_plain(text).split())
     lines = []
     end = -1
     for match in _MAY_BE_CODE.finditer(plain):
@@ -238,7 +277,7 @@ def _is_number(token: str, text: str, start: int) -> bool:
         return False
     if re.match(r"[.,][0-9]", text[start + len(token) :]) or _is_year(token):
         return False
-    if token.startswith("0"):
+    if token.startswith("0") or _NAMES_CODE.search(text, max(0, start - 24), start):
         return len(token) >= 3
     return len(token) >= 4 and not token.endswith("00")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieval.identifiers import find_identifiers, holds, looks_like, make_key, read_keys
+from services.retrieval.identifiers import find_identifiers, holds, looks_like, make_key, may_hold, read_keys
 
 
 def names(question: str, passage: str) -> bool:
@@ -171,3 +171,37 @@ def test_the_separator_does_not_matter(code, separator):
 def test_one_of_a_series_by_years_is_no_strict_one():
     strict = {one.text: one.strict for one in find_identifiers("Q3-2024, UEFA 2008, CVE-2024-3094, PPR-1987")}
     assert strict == {"Q3-2024": False, "UEFA 2008": False, "CVE-2024-3094": True, "PPR-1987": True}
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "other"),
+    [
+        ("M8\u00d71.25", "M8x1.25 bolt", "M8x1.5 bolt"),
+        ("part 10-32-4567", "screw 10-32-4567", "screw 10-32-4576"),
+        ("item 12345678?", "item 1234-5678", "item 1234-5679"),
+        ("item 1234-5678?", "item 12345678", "item 12345679"),
+        ("What does error 404 mean?", "404 Not Found", "405 Method Not Allowed"),
+        ("HTTP 404", "404 Not Found", "405 Method Not Allowed"),
+        ("Fehler 311", "Fehler 311: Druck", "Fehler 312: Druck"),
+        ("SQLSTATE 42P01", "42P01 undefined table", "42P02 undefined parameter"),
+        (
+            "\u0413\u041e\u0421\u0422 7798-70",
+            "\u0413\u041e\u0421\u0422 7798-70",
+            "\u0413\u041e\u0421\u0422 7798-71",
+        ),
+        ("fe80::1", "the link fe80::1", "the link fe80::2"),
+        ("\u0661\u0662\u0663\u0664\u0665", "item 12345", "item 12346"),
+        ("\uff30\uff30\uff32\uff0d\uff19\uff10\uff18\uff17", "PPR-9087", "PPR-9807"),
+        ("XK-200A", "XK-200A pump", "XK-200V pump"),
+        ("LM358N", "LM358N amplifier", "LM358A amplifier"),
+        ("00:1A:2B:3C:4D:5E", "00:1A:2B:3C:4D:5E", "00:1A:2B:3C:4D:5F"),
+        ("LM358", "LM358N amplifier", "LM324N amplifier"),
+    ],
+)
+def test_one_is_found_however_it_is_written_and_its_neighbour_is_not(
+    question: str, passage: str, other: str
+) -> None:
+    assert names(question, passage)
+    assert not names(question, other)
+    [identifier, *_] = find_identifiers(question)
+    assert may_hold(identifier, passage)
