@@ -31,7 +31,7 @@ from services.core.errors import (
 )
 from services.core.handshake import Handshake
 from services.core.settings import ServiceSettings
-from services.core.tls import listener_context
+from services.core.tls import open_certificate
 
 KEEP_ALIVE_SECONDS = 75
 LINGER_SECONDS = 10.0
@@ -86,7 +86,7 @@ class ListenerConfig(uvicorn.Config):
         )
         self.service = service
         self.limits = ListenerLimits.of(settings)
-        self.tls = listener_context(settings)
+        self.tls = open_certificate(settings)
 
     def open_connection(
         self,
@@ -108,7 +108,7 @@ class ListenerConfig(uvicorn.Config):
                 _close_idlest(connections, newcomer)
 
         protocol.handshake = Handshake(
-            self.tls, limits.head_seconds, lambda: protocol, connections, make_room
+            self.tls.context, limits.head_seconds, lambda: protocol, connections, make_room
         )
         return protocol.handshake
 

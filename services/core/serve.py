@@ -120,7 +120,7 @@ class Server(uvicorn.Server):
         self.started = True
 
     def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
-        self.config.ssl = self._tls  # only the line's scheme depends on it by now
+        self.config.ssl = self._tls.context if self._tls else None  # now only for the line's scheme
         super()._log_started_message(listeners)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

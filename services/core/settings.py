@@ -165,7 +165,7 @@ class ServiceSettings(PeerSettings):
         None,
         validation_alias="TLS_CERT_FILE",
         description="certificate (PEM, with the chain below its authority) of the service's listeners, "
-        "ADMIN_PORT's too, which then speak https alone; read at start",
+        "ADMIN_PORT's too, which then speak https alone; read anew when it changes",
     )
     tls_key_file: Path | None = Field(
         None,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ssl
+import time
 from functools import lru_cache
 from pathlib import Path
 
+import structlog
 from pydantic import Field
 
 from services.core.errors import InvalidRequest
 from services.core.settings import ServiceSettings, Settings
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a certificate was renewed, at most."""
+
+log = structlog.get_logger(__name__)
 
 
 class TrustSettings(Settings):
@@ -63,6 +70,54 @@ def listener_context(settings: ServiceSettings) -> ssl.SSLContext | None:
         )
         raise InvalidRequest(f"TLS_KEY_FILE {key_path}: {reason}") from None
     return context
+
+
+class RenewedCertificate:
+    """A listener's certificate, read anew when its files change: a renewal needs no restart."""
+
+    def __init__(self, settings: ServiceSettings, context: ssl.SSLContext) -> None:
+        """Take the context that the settings' files gave."""
+        self._settings = settings
+        self._context = context
+        self._mark = self._look()
+        self._look_again = 0.0
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context of the next connection; files that do not fit leave the last good one in force."""
+        if time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + LOOK_SECONDS
+            mark = self._look()
+            if mark != self._mark:
+                self._mark = mark  # before they are read: what is written meanwhile is another change
+                self._renew()
+        return self._context
+
+    def _renew(self) -> None:
+        try:
+            renewed = listener_context(self._settings)
+        except InvalidRequest as error:
+            log.error("the certificate was not renewed: the last good one is in force", problem=error.message)
+            return
+        if renewed is not None:
+            self._context = renewed
+            log.info("read the certificate anew", file=str(self._settings.tls_cert_file))
+
+    def _look(self) -> tuple[tuple[int, int, int], ...]:
+        marks = []
+        for path in (self._settings.tls_cert_file, self._settings.tls_key_file):
+            try:
+                state = path.expanduser().stat() if path else None
+            except OSError:
+                state = None
+            marks.append((state.st_mtime_ns, state.st_ino, state.st_size) if state else (0, 0, 0))
+        return tuple(marks)
+
+
+def open_certificate(settings: ServiceSettings) -> RenewedCertificate | None:
+    """Read a listener's certificate, to be read anew when it changes; see `listener_context`."""
+    context = listener_context(settings)
+    return None if context is None else RenewedCertificate(settings, context)
 
 
 def client_context() -> ssl.SSLContext:

@@ -278,3 +278,28 @@ def test_an_authority_that_cannot_be_read_names_its_setting(
     monkeypatch.setenv("TLS_CA_FILE", path)
     with pytest.raises(InvalidRequest, match=f"TLS_CA_FILE {path}: {named}"):
         client_context()
+
+
+def served_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=30)
+
+
+def test_a_renewed_certificate_counts_from_the_next_connection_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.core.tls.LOOK_SECONDS", 0.0)
+    (tmp_path / "other").mkdir()
+    files, renewed = write_files(tmp_path), write_files(tmp_path / "other")
+    first, second = files.certificate.read_text(), renewed.certificate.read_text()
+    settings = ServiceSettings(**files.settings, **PATIENT)
+    with serving(Server(ListenerConfig("demo", service(settings), settings, 0), None)) as number:
+        old = SecureClient(number, files)
+        assert served_certificate(number) == first
+        files.certificate.write_text(second)
+        assert served_certificate(number) == first, "it does not fit its key yet"
+        files.key.write_bytes(renewed.key.read_bytes())
+        assert served_certificate(number) == second
+        files.certificate.unlink()
+        assert served_certificate(number) == second
+        with old:
+            assert old.send(GET + b"\r\n").reply()[0] == 200, "a connection that was there goes on"
