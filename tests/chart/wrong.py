@@ -390,4 +390,13 @@ COMPUTED = [
         "networkPolicy: {outside: {cidr: 10.0.0.0/8, except: [10.0.0.0/7]}}",
         "networkPolicy.outside.except[0]: 10.0.0.0/7 leaves",
     ),
+    (
+        "models: {m: {engine: external, endpoint: 'http://v:70000', modelId: a}}",
+        "models.m.endpoint: 70000 is no port",
+    ),
+    ("retrieval: {store: 'qdrant://q:99999'}", "retrieval.store: 99999 is no port: 1 to 65535"),
+    (
+        "tei: {embedding: {enabled: true, modelId: google/embeddinggemma-300m}, reranking: {enabled: true}}",
+        "tei.embedding.modelId: google/embeddinggemma-300m is given out by the hub",
+    ),
 ]

@@ -18,7 +18,18 @@
 {{- end -}}
 {{- end -}}
 
+{{/* (key, URL): a port that no server has. */}}
+{{- define "ragline.wrongPort" -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse (default "" (index . 1))).host | trimPrefix ":" -}}
+{{- if $port -}}
+{{- if or (gt (int $port) 65535) (lt (int $port) 1) -}}{{- printf "\n- %s: %s is no port: 1 to 65535" (index . 0) $port -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "ragline.wrongEdges" -}}
+{{- range $key, $url := dict "retrieval.store" .Values.retrieval.store "dataprep.jobs" .Values.dataprep.jobs "otlpEndpoint" .Values.otlpEndpoint "prometheus" .Values.prometheus "proxy.http" .Values.proxy.http "proxy.https" .Values.proxy.https -}}
+{{- include "ragline.wrongPort" (list $key $url) -}}
+{{- end -}}
 {{- if .Values.ingress.enabled -}}
 {{- $hosts := .Values.ingress.hosts -}}
 {{- range $index, $host := $hosts -}}{{- include "ragline.wrongHost" (list (printf "ingress.hosts[%d]" $index) $host true) -}}{{- end -}}

@@ -53,6 +53,7 @@
 {{- if regexMatch "/(chat/completions|completions|models|embeddings|responses)/?$" $url.path -}}{{- printf "\n- %s.endpoint: the base URL, without %s" $model.at (regexFind "/(chat/completions|completions|models|embeddings|responses)/?$" $url.path) -}}{{- end -}}
 {{- if not (regexMatch "^[^:/?#]+(:[0-9]+)?$|^\\[[0-9a-fA-F:]+\\](:[0-9]+)?$" $url.host) -}}{{- printf "\n- %s.endpoint: %q has no host: such as http://vllm.models.svc:8000" $model.at $model.endpoint -}}{{- end -}}
 {{- end -}}
+{{- include "ragline.wrongPort" (list (printf "%s.endpoint" $model.at) $model.endpoint) -}}
 {{- if and $model.firstTokenSeconds (ge (float64 $model.firstTokenSeconds) (float64 $root.Values.deadlineSeconds)) -}}
 {{- printf "\n- %s.firstTokenSeconds: not before deadlineSeconds, %v, ends the request: lower it" $model.at $root.Values.deadlineSeconds -}}
 {{- end -}}
@@ -62,6 +63,11 @@
 {{- end -}}
 {{- with $model.image -}}
 {{- if and .repository (regexMatch "[:@]" .repository) -}}{{- printf "\n- %s.image.repository: without tag and digest, which have keys of their own" $model.at -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $role, $tei := .Values.tei -}}
+{{- if and $tei.enabled (not $token) (not $tei.modelPath) (regexMatch "^google/embeddinggemma" $tei.modelId) (not (hasKey (default dict $tei.env) "HF_ENDPOINT")) -}}
+{{- printf "\n- tei.%s.modelId: %s is given out by the hub to those who accepted its licence: set secrets.hfToken, or secrets.existingSecret with HF_TOKEN, or a modelPath" $role $tei.modelId -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.test.skipModels -}}
