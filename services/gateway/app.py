@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
-from starlette.routing import Route
 
 from pipelines.guarding import GuardedPipeline
 from pipelines.rag import Finished, Question
@@ -20,7 +18,6 @@ from services.core.clients.embedding import EmbeddingClient
 from services.core.clients.reranking import RerankingClient
 from services.core.clients.retrieval import RetrievalClient
 from services.core.completion import FALLBACK_HEADER
-from services.core.errors import NotSupported
 from services.core.guards.guard import guard_checks, open_guard
 from services.core.health import Check, Soft
 from services.core.wire.split import read_shares
@@ -44,6 +41,7 @@ from services.gateway.admission import AdmissionMiddleware, Gate, watch_gates
 from services.gateway.compare import Grounder, scorer_by_detector, scorer_by_words
 from services.gateway.feedback import routes as feedback
 from services.gateway.feedback.store import LazyStore
+from services.gateway.mcp_door import add_mcp
 from services.gateway.page import frame
 from services.gateway.page import routes as page
 from services.gateway.recent import RecentTimes
@@ -99,30 +97,6 @@ def allow_origins(origins: Sequence[str]) -> Middleware:
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
-    )
-
-
-def add_mcp(app: FastAPI, settings: Settings) -> Callable[[], AbstractAsyncContextManager[None]]:
-    """Add `/mcp`; without the extra that it needs it says so.
-
-    Returns:
-        What opens it for as long as the app runs.
-    """
-    try:
-        from services.gateway.mcp import McpEndpoint  # noqa: PLC0415 - an extra of its own
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"mcp", "mcp_types"}:
-            raise
-        app.add_route("/mcp", _refuse_mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False)
-        return nullcontext
-    endpoint = McpEndpoint(app, settings.max_body_bytes)
-    app.router.routes.append(Route("/mcp", endpoint, include_in_schema=False))
-    return endpoint.open
-
-
-async def _refuse_mcp(request: Request) -> Response:
-    raise NotSupported(
-        "MCP is not installed here: install the extra `mcp` (pip install '.[mcp]') and restart"
     )
 
 
@@ -196,7 +170,7 @@ def create(settings: Settings) -> FastAPI:
             app.state.grounder = Grounder(scorer, settings.grounding_seconds)
             app.state.feedback = LazyStore(settings.feedback_url)
             stack.push_async_callback(app.state.feedback.close)
-            await stack.enter_async_context(app.state.open_mcp())
+            await stack.enter_async_context(app.state.mcp.open())
 
             yield {
                 "embedding": embedding.ready,
@@ -220,7 +194,7 @@ def create(settings: Settings) -> FastAPI:
         upload_routes=dict.fromkeys(documents.UPLOAD_PATHS),
         checks_token=False,
     )
-    app.state.open_mcp = add_mcp(app, settings)
+    app.state.mcp = add_mcp(app, settings.max_body_bytes)
     app.state.split = SplitRouter(
         read_shares(settings.split), open_store(settings.split_url), app.state.metrics
     )

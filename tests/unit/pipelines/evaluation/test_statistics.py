@@ -468,7 +468,11 @@ def test_clusters_make_the_smallest_detectable_difference_larger() -> None:
 
 
 def test_the_gateway_needs_none_of_it() -> None:
-    code = "import sys, services.gateway.app; raise SystemExit('scipy' in sys.modules)"
+    """Nor the SDK of `/mcp` before it is asked there."""
+    code = (
+        "import sys; from services.gateway.app import create; from services.gateway.settings import Settings; "
+        "create(Settings()); raise SystemExit({'scipy', 'mcp'} & sys.modules.keys() != set())"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
