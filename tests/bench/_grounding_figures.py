@@ -90,6 +90,19 @@ def by_system(labelled: Sequence[Labelled], p: Array, cut: float = SUPPORTED) ->
     return rows
 
 
+def share_errors(labelled: Sequence[Labelled], p: Array, cut: float) -> list[float]:
+    """By how many points the share of supported is off people's, for each system with 20 claims or more."""
+    systems, y = (
+        np.array([one.source + one.system for one in labelled]),
+        np.array([one.supported for one in labelled]),
+    )
+    return [
+        100 * abs(float((p[systems == name] > cut).mean() - y[systems == name].mean()))
+        for name in np.unique(systems)
+        if (systems == name).sum() >= 20
+    ]
+
+
 def by_length(labelled: Sequence[Labelled], p: Array) -> list[dict[str, object]]:
     """Shares at the p over which `RECALL` of BEGIN's supported claims are."""
     rows = []

@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from _grounding_figures import RECALL, RESAMPLES, by_length, by_set, by_system  # noqa: E402 - neighbours, not a package
+from _grounding_figures import RECALL, RESAMPLES, by_length, by_set, by_system, share_errors  # noqa: E402 - neighbours, not a package
 from _grounding_sets import (  # noqa: E402 - neighbours, not a package
     FITTED_SETS,
     Labelled,
@@ -48,6 +48,7 @@ from services.core.clients.reranking import DetectionClient  # noqa: E402
 from services.core.wire.grounding import SentenceEvidence  # noqa: E402
 
 FOLDS, REPEATS = 5, 5
+FAMILIES = ("BEGIN", "WiCE", "ExpertQA")
 RULES = ("figure", "negation", "opposite", "comparison", "order")
 
 
@@ -73,13 +74,42 @@ def out_of_fold(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidenc
 def leave_one_out(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> Array:
     """What the scorer says of each claim, fitted without the family of its set."""
     p = np.zeros(len(labelled))
-    for family in ("BEGIN", "WiCE", "ExpertQA"):
+    for family in FAMILIES:
         train = [at for at, one in enumerate(labelled) if not one.source.startswith(family)]
         fitted = fit_sentences([labelled[at] for at in train], [evidence[at] for at in train])
         for at, one in enumerate(labelled):
             if one.source.startswith(family):
                 p[at] = score(evidence[at], fitted)
     return p
+
+
+def by_nested_cut(
+    labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]
+) -> list[dict[str, object]]:
+    """For each family of sets the cut that the other families would choose, each fitted without itself, and how
+    far the share of supported per system is then from people's; the cut that is shipped beside it."""
+    known = [(one, each) for one, each in zip(labelled, evidence, strict=True) if each is not None]
+    family = [one.source.split()[0] for one, _ in known]
+
+    def score_apart(scored: str, without: set[str]) -> tuple[list[Labelled], Array]:
+        train = [pair for pair, name in zip(known, family, strict=True) if name not in without]
+        fitted = fit_sentences([one for one, _ in train], [each for _, each in train])
+        held = [pair for pair, name in zip(known, family, strict=True) if name == scored]
+        return [one for one, _ in held], np.array([score(each, fitted) for _, each in held])
+
+    rows: list[dict[str, object]] = []
+    for name in FAMILIES:
+        others = [score_apart(other, {name, other}) for other in FAMILIES if other != name]
+        cuts = np.arange(0.2, 0.8, 0.02)
+        chosen = min(cuts, key=lambda cut: sum(float(np.mean(share_errors(*one, cut))) for one in others))
+        here = score_apart(name, {name})
+        rows.append(
+            {"set": name, "claims": len(here[0]), "cut of the others": f"{chosen:.2f}",
+             "most off": f"{max(share_errors(*here, chosen)):.1f} points",
+             f"at {SUPPORTED}": f"{max(share_errors(*here, SUPPORTED)):.1f} points",
+             "at its own best cut": f"{min(max(share_errors(*here, cut)) for cut in cuts):.1f} points"}
+        )  # fmt: skip
+    return rows
 
 
 def fit_sentences(labelled: Sequence[Labelled], evidence: Sequence[SentenceEvidence | None]) -> FittedNumbers:
@@ -224,6 +254,11 @@ def main() -> None:
         "systems",
         f"Share of supported per system, p over {SUPPORTED}, out of fold",
         by_system(labelled, folds),
+    )
+    show(
+        "cuts",
+        "The p over which a claim is supported, chosen on the other sets: shares per system, fitted apart",
+        by_nested_cut(labelled, evidence),
     )
     show(
         "lengths",
