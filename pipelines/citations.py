@@ -157,4 +157,5 @@ def _citation(
         score=passage.score,
         support=matched.support,
         method=method,
+        metadata=passage.metadata or None,
     )

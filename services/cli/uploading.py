@@ -20,7 +20,7 @@ from services.core.errors import RaglineError, RateLimited, ServiceError
 from services.core.forms import write_form
 from services.core.retry import RetryPolicy
 from services.core.sse import Event
-from services.core.wire.dataprep import FileChange, Job, JobsReply, Status
+from services.core.wire.dataprep import SIDECAR, FileChange, Job, JobsReply, Status
 from services.core.wire.encoding import decode
 from services.dataprep.parsing.registry import supported_suffixes
 
@@ -111,7 +111,8 @@ def split_into_jobs(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
     size = 0
     for upload in uploads:
         length = upload.path.stat().st_size if upload.path.is_file() else 0
-        if batch and (len(batch) >= FILES_PER_JOB or size + length > BYTES_PER_JOB):
+        is_full = len(batch) >= FILES_PER_JOB or size + length > BYTES_PER_JOB
+        if batch and is_full and not upload.name.endswith(SIDECAR):  # which goes with the file before it
             yield batch
             batch, size = [], 0
         batch.append(upload)

@@ -8,16 +8,19 @@ as a path.
 Numbers have more terms, so that a range is "has any of these terms" like every other filter. A number is 16
 hexadecimal digits that sort as numbers do, and is stored as the 16 prefixes of them. A range is covered by
 the few prefixes under which every number is inside (tries, as in Schindler and Diepenbroek, 2008): at most
-15 for each digit of each end.
+15 for each digit of each end. A text that is a date of ISO 8601 has such terms too, of its seconds, under a
+sign of their own, so that ranges of dates and of numbers never mix.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from json import JSONEncoder
 
 from services.core.errors import InvalidRequest
@@ -33,6 +36,9 @@ LONGEST_TERM = 256
 DIGITS = 16
 _SIGN = 1 << 63
 _ALL = (1 << 64) - 1
+
+_OF_NUMBERS, _OF_DATES = "#", "@"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:$|[T ]\d)")
 
 _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -68,6 +74,8 @@ def list_terms(passage: Passage) -> list[str]:
     for key, value in single:
         if isinstance(value, int | float) and not isinstance(value, bool):
             terms += [_prefix_term(key, prefix) for prefix in list_prefixes(value)]
+        elif (seconds := read_date(value)) is not None:
+            terms += [_prefix_term(key, prefix, _OF_DATES) for prefix in list_prefixes(seconds)]
     return list(dict.fromkeys(terms))
 
 
@@ -83,13 +91,19 @@ def parse_filter(where: Filter | None) -> TermFilter:
         if not isinstance(condition, dict):
             all_of.append([_value_term(key, value) for value in _iterate_values(condition)])
             continue
-        bounds = {name: _check_bound(key, name, bound) for name, bound in condition.items() if name != "not"}
+        dates = {name: read_date(bound) for name, bound in condition.items() if name != "not"}
+        is_dates = bool(dates) and None not in dates.values()
+        bounds = {
+            name: seconds if is_dates and seconds is not None else _check_bound(key, name, condition[name])
+            for name, seconds in dates.items()
+        }
         if "not" in condition:
             none_of += [_value_term(key, value) for value in _iterate_values(condition["not"])]
         elif not bounds:
             raise InvalidRequest(f"filter: {key!r} has no condition: give gte, gt, lte, lt or not")
         if bounds:
-            all_of.append([_prefix_term(key, prefix) for prefix in cover_range(**bounds)])
+            sign = _OF_DATES if is_dates else _OF_NUMBERS
+            all_of.append([_prefix_term(key, prefix, sign) for prefix in cover_range(**bounds)])
     return TermFilter(all_of, none_of)
 
 
@@ -139,7 +153,9 @@ def _iterate_values(values: Scalar | list[str] | None) -> Iterator[Scalar]:
 
 def _check_bound(key: str, name: str, bound: Scalar | list[str]) -> float:
     if isinstance(bound, bool | str | list) or not math.isfinite(bound):
-        raise InvalidRequest(f"filter: {key!r}: {name} takes a number, not {bound!r}")
+        raise InvalidRequest(
+            f"filter: {key!r}: {name} takes a number, not {bound!r}; or dates such as 2026-03-31, in all"
+        )
     return bound
 
 
@@ -153,9 +169,24 @@ def _value_term(key: str, value: Scalar) -> str:
     return _encode_term([key, value])
 
 
-def _prefix_term(key: str, prefix: str) -> str:
-    """Build the term of a number's prefix, in three parts, so that it is never the term of a value."""
-    return _encode_term([key, "#", prefix])
+def read_date(value: Scalar | list[str]) -> float | None:
+    """Read a day or a moment of ISO 8601, in seconds since 1970; without a zone it is UTC's."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):
+        return None
+
+
+def _prefix_term(key: str, prefix: str, sign: str = _OF_NUMBERS) -> str:
+    """Build the term of a number's or a date's prefix, in three parts: it is never the term of a value."""
+    return _encode_term([key, sign, prefix])
 
 
 def _encode_term(parts: list[Scalar]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from services.core.wire.base import Filter, StrictWire, Text, Wire
+from services.core.wire.base import Filter, Metadata, StrictWire, Text, Wire
 from services.core.wire.chat import (
     AssistantMessage,
     ChatChoice,
@@ -92,7 +92,7 @@ class FileCitation(Wire):
     `start_index` and `index` are where the sentence begins and ends in `content`. `quote` is
     `document_text[start:end]`, part of the passage. `method` says who drew the connection: the model by a
     [n] marker, or Ragline by the words that sentence and quote share; `support` is the share of the
-    sentence's content words in the quote's passage, 0 to 1.
+    sentence's content words in the quote's passage, 0 to 1. `metadata` is the passage's, where it has any.
     """
 
     type: Literal["file_citation"] = "file_citation"
@@ -110,6 +110,7 @@ class FileCitation(Wire):
     score: float | None = None
     support: float
     method: Literal["model", "attributed"]
+    metadata: Metadata | None = None
 
 
 class UrlPlace(Wire):

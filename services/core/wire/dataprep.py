@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from services.core.errors import ErrorDetail, NotFound
-from services.core.wire.base import Wire
+from services.core.wire.base import Metadata, Wire
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
@@ -24,6 +24,9 @@ WarningKind = Literal[
     "text_recognised",
     "not_checked",
 ]
+
+SIDECAR = ".meta.json"
+"""`report.pdf.meta.json` in an upload or an archive holds what is known of the `report.pdf` beside it."""
 
 FINISHED: frozenset[Status] = frozenset({"done", "failed", "cancelled"})
 
@@ -40,7 +43,7 @@ class JobFile(Wire):
 
     `passages` is known once it is parsed; `embedded` and `stored` count up to it. `reason` says what a file
     that is `waiting` waits for, by the name of the service; `error` why it `failed` or was `cancelled`.
-    `warnings` are known once it is parsed.
+    `warnings` are known once it is parsed. `metadata` is what came with it.
     """
 
     name: str
@@ -56,6 +59,7 @@ class JobFile(Wire):
     reason: str = ""
     error: ErrorDetail | None = None
     warnings: list[FileWarning] = Field(default_factory=list)
+    metadata: Metadata = Field(default_factory=dict)
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

@@ -16,7 +16,7 @@ from services.core.errors import Blocked, Conflict, InvalidRequest, NotFound, Pa
 from services.core.guards.guard import Checked, Guard
 from services.core.metrics import Metrics
 from services.core.wire.base import Metadata
-from services.core.wire.dataprep import FileWarning, Outcome
+from services.core.wire.dataprep import FileWarning, JobFile, Outcome
 from services.core.wire.embedding import EncodeReply
 from services.core.wire.passages import Passage, TokenVectors, passage_id
 from services.core.wire.retrieval import StoredPassage
@@ -99,7 +99,7 @@ class Ingestor:
     ) -> Outcome:
         """Raises `PayloadTooLarge` where the model would not see a chunk to its end and `truncate` is off."""
         collection = claimed.order.collection
-        passages = _passages(claimed.file.name, _revision(claimed), prepared)
+        passages = _passages(claimed.file, _revision(claimed), prepared)
         first, total = passages[0], len(passages)
         await progress.report(revision=first.revision, passages=total)
         progress.publishing = claimed.file.attempts > 1  # then all of it may be stored already
@@ -213,13 +213,18 @@ class Ingestor:
 
 
 def _revision(claimed: ClaimedFile) -> str:
-    return revision(claimed.sha256, claimed.order.chunking, claimed.order.encoding)
+    order = claimed.order
+    return revision(claimed.sha256, order.chunking, order.encoding, claimed.file.metadata)
 
 
-def _passages(name: str, revision: str, prepared: ChunkedDocument) -> list[Passage]:
+def _passages(file: JobFile, revision: str, prepared: ChunkedDocument) -> list[Passage]:
+    """Make the passages; what came with the file wins over what the file says of itself."""
+    name = file.name
     document = document_id(name)
     kinds = list(dict.fromkeys(warning.kind for warning in prepared.warnings))
-    common: Metadata = {"warnings": [*kinds]} if kinds else {}
+    common: Metadata = {**prepared.metadata, **file.metadata}
+    if kinds:
+        common["warnings"] = [*kinds]
     return [
         Passage(
             id=passage_id(document, revision, index),

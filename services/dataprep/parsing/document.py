@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal, Protocol
 
+PROPERTY_LENGTH = 500
 TITLE_LENGTH = 120
 """A heading is cut to this in section paths, which are embedded with every passage below it."""
 
+Properties = Mapping[str, str | list[str]]
 Reason = Literal["invalid", "unsupported", "too_large"]
 WarningKind = Literal[
     "pages_without_text",
@@ -107,7 +110,8 @@ class ParsedDocument:
     """A file's text, and what is missing from it or may be wrong.
 
     `sections` are in order of `start`; page n begins at `pages[n - 1]`, if it has pages. `tables` are those
-    with a header, in order; `boxes` are those of lines that were read from a picture.
+    with a header, in order; `boxes` are those of lines that were read from a picture. `metadata` is what
+    the file says of itself, such as its author.
     """
 
     text: str
@@ -116,6 +120,7 @@ class ParsedDocument:
     warnings: tuple[ParseWarning, ...] = ()
     tables: tuple[TableSpan, ...] = ()
     boxes: tuple[TextBox, ...] = ()
+    metadata: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +172,21 @@ class FormatModule(Protocol):
             Unparsable: the file is broken, encrypted, too large or not of this format.
             ModuleNotFoundError: the format's library is not installed.
         """
+
+
+def clean_properties(properties: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """Keep texts, lists of texts and dates that are not empty, cut to `PROPERTY_LENGTH`."""
+    found: dict[str, str | list[str]] = {}
+    for name, value in properties.items():
+        if isinstance(value, list | tuple):
+            listed = [text for item in value if (text := " ".join(str(item).split())[:PROPERTY_LENGTH])]
+            if listed:
+                found[name] = listed[:PLACES]
+        elif value is not None:
+            written = value.isoformat() if isinstance(value, date) else str(value)
+            if text := " ".join(written.split())[:PROPERTY_LENGTH]:
+                found[name] = text
+    return found
 
 
 def shorten(title: str) -> str:

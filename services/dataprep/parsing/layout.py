@@ -15,6 +15,7 @@ from services.dataprep.parsing.document import (
     TableSpan,
     TextBox,
     Unparsable,
+    clean_properties,
     list_places,
 )
 from services.dataprep.parsing.tables import Block, split_table
@@ -41,6 +42,7 @@ class Layout:
         self._warnings: list[ParseWarning] = []
         self._tables: list[TableSpan] = []
         self._boxes: list[TextBox] = []
+        self._metadata: dict[str, str | list[str]] = {}
         self._lead: int | None = None
         """Where the headings begin that have nothing below them yet."""
 
@@ -59,11 +61,16 @@ class Layout:
             tuple(self._warnings),
             tuple(self._tables),
             tuple(self._boxes),
+            self._metadata,
         )
 
     def warn(self, *warnings: ParseWarning) -> None:
         """Say what does not become text, or may be wrong."""
         self._warnings += warnings
+
+    def describe(self, **properties: object) -> None:
+        """Keep what the file says of itself; what is empty is left out, dates are written as ISO 8601."""
+        self._metadata |= clean_properties(properties)
 
     def start_page(self) -> None:
         """Put what comes next on a new page."""

@@ -50,6 +50,7 @@ class Mail:
     texts: list[tuple[str, bool]] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     warnings: list[ParseWarning] = field(default_factory=list)
+    date: str = ""
 
 
 def is_mail(name: str) -> bool:
@@ -66,6 +67,13 @@ def write_mail(mail: Mail, limits: Limits, supported: Sequence[str]) -> ParsedDo
     """Lay out headers and body; attachments whose name ends in none of `supported` are warned of."""
     layout = Layout(limits)
     layout.warn(*mail.warnings)
+    headers = mail.headers
+    layout.describe(
+        subject=mail.subject,
+        sender=headers.get("From"),
+        recipients=headers.get("To"),
+        date=mail.date or headers.get("Date"),
+    )
     layout.add_heading(1, mail.subject)
     for header, value in mail.headers.items():
         layout.add_line(f"{header}: {value}")
@@ -115,7 +123,7 @@ def _read_eml(data: bytes, encoding: str) -> Mail:
     mail = Mail(_header_of(message, "Subject"))
     mail.headers = {name: text for name in _HEADERS if (text := _header_of(message, name))}
     if "Date" in mail.headers:
-        mail.headers["Date"] = _write_date(mail.headers["Date"])
+        mail.date, mail.headers["Date"] = _write_date(mail.headers["Date"])
     _read_part(message, mail, encoding, 0)
     return mail
 
@@ -132,11 +140,13 @@ def _header_of(message: EmailMessage, name: str) -> str:
     return " ".join(text.split())
 
 
-def _write_date(text: str) -> str:
+def _write_date(text: str) -> tuple[str, str]:
+    """Write a date as ISO 8601, empty where it is none, and as people read it."""
     try:
-        return parsedate_to_datetime(text).strftime("%Y-%m-%d %H:%M %z").strip()
+        date = parsedate_to_datetime(text)
     except ValueError:
-        return text
+        return "", text
+    return date.isoformat(), date.strftime("%Y-%m-%d %H:%M %z").strip()
 
 
 def _read_part(part: EmailMessage, mail: Mail, encoding: str, depth: int) -> None:
@@ -218,6 +228,7 @@ def _read_msg(data: bytes) -> Mail:
             "To": recipients,
             "Date": sent and sent.strftime("%Y-%m-%d %H:%M %z"),
         }
+        mail.date = sent.isoformat() if sent else ""
         mail.headers = {name: " ".join(text.split()) for name, text in shown.items() if text}
         body, html = message.body, message.html_body
         if body and body.strip():

@@ -80,7 +80,15 @@ def _parse(task: Task) -> bytes:
         ]
         warnings = [[warning.kind, warning.message] for warning in document.warnings]
         boxes = list(map(astuple, document.boxes))
-        return _encode({"text": document.text, "chunks": spans, "warnings": warnings, "boxes": boxes})
+        return _encode(
+            {
+                "text": document.text,
+                "chunks": spans,
+                "warnings": warnings,
+                "boxes": boxes,
+                "metadata": document.metadata,
+            }
+        )
     except Exception as error:  # noqa: BLE001 - a parser's bug is this file's failure, not the service's
         return _encode_failure(error)
 

@@ -8,7 +8,7 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -18,7 +18,7 @@ from services.core.children import build_command
 from services.core.errors import InvalidRequest, ServiceUnavailable
 from services.core.settings import copy_environment
 from services.dataprep.parsing.chunking import Chunk, Chunking
-from services.dataprep.parsing.document import Limits, ParseWarning, TableSpan, TextBox
+from services.dataprep.parsing.document import Limits, ParseWarning, Properties, TableSpan, TextBox
 from services.dataprep.parsing.isolation import PROTECTIONS
 from services.dataprep.parsing.members import ArchiveReceiver, UnpackedFile, decode_failure
 from services.dataprep.parsing.protocol import HEADER, Task, frame
@@ -48,6 +48,7 @@ class ChunkedDocument:
     chunks: list[Chunk]
     warnings: tuple[ParseWarning, ...] = ()
     boxes: tuple[TextBox, ...] = ()
+    metadata: Properties = field(default_factory=dict)
 
 
 class Sandbox:
@@ -252,4 +253,6 @@ def _decode_document(name: str, reply: bytes) -> ChunkedDocument:
         raise decode_failure(name, reply)
     warnings = tuple(ParseWarning(kind, message) for kind, message in answer["warnings"])
     chunks = [_decode_chunk(*span) for span in answer["chunks"]]
-    return ChunkedDocument(answer["text"], chunks, warnings, tuple(TextBox(*box) for box in answer["boxes"]))
+    return ChunkedDocument(
+        answer["text"], chunks, warnings, tuple(TextBox(*box) for box in answer["boxes"]), answer["metadata"]
+    )

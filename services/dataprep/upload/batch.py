@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from services.core.app import explain_invalid
 from services.core.errors import InvalidRequest, PayloadTooLarge, RaglineError
-from services.core.wire.base import StrictWire
+from services.core.wire.base import Metadata, StrictWire
 from services.core.wire.dataprep import JobFile
 from services.core.wire.passages import DEFAULT_COLLECTION, CollectionName
 from services.dataprep.jobs.store import IngestOrder, UploadedFile, fail_file
@@ -25,6 +25,7 @@ from services.dataprep.parsing.mail import is_mail
 from services.dataprep.parsing.sandbox import Sandbox
 from services.dataprep.settings import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, Settings
 from services.dataprep.upload.links import Fetcher, links
+from services.dataprep.upload.metadata import attach_sidecars, read_metadata
 from services.dataprep.upload.multipart import FILES_FIELD, LINKS_FIELD, Form, Upload
 from services.dataprep.upload.names import clean_name, document_id
 
@@ -44,6 +45,7 @@ class _Fields(StrictWire):
     chunk_overlap: int | None = Field(None, ge=0)
     encoding: str = ""
     strict: bool = False
+    metadata: str = ""
     index_name: CollectionName | None = None
     process_table: bool = False
     table_strategy: str = "fast"
@@ -82,6 +84,7 @@ class Batch:
     uploads: Sequence[Upload]
     order: IngestOrder
     links: Sequence[str] = ()
+    metadata: Metadata = field(default_factory=dict)
 
     @classmethod
     def of(cls, form: Form, settings: Settings, *, patient: bool, trace: str = "") -> Batch:
@@ -116,7 +119,8 @@ class Batch:
             encoding=fields.encoding,
             strict=fields.strict,
         )
-        return cls(uploads or form.files, order, wanted)
+        metadata = read_metadata(fields.metadata, "metadata")
+        return cls(uploads or form.files, order, wanted, metadata)
 
     async def receive(self, folder: Path, sandbox: Sandbox, fetcher: Fetcher) -> list[UploadedFile]:
         """Return the files and what is behind the links, archives unpacked, all below `folder`; one
@@ -128,8 +132,9 @@ class Batch:
         taken: set[str] = set()
         received: list[UploadedFile] = []
         fetched = await fetcher.fetch_all(self.links, folder)
-        for upload in await unpack_archives([*self.uploads, *fetched], folder, sandbox):
-            file = JobFile(name=upload.name, size=upload.size)
+        unpacked = await unpack_archives([*self.uploads, *fetched], folder, sandbox)
+        for upload, own in await asyncio.to_thread(attach_sidecars, unpacked):
+            file = JobFile(name=upload.name, size=upload.size, metadata=self.metadata | own)
             try:
                 name = _acceptable(upload, taken)
                 file = file.model_copy(update={"name": name, "document_id": document_id(name)})

@@ -60,6 +60,11 @@ INGEST_BODY: Final[dict[str, object]] = {
                             "description": "of the text files, such as cp1252; left out: told or guessed",
                         },
                         "strict": {"type": "boolean", "description": "a file with warnings fails"},
+                        "metadata": {
+                            "type": "string",
+                            "description": "a JSON object for all files: texts, numbers, booleans, lists of "
+                            "texts; of one file: a file NAME.meta.json beside it",
+                        },
                         "index_name": {"type": "string", "description": "OPEA's word for collection"},
                         "process_table": {"type": "boolean", "description": "OPEA's; tables are always read"},
                         "table_strategy": {"type": "string", "enum": ["fast", "hq"]},

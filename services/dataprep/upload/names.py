@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
 
 from services.core.errors import InvalidRequest
+from services.core.wire.base import Metadata
 from services.dataprep.parsing.chunking import Chunking
 
 NAME_BYTES = 255
@@ -48,9 +50,11 @@ def document_id(name: str) -> str:
     return f"doc-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def revision(sha256: str, chunking: Chunking, encoding: str = "") -> str:
+def revision(sha256: str, chunking: Chunking, encoding: str = "", metadata: Metadata | None = None) -> str:
     """The SHA-256 over the file's own SHA-256 and all that decides its passages."""
     source = (
         f"{FORMAT}:{sha256}:{chunking.size}:{chunking.overlap}:{chunking.tokens}{encoding and ':'}{encoding}"
     )
+    if metadata:
+        source += json.dumps(metadata, sort_keys=True)
     return hashlib.sha256(source.encode()).hexdigest()

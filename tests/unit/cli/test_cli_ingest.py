@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
         "docs/page.html",
         "docs/.hidden.md",
         "docs/.git/config.txt",
-        "docs/image.png",
+        "docs/image.gif",
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -110,3 +110,33 @@ def test_a_negation_matches_other_values_and_absent_keys():
 def test_a_condition_that_means_nothing_is_refused_by_key(where, says):
     with pytest.raises(InvalidRequest, match=says):
         parse_filter(where)
+
+
+@pytest.mark.parametrize(
+    ("where", "days"),
+    [
+        ({"gte": "2026-03-31"}, ["2026-03-31", "2026-04-01T08:00:00+02:00"]),
+        ({"gt": "2026-03-31", "lt": "2026-04-01T06:00:01Z"}, ["2026-04-01T08:00:00+02:00"]),
+        ({"lt": "2026-03-31"}, ["1969-12-31", "2025-12-24 18:00"]),
+        ({"lte": "2025-12-24T18:00:00"}, ["1969-12-31", "2025-12-24 18:00"]),
+    ],
+)
+def test_a_range_of_dates_matches_days_and_moments_in_it(where, days):
+    stored = [
+        "1969-12-31",
+        "2025-12-24 18:00",
+        "2026-03-31",
+        "2026-04-01T08:00:00+02:00",
+        "soon",
+        "2026-13-01",
+    ]
+    assert [day for day in stored if matches({"date": where}, metadata={"date": day})] == days
+    assert not matches({"date": where}, metadata={"date": 1774915200})
+
+
+def test_ranges_of_dates_and_of_numbers_do_not_mix():
+    assert not matches({"n": {"gte": 0}}, metadata={"n": "2026-03-31"})
+    with pytest.raises(InvalidRequest, match="or dates such as"):
+        parse_filter({"n": {"gte": "2026-03-31", "lt": 5}})
+    with pytest.raises(InvalidRequest, match="takes a number"):
+        parse_filter({"n": {"gte": "2026-13-31"}})

@@ -72,6 +72,14 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     with blame_file(FORMAT.title):
         document = docx.Document(package)
         _check_spans(document.element.body)
+        own = document.core_properties
+        layout.describe(
+            document_title=own.title,
+            author=own.author,
+            subject=own.subject,
+            keywords=own.keywords,
+            created=own.created,
+        )
         left_out = _find_left_out(document)
         margins, notes = read_margins(document), Notes(document)
         unknown = dict.fromkeys([*surface_text(document.element.body), *notes.unknown_fonts])

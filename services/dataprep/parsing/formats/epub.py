@@ -47,6 +47,16 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
         place = "" if root is None else root.get("full-path") or ""
         book = _read(archive, place)
         layout.add_heading(1, " ".join((book.findtext(".//{*}metadata/{*}title") or "").split()))
+        about = {
+            name: [found.text for found in book.findall(f".//{{*}}metadata/{{*}}{name}") if found.text]
+            for name in ("creator", "date", "language")
+        }
+        layout.describe(
+            document_title=book.findtext(".//{*}metadata/{*}title"),
+            author=", ".join(about["creator"]),
+            date=next(iter(about["date"]), None),
+            language=next(iter(about["language"]), None),
+        )
         for creator in book.findall(".//{*}metadata/{*}creator"):
             layout.add_line(creator.text or "")
         left_out = _write_chapters(archive, book, posixpath.dirname(place), limits, layout)

@@ -8,7 +8,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from services.dataprep.parsing.decoding import decode
-from services.dataprep.parsing.document import Format, Limits, Outline, ParsedDocument, Section
+from services.dataprep.parsing.document import (
+    Format,
+    Limits,
+    Outline,
+    ParsedDocument,
+    Section,
+    clean_properties,
+)
 from services.dataprep.parsing.long_tables import SourceTable, cut_long_tables
 
 if TYPE_CHECKING:
@@ -29,6 +36,11 @@ _FRONT_MATTER = re.compile(
 )
 """YAML between two rules at the very top, which CommonMark would take for a heading."""
 
+_ENTRY = re.compile(r"([\w-]+)[ \t]*:[ \t]*(.*?)[ \t]*$")
+_ITEM = re.compile(r"[ \t]*-[ \t]+(.*?)[ \t]*$")
+_OWN_FIELDS = {"title": "document_title", "section": "document_section", "page": "document_page"}
+"""What a passage calls otherwise."""
+
 _BAR = re.compile(r"(?<!\\)\|")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -39,8 +51,30 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     text = decoded.text
     front_matter = _FRONT_MATTER.match(text)
     sections, tables = _find_parts(text, front_matter.end() if front_matter else 0)
-    document = ParsedDocument(text, sections, warnings=decoded.warnings)
+    own = read_front_matter(front_matter[0]) if front_matter else {}
+    document = ParsedDocument(text, sections, warnings=decoded.warnings, metadata=clean_properties(own))
     return cut_long_tables(document, tables, limits.block) if tables else document
+
+
+def read_front_matter(text: str) -> dict[str, str | list[str]]:
+    """Read the plain entries of front matter: texts, and lists in brackets or with dashes; nothing nested."""
+    found: dict[str, str | list[str]] = {}
+    listed = ""
+    for line in text.splitlines()[1:-1]:
+        entry, item = _ENTRY.match(line), _ITEM.match(line)
+        if entry:
+            name, value = entry.groups()
+            name = _OWN_FIELDS.get(name.lower(), name.lower())
+            listed = "" if value else name
+            if value.startswith("[") and value.endswith("]"):
+                found[name] = [part.strip().strip("\"'") for part in value[1:-1].split(",")]
+            elif value and value[0] not in "{|>&*!":
+                found[name] = value.strip("\"'")
+        elif item and listed:
+            found[listed] = [*found.get(listed, []), item[1].strip("\"'")]
+        elif line[:1].strip():
+            listed = ""
+    return {name: value for name, value in found.items() if name not in {"warnings", "boxes", "document_id"}}
 
 
 def _find_parts(text: str, offset: int) -> tuple[tuple[Section, ...], list[SourceTable]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ MAX_PIXELS = 60_000_000
 _HEADER_WITHIN = 1024
 """Readers accept a PDF whose header comes within its first kilobyte."""
 
+_DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
 _END_MARKS = (b"%%EOF", b"startxref", b"trailer")
 _END_WITHIN = 4096
 """Where none of them is near the end, pdfium would read what is there and say nothing of the rest."""
@@ -73,6 +75,14 @@ def _read_pages(document: pdfium.PdfDocument, limits: Limits) -> list[list[Part]
 
 def _lay_out(document: pdfium.PdfDocument, pages: Sequence[list[Part]], limits: Limits) -> ParsedDocument:
     layout = Layout(limits)
+    own = document.get_metadata_dict()
+    layout.describe(
+        document_title=own.get("Title"),
+        author=own.get("Author"),
+        subject=own.get("Subject"),
+        keywords=own.get("Keywords"),
+        created=_read_date(own.get("CreationDate", "")),
+    )
     textless: list[int] = []
     recognised: list[int] = []
     sure = 1.0
@@ -100,6 +110,12 @@ def _lay_out(document: pdfium.PdfDocument, pages: Sequence[list[Part]], limits: 
     if recognised:
         layout.warn_recognised(recognised, sure)
     return layout.finish()
+
+
+def _read_date(text: str) -> str:
+    """Read `D:20260303140500+01'00'` as a day; empty for anything else."""
+    match = _DATE.match(text)
+    return "-".join(match.groups()) if match else ""
 
 
 def _count_pages(numbers: Sequence[int]) -> str:

@@ -46,6 +46,14 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     hidden: list[int] = []
     with blame_file(FORMAT.title):
         presentation = pptx.Presentation(package)
+        own = presentation.core_properties
+        layout.describe(
+            document_title=own.title,
+            author=own.author,
+            subject=own.subject,
+            keywords=own.keywords,
+            created=own.created,
+        )
         for number, slide in enumerate(presentation.slides, start=1):
             layout.start_page()
             if slide._element.get("show") == "0":

@@ -56,6 +56,14 @@ def parse(data: bytes, limits: Limits, _suffix: str) -> ParsedDocument:
     layout = Layout(limits)
     with blame_file(FORMAT.title):
         workbook = load_workbook(package, read_only=True, data_only=True, keep_links=False)
+        own = workbook.properties
+        layout.describe(
+            document_title=own.title,
+            author=own.creator,
+            subject=own.subject,
+            keywords=own.keywords,
+            created=own.created,
+        )
         hidden = [shorten(sheet.title) for sheet in workbook.worksheets if sheet.sheet_state != "visible"]
         if hidden:
             layout.warn(ParseWarning("hidden_content", f"hidden sheets are left out: {list_places(hidden)}"))
