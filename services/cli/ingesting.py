@@ -113,7 +113,8 @@ class Ingest:
             told.add(index)
             if file.status == "done":
                 self.done[file.name] = file
-                self._output.line(f"{'ok' if file.outcome == 'ingested' else 'same':<8}{file.name}")
+                replaced = f" (replaces {file.replaced} passages)" if file.replaced else ""
+                self._output.line(f"{'ok' if file.outcome == 'ingested' else 'same':<8}{file.name}{replaced}")
                 self.warned += bool(file.warnings)
                 for warning in file.warnings:
                     self._output.line(f"warning {file.name}: {warning.message}", style="yellow")

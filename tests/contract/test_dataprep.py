@@ -177,8 +177,31 @@ def test_again_and_replaced(service: Service) -> None:
     again = service.send(("a.md", b"# A\n\nThe old text."))
     assert [each.json()["files"][0]["status"] for each in (first, again)] == ["ingested", "unchanged"]
     assert [passage["id"] for passage in service.passages()] == ids
-    service.send(("a.md", b"# A\n\nThe new text."))
+    third = service.send(("a.md", b"# A\n\nThe new text."))
     assert [passage["text"] for passage in service.passages()] == ["# A\n\nThe new text."]
+    assert [each.json()["files"][0]["replaced"] for each in (first, again, third)] == [0, 0, 1]
+
+
+def test_metadata_is_stored_and_replaces_what_was(service: Service) -> None:
+    text = b"---\nauthor: Ana\ndate: 2026-03-31\n---\n# A\n"
+    first = service.send(("a.md", text), metadata='{"author": "Ben", "year": 2026}')
+    assert all(
+        passage["metadata"] == {"author": "Ben", "date": "2026-03-31", "year": 2026}
+        for passage in service.passages()
+    )
+    again = service.send(("a.md", text), metadata='{"year": 2026, "author": "Ben"}')
+    changed = service.send(
+        ("a.md", text), ("a.md.meta.json", b'{"author": "Cleo"}'), names=["a.md", "a.md.meta.json"]
+    )
+    assert [each.json()["files"][0]["status"] for each in (first, again, changed)] == [
+        "ingested",
+        "unchanged",
+        "ingested",
+    ]
+    assert {passage["metadata"]["author"] for passage in service.passages()} == {"Cleo"}
+    refused = service.send(("a.md", text), metadata='{"page": 1}')
+    assert refused.status_code == 422
+    assert "page is a field of its own" in refused.text
 
 
 def test_form_fields(service: Service) -> None:
@@ -469,6 +492,7 @@ def test_the_form_is_documented(service: Service) -> None:
         "chunk_overlap",
         "encoding",
         "strict",
+        "metadata",
         "index_name",
         "process_table",
         "table_strategy",

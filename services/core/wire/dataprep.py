@@ -43,7 +43,8 @@ class JobFile(Wire):
 
     `passages` is known once it is parsed; `embedded` and `stored` count up to it. `reason` says what a file
     that is `waiting` waits for, by the name of the service; `error` why it `failed` or was `cancelled`.
-    `warnings` are known once it is parsed. `metadata` is what came with it.
+    `warnings` are known once it is parsed. `metadata` is what came with it,
+    `replaced` how many passages of an earlier version it took the place of.
     """
 
     name: str
@@ -60,6 +61,7 @@ class JobFile(Wire):
     error: ErrorDetail | None = None
     warnings: list[FileWarning] = Field(default_factory=list)
     metadata: Metadata = Field(default_factory=dict)
+    replaced: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -124,7 +126,10 @@ Stage = Literal["parsed", "embedded", "stored", "failed"]
 
 
 class IngestedFile(Wire):
-    """What became of one file. `passages` are those in the store; `error` where `status` is failed."""
+    """What became of one file. `passages` are those in the store; `error` where `status` is failed.
+
+    `replaced` counts the passages of an earlier version under the same name, which it took the place of.
+    """
 
     name: str
     document_id: str = ""
@@ -133,6 +138,7 @@ class IngestedFile(Wire):
     status: FileStatus
     error: ErrorDetail | None = None
     warnings: list[FileWarning] = Field(default_factory=list)
+    replaced: int = 0
 
 
 class IngestReply(Wire):

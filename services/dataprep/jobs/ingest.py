@@ -111,7 +111,9 @@ class Ingestor:
             await self._check(self._guard, passages, progress, retries)
         await self._write(passages, collection, progress, retries, truncate=truncate)
         progress.publishing = True
-        await retries.call(lambda: self._publish(collection, first, total))
+        replaced = await retries.call(lambda: self._publish(collection, first, total))
+        if replaced:
+            await progress.report(replaced=replaced)
         return "ingested"
 
     async def _check(
@@ -169,9 +171,12 @@ class Ingestor:
             return False
         return True
 
-    async def _publish(self, collection: str, first: Passage, total: int) -> None:
+    async def _publish(self, collection: str, first: Passage, total: int) -> int:
+        """Return how many passages of earlier revisions nobody sees any more."""
         with self._metrics.stage("publish"):
-            await self._retrieval.publish(collection, first.document_id, first.revision, passages=total)
+            return await self._retrieval.publish(
+                collection, first.document_id, first.revision, passages=total
+            )
 
     async def _write(
         self,

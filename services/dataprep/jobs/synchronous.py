@@ -68,6 +68,7 @@ def _ingested_file(file: JobFile) -> IngestedFile:
         revision=file.revision,
         passages=file.passages,
         status=file.outcome,
+        replaced=file.replaced,
         warnings=file.warnings,
     )
 
