@@ -19,6 +19,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from pipelines.clock import AnswerClock
@@ -26,7 +27,7 @@ from pipelines.compare import Comparison, parse_arm
 from pipelines.rag import Finished, Found, Piece, RagPipeline
 from services.core.completion import move_misplaced
 from services.core.context import within_deadline
-from services.core.errors import MethodNotAllowed, RaglineError, ServiceError
+from services.core.errors import MethodNotAllowed, RaglineError, ServiceError, UnsupportedMedia
 from services.core.wire.answer import AnswerRequest, FileCitation, RagOptions
 from services.core.wire.base import Wire
 from services.core.wire.chat import ChatMessage, Outcome
@@ -279,4 +280,7 @@ class McpEndpoint:
         # without sessions there is nothing that a GET's stream could ever bring, and it would never end
         if scope["method"] != "POST":
             raise MethodNotAllowed("/mcp takes POST alone: it has no sessions", headers={"allow": "POST"})
+        kind = Headers(scope=scope).get("content-type", "")
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedMedia(f"/mcp takes application/json, not {kind or 'a body without a type'}")
         await self._manager.handle_request(scope, receive, send)

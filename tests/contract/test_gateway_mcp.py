@@ -155,6 +155,14 @@ def test_without_sessions_there_is_no_stream_to_wait_for(url: str, method: str) 
     assert "POST alone" in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", ""])
+def test_another_type_of_body_is_refused_as_everywhere(url: str, kind: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    reply = httpx.post(f"{url}/mcp", content=b"{}", headers=headers)
+    assert reply.status_code == 415
+    assert "application/json" in reply.json()["error"]["message"]
+
+
 def test_without_the_extra_it_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "services.gateway.mcp", None)
     monkeypatch.delitem(sys.modules, "services.gateway.mcp")

@@ -29,6 +29,7 @@ TEI_ROUTES = {
 IDS = "the fake backend has no tokens, and a backend that cannot do a thing is a 501 `not_supported`"
 REFUSALS: Mapping[tuple[str, str, int], str] = {
     **{("embedding", path, 501): IDS for path in ("/", "/embed", "/embed_all", "/decode", "/v1/embeddings")},
+    ("reranking", "/v1/sentences", 501): IDS,
     **{(gateway, "/v1/embeddings", 501): IDS for gateway in ("gateway", "gateway-keys")},
 }
 """The statuses from 500 on that a route may answer with here, and why: (service, path, status)."""
