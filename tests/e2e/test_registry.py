@@ -25,6 +25,7 @@ from tests.release.check import SERVICES, has_engine
 from tests.release.content import name_content, read_version
 from tests.release.stamp import stamp_chart
 
+pytestmark = pytest.mark.timeout(1800)  # pushing packs six images
 AIR_GAPPED = """
 models:
   large: null
