@@ -41,6 +41,8 @@ def late(reply: tuple[bytes, ...], *more: bytes) -> Reply:
     return stream(*SAY, *reply, *more)
 
 
+LONG_TEXT = f"{LONG}\n</think>\n\n{YES}"
+LONG_PARTS = [LONG_TEXT[at : at + 60] for at in range(0, len(LONG_TEXT), 60)]
 TAGS_OF_OTHERS = {
     "internal": ("<internal_monologue>", "</internal_monologue>"),
     "reflection": ("<reflection>", "</reflection>"),
@@ -82,7 +84,7 @@ DRESSED = {
     "opener-twice": Scenario(plain(f"<think>\n<think>\n{HM}\n</think>\n\n{YES}"), profiles=("deepseek-r1",)),
     "empty-block": Scenario(plain(f"<think>\n\n</think>\n\n{YES}"), YES, "", profiles=BY_ALL),
     "empty-block-glued": Scenario(plain(f"<think></think>{YES}"), YES, "", profiles=BY_ALL),
-    "missing-opener-long": Scenario(plain(f"{LONG}\n</think>\n\n{YES}"), YES, LONG, profiles=("unknown", "deepseek-r1")),
+    "missing-opener-long": Scenario(stream(*(text(part) for part in LONG_PARTS), *END), YES, LONG, profiles=("unknown", "deepseek-r1")),
     "missing-opener-short": Scenario(plain(f"ok</think>{YES}"), YES, "ok", profiles=("unknown", "deepseek-r1")),
     "missing-opener-qwen3": Scenario(plain(f"{TRACE}\n</think>\n\n{YES}"), YES, TRACE, profiles=("qwen3",)),
     "missing-opener-aloud": Scenario(plain(f"Okay, the user asks. {TRACE}\n</think>\n\n{YES}"), YES, profiles=BY_ALL),
