@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -166,6 +166,8 @@ def _write_cell(cell: Cell | MergedCell) -> str:
     value = cell.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return format_number(value, cell.number_format) or _write_value(value)
+    if isinstance(value, timedelta):
+        return _write_duration(value)
     return _write_value(value)
 
 
@@ -182,3 +184,10 @@ def _write_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _write_duration(value: timedelta) -> str:
+    """Write hours, however many, and minutes; seconds where there are any."""
+    minutes, seconds = divmod(round(abs(value).total_seconds()), 60)
+    text = f"{minutes // 60}:{minutes % 60:02d}" + (f":{seconds:02d}" if seconds else "")
+    return f"-{text}" if value < timedelta() else text

@@ -187,6 +187,14 @@ def test_cells_are_written_as_a_reader_would() -> None:
     assert text == "| 1 | 0.1 | TRUE | 2024-02-29 | 2024-02-29 08:30:00 | a\\|b c |  | end |"
 
 
+def test_durations_are_hours_and_minutes() -> None:
+    from datetime import timedelta  # noqa: PLC0415
+
+    row = [timedelta(days=1, hours=2, minutes=5), timedelta(minutes=7, seconds=9), -timedelta(hours=3)]
+    [(_, text)] = chunks("a.xlsx", samples.make_xlsx({"S": [row]}))
+    assert text == "| 26:05 | 0:07:09 | -3:00 |"
+
+
 def test_hidden_sheets_and_far_away_cells() -> None:
     workbook = openpyxl.Workbook()
     workbook.active["A1"] = "shown"
