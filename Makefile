@@ -23,7 +23,7 @@ WORKERS ?= 3
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics page-images clean bench-vector-stores images requirements release-check release-chart test-registry test-compose test-cluster
+.PHONY: demo test test-soak test-clients test-fuzz test-chart chart-goldens chart-readme test-engines lint format bench-edge bench-embedding bench-ingest bench-gateway bench-burst bench-http-client bench-relevance bench-retrieval bench-selection bench-laptop sweep-retrieval bench-rewrite bench-expression-matching bench-judge bench-injection bench-load bench-page bench-statistics bench-reasoning-parser fit-grounding bench-groundedness settings-table conformance reasoning-formats metrics-table formats-table evaluation-metrics page-images clean bench-vector-stores images requirements release-check release-chart test-registry test-compose test-cluster
 
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again; OPEN=1 leaves them running and opens the page
 	$(BIN)/ragline demo $(if $(OPEN),--open)
@@ -89,6 +89,9 @@ bench-retrieval: $(VENV)/.installed-dev ## dense, sparse, hybrid and reranked on
 
 bench-selection: $(VENV)/.installed-dev ## what the selection of sentences keeps of the passages, and of their answers
 	$(BIN)/python -m tests.bench.selection
+
+bench-laptop: $(VENV)/.installed-dev build/clients-venv/.installed ## a short answer with and without selection, beside plain LangChain and Haystack chains; MODEL=large N=50
+	$(BIN)/python -m tests.bench.laptop $(if $(MODEL),--model $(MODEL)) $(if $(N),-n $(N))
 
 sweep-retrieval: $(VENV)/.installed-dev ## which weights of fusion and reranking suit all of those sets
 	$(BIN)/python -m tests.bench.retrieval_sweep

@@ -86,7 +86,7 @@ class Settings(AccessSettings, GuardSettings, ServiceSettings):
         description="passages before and after each of the prompt's that join it",
     )
     select: SelectName = Field(
-        "off",
+        "sentences",
         validation_alias="SELECT",
         description="what of the passages reaches the prompt: sentences (those that bear on the question), "
         "passages (whole, where such a sentence is in them) or off (all that were found)",

@@ -54,11 +54,15 @@ async def test_what_is_given_is_read_page_by_page_and_deleted(store: FeedbackSto
 
 
 async def test_a_tenant_sees_and_deletes_its_own_alone(store: FeedbackStore) -> None:
+    # theirs first and another of mine between: ids are a tenant's own, and those of one millisecond are alike
+    theirs = await store.add("other", FeedbackRequest.model_validate(THUMB))
+    first = await store.add("acme", FeedbackRequest.model_validate(VOTE))
     mine = await store.add("acme", FeedbackRequest.model_validate(VOTE))
-    await store.add("other", FeedbackRequest.model_validate(THUMB))
-    assert (await store.page("acme", after="", limit=9)).feedback == [mine]
+    assert theirs.id != mine.id
+    assert (await store.page("acme", after="", limit=9)).feedback == [first, mine]
     assert not await store.delete("other", mine.id)
-    assert (await store.page("acme", after="", limit=9)).feedback == [mine]
+    assert (await store.page("acme", after="", limit=9)).feedback == [first, mine]
+    assert (await store.page("other", after="", limit=9)).feedback == [theirs]
 
 
 async def test_many_at_once_are_all_kept(store: FeedbackStore) -> None:
