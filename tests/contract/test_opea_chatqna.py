@@ -26,7 +26,7 @@ def engine() -> ScriptedEngine:
 
 @pytest.fixture(scope="module")
 def url(serve: Callable[[ASGIApp], str], engine: ScriptedEngine) -> str:
-    return start_gateway(serve, engine, ["talker", "thinker"])
+    return start_gateway(serve, engine, ["talker", "thinker"], select="off")
 
 
 def ask(url: str, messages: object = QUESTION, **fields: object) -> httpx.Response:
