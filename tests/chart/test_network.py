@@ -108,7 +108,7 @@ NETWORKS: list[tuple[dict[str, str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("networks", "excepted"), NETWORKS[: rounds(4, len(NETWORKS))])
+@pytest.mark.parametrize(("networks", "excepted"), NETWORKS[: rounds(3, len(NETWORKS))])
 def test_an_exception_is_a_part_of_its_network(
     helm: Helm, networks: dict[str, str], excepted: set[str]
 ) -> None:
