@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chart.conftest import CHART, Helm, Refuse
+from tests.soak import rounds
 
 ENGINE = """
 llm: {backend: m}
@@ -140,7 +141,7 @@ def test_an_image_by_digest_is_that_and_no_other(helm: Helm) -> None:
             "serviceMonitor: {enabled: true}\nnetworkPolicy: {metricsFrom: []}",
             "networkPolicy.metricsFrom: serviceMonitor.enabled needs",
         ),
-    ],
+    ][:: rounds(3, 1)],
 )
 def test_the_message_names_the_key(refuse: Refuse, values: str, said: str) -> None:
     assert said in refuse(values)
