@@ -18,8 +18,8 @@ INSTALL := $(BIN)/python install.py --constraint constraints.txt --editable
 # what is large and hardly imported is compiled when it is; some libraries bring files that are not meant to compile
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/(tests|mypy|mypyc|statsmodels|fontTools|pygments|langsmith|hypothesis|narwhals|openai/types)/' $(VENV)/lib || true
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
-# one more than two processors: many tests wait for a process to start or for a limit to pass
-WORKERS ?= 3
+# two more than two processors: many tests wait for a process to start or for a limit to pass
+WORKERS ?= 4
 # tests start the services hundreds of times: without compiled files each start would compile them anew
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.installed ## set up, fetch the models, start six services, ask, swap the model, ask again; OPEN=1 leaves them running and opens the page
 	$(BIN)/ragline demo $(if $(OPEN),--open)
 
-test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, types, tests; WORKERS=4 on a larger machine
+test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, types, tests; WORKERS=8 on a larger machine
 	$(LINT)
 	@$(BIN)/mypy >build/mypy.log 2>&1 & types=$$!; \
 	$(BIN)/pytest -n $(WORKERS); tested=$$?; \

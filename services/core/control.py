@@ -44,7 +44,9 @@ KNOWN = compile_tokens()
 
 def break_tokens(text: str, tokens: re.Pattern[str] = KNOWN) -> str:
     """Return the text with every control token in it broken up."""
-    return tokens.sub(lambda match: f"{match[0][0]}{JOINER}{match[0][1:]}", text)
+    while tokens.search(text):  # what was broken up may hold another one: `<|[INST]|>`
+        text = tokens.sub(lambda match: f"{match[0][0]}{JOINER}{match[0][1:]}", text)
+    return text
 
 
 def break_calls(fields: Mapping[str, object], tokens: re.Pattern[str] = KNOWN) -> dict[str, object]:

@@ -66,6 +66,7 @@ def test_nothing_is_lost_or_doubled_embedded(tmp_path: Path) -> None:
     assert list((tmp_path / "jobs" / "spool").iterdir()) == []
 
 
+@pytest.mark.skipif(not SOAK, reason="the embedded stores' round is in make test: make test-soak")
 def test_nothing_is_lost_or_doubled_redis(tmp_path: Path, redis_server: RedisServer) -> None:
     """Two workers on one queue; Redis holds the passages, the jobs and the files, and is killed too."""
     redis_server.flush()

@@ -38,7 +38,7 @@ from services.core.errors import InvalidRequest, RaglineError
 from tests.command_line import Done, call_ragline
 from tests.integration.conftest import READY_SECONDS, SERVICES
 from tests.ports import free_ports
-from tests.soak import rounds
+from tests.soak import SOAK, rounds
 
 ARMS = "small,large,large+cite@16"
 ENTRIES = [
@@ -177,6 +177,8 @@ async def test_killed_again_and_again_it_ends_as_if_it_had_not_been(fake: Fake, 
     assert read_bundle(killed) == resumed
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="a run that is killed is in make test: make test-soak")
 async def test_a_judge_that_is_killed_goes_on_where_it_was(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

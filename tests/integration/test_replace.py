@@ -12,7 +12,7 @@ import pytest
 from services.cli.local import probe
 from tests.integration.ingestion import CHUNKS, READY_SECONDS, Ingestion, content, running
 from tests.redis_server import RedisServer
-from tests.soak import rounds
+from tests.soak import rounds, soak_only
 
 VERSIONS = rounds(5, 50)
 READERS = rounds(3, 8)
@@ -94,7 +94,9 @@ def replaced_under_readers(ingestion: Ingestion) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("store", ["edge", "redis"])
+@pytest.mark.parametrize(
+    "store", ["edge", soak_only("redis", "test_retrieval_redis publishes under readers")]
+)
 def test_no_reader_sees_a_hole_or_two_versions(
     tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:

@@ -8,13 +8,14 @@ import time
 import pytest
 
 from tests.contract.real_models.conftest import WITHIN, Client
+from tests.soak import soak_only
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FACTS = " ".join(f"Item {number} costs {number * 7 % 97} euros." for number in range(300))
 
 
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("stream", [True, soak_only(False, "streams hang up on the same engine")])
 @pytest.mark.parametrize("phase", ["prefill", "decode"])
 async def test_hanging_up_stops_the_engine(client: Client, phase: str, stream: bool) -> None:
     service, session = client.service, client.session

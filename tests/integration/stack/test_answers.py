@@ -12,6 +12,7 @@ from langchain_openai import ChatOpenAI
 
 from services.dataprep.parsing.registry import parse
 from tests.integration.conftest import KNOWLEDGE, Running
+from tests.soak import soak_only
 
 QUESTION = "How many grams are in one pound?"
 ENTRIES = ("openvino-entry", "llamacpp-entry")
@@ -26,7 +27,7 @@ def sdk(running: Running) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", ["openvino-entry", soak_only("llamacpp-entry", "test_compare asks it")])
 def test_an_answer_carries_its_evidence(running: Running, entry: str) -> None:
     reply = ask(running, model=entry)
     answer = reply.json()

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import Running
+from tests.soak import soak_only
 
 CHAT = "/v1/chat/completions"
 LONG = {
@@ -29,7 +30,9 @@ def processor_seconds(process: psutil.Process) -> float:
     return float(sum(used.user + used.system for used in times))
 
 
-@pytest.mark.parametrize("entry", ["openvino-entry", "llamacpp-entry"])
+@pytest.mark.parametrize(
+    "entry", ["openvino-entry", soak_only("llamacpp-entry", "real_models hangs up on it")]
+)
 @pytest.mark.parametrize("when", ["while it streams", "before the first token"])
 def test_a_client_that_hangs_up_stops_the_engine(running: Running, entry: str, when: str) -> None:
     """What it computes after that is counted in processor time, which a busy machine does not stretch."""

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.core.control import JOINER, break_calls, restore_call, restore_text
@@ -46,6 +46,7 @@ PARTS = st.sampled_from(
 )
 
 
+@example("<|[INST]|>")
 @given(st.lists(PARTS, max_size=14).map("".join))
 def test_no_control_token_is_left_and_no_character_is_lost(text: str) -> None:
     broken = break_control_tokens(text, NONE)

@@ -218,6 +218,8 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
         "text": "text",
         "chunks": [[0, 4, "", None, []]],
         "warnings": [],
+        "metadata": {},
+        "boxes": [],
     }
 
 
