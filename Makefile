@@ -35,7 +35,7 @@ test: $(VENV)/.installed-dev build/tools/helm ## everything CI checks: linters, 
 	wait $$types; typed=$$?; cat build/mypy.log; exit $$((tested | typed))
 
 test-soak: $(VENV)/.installed-dev build/tools/helm ## what must hold every time, repeated: kills by the dozen, all combinations, properties at depth
-	RAGLINE_SOAK=1 $(BIN)/pytest -m soak --timeout 3600
+	RAGLINE_SOAK=1 $(BIN)/pytest -m "soak or hypothesis" --timeout 3600
 
 test-clients: $(VENV)/.installed-dev build/clients-venv/.installed build/clients-openai2-venv/.installed build/ai-sdk/.installed ## clients that validate replies, in environments of their own, against a real gateway
 	RAGLINE_PYTHON=$(CURDIR)/$(BIN)/python build/clients-venv/bin/python -m pytest -W ignore --confcutdir tests/clients tests/clients

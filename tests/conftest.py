@@ -16,6 +16,7 @@ import pytest
 from services.core.models.fetch import fetch
 from services.core.settings import HomeSettings
 from tests.processor_time import ProcessorTime
+from tests.soak import rounds
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -36,7 +37,12 @@ if find_spec("hypothesis") is not None:  # the engines' environment has none
     from hypothesis import HealthCheck, settings
 
     # how long an example takes says how busy the machine is, and nothing of what is tested
-    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "any machine",
+        deadline=None,
+        max_examples=rounds(50, 1000),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("any machine")
 
 

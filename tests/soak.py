@@ -14,7 +14,7 @@ def rounds(usual: int, soak: int) -> int:
     return soak if SOAK else usual
 
 
-def soak_only(value: object, reason: str) -> object:
+def soak_only(*values: object, reason: str, id: str | None = None) -> object:  # noqa: A002 - as pytest's
     """A test's parameter that `make test-soak` alone tries; `reason` says what shows the same in `make test`."""
     skip = pytest.mark.skipif(not SOAK, reason=f"{reason}: make test-soak")
-    return pytest.param(value, marks=[pytest.mark.soak, skip])
+    return pytest.param(*values, id=id, marks=[pytest.mark.soak, skip])

@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_message import Annotation
 from pydantic import BaseModel, TypeAdapter
 
-REPLIES = 1_000 if "RAGLINE_PYTHON" in os.environ else 150
+REPLIES = 1_000 if "RAGLINE_PYTHON" in os.environ else 300
 """In the clients' own environment all of them; in the usual run what is enough for every kind."""
 AT_A_TIME = 8
 OURS = {

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.run_guard import VARIABLE, survivors
+from tests.soak import soak_only
 
 STARTING = Path(__file__).with_name("starting.py")
 SECONDS = 80.0
@@ -37,8 +38,11 @@ def started(path: Path, run: subprocess.Popen[bytes], log: Path) -> list[int]:
 
 @pytest.mark.parametrize(
     ("workers", "number"),
-    [("0", signal.SIGKILL), ("1", signal.SIGKILL), ("1", signal.SIGINT)],
-    ids=["killed", "killed with workers", "interrupted with workers"],
+    [
+        pytest.param("0", signal.SIGKILL, id="killed"),
+        pytest.param("1", signal.SIGKILL, id="killed with workers"),
+        soak_only("1", signal.SIGINT, reason="what is killed is harder", id="interrupted with workers"),
+    ],
 )
 def test_a_run_that_ends_early_leaves_nothing(tmp_path: Path, workers: str, number: signal.Signals) -> None:
     # what pytest tells this very run and its workers is not for the other one

@@ -95,7 +95,7 @@ def replaced_under_readers(ingestion: Ingestion) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "store", ["edge", soak_only("redis", "test_retrieval_redis publishes under readers")]
+    "store", ["edge", soak_only("redis", reason="test_retrieval_redis publishes under readers")]
 )
 def test_no_reader_sees_a_hole_or_two_versions(
     tmp_path: Path, store: str, request: pytest.FixtureRequest

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FACTS = " ".join(f"Item {number} costs {number * 7 % 97} euros." for number in range(300))
 
 
-@pytest.mark.parametrize("stream", [True, soak_only(False, "streams hang up on the same engine")])
+@pytest.mark.parametrize("stream", [True, soak_only(False, reason="streams hang up on the same engine")])
 @pytest.mark.parametrize("phase", ["prefill", "decode"])
 async def test_hanging_up_stops_the_engine(client: Client, phase: str, stream: bool) -> None:
     service, session = client.service, client.session

@@ -27,7 +27,9 @@ def sdk(running: Running) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0)
 
 
-@pytest.mark.parametrize("entry", ["openvino-entry", soak_only("llamacpp-entry", "test_compare asks it")])
+@pytest.mark.parametrize(
+    "entry", ["openvino-entry", soak_only("llamacpp-entry", reason="test_compare asks it")]
+)
 def test_an_answer_carries_its_evidence(running: Running, entry: str) -> None:
     reply = ask(running, model=entry)
     answer = reply.json()

@@ -31,7 +31,7 @@ def processor_seconds(process: psutil.Process) -> float:
 
 
 @pytest.mark.parametrize(
-    "entry", ["openvino-entry", soak_only("llamacpp-entry", "real_models hangs up on it")]
+    "entry", ["openvino-entry", soak_only("llamacpp-entry", reason="real_models hangs up on it")]
 )
 @pytest.mark.parametrize("when", ["while it streams", "before the first token"])
 def test_a_client_that_hangs_up_stops_the_engine(running: Running, entry: str, when: str) -> None:
